@@ -1,0 +1,301 @@
+"""The typed configuration: one dataclass a group, registered as the schema that every YAML file is merged into.
+
+The schema makes an unknown key or a value of the wrong type fail while the configuration is composed, before anything
+runs. `check` then refuses values that have the right type but make no sense. Frozen dataclasses fail to compose, so
+these are plain; the program treats them as read-only all the same.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from src.errors import UserError
+from src.records import hash_of
+
+FORMATS = {
+    "onnx": ("fp32",),
+}
+RUNTIMES = ("pytorch", "onnxruntime")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Optimizer(Enum):
+    """Optimizers of Ultralytics for which `lr` means something; `auto` is left out because it ignores lr0."""
+
+    SGD = "SGD"
+    Adam = "Adam"
+    AdamW = "AdamW"
+    NAdam = "NAdam"
+    RAdam = "RAdam"
+    RMSProp = "RMSProp"
+    MuSGD = "MuSGD"
+
+
+@dataclass
+class ModelConfig:
+    """Group `model`: which detector."""
+
+    name: str = MISSING  # as in tables, e.g. v8n
+    yaml: str = MISSING  # architecture file that Ultralytics ships, e.g. yolov8n.yaml
+    pretrained: str = MISSING  # weights file that `auto` asks for, e.g. yolov8n.pt
+    weights: str = "auto"  # auto | scratch | PATH of a .pt file
+    trust: bool = False  # allow a checkpoint that needs unsafe unpickling
+
+
+@dataclass
+class DataConfig:
+    """Group `data`: which dataset, and how to prepare it."""
+
+    name: str = MISSING
+    kind: str = MISSING  # digits | yolo | coco | voc | coco128 | tiny_person | roboflow
+    path: str | None = None  # data.yaml or folder of a user's own dataset
+    source: str | None = None  # folder that tiny_person and coco128 take their images from
+    n_train: int = 240
+    n_val: int = 60
+    n_test: int = 60
+    size: int = 320  # side of a generated scene, px
+    seed: int = 0  # of generation and of splits; not the training seed
+
+
+@dataclass
+class TrainConfig:
+    """Group `train`: the recipe. Names are Ultralytics' own where it has one."""
+
+    name: str = MISSING
+    optimizer: Optimizer = Optimizer.AdamW
+    momentum: float = 0.9
+    weight_decay: float = 0.0005
+    lrf: float = 0.01  # final learning rate as a share of lr
+    cos_lr: bool = False
+    warmup_epochs: float = 0.0
+    nbs: int = 8  # nominal batch: gradients accumulate until it is reached
+    patience: int = 0  # epochs without improvement before stopping; 0 = never
+    close_mosaic: int = 0
+    mosaic: float = 0.0
+    mixup: float = 0.0
+    hsv_h: float = 0.0
+    hsv_s: float = 0.0
+    hsv_v: float = 0.0
+    degrees: float = 0.0
+    translate: float = 0.1
+    scale: float = 0.3
+    fliplr: float = 0.0
+    flipud: float = 0.0
+    cache: str = "ram"  # ram | disk | none
+    plots: bool = True  # PR, F1, P, R curves, confusion matrix, pictures
+
+
+@dataclass
+class ExportConfig:
+    """Group `export`: which artifacts to make, as format/precision."""
+
+    name: str = MISSING
+    targets: list[str] = field(default_factory=list)  # e.g. [onnx/fp32]
+    opset: int = 17
+    tolerance: float = 0.99  # share of the source's mAP50-95 that an artifact must keep
+    warn_below: float = 0.95  # between this and tolerance an artifact warns; below it fails
+
+
+@dataclass
+class RuntimeConfig:
+    """Group `runtime`: which engines to run the artifacts on."""
+
+    name: str = MISSING
+    engines: list[str] = field(default_factory=list)  # e.g. [pytorch, onnxruntime]
+
+
+@dataclass
+class BenchmarkConfig:
+    """Group `benchmark`: how long and how often to measure."""
+
+    name: str = MISSING
+    warmup: int = 10  # calls before the clock counts
+    min_seconds: float = 1.0
+    min_samples: int = 100
+    max_seconds: float = 60.0  # a block never lasts longer, whatever min_samples says
+    rounds: int = 3  # interleaved blocks per artifact
+    batches: list[int] = field(default_factory=lambda: [1])
+
+
+@dataclass
+class DecisionConfig:
+    """Group `decision`: hard limits (null = no limit), then what to prefer."""
+
+    name: str = MISSING
+    max_latency_ms: float | None = None
+    latency: str = "p95"  # mean | p50 | p90 | p95 | p99: which latency the limit is on
+    max_size_mb: float | None = None
+    max_memory_mb: float | None = None
+    min_map: float | None = None  # floor on test mAP50-95
+    max_export_loss: float = 0.01  # largest share of mAP50-95 that export may cost
+    finalists: int = 3  # configurations taken to export and benchmark, beside the best of every model x imgsz
+
+
+@dataclass
+class StudyConfig:
+    """Group `study`: how a sweep is run."""
+
+    name: str = MISSING
+    max_failures: int | None = None  # failed trials allowed; null = all but one
+    report: bool = True  # write the report at the end
+
+
+@dataclass
+class TrackingConfig:
+    """Group `tracking`: MLflow."""
+
+    name: str = MISSING
+    enabled: bool = True
+    uri: str | None = None  # null = sqlite file under outputs/
+    experiment: str = "detsweep"
+    system_metrics: bool = True
+    system_interval_s: float = 5.0
+
+
+@dataclass
+class AppConfig:
+    """The whole configuration of `python -m src.run`."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
+    decision: DecisionConfig = field(default_factory=DecisionConfig)
+    study: StudyConfig = field(default_factory=StudyConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    imgsz: int = 160  # px, multiple of 32
+    lr: float = 0.002  # initial learning rate
+    seed: int = 1
+    epochs: int = 10
+    batch: int = 8
+    device: str = "cpu"  # cpu | cuda | cuda:N | auto
+    threads: int = 0  # 0 = all cores that this process may use
+    sweep: str | None = None  # the sweep's name; null = made from the study and the configuration
+    outputs: str = "outputs"
+    reports: str = "reports"
+
+
+def register() -> None:
+    """Make the schema known to Hydra under the name `schema`."""
+    ConfigStore.instance().store(name="schema", node=AppConfig)
+
+
+def to_typed(cfg: DictConfig) -> AppConfig:
+    """Convert a composed configuration to typed objects, once; nothing past the entrypoint sees a `DictConfig`."""
+    typed = OmegaConf.to_object(cfg)
+    assert isinstance(typed, AppConfig)
+    return typed
+
+
+# What decides the trained weights. The rest (export, runtime, benchmark, decision, …) may change without training.
+TRAINING_KEYS = ("model", "data", "train", "imgsz", "lr", "seed", "epochs", "batch", "device")
+
+
+def identity(cfg: AppConfig, *, without: tuple[str, ...] = ()) -> str:
+    """Hash of everything that decides what is trained, less the keys named in `without`."""
+    plain = plain_config(cfg)
+    return hash_of({key: plain[key] for key in TRAINING_KEYS if key not in without})
+
+
+def plain_config(cfg: AppConfig) -> dict[str, Any]:
+    """The configuration as plain data, enums by their value."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Enum):
+            return value.value
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [plain(v) for v in value]
+        return value
+
+    return {key: plain(value) for key, value in asdict(cfg).items()}
+
+
+def check(cfg: AppConfig) -> None:
+    """Refuse values of the right type that make no sense.
+
+    Raises:
+        UserError: naming the first offending key, its value and the remedy.
+    """
+    _check_numbers(cfg)
+    _check_names(cfg)
+    _check_choices(cfg)
+
+
+def _check_numbers(cfg: AppConfig) -> None:
+    if cfg.imgsz <= 0 or cfg.imgsz % 32:
+        lower = max(32, cfg.imgsz // 32 * 32)
+        raise UserError(
+            "imgsz must be a positive multiple of 32 (the stride of the detectors)",
+            value=cfg.imgsz,
+            remedy=f"imgsz={lower} or imgsz={lower + 32}",
+        )
+    if not math.isfinite(cfg.lr) or cfg.lr <= 0:
+        raise UserError("lr must be a finite number above 0", value=cfg.lr, remedy="for example lr=0.002")
+    at_least = {
+        "epochs": (cfg.epochs, 1),
+        "batch": (cfg.batch, 1),
+        "seed": (cfg.seed, 0),
+        "threads": (cfg.threads, 0),
+        "data.n_train": (cfg.data.n_train, 1),
+        "data.n_val": (cfg.data.n_val, 1),
+        "data.n_test": (cfg.data.n_test, 1),
+        "data.size": (cfg.data.size, 64),
+        "benchmark.min_samples": (cfg.benchmark.min_samples, 1),
+        "benchmark.rounds": (cfg.benchmark.rounds, 1),
+        "decision.finalists": (cfg.decision.finalists, 1),
+    }
+    for key, (value, low) in at_least.items():
+        if value < low:
+            raise UserError(f"{key} must be at least {low}", value=value, remedy=f"{key}={low} or more")
+    for batch in cfg.benchmark.batches:
+        if batch < 1:
+            raise UserError("benchmark.batches must hold batch sizes of at least 1", value=batch)
+
+
+def _check_names(cfg: AppConfig) -> None:
+    for key, value in (("sweep", cfg.sweep), ("tracking.experiment", cfg.tracking.experiment)):
+        if value is not None and not is_name(value):
+            raise UserError(
+                f"{key} must be a plain name (letters, digits, '.', '_', '-'; it names a folder)",
+                value=value,
+                remedy=f"for example {key}=friday-1",
+            )
+
+
+def is_name(value: str) -> bool:
+    """Whether `value` can name a folder without leaving its parent."""
+    return NAME.fullmatch(value) is not None
+
+
+def _check_choices(cfg: AppConfig) -> None:
+    known = [f"{f}/{p}" for f, precisions in FORMATS.items() for p in precisions]
+    _one_of("export.targets", cfg.export.targets, known)
+    _one_of("runtime.engines", cfg.runtime.engines, list(RUNTIMES))
+    _one_of("decision.latency", [cfg.decision.latency], ["mean", "p50", "p90", "p95", "p99"])
+    _one_of("train.cache", [cfg.train.cache], ["ram", "disk", "none"])
+    if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", cfg.device):
+        raise UserError("device is not known", value=cfg.device, remedy="device=cpu, auto, cuda or cuda:0")
+    if cfg.model.weights not in ("auto", "scratch") and not Path(cfg.model.weights).is_file():
+        raise UserError(
+            "model.weights names a file that does not exist",
+            value=cfg.model.weights,
+            remedy="model.weights=auto, model.weights=scratch or the path of a .pt file",
+        )
+
+
+def _one_of(key: str, values: list[str], known: list[str]) -> None:
+    for value in values:
+        if value not in known:
+            raise UserError(f"{key} holds an unknown value", value=value, remedy=f"one of: {', '.join(known)}")

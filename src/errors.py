@@ -1,0 +1,52 @@
+"""The errors that a user is meant to read, and the exit codes they end in.
+
+`UserError` is for what the user can mend: it names the key or file, the value and the remedy, and
+`python -m src.run` turns it into a few lines and exit code 2, without a traceback. `StageError` is for work that
+failed at run time: it is recorded as a `Failure` and the sweep goes on. `Unavailable` says that a format or runtime
+can't be had on this machine: it ends as `skipped` in the report.
+"""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class UserError(Exception):
+    """The configuration or the data is wrong.
+
+    Args:
+        what: what is wrong, in one sentence, naming the key or the file.
+        value: the offending value, shown as written; left out when None.
+        remedy: what to type instead.
+    """
+
+    def __init__(self, what: str, *, value: object = None, remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.value = value
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.value is not None:
+            lines.append(f"  value:  {self.value}")
+        if self.remedy:
+            lines.append(f"  remedy: {self.remedy}")
+        return "\n".join(lines)
+
+
+class StageError(Exception):
+    """A stage of a trial (train, export, verify, benchmark…) failed on `target`."""
+
+    def __init__(self, stage: str, target: str, message: str) -> None:
+        super().__init__(f"{stage} of {target} failed: {message}")
+        self.stage = stage
+        self.target = target
+        self.message = message
+
+
+class Unavailable(Exception):
+    """A format or runtime can't be had here; the message gives the reason and the remedy."""

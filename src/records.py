@@ -1,0 +1,359 @@
+"""Frozen records that the rooms hand to each other, with units in their names, to and from JSON.
+
+Everything a report says comes from these records as they were saved, so a record holds what was measured and where
+it came from, never a rendering of it. Files are written aside, flushed and renamed: a record that exists is whole.
+This module imports the standard library only, so that reading records costs no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+SCHEMA_VERSION = 1
+
+State = Literal["complete", "failed", "pruned"]
+FailureKind = Literal["unavailable", "error"]
+Scope = Literal["model_only", "end_to_end"]
+Gate = Literal["pass", "warn", "fail", "reference"]
+
+T = TypeVar("T")
+
+
+class RecordError(ValueError):
+    """A saved record is malformed, or of a schema version that this program does not know."""
+
+
+@dataclass(frozen=True)
+class DatasetRef:
+    """A prepared dataset in the internal YOLO layout (`images/<split>`, `labels/<split>`, `data.yaml`)."""
+
+    name: str
+    yaml: str  # path of the data.yaml that Ultralytics reads
+    fingerprint: str  # sha256 over images and labels of all splits, independent of the folder
+    split_sizes: dict[str, int]  # images per split: train, val, test
+    class_names: list[str]  # index = class id
+    warnings: list[str] = field(default_factory=list)  # findings of the check, for the report's risks
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained PyTorch checkpoint, the source of every artifact."""
+
+    path: str
+    sha256: str  # of the file
+    weights_sha256: str  # over the tensors alone: equal for bit-identical trainings
+    model: str
+    imgsz: int
+    seed: int
+    epochs: int  # epochs really trained
+    best_epoch: int  # 1-based
+    start: str  # "pretrained:<file>", "scratch" or "scratch (no pretrained weights at hand)"
+    parameters: int
+    gflops: float  # of one image at imgsz
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One exported model file."""
+
+    format: str  # pytorch, torchscript, onnx, openvino, litert, tensorrt
+    precision: str  # fp32, fp16, int8, …
+    path: str
+    sha256: str
+    size_bytes: int
+    input_shape: list[int]  # n, c, h, w as exported; -1 marks a dynamic axis
+    export_s: float
+    source_sha256: str  # of the checkpoint it was made from
+    tool_versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """`format/precision`, as in metric names and tables."""
+        return f"{self.format}/{self.precision}"
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Latencies of single calls. Percentiles the sample count can't support are None (MLPerf's rule, 99 %)."""
+
+    count: int
+    mean: float
+    p50: float
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    intervals: dict[str, list[float]] = field(default_factory=dict)  # name -> [low, high], 95 %
+    unit: str = "ms"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one artifact costs on one runtime at one batch size, measured in a process of its own."""
+
+    format: str
+    precision: str
+    artifact_sha256: str
+    runtime: str
+    runtime_version: str
+    device: str
+    scope: Scope
+    batch: int
+    threads: int
+    imgsz: int
+    latency: Latency
+    throughput_ips: float  # images per second
+    load_ms: float  # file to ready session
+    cold_ms: float  # first call
+    memory_mb: float  # peak resident set above an empty process of the same kind
+    size_bytes: int
+    samples_file: str  # JSON with the raw samples, relative to the sweep's folder
+    extra: dict[str, float] = field(default_factory=dict)  # further figures, e.g. preprocess_ms
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Accuracy of one artifact through one runtime on a whole split, against its PyTorch source."""
+
+    format: str
+    precision: str
+    artifact_sha256: str
+    runtime: str
+    split: str
+    metrics: dict[str, float]  # mAP50-95, mAP50, precision, recall, f1
+    reference_map: float  # mAP50-95 of the PyTorch source on the same images
+    gate: Gate
+    detections_file: str  # npz, relative to the sweep's folder
+    notes: list[str] = field(default_factory=list)
+    extra: dict[str, float] = field(default_factory=dict)  # further figures, e.g. max_abs_error
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something that did not happen, and why."""
+
+    stage: str
+    target: str
+    kind: FailureKind
+    message: str
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where a number was measured."""
+
+    host: str  # fingerprint of processor, cores and memory; never the host's name
+    cpu: str
+    cores: int
+    memory_gb: float
+    gpu: str
+    python: str
+    platform: str
+    libraries: dict[str, str]
+    git_commit: str
+    git_dirty: bool
+    lock_sha256: str
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One training: a configuration with one seed."""
+
+    sweep: str
+    trial: int
+    state: State
+    model: str
+    imgsz: int
+    lr: float
+    seed: int
+    overrides: list[str]  # what the sweep set for this trial, as typed
+    config_id: str  # hash of the configuration without its seed: replicates share it
+    config_hash: str  # hash with the seed
+    run_id: str  # MLflow run; "" when tracking is off
+    started_at: str  # ISO 8601, UTC
+    finished_at: str
+    environment: Environment
+    dataset: DatasetRef | None = None
+    checkpoint: Checkpoint | None = None
+    metrics: dict[str, float] = field(default_factory=dict)  # val/mAP50-95, …
+    history: list[dict[str, float]] = field(default_factory=list)  # a row per epoch
+    timings_s: dict[str, float] = field(default_factory=dict)  # stage -> seconds
+    failures: list[Failure] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)  # resolved configuration, secrets taken out
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class FinalistRecord:
+    """What the finalist stage found for one trial: artifacts, their accuracy and their cost."""
+
+    sweep: str
+    trial: int
+    config_id: str
+    run_id: str
+    artifacts: list[Artifact] = field(default_factory=list)
+    verifications: list[Verification] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    test_metrics: dict[str, float] = field(default_factory=dict)  # test/mAP50-95, … of the checkpoint
+    failures: list[Failure] = field(default_factory=list)
+    environment: Environment | None = None
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """What was asked for, and how it ended."""
+
+    sweep: str
+    kind: str  # single, grid or study
+    command: str
+    run_id: str  # the parent run; "" when tracking is off
+    identity: str  # hash of everything that decides what is trained
+    space: dict[str, str]  # swept key -> its search space as typed
+    n_trials: int
+    objective: str  # metric that selects, e.g. val/mAP50-95
+    decision: dict[str, Any]  # the decision group: constraints and weights
+    started_at: str
+    finished_at: str = ""  # "" while it runs
+    failures: list[Failure] = field(default_factory=list)
+    schema_version: int = SCHEMA_VERSION
+
+
+def to_json(record: Any) -> str:
+    """Render a record as JSON with sorted keys; NaN and infinities become null, since JSON has neither."""
+    return json.dumps(_plain(dataclasses.asdict(record)), indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+def from_json(cls: type[T], text: str, *, source: str = "record") -> T:
+    """Parse a record of type `cls`.
+
+    Raises:
+        RecordError: not JSON, an unknown schema version, a missing or unknown field, or a value of the wrong type.
+    """
+    try:
+        raw = json.loads(text)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RecordError(f"{source}: not valid JSON ({error})") from None
+    if not isinstance(raw, dict):
+        raise RecordError(f"{source}: expected an object")
+    version = raw.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise RecordError(f"{source}: schema version {version!r} is not known (this program reads {SCHEMA_VERSION})")
+    return typing.cast(T, _build(cls, raw, source))
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:
+    """Convert parsed JSON to the annotated type `kind`, naming the field in every error."""
+    if dataclasses.is_dataclass(kind):
+        return _build_dataclass(typing.cast(type, kind), value, where)
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in args:
+            return None
+        return _build(next(a for a in args if a is not type(None)), value, where)
+    if origin is Literal:
+        if value not in args:
+            raise RecordError(f"{where}: {value!r} is none of {', '.join(map(str, args))}")
+        return value
+    if origin is list:
+        if not isinstance(value, list):
+            raise RecordError(f"{where}: expected a list")
+        return [_build(args[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise RecordError(f"{where}: expected an object")
+        return {k: _build(args[1], item, f"{where}.{k}") for k, item in value.items()}
+    return _build_scalar(kind, value, where)
+
+
+def _build_scalar(kind: Any, value: Any, where: str) -> Any:
+    if kind is Any:
+        return value
+    if kind is float:
+        if value is None:
+            return math.nan
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    raise RecordError(f"{where}: expected {kind.__name__}, found {value!r}")
+
+
+def _build_dataclass(cls: type, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise RecordError(f"{where}: expected an object")
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    if unknown := sorted(value.keys() - fields.keys()):
+        raise RecordError(f"{where}: unknown field {unknown[0]!r}")
+    for name, f in fields.items():
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required and name not in value:
+            raise RecordError(f"{where}: field {name!r} is missing")
+    return cls(**{name: _build(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` so that `path` holds either the old or the whole new content, whatever happens."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(aside, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def save(path: Path, record: Any) -> None:
+    """Save a record atomically."""
+    write_text(path, to_json(record))
+
+
+def load(cls: type[T], path: Path) -> T:
+    """Load a record saved by `save`.
+
+    Raises:
+        RecordError: the file is missing, unreadable or malformed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: can't be read ({error})") from None
+    return from_json(cls, text, source=str(path))
+
+
+def sha256_file(path: Path) -> str:
+    """Content hash of a file, or of a folder's files with their relative names."""
+    if path.is_dir():
+        digest = hashlib.sha256()
+        for item in sorted(p for p in path.rglob("*") if p.is_file()):
+            digest.update(f"{item.relative_to(path).as_posix()}\0{sha256_file(item)}\n".encode())
+        return digest.hexdigest()
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hash_of(value: Any) -> str:
+    """A short, stable hash of plain data (12 hexadecimal digits)."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
