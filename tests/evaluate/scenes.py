@@ -1,0 +1,95 @@
+"""Random scenes: ground truth with detections that hit, miss, double and confuse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from src.evaluate.matching import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Boxes of one image; scores are unused for ground truth."""
+
+    boxes: Floats
+    classes: Ints
+    scores: Floats
+
+
+def random_boxes(rng: np.random.Generator, n: int, side: float = 640.0) -> Floats:
+    corner = rng.uniform(0, side * 0.8, (n, 2))
+    size = np.exp(rng.uniform(np.log(4), np.log(side * 0.6), (n, 2)))
+    return np.hstack([corner, np.minimum(corner + size, side)])
+
+
+def random_scenes(
+    seed: int, n_images: int, n_classes: int, *, most: int = 12, tied: bool = False
+) -> tuple[list[Scene], list[Scene]]:
+    """Detections and truths: jittered copies, duplicates, wrong classes and background."""
+    rng = np.random.default_rng(seed)
+    detections, truths = [], []
+    for _ in range(n_images):
+        n = int(rng.integers(0, most + 1))
+        boxes, classes = random_boxes(rng, n), rng.integers(0, n_classes, n)
+        truths.append(Scene(boxes, classes, np.ones(n)))
+        pick = rng.integers(0, n, int(rng.integers(0, 2 * n + 1))) if n else np.empty(0, dtype=np.int64)
+        spread = rng.choice([0.01, 0.05, 0.15], (len(pick), 1)) * np.tile(boxes[pick, 2:] - boxes[pick, :2], 2)
+        copies = boxes[pick] + rng.normal(0, 1, (len(pick), 4)) * spread
+        copies[:, 2:] = np.maximum(copies[:, 2:], copies[:, :2] + 1)
+        confused = np.where(
+            rng.random(len(pick)) < 0.2,
+            rng.integers(0, n_classes, len(pick)),
+            classes[pick],
+        )
+        noise = int(rng.integers(0, most))
+        found = np.vstack([copies, random_boxes(rng, noise)])
+        scores = rng.random(len(found))
+        detections.append(
+            Scene(
+                found,
+                np.r_[confused, rng.integers(0, n_classes, noise)].astype(np.int64),
+                np.round(scores, 1) if tied else scores,
+            )
+        )
+    return detections, truths
+
+
+def coco_reference(detections: list[Scene], truths: list[Scene], n_classes: int, max_dets: int = 100) -> Any:
+    """faster-coco-eval's evaluation of the same scenes, after `accumulate` and `summarize`."""
+    from faster_coco_eval import COCO, COCOeval_faster  # type: ignore[import-untyped]
+
+    def xywh(box: Floats) -> list[float]:
+        return [float(v) for v in (box[0], box[1], box[2] - box[0], box[3] - box[1])]
+
+    annotations: list[dict[str, Any]] = []
+    for image, truth in enumerate(truths, 1):
+        for box, c in zip(truth.boxes, truth.classes, strict=True):
+            annotation = {
+                "id": len(annotations) + 1,
+                "image_id": image,
+                "category_id": int(c) + 1,
+                "iscrowd": 0,
+            }
+            annotations.append({**annotation, "bbox": xywh(box), "area": xywh(box)[2] * xywh(box)[3]})
+    results = [
+        {
+            "image_id": image,
+            "category_id": int(c) + 1,
+            "bbox": xywh(box),
+            "score": float(score),
+        }
+        for image, found in enumerate(detections, 1)
+        for box, c, score in zip(found.boxes, found.classes, found.scores, strict=True)
+    ]
+    images = [{"id": i, "width": 640, "height": 640} for i in range(1, len(truths) + 1)]
+    categories = [{"id": c + 1, "name": str(c)} for c in range(n_classes)]
+    gt = COCO({"images": images, "annotations": annotations, "categories": categories})
+    run = COCOeval_faster(gt, gt.loadRes(results), "bbox", print_function=lambda *_: None)
+    run.params.maxDets = [1, 10, max_dets]
+    run.evaluate()
+    run.accumulate()
+    run.summarize()
+    return run
