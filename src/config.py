@@ -63,6 +63,12 @@ class DataConfig:
     n_test: int = 60
     size: int = 320  # side of a generated scene, px
     seed: int = 0  # of generation and of splits; not the training seed
+    on_error: str = "stop"  # stop | skip: what an error of the check does; skip leaves the image out and says so
+    fraction: float = 1.0  # stratified part of every split, for a quick try
+    val_share: float = 0.15  # of a seeded split, where the source has none
+    test_share: float = 0.15
+    n_calibration: int = 100  # train images that INT8 calibration may use, at most
+    verify: bool = False  # read every byte again instead of trusting size, time and inode
 
 
 @dataclass
@@ -132,6 +138,11 @@ class DecisionConfig:
     name: str = MISSING
     max_latency_ms: float | None = None
     latency: str = "p95"  # mean | p50 | p90 | p95 | p99: which latency the limit is on
+    scope: str = "model_only"  # model_only | end_to_end: which latency decides
+    batch: int = 1  # images per call at which candidates are compared
+    runtime: str | None = None  # only this runtime may be recommended; null = any
+    device: str | None = None  # only measurements on this device count; null = any
+    min_throughput_ips: float | None = None  # images per second
     max_size_mb: float | None = None
     max_memory_mb: float | None = None
     min_map: float | None = None  # floor on test mAP50-95

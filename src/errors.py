@@ -48,5 +48,5 @@ class StageError(Exception):
         self.message = message
 
 
-class Unavailable(Exception):
+class Unavailable(Exception):  # noqa: N818 - it is no error: a machine without a GPU is a fine machine
     """A format or runtime can't be had here; the message gives the reason and the remedy."""

@@ -74,6 +74,8 @@ class Artifact:
     export_s: float
     source_sha256: str  # of the checkpoint it was made from
     tool_versions: dict[str, str] = field(default_factory=dict)
+    head: str = "dense"  # layout of the output, see src.detect.decode
+    facts: dict[str, str] = field(default_factory=dict)  # read back from the file: types, quantised nodes, …
 
     @property
     def label(self) -> str:
@@ -320,7 +322,7 @@ def write_text(path: Path, text: str) -> None:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(aside, path)
+        aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
 

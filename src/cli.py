@@ -1,0 +1,99 @@
+"""What every command shares: Hydra's command line, and errors that a user can read.
+
+Hydra prints a traceback or a compact message and ends in 1 whatever went wrong. Here a wrong configuration ends in 2,
+work that failed in 1 and an interruption in 130, each told in a few lines. Set DETSWEEP_TRACEBACK=1 to see the traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from src.config import AppConfig, check, register, to_typed
+from src.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UserError
+from src.records import RecordError
+from src.redact import redact_text
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_LINES = 12  # of an error message: Hydra lists every option of a group
+
+
+def main(task: Callable[[AppConfig], int | None], config_name: str = "config") -> None:
+    """Run `task` as a Hydra application on the typed configuration and exit with its code.
+
+    Args:
+        task: gets the checked configuration, returns an exit code (None counts as 0).
+        config_name: primary configuration in `conf/`.
+    """
+    register()
+
+    def work() -> int | None:
+        jobs: list[DictConfig] = []
+        _hydra(jobs.append, config_name)
+        # The job runs here and not inside Hydra, which would print a line of its own about every error. A sweep has
+        # run inside Hydra by now, and left no job.
+        return task(_checked(jobs[0])) if jobs else EXIT_OK
+
+    sys.exit(guarded(work))
+
+
+def _checked(cfg: DictConfig) -> AppConfig:
+    typed = to_typed(cfg)
+    check(typed)
+    return typed
+
+
+def _hydra(job: Callable[[DictConfig], None], config_name: str) -> None:
+    # Hydra must raise instead of printing, so that the exit code is ours.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    hydra.main(config_path=str(ROOT / "conf"), config_name=config_name)(job)()
+
+
+def guarded(work: Callable[[], int | None]) -> int:
+    """Run `work`, tell what went wrong on stderr, and return the exit code of the contract."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return work() or EXIT_OK
+    except (UserError, RecordError, HydraException, OmegaConfBaseException) as error:
+        _tell(_message(error), error)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was finished is saved; the same command goes on from there", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except SystemExit as stop:  # --help and --cfg end this way; argparse ends in 2
+        return stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_FAILED
+    except Exception as error:
+        _tell(f"{type(error).__name__}: {error}\n  DETSWEEP_TRACEBACK=1 shows where", error)
+        return EXIT_FAILED
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _message(error: BaseException) -> str:
+    """The error with its cause, without repetition."""
+    lines = str(error).splitlines()
+    cause = error.__cause__
+    if cause is not None and str(cause) not in str(error):
+        lines += str(cause).splitlines()
+    lines = [line.rstrip() for line in lines if line.strip() and not line.strip().startswith("object_type=")]
+    if len(lines) > MAX_LINES:
+        lines = [*lines[: MAX_LINES - 1], f"  … ({len(lines) - MAX_LINES + 1} more lines)"]
+    return "\n".join(lines)
+
+
+def _tell(message: str, error: BaseException) -> None:
+    if os.environ.get("DETSWEEP_TRACEBACK") == "1":
+        traceback.print_exception(error)
+    print(f"error: {redact_text(message)}", file=sys.stderr)

@@ -1,0 +1,80 @@
+"""Accuracy: detections of a model on a split, saved, and what they are worth against the ground truth.
+
+One path for every model file: the shared detect path finds the boxes, `src.evaluate` judges them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from src.benchmark import predict
+from src.config import AppConfig
+from src.data import Sample, load_split
+from src.detect import Detections
+from src.evaluate import Metrics, evaluate
+from src.export import export
+from src.pipeline.context import Context
+from src.records import Artifact, Checkpoint, DatasetRef
+
+
+def evaluate_checkpoint(
+    checkpoint: Checkpoint, dataset: DatasetRef, split: str, cfg: AppConfig, context: Context, folder: Path
+) -> dict[str, float]:
+    """mAP50-95 and its kin of a PyTorch checkpoint on a split; its detections are saved in `folder`."""
+    artifact = export(checkpoint, "pytorch/fp32", folder / "artifacts", cfg.export, trust=cfg.model.trust)
+    metrics, _ = evaluate_artifact(artifact, "pytorch", dataset, split, cfg, context, folder, isolated=False)
+    return metrics.as_dict()
+
+
+def evaluate_artifact(
+    artifact: Artifact,
+    runtime: str,
+    dataset: DatasetRef,
+    split: str,
+    cfg: AppConfig,
+    context: Context,
+    folder: Path,
+    *,
+    isolated: bool = True,
+) -> tuple[Metrics, Path]:
+    """Run an artifact on a runtime over a whole split and judge its detections.
+
+    Returns:
+        The metrics, and the file that the detections were saved to.
+
+    Raises:
+        StageError: the runtime failed, crashed or hung.
+        Unavailable: the runtime is not to be had here.
+    """
+    samples: list[Sample] = load_split(dataset, split)
+    name = f"{split}-{runtime}-{artifact.label.replace('/', '-')}.npz"
+    out = predict(
+        artifact,
+        runtime,
+        [s.image for s in samples],
+        device=device_of(cfg),
+        threads=context.threads,
+        out=folder / "detections" / name,
+        trust=cfg.model.trust,
+        isolated=isolated,
+    )
+    detections = load_detections(out, len(samples))
+    return evaluate(detections, samples, len(dataset.class_names)), out
+
+
+def device_of(cfg: AppConfig) -> str:
+    """The device that runtimes are asked for: cpu or cuda:N."""
+    from src.train import check_device
+
+    index = check_device(cfg.device)
+    return "cpu" if index == "cpu" else f"cuda:{index}"
+
+
+def load_detections(path: Path, images: int) -> list[Detections]:
+    """Detections saved by `predict`, one item per image, in the order that the images were given."""
+    with np.load(path, allow_pickle=False) as saved:
+        index, boxes, scores, classes = (saved[k] for k in ("image_index", "boxes", "scores", "classes"))
+    rows = (index == i for i in range(images))
+    return [Detections(boxes[r], scores[r], classes[r]) for r in rows]

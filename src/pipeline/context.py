@@ -1,0 +1,145 @@
+"""What the trials of a sweep share: folders, dataset, starting weights, threads and the tracker.
+
+Everything that can be wrong is found here, before the first training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from src.config import AppConfig
+from src.data import resolve
+from src.environment import cores, environment
+from src.errors import UserError
+from src.records import DatasetRef
+from src.track import RunLog, Tracker, open_tracker
+from src.train import check_device
+from src.weights import resolve_start
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where training begins: a weights file (None = scratch) and the words that the record keeps."""
+
+    path: Path | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the trials of a sweep share."""
+
+    name: str
+    folder: Path  # outputs/sweeps/<name>
+    outputs: Path
+    tracker: Tracker
+    parent: str  # run id of the sweep; "" for a single trial
+    threads: int
+
+    def trial_folder(self, trial: int) -> Path:
+        """Folder of one trial."""
+        return self.folder / "trials" / f"{trial:04d}"
+
+
+class Inputs:
+    """Datasets and starting weights, resolved once for each distinct configuration of them."""
+
+    def __init__(self, outputs: Path) -> None:
+        self._outputs = outputs
+        self._data: dict[str, DatasetRef] = {}
+        self._starts: dict[str, Start] = {}
+
+    def dataset(self, cfg: AppConfig) -> DatasetRef:
+        """The prepared dataset that `cfg.data` asks for.
+
+        Raises:
+            UserError: the data is wrong.
+        """
+        key = repr(cfg.data)
+        if key not in self._data:
+            self._data[key] = resolve(cfg.data, self._outputs)
+        return self._data[key]
+
+    def start(self, cfg: AppConfig) -> Start:
+        """The weights that `cfg.model` starts from.
+
+        Raises:
+            UserError: the weights are wrong.
+        """
+        key = repr(cfg.model)
+        if key not in self._starts:
+            self._starts[key] = Start(*resolve_start(cfg.model, self._outputs / "weights"))
+        return self._starts[key]
+
+
+def prepare(cfgs: list[AppConfig]) -> Inputs:
+    """Resolve and check the inputs of every configuration.
+
+    Raises:
+        UserError: the first thing that is wrong.
+    """
+    inputs = Inputs(Path(cfgs[0].outputs))
+    for cfg in cfgs:
+        check_device(cfg.device)
+        inputs.start(cfg)
+        inputs.dataset(cfg)
+    return inputs
+
+
+def threads_of(cfg: AppConfig) -> int:
+    """Threads to use: as configured, never more than the cores at hand.
+
+    Raises:
+        UserError: more threads than cores.
+    """
+    have = cores()
+    if cfg.threads > have:
+        raise UserError("threads must not exceed the cores at hand", value=cfg.threads, remedy=f"threads={have} or 0")
+    return cfg.threads or have
+
+
+def open_context(cfg: AppConfig, name: str, folder: Path, threads: int, parent: str = "") -> Context:
+    """Open the folders and the tracker."""
+    folder.mkdir(parents=True, exist_ok=True)
+    outputs = Path(cfg.outputs)
+    return Context(name, folder, outputs, open_tracker(cfg.tracking, outputs), parent, threads)
+
+
+def tags_of(name: str, dataset: DatasetRef | None, config_hash: str) -> dict[str, str]:
+    """Tags of the contract: sweep, dataset fingerprint, configuration hash, source revision, host."""
+    env = environment()
+    return {
+        "sweep": name,
+        "dataset.fingerprint": dataset.fingerprint if dataset else "",
+        "config.hash": config_hash,
+        "mlflow.source.git.commit": env.git_commit,
+        "git.dirty": str(env.git_dirty).lower(),
+        "host.fingerprint": env.host,
+    }
+
+
+def now() -> str:
+    """The time as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@contextlib.contextmanager
+def closing(context: Context, run_id: str) -> Iterator[RunLog]:
+    """Close the sweep's run as FINISHED, KILLED or FAILED, whatever happens."""
+    run = context.tracker.resume(run_id)
+    try:
+        yield run
+    except KeyboardInterrupt:
+        run.end("KILLED")
+        raise
+    except BaseException:
+        run.end("FAILED")
+        raise
+    run.end("FINISHED")

@@ -1,0 +1,259 @@
+"""The finalists: which trained models go on to export, verification and measurement, and what that finds.
+
+Selection looks at `val` alone. The best configuration of every architecture at every image size goes on, because speed
+depends on just these two, and so does the overall top. One replicate of each is exported and timed; all of its
+replicates are evaluated on `test`, so that the spread over seeds is known there too.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import fmean
+
+from src.benchmark import measure
+from src.config import AppConfig
+from src.data import load_split
+from src.environment import environment
+from src.errors import StageError, Unavailable, UserError
+from src.export import export
+from src.pipeline.accuracy import device_of, evaluate_artifact, evaluate_checkpoint
+from src.pipeline.context import Context, Inputs
+from src.records import Artifact, Failure, FinalistRecord, Gate, Measurement, TrialRecord, Verification, save
+from src.runtime import supports
+
+log = logging.getLogger(__name__)
+
+OBJECTIVE = "val/mAP50-95"
+Say = Callable[[str], None]
+
+
+@dataclass
+class Findings:
+    """What has been found for one finalist so far."""
+
+    record: TrialRecord
+    cfg: AppConfig
+    folder: Path
+    artifacts: list[Artifact] = field(default_factory=list)
+    verifications: list[Verification] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    test: dict[str, float] = field(default_factory=dict)
+
+    def fail(self, stage: str, target: str, error: Exception) -> None:
+        """Record what did not happen."""
+        kind = "unavailable" if isinstance(error, Unavailable) else "error"
+        message = error.message if isinstance(error, StageError) else str(error)
+        self.failures.append(Failure(stage, target, kind, message[:500]))  # type: ignore[arg-type]
+
+
+def choose(records: Sequence[TrialRecord], top: int) -> list[TrialRecord]:
+    """Finalists by `val` alone: the best replicate of each chosen configuration, best configuration first.
+
+    Args:
+        records: all trials of the sweep.
+        top: configurations to take beside the best one of every model and image size.
+    """
+    by_config: dict[str, list[TrialRecord]] = defaultdict(list)
+    for record in records:
+        if record.state == "complete" and OBJECTIVE in record.metrics:
+            by_config[record.config_id].append(record)
+    ranked = sorted(by_config.values(), key=lambda rs: -fmean(r.metrics[OBJECTIVE] for r in rs))
+    chosen, architectures = [], set()
+    for rank, replicates in enumerate(ranked):
+        architecture = (replicates[0].model, replicates[0].imgsz)
+        if rank < top or architecture not in architectures:
+            chosen.append(max(replicates, key=lambda r: r.metrics[OBJECTIVE]))
+        architectures.add(architecture)
+    return chosen
+
+
+def run_finalists(
+    finalists: Sequence[tuple[TrialRecord, AppConfig]], context: Context, inputs: Inputs, say: Say, *, test: bool = True
+) -> list[FinalistRecord]:
+    """Export, verify and measure the finalists; save a record for each and return them.
+
+    Args:
+        finalists: chosen trials with their configurations.
+        context: of the sweep.
+        inputs: datasets.
+        say: prints a line of progress.
+        test: open the test split.
+    """
+    found = [Findings(record, cfg, context.trial_folder(record.trial)) for record, cfg in finalists]
+    for one in found:
+        say(f"finalist {one.record.trial}: export and verify")
+        _export(one, inputs)
+        _verify(one, context, inputs, "val")
+        if test:
+            _verify(one, context, inputs, "test")
+    _measure(found, context, inputs, say)
+    return [_save(one, context) for one in found]
+
+
+def _export(one: Findings, inputs: Inputs) -> None:
+    checkpoint = one.record.checkpoint
+    assert checkpoint is not None
+    images = [s.image for s in load_split(inputs.dataset(one.cfg), "calibration")]
+    for target in ["pytorch/fp32", *one.cfg.export.targets]:
+        try:
+            artifact = export(
+                checkpoint,
+                target,
+                one.folder / "artifacts",
+                one.cfg.export,
+                calibration=images,
+                trust=one.cfg.model.trust,
+            )
+            one.artifacts.append(artifact)
+        except (StageError, Unavailable, UserError) as error:
+            one.fail("export", target, error)
+
+
+def pairs(one: Findings) -> list[tuple[Artifact, str]]:
+    """Every artifact with every configured runtime that can run it."""
+    engines = one.cfg.runtime.engines
+    return [(a, e) for a in one.artifacts for e in engines if supports(e, a.format, a.precision)]
+
+
+def _verify(one: Findings, context: Context, inputs: Inputs, split: str) -> None:
+    """Accuracy of every artifact on every runtime; the PyTorch checkpoint is the reference."""
+    dataset = inputs.dataset(one.cfg)
+    reference = evaluate_checkpoint(one.record.checkpoint, dataset, split, one.cfg, context, one.folder)  # type: ignore[arg-type]
+    if split == "test":
+        one.test = {f"test/{name}": value for name, value in reference.items()}
+    for artifact, engine in pairs(one):
+        target = f"{engine} {artifact.label}"
+        try:
+            metrics, saved = evaluate_artifact(artifact, engine, dataset, split, one.cfg, context, one.folder)
+        except (StageError, Unavailable, UserError) as error:
+            one.fail("verify", target, error)
+            continue
+        one.verifications.append(
+            Verification(
+                format=artifact.format,
+                precision=artifact.precision,
+                artifact_sha256=artifact.sha256,
+                runtime=engine,
+                split=split,
+                metrics=metrics.as_dict(),
+                reference_map=reference["mAP50-95"],
+                gate=gate(artifact, metrics.as_dict()["mAP50-95"], reference["mAP50-95"], one.cfg),
+                detections_file=str(saved.relative_to(context.folder)),
+            )
+        )
+
+
+def gate(artifact: Artifact, value: float, reference: float, cfg: AppConfig) -> Gate:
+    """Whether an artifact keeps its source's accuracy (MLPerf's rule: at least 99 %)."""
+    if artifact.format == "pytorch":
+        return "reference"
+    share = value / reference if reference > 0 else 1.0
+    if share >= cfg.export.tolerance:
+        return "pass"
+    return "warn" if share >= cfg.export.warn_below else "fail"
+
+
+def _measure(found: Sequence[Findings], context: Context, inputs: Inputs, say: Say) -> None:
+    """Time all artifacts of all finalists together, interleaved, so that drift of the machine hits all alike."""
+    owners = {(a.sha256, engine): one for one in found for a, engine in pairs(one) if _passed(one, a, engine)}
+    jobs = [(a, engine) for one in found for a, engine in pairs(one) if owners.get((a.sha256, engine)) is one]
+    if not jobs:
+        return
+    cfg = found[0].cfg
+    images = [s.image for s in load_split(inputs.dataset(cfg), "val")]
+    measurements, failures = measure(
+        jobs,
+        cfg.benchmark,
+        images,
+        device=device_of(cfg),
+        threads=context.threads,
+        out_dir=context.folder / "benchmark",
+        base=context.folder,
+        seed=cfg.seed,
+        progress=say,
+    )
+    for m in measurements:
+        owners[(m.artifact_sha256, m.runtime)].measurements.append(m)
+    for failure in failures:
+        found[0].failures.append(failure)
+
+
+def _passed(one: Findings, artifact: Artifact, engine: str) -> bool:
+    """Only what ran in the accuracy pass is timed."""
+    return any(v.artifact_sha256 == artifact.sha256 and v.runtime == engine for v in one.verifications)
+
+
+def _save(one: Findings, context: Context) -> FinalistRecord:
+    record = FinalistRecord(
+        sweep=context.name,
+        trial=one.record.trial,
+        config_id=one.record.config_id,
+        run_id=one.record.run_id,
+        artifacts=one.artifacts,
+        verifications=one.verifications,
+        measurements=one.measurements,
+        test_metrics=one.test,
+        failures=one.failures,
+        environment=environment(),
+    )
+    save(one.folder / "finalist.json", record)
+    log_finalist(record, one, context)
+    return record
+
+
+def log_finalist(record: FinalistRecord, one: Findings, context: Context) -> None:
+    """Add the finalist's metrics and files to its trial's run."""
+    run = context.tracker.resume(record.run_id)
+    run.metrics({**record.test_metrics, **bench_metrics(record)})
+    run.files([Path(a.path) for a in record.artifacts if a.format != "pytorch" and Path(a.path).is_file()], "artifacts")
+    run.files([one.folder / "finalist.json"], "record")
+    run.end("FINISHED")
+
+
+def bench_metrics(record: FinalistRecord) -> dict[str, float]:
+    """Measurements under the contract's names: bench/<runtime>/<format>/<precision>/b<batch>/<name>."""
+    out: dict[str, float] = {}
+    for m in record.measurements:
+        if m.scope != "model_only":
+            continue
+        stem = f"bench/{m.runtime}/{m.format}/{m.precision}/b{m.batch}"
+        latency = {f"latency_{n}_ms": getattr(m.latency, n) for n in ("mean", "p50", "p90", "p95", "p99")}
+        figures = {
+            **latency,
+            "throughput_ips": m.throughput_ips,
+            "memory_mb": m.memory_mb,
+            "size_mb": m.size_bytes / 1e6,
+            "load_ms": m.load_ms,
+            "cold_ms": m.cold_ms,
+        }
+        out.update({f"{stem}/{name}": value for name, value in figures.items() if value is not None})
+    for v in record.verifications:
+        if v.split == "val":
+            out[f"bench/{v.runtime}/{v.format}/{v.precision}/b1/mAP50-95"] = v.metrics["mAP50-95"]
+    return out
+
+
+def test_replicates(
+    finalists: Sequence[TrialRecord],
+    records: Sequence[TrialRecord],
+    config_of: Callable[[TrialRecord], AppConfig],
+    context: Context,
+    inputs: Inputs,
+) -> list[FinalistRecord]:
+    """Evaluate the other seeds of the finalists' configurations on `test`: no export, no timing."""
+    out = []
+    chosen = {r.trial for r in finalists}
+    configs = {r.config_id for r in finalists}
+    for record in records:
+        if record.trial in chosen or record.config_id not in configs or record.checkpoint is None:
+            continue
+        cfg = config_of(record)
+        one = Findings(record, cfg, context.trial_folder(record.trial))
+        metrics = evaluate_checkpoint(record.checkpoint, inputs.dataset(cfg), "test", cfg, context, one.folder)
+        out.append(_save(replace(one, test={f"test/{k}": v for k, v in metrics.items()}), context))
+    return out

@@ -1,0 +1,69 @@
+"""`python -m src.run`: one trial with all its stages, and a table.
+
+Its folder is new at every call (`outputs/runs/<time>-…`), because someone who repeats a single run wants to see it run.
+The test split stays closed: one trial is no finalist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from src.config import AppConfig, identity
+from src.console import Watch
+from src.environment import command_line
+from src.errors import EXIT_FAILED, EXIT_OK
+from src.pipeline.context import now, open_context, prepare, threads_of
+from src.pipeline.finalist import OBJECTIVE, run_finalists
+from src.pipeline.sweep import outcome
+from src.pipeline.trial import run_trial
+from src.records import SweepRecord, save
+from src.redact import redact_text
+
+
+def run_single(cfg: AppConfig) -> int:
+    """Run one trial.
+
+    Returns:
+        The contract's exit code.
+
+    Raises:
+        UserError: the configuration or the data is wrong; nothing has been trained.
+    """
+    threads = threads_of(cfg)
+    inputs = prepare([cfg])
+    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{cfg.model.name}-{cfg.imgsz}-{identity(cfg)[:4]}"
+    context = open_context(cfg, name, Path(cfg.outputs) / "runs" / name, threads)
+    started = now()
+    with Watch(1, cfg.epochs) as watch:
+        watch.trial(0, f"{cfg.model.name} {cfg.imgsz} px lr={cfg.lr:g} seed={cfg.seed}")
+        record = run_trial(cfg, 0, [], context, inputs, watch.epoch)
+        watch.finish(outcome(record), epochs_run=len(record.history))
+    _save_frame(cfg, context.folder, name, record.run_id, started)
+    if record.state != "complete":
+        return EXIT_FAILED
+    run_finalists([(record, cfg)], context, inputs, watch.say, test=False)
+    from src.report.terminal import show
+
+    show(context.folder)
+    watch.say(f"records: {context.folder}")
+    return EXIT_OK
+
+
+def _save_frame(cfg: AppConfig, folder: Path, name: str, run_id: str, started: str) -> None:
+    """The frame that tables read a folder of trials by, as a sweep has it."""
+    frame = SweepRecord(
+        sweep=name,
+        kind="single",
+        command=redact_text(command_line()),
+        run_id=run_id,
+        identity=identity(cfg),
+        space={},
+        n_trials=1,
+        objective=OBJECTIVE,
+        decision=asdict(cfg.decision),
+        started_at=started,
+        finished_at=now(),
+    )
+    save(folder / "sweep.json", frame)

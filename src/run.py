@@ -1,0 +1,32 @@
+"""The entrypoint: one trial, a grid or a study from one configuration.
+
+python -m src.run                                      one trial
+python -m src.run -m model=v8n,v11n imgsz=320,416      a grid
+python -m src.run -m sweeps=imgsz_lr_seed              an Optuna study described by a file
+"""
+
+from __future__ import annotations
+
+from hydra.core.plugins import Plugins
+
+from src import cli
+from src.config import AppConfig
+from src.sweeper import plugin
+
+
+def run_single(cfg: AppConfig) -> int:
+    """Run one trial with all its stages."""
+    from src.pipeline.single import run_single as work
+
+    return work(cfg)
+
+
+def main() -> None:
+    """Compose, check, delegate."""
+    plugin.register()
+    Plugins.instance().register(plugin.DetsweepSweeper)
+    cli.main(run_single)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The study loop behind `-m`: what to try next, in which order, and what was learned."""
