@@ -1,0 +1,70 @@
+"""The data room: every source becomes one checked, fingerprinted folder in the YOLO layout, made once.
+
+`resolve` turns the `data` group of the configuration into a `DatasetRef`; `load_split` reads what was prepared back for
+evaluation. Imports stay inside the functions, so that composing a configuration costs no numpy, Pillow or scikit-learn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from src.config import DataConfig
+    from src.records import DatasetRef
+
+__all__ = ["Sample", "calibration_yaml", "load_split", "report_files", "resolve"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a prepared split with its ground truth.
+
+    `width` and `height` are those of the picture as shown (after EXIF rotation), which is how OpenCV loads it.
+    """
+
+    image: str  # path of the file
+    boxes: NDArray[np.float64]  # [n, 4] x1, y1, x2, y2 in pixels
+    classes: NDArray[np.int64]  # [n] class ids
+    width: int  # px
+    height: int  # px
+    ignored: NDArray[np.float64]  # [m, 4] crowd regions: a detection inside one is neither right nor wrong
+    ignored_classes: NDArray[np.int64]  # [m]
+
+
+def resolve(cfg: DataConfig, root: Path) -> DatasetRef:
+    """Prepare the dataset under `root/datasets` (once), check it and fingerprint it.
+
+    Raises:
+        UserError: the configuration or the data is wrong; names the key, or the file and line.
+    """
+    from src.data.prepare import prepare
+
+    return prepare(cfg, root).ref
+
+
+def load_split(ref: DatasetRef, split: str) -> list[Sample]:
+    """Read one split (`train`, `calibration`, `val` or `test`), sorted by image name; empty when it has no images.
+
+    Raises:
+        UserError: the prepared folder is gone or damaged.
+    """
+    from src.data.layout import read_split
+
+    return read_split(Path(ref.yaml).parent, split)
+
+
+def calibration_yaml(ref: DatasetRef) -> str:
+    """Path of a `data.yaml` whose `train` and `val` are both the calibration images, for INT8 export."""
+    return str(Path(ref.yaml).with_name("calibration.yaml"))
+
+
+def report_files(ref: DatasetRef) -> list[str]:
+    """Paths of the check's report and pictures, made on first use; for logging beside the run."""
+    from src.data.report import write_pictures
+
+    return write_pictures(Path(ref.yaml).parent)

@@ -1,0 +1,144 @@
+"""Run all checks on a raw dataset: what is wrong with its files, its boxes, and what its splits share.
+
+The result is a `Checked`: relative boxes and facts beside each image, ready to be split and laid out. With
+`on_error="skip"` the images that an error names are left out, and each is listed; the user's files stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from src.data import gate
+from src.data.duplicates import exact_groups, groups_of, near_pairs
+from src.data.fingerprint import Entry
+from src.data.scan import ImageFacts, Scanner, thumbs
+from src.data.types import Boxes, Classes, Finding, RawDataset, RawItem, raise_errors
+from src.errors import UserError
+
+# Where a picture found in two splits is left out: evaluation stays as it was, and the split opened last wins.
+KEEP_ORDER = {"train": 0, "val": 1, "test": 2}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An image that passed, with its facts and relative boxes."""
+
+    item: RawItem
+    facts: ImageFacts
+    split: str
+    boxes: Boxes
+    classes: Classes
+    ignored: Boxes
+    group: int  # images of one group look the same and must not be split apart
+
+    def entry(self) -> Entry:
+        """What counts for a fingerprint."""
+        return Entry(self.split, self.facts.sha256, self.boxes, self.classes, self.ignored, self.item.ignored_classes)
+
+
+def check_dataset(data: RawDataset, scanner: Scanner, on_error: str) -> tuple[list[Checked], list[Finding]]:
+    """Check every image and box.
+
+    Args:
+        on_error: `stop` raises at the first pass that finds errors; `skip` leaves those images out.
+
+    Returns:
+        The images that passed, and every finding (with `skip`, errors too).
+
+    Raises:
+        UserError: no images, no boxes, or errors and `on_error` is `stop`.
+    """
+    if not data.items:
+        raise UserError(f"{data.origin}: the dataset has no images", remedy="name a folder that holds images")
+    facts = scanner.scan([item.image for item in data.items], data.origin)
+    boxes, ignored = gate.relative_boxes(data.items, facts)
+    findings = [*data.findings, *gate.check_images(data.items, facts)]
+    findings += gate.check_boxes(data.items, facts, boxes, len(data.class_names))
+    findings += shared_images(data.items, facts)
+    if on_error == "stop":
+        raise_errors(findings, data.origin)
+    bad = {f.image for f in findings if f.level == "error" and f.image}
+    _refuse_unskippable(findings, data.origin)
+    groups = _groups(facts)
+    passed = []
+    for i, item in enumerate(data.items):
+        if str(item.image) not in bad:
+            passed.append(_checked(item, facts[i], boxes[i], ignored[i], groups[i]))
+    if not passed:
+        raise UserError(
+            f"{data.origin}: no image is left after the faulty ones were skipped", remedy="mend the dataset"
+        )
+    if not any(len(c.classes) for c in passed):
+        raise UserError(
+            f"{data.origin}: no image has a box", remedy="check that labels/ mirrors images/, or the annotations"
+        )
+    return passed, findings
+
+
+def _refuse_unskippable(findings: Sequence[Finding], origin: str) -> None:
+    """An error that names no image can't be skipped by leaving an image out."""
+    raise_errors([f for f in findings if f.level == "error" and not f.image], origin)
+
+
+def _checked(item: RawItem, facts: ImageFacts, boxes: Boxes, ignored: Boxes, group: int) -> Checked:
+    keep = gate.unique_boxes(boxes, item.classes)
+    return Checked(item, facts, item.split, boxes[keep], item.classes[keep], ignored, group)
+
+
+def _groups(facts: Sequence[ImageFacts]) -> list[int]:
+    pairs = [(group[0], other) for group in exact_groups([f.sha256 for f in facts]) for other in group[1:]]
+    pairs += [(a, b) for a, b in near_pairs(thumbs(facts)).tolist()]
+    return groups_of(len(facts), pairs)
+
+
+def shared_images(items: Sequence[RawItem], facts: Sequence[ImageFacts]) -> list[Finding]:
+    """Duplicates: the same bytes in two splits are an error; a picture alike in two, or twice in one, is a warning."""
+    findings = []
+    exact = [f.sha256 if not f.error else "" for f in facts]
+    for group in exact_groups(exact):
+        ordered = sorted(group, key=lambda i: (-KEEP_ORDER.get(items[i].split, 0), str(items[i].image)))
+        kept = items[ordered[0]]
+        findings += [_duplicate(items[i], kept) for i in ordered[1:]]
+    for a, b in near_pairs(thumbs(facts)).tolist():
+        one, two = items[a], items[b]
+        if one.split != two.split and exact[a] != exact[b] and exact[a] and exact[b]:
+            text = f"looks the same as {two.image} in {two.split}: {one.split} and {two.split} may leak into each other"
+            findings.append(
+                Finding("warning", "near-duplicate-across-splits", text, str(one.image), image=str(one.image))
+            )
+    return findings
+
+
+def _duplicate(item: RawItem, kept: RawItem) -> Finding:
+    path = str(item.image)
+    if item.split != kept.split:
+        text = (
+            f"the same image is in {item.split} and, as {kept.image}, in {kept.split}: results there would be too good"
+        )
+        return Finding("error", "duplicate-across-splits", text, path, image=path)
+    where = f" of {item.split}" if item.split else ""
+    return Finding("warning", "duplicate", f"the same image as {kept.image}{where}", path, image=path)
+
+
+def leaks_left(checked: Sequence[Checked]) -> int:
+    """How many groups of equal-looking images lie in more than one split."""
+    splits: dict[int, set[str]] = {}
+    for c in checked:
+        splits.setdefault(c.group, set()).add(c.split)
+    return sum(len(own) > 1 for own in splits.values())
+
+
+def with_split(checked: Checked, split: str) -> Checked:
+    """The same image in another split."""
+    return replace(checked, split=split)
+
+
+def classes_by_split(checked: Sequence[Checked]) -> dict[str, list[Classes]]:
+    """Per split, the class ids of each image."""
+    result: dict[str, list[Classes]] = {"train": [], "val": [], "test": []}
+    for c in checked:
+        result.setdefault(c.split, []).append(np.asarray(c.classes))
+    return {split: own for split, own in result.items() if own}

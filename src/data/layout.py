@@ -1,0 +1,255 @@
+"""The internal YOLO layout that every source ends in, written aside and renamed, so that it exists whole or not at all.
+
+<name>-<key>/data.yaml               what Ultralytics reads
+             calibration.yaml        the same with the calibration images as train and val
+             images/<split>/*        links to the user's files; pixels are copied only where a link won't do
+             labels/<split>/*.txt    our own files, exact; Ultralytics' label caches land beside these, not the user's
+             index.json              sizes, hashes and findings; written last
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from src.data import Sample
+from src.data.fingerprint import Entry, fingerprint, split_fingerprints
+from src.data.labels import format_labels, parse_labels, to_corners
+from src.data.scan import Scanner
+from src.data.types import SPLITS, Boxes, Classes, Finding, no_boxes, no_classes
+from src.errors import UserError
+from src.records import write_text
+
+VERSION = 2
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A checked image on its way into the layout. Boxes are relative, around the centre."""
+
+    source: Path
+    split: str
+    name: str  # file name in the layout, unique by stem within its split
+    width: int
+    height: int
+    sha256: str
+    boxes: Boxes
+    classes: Classes
+    ignored: Boxes
+    ignored_classes: Classes
+    own: bool = False  # ours to move (generated), not the user's to link to
+    copy: bool = False  # a file that Ultralytics would rewrite in place
+
+    def entry(self) -> Entry:
+        """What of it counts for the fingerprint."""
+        return Entry(self.split, self.sha256, self.boxes, self.classes, self.ignored, self.ignored_classes)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a prepared folder holds."""
+
+    name: str  # the data group's name, e.g. digits
+    class_names: list[str]
+    images: list[Ready]
+    calibration: list[str]  # names within train
+    findings: list[Finding]
+    category_ids: list[int]
+    notes: dict[str, Any]  # further figures for the report, plain data
+
+
+def write_layout(plan: Plan, final: Path, scanner: Scanner) -> None:
+    """Write the folder aside and rename it to `final`. If another process has just written the same, its own stands."""
+    aside = final.with_name(f".{final.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
+    try:
+        for split in SPLITS:
+            (aside / "images" / split).mkdir(parents=True)
+            (aside / "labels" / split).mkdir(parents=True)
+            (aside / "ignored" / split).mkdir(parents=True)
+        for image in plan.images:
+            _write_image(aside, image)
+        index = _index(plan)
+        for name, text in _yamls(index, final).items():
+            write_text(aside / name, text)
+        write_text(aside / "index.json", json.dumps(index, indent=1))
+        _swap(aside, final, scanner)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_image(base: Path, image: Ready) -> None:
+    target = base / "images" / image.split / image.name
+    if image.own:
+        image.source.replace(target)
+    elif image.copy:
+        shutil.copyfile(image.source, target)
+    else:
+        _link(image.source, target)
+    label = Path(image.split) / (Path(image.name).stem + ".txt")
+    # newline="" keeps the bytes the same everywhere; fsync a file would cost minutes on a large set, and index.json,
+    # written last inside a folder that is renamed last, already tells a whole folder from a torn one.
+    (base / "labels" / label).write_text(format_labels(image.boxes, image.classes), encoding="utf-8", newline="")
+    if len(image.ignored_classes):
+        text = format_labels(image.ignored, image.ignored_classes)
+        (base / "ignored" / label).write_text(text, encoding="utf-8", newline="")
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.symlink_to(source.absolute())
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _swap(aside: Path, final: Path, scanner: Scanner) -> None:
+    """Put the new folder in place; a damaged one that stood there goes, one that another process just wrote stays."""
+    try:
+        aside.rename(final)
+        return
+    except OSError:
+        if verify_layout(final, scanner):
+            return
+    trash = final.with_name(f".{final.name}.{uuid.uuid4().hex[:8]}.old")
+    final.rename(trash)
+    aside.rename(final)
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def _yamls(index: dict[str, Any], base: Path) -> dict[str, str]:
+    """The text of each file that Ultralytics reads, for a folder at `base`."""
+    head = {"path": str(base.absolute())}
+    names = {"names": dict(enumerate(index["class_names"]))}
+    splits = {split: f"images/{split}" for split in SPLITS if index["splits"][split]}
+    both = {"train": "calibration.txt", "val": "calibration.txt"}
+    folder = base.absolute() / "images" / "train"
+    return {
+        "data.yaml": _dump({**head, **splits, **names}),
+        "calibration.yaml": _dump({**head, **both, **names}),
+        "calibration.txt": "".join(f"{folder / name}\n" for name in index["calibration"]),
+    }
+
+
+def _dump(content: dict[str, Any]) -> str:
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _index(plan: Plan) -> dict[str, Any]:
+    rows: dict[str, list[list[Any]]] = {split: [] for split in SPLITS}
+    for image in sorted(plan.images, key=lambda i: i.name):
+        rows[image.split].append(
+            [image.name, image.width, image.height, image.sha256, "" if image.own else str(image.source)]
+        )
+    entries = [image.entry() for image in plan.images]
+    return {
+        "version": VERSION,
+        "name": plan.name,
+        "fingerprint": fingerprint(entries, plan.class_names),
+        "split_fingerprints": split_fingerprints(entries),
+        "class_names": plan.class_names,
+        "category_ids": plan.category_ids,
+        "calibration": plan.calibration,
+        "splits": rows,
+        "findings": [asdict(finding) for finding in plan.findings],
+        "notes": plan.notes,
+    }
+
+
+def load_index(base: Path) -> dict[str, Any]:
+    """The index of a prepared folder.
+
+    Raises:
+        UserError: it is missing, torn or of another version.
+    """
+    file = base / "index.json"
+    try:
+        index = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{file}: the prepared dataset can't be read ({error})",
+            remedy="delete the folder; the next run makes it again",
+        ) from None
+    if not isinstance(index, dict) or index.get("version") != VERSION:
+        raise UserError(f"{file}: made by another version", remedy="delete the folder; the next run makes it again")
+    return index
+
+
+def read_split(base: Path, split: str) -> list[Sample]:
+    """The samples of one split, sorted by name; `calibration` is the part of train kept for INT8.
+
+    Raises:
+        UserError: an unknown split, or a damaged folder.
+    """
+    index = load_index(base)
+    chosen = set(index["calibration"]) if split == "calibration" else None
+    folder = "train" if split == "calibration" else split
+    if folder not in index["splits"]:
+        raise UserError("this split does not exist", value=split, remedy="train, calibration, val or test")
+    rows = [row for row in index["splits"][folder] if chosen is None or row[0] in chosen]
+    return [_sample(base, folder, row) for row in sorted(rows)]
+
+
+def _sample(base: Path, split: str, row: Sequence[Any]) -> Sample:
+    name, width, height = str(row[0]), int(row[1]), int(row[2])
+    boxes, classes = _read_boxes(base / "labels" / split / f"{Path(name).stem}.txt", required=True)
+    ignored, ignored_classes = _read_boxes(base / "ignored" / split / f"{Path(name).stem}.txt", required=False)
+    return Sample(
+        image=str(base / "images" / split / name),
+        boxes=to_corners(boxes, width, height),
+        classes=classes,
+        width=width,
+        height=height,
+        ignored=to_corners(ignored, width, height),
+        ignored_classes=ignored_classes,
+    )
+
+
+def _read_boxes(file: Path, *, required: bool) -> tuple[Boxes, Classes]:
+    try:
+        labels = parse_labels(file.read_bytes())
+    except OSError as error:
+        if not required:
+            return no_boxes(), no_classes()
+        raise UserError(
+            f"{file}: a prepared label file is gone ({error.strerror})",
+            remedy="delete the dataset's folder under outputs",
+        ) from None
+    return labels.boxes, labels.classes
+
+
+def verify_layout(base: Path, scanner: Scanner) -> bool:
+    """Whether a prepared folder still holds what its index says: every byte of images (cached) and labels."""
+    try:
+        index = load_index(base)
+        rows = [(split, row) for split in SPLITS for row in index["splits"][split]]
+        facts = scanner.scan([base / "images" / split / row[0] for split, row in rows], base.name)
+        entries = [_entry(base, split, row, f.sha256) for (split, row), f in zip(rows, facts, strict=True)]
+        whole = fingerprint(entries, index["class_names"]) == index["fingerprint"]
+        return whole and all((base / n).read_text(encoding="utf-8") == t for n, t in _yamls(index, base).items())
+    except (UserError, OSError, UnicodeDecodeError, KeyError, TypeError, IndexError):
+        return False
+
+
+def _entry(base: Path, split: str, row: Sequence[Any], sha256: str) -> Entry:
+    boxes, classes = _read_boxes(base / "labels" / split / f"{Path(row[0]).stem}.txt", required=True)
+    ignored, ignored_classes = _read_boxes(base / "ignored" / split / f"{Path(row[0]).stem}.txt", required=False)
+    return Entry(split, sha256, boxes, classes, ignored, ignored_classes)
+
+
+def counts(index: dict[str, Any], base: Path) -> dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """Boxes per class id for each split of a prepared folder."""
+    total = len(index["class_names"])
+    result = {}
+    for split in SPLITS:
+        own = [s.classes for s in read_split(base, split)]
+        result[split] = np.bincount(np.concatenate([no_classes(), *own]), minlength=total).astype(np.int64)
+    return result

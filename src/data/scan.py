@@ -1,0 +1,135 @@
+"""Look at every image once: content hash, true size, damage, and the small thumbnail that duplicates are found by.
+
+Decoding is what a check costs, so its results are cached under `root/datasets/.scan`, keyed by device, inode, size and
+modification time; `verify=True` looks at every byte again. The cache is plain JSON: a foreign or torn one is ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from src.records import hash_of, write_text
+
+VERSION = 1
+THUMB = 16  # px: side of the grey thumbnail
+# Orientations of EXIF that swap width and height.
+SWAPPED = (5, 6, 7, 8)
+CHUNK = 64  # images handed to a thread at a time
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What a file holds. On damage `error` says what, and the other fields may be empty."""
+
+    sha256: str = ""
+    width: int = 0  # px, as shown: after EXIF rotation
+    height: int = 0
+    format: str = ""  # Pillow's name, e.g. JPEG
+    orientation: int = 1  # EXIF
+    complete: bool = True  # a JPEG ends in its end marker; Ultralytics rewrites one that doesn't
+    thumb: str = ""  # hexadecimal THUMB x THUMB grey levels
+    error: str = ""
+
+
+class Scanner:
+    """Reads facts of files through the cache at `cache` (a folder)."""
+
+    def __init__(self, cache: Path, *, verify: bool = False, threads: int = 0) -> None:
+        self.cache = cache
+        self.verify = verify
+        self.threads = threads or min(8, len(os.sched_getaffinity(0)))
+        self.seen: dict[str, ImageFacts] = {}  # of this process: a link to a file already seen costs nothing
+
+    def scan(self, paths: Sequence[Path], label: str) -> list[ImageFacts]:
+        """Facts for each path, in order; `label` names the cache file (a dataset's own)."""
+        file = self.cache / f"{hash_of([VERSION, label])}.json"
+        known = self.seen if self.verify else {**_read_cache(file), **self.seen}
+        keys = [_key(path) for path in paths]
+        todo = [i for i, key in enumerate(keys) if key not in known]
+        with ThreadPoolExecutor(self.threads) as pool:
+            for index, facts in zip(todo, pool.map(look_at, (paths[i] for i in todo), chunksize=CHUNK), strict=True):
+                known[keys[index]] = facts
+        result = [known[key] for key in keys]
+        self.seen.update(zip(keys, result, strict=True))
+        self.seen.pop("", None)
+        if todo:
+            # A file that can't be opened has no key worth keeping: it may be readable next time.
+            _write_cache(file, {key: known[key] for key in keys if key})
+        return result
+
+
+def _key(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except (OSError, ValueError):
+        return ""
+    return f"{stat.st_dev}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}"
+
+
+def look_at(path: Path) -> ImageFacts:
+    """Read and decode one file. Never raises: damage is told in `error`."""
+    try:
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        return ImageFacts(error=f"can't be read ({getattr(error, 'strerror', None) or error})")
+    sha256 = hashlib.sha256(data).hexdigest()
+    if not data:
+        return ImageFacts(sha256=sha256, error="is an empty file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _decode(data, sha256)
+    except Exception as error:  # Pillow raises nearly anything on hostile bytes
+        reason = str(error).replace("\n", " ")[:120] or type(error).__name__
+        if "identify" in reason:
+            reason = "not an image"
+        return ImageFacts(sha256=sha256, error=f"is not a readable image ({reason})")
+
+
+def _decode(data: bytes, sha256: str) -> ImageFacts:
+    with Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
+        kind = image.format or ""
+        orientation = int(image.getexif().get(0x0112, 1) or 1)
+        # At 1/8 scale a JPEG is still entropy-decoded to its end, so truncation shows, at a third of the cost.
+        image.draft("L", (THUMB * 4, THUMB * 4))
+        gray = image.convert("L")
+    thumb = gray.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes().hex()
+    if orientation in SWAPPED:
+        width, height = height, width
+    complete = kind != "JPEG" or data.endswith(b"\xff\xd9")
+    return ImageFacts(sha256, width, height, kind, orientation, complete, thumb)
+
+
+def _read_cache(file: Path) -> dict[str, ImageFacts]:
+    """Cached facts by key; empty when there are none or they aren't ours."""
+    try:
+        rows = json.loads(file.read_bytes())
+        kinds = [type(f.default) for f in fields(ImageFacts)]
+        if not all(len(v) == len(kinds) and all(map(isinstance, v, kinds)) for v in rows.values()):
+            return {}
+        return {key: ImageFacts(*value) for key, value in rows.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _write_cache(file: Path, known: dict[str, ImageFacts]) -> None:
+    write_text(file, json.dumps({key: astuple(facts) for key, facts in known.items()}))
+
+
+def thumbs(facts: Iterable[ImageFacts]) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """Thumbnails as an array [n, THUMB * THUMB]; zeros where there is none."""
+    blank = bytes(THUMB * THUMB)
+    raw = b"".join(bytes.fromhex(f.thumb) if len(f.thumb) == 2 * THUMB * THUMB else blank for f in facts)
+    return np.frombuffer(raw, dtype=np.uint8).reshape(-1, THUMB * THUMB)

@@ -1,0 +1,71 @@
+"""Which reader belongs to which `data.kind`, and what each needs from the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from src.config import DataConfig
+from src.data.types import RawDataset
+from src.errors import UserError
+
+
+def read_source(cfg: DataConfig, base: Path) -> RawDataset:
+    """Read the dataset that the configuration names.
+
+    Args:
+        base: folder for what has to be fetched.
+
+    Raises:
+        UserError: a key is missing, or the source can't be read.
+    """
+    return KINDS[cfg.kind](cfg, base)
+
+
+def _path(cfg: DataConfig, example: str) -> Path:
+    if not cfg.path:
+        raise UserError("data.path is not set", remedy=f"data={cfg.name} data.path={example}")
+    path = Path(cfg.path).expanduser()
+    if not path.exists():
+        raise UserError("data.path does not exist", value=cfg.path, remedy=f"data.path={example}")
+    return path
+
+
+def _yolo(cfg: DataConfig, base: Path) -> RawDataset:
+    from src.data.yolo import read_yolo
+
+    return read_yolo(_path(cfg, "DIR/data.yaml"))
+
+
+def _coco(cfg: DataConfig, base: Path) -> RawDataset:
+    from src.data.coco import read_coco
+
+    return read_coco(_path(cfg, "DIR"))
+
+
+def _coco128(cfg: DataConfig, base: Path) -> RawDataset:
+    from src.data.coco128 import read_coco128, source_folder
+
+    return read_coco128(source_folder(cfg.source))
+
+
+def _tiny_person(cfg: DataConfig, base: Path) -> RawDataset:
+    from src.data.coco128 import read_tiny_person, source_folder
+
+    sizes = {"train": cfg.n_train, "val": cfg.n_val, "test": cfg.n_test}
+    return read_tiny_person(source_folder(cfg.source), sizes)
+
+
+def _unsupported(cfg: DataConfig, base: Path) -> RawDataset:
+    raise UserError(f"data.kind={cfg.kind} can't be read yet", remedy="export the dataset as YOLO and use data=yolo")
+
+
+KINDS: dict[str, Callable[[DataConfig, Path], RawDataset]] = {
+    "digits": _unsupported,  # made, not read
+    "yolo": _yolo,
+    "coco": _coco,
+    "coco128": _coco128,
+    "tiny_person": _tiny_person,
+    "voc": _unsupported,
+    "roboflow": _unsupported,
+}
