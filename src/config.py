@@ -69,6 +69,10 @@ class DataConfig:
     test_share: float = 0.15
     n_calibration: int = 100  # train images that INT8 calibration may use, at most
     verify: bool = False  # read every byte again instead of trusting size, time and inode
+    one_based: bool = False  # Pascal VOC's own files count pixels from 1, those of most tools from 0
+    workspace: str | None = None  # of Roboflow
+    project: str | None = None
+    version: int | None = None
 
 
 @dataclass
@@ -198,7 +202,7 @@ class AppConfig:
 
 def register() -> None:
     """Make the schema known to Hydra under the name `schema`."""
-    ConfigStore.instance().store(name="schema", node=AppConfig)
+    ConfigStore.instance().store(name="schema", node=AppConfig, provider="detsweep", replace=True)
 
 
 def to_typed(cfg: DictConfig) -> AppConfig:

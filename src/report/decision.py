@@ -1,0 +1,172 @@
+"""`decision.json`: the decision for programs. Its keys are a contract; its sentences are always English."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from src.records import Failure
+from src.report.candidates import Candidate, failures_of
+from src.report.limits import Limit, limits_of
+from src.report.rank import Ranking
+from src.report.risks import Risk, Step
+from src.report.stats import Spread
+from src.report.text import catalogue
+from src.report.verdict import Verdict
+
+SCHEMA_VERSION = 1
+MOST_PLACES = 12  # trials named for one failure
+
+
+def decision_json(ranking: Ranking, judged: Verdict, found: list[Risk], steps: list[Step]) -> dict[str, Any]:
+    """The decision as plain data."""
+    say = catalogue("en").say
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "sweep": ranking.saved.sweep.sweep,
+        "verdict": judged.word,
+        "reasons": [say(n) for n in judged.reasons],
+        "conditions": [say(n) for n in judged.conditions],
+        "recommended": recommended(ranking),
+        "constraints": [_limit(x, ranking) for x in _judged_limits(ranking)],
+        "latency_statistic": ranking.statistic,
+        "candidates": [_candidate(c, ranking) for c in ranking.candidates],
+        "configurations": [
+            {
+                "config_id": c.config_id,
+                "label": c.label,
+                "model": c.model,
+                "imgsz": c.imgsz,
+                "lr": c.lr,
+                "seeds": [t.seed for t in c.trials],
+                "run_ids": [t.run_id for t in c.trials],
+                "objective": spread_json(c.spread),
+                "lost_trials": [t.trial for t in c.lost],
+            }
+            for c in ranking.configurations
+        ],
+        "risks": [
+            {"risk": r.key, "level": r.level, "evidence": say(r.evidence), "mitigation": say(r.mitigation)}
+            for r in found
+        ],
+        "next_steps": [{"horizon": s.horizon, "step": say(s.what)} for s in steps],
+        "skipped": skipped(ranking),
+    }
+
+
+def recommended(ranking: Ranking) -> dict[str, Any] | None:
+    """What to ship; None when nothing can be recommended. Without any measurement only the training is named."""
+    if ranking.winner is None:
+        if ranking.candidates or not ranking.finished:
+            return None
+        chosen, candidate = ranking.finished[0], None
+    else:
+        chosen, candidate = ranking.winner.configuration, ranking.winner
+    artifact = candidate.best.artifact if candidate else None
+    return {
+        "model": chosen.model,
+        "imgsz": chosen.imgsz,
+        "lr": chosen.lr,
+        "extra": chosen.extra,
+        "seeds": [t.seed for t in chosen.trials],
+        "format": candidate.format if candidate else None,
+        "precision": candidate.precision if candidate else None,
+        "runtime": candidate.runtime if candidate else None,
+        "batch": ranking.decision.batch if candidate else None,
+        "config_id": chosen.config_id,
+        "run_ids": [t.run_id for t in chosen.trials],
+        "trial": candidate.best.trial.trial if candidate else chosen.best_trial.trial,
+        "artifact": None
+        if artifact is None
+        else {"path": artifact.path, "sha256": artifact.sha256, "size_bytes": artifact.size_bytes},
+    }
+
+
+def skipped(ranking: Ranking) -> list[dict[str, str]]:
+    """What could not be run, and why: failed trials, formats, runtimes."""
+    found = [("sweep", f) for f in ranking.saved.sweep.failures]
+    found += failures_of(ranking.saved.trials, ranking.saved.finalists)
+    where: dict[Failure, list[str]] = {}  # the same thing fails for the same reason in many trials
+    for place, failure in found:
+        where.setdefault(failure, []).append(place)
+    return [
+        {"where": _places(w), "stage": f.stage, "target": f.target, "kind": f.kind, "reason": f.message}
+        for f, w in where.items()
+    ]
+
+
+def _places(places: list[str]) -> str:
+    """`trial 2, 5, 8` instead of the word every time."""
+    numbers = [p.removeprefix("trial ") for p in dict.fromkeys(places) if p.startswith("trial ")]
+    others = [p for p in dict.fromkeys(places) if not p.startswith("trial ")]
+    more = " …" if len(numbers) > MOST_PLACES else ""
+    return ", ".join(others + ([f"trial {', '.join(numbers[:MOST_PLACES])}{more}"] if numbers else []))
+
+
+def _judged_limits(ranking: Ranking) -> list[Limit]:
+    """The limits on the winner, or on the candidate that came closest."""
+    judged = ranking.winner or ranking.closest
+    return limits_of(judged, ranking.decision) if judged else []
+
+
+def _limit(limit: Limit, ranking: Ranking) -> dict[str, Any]:
+    judged = ranking.winner or ranking.closest
+    assert judged is not None
+    return {
+        "name": limit.key,
+        "metric": limit.metric,
+        "unit": limit.unit,
+        "limit": limit.limit,
+        "measured": finite(limit.measured),
+        "holds": limit.holds,
+        "run_ids": [e.trial.run_id for e in judged.evidence],
+    }
+
+
+def _candidate(c: Candidate, ranking: Ranking) -> dict[str, Any]:
+    low, high = c.latency_interval.get(ranking.statistic, (math.nan, math.nan))
+    artifact = c.best.artifact
+    return {
+        "config_id": c.configuration.config_id,
+        "model": c.configuration.model,
+        "imgsz": c.configuration.imgsz,
+        "lr": c.configuration.lr,
+        "extra": c.configuration.extra,
+        "seeds": [t.seed for t in c.configuration.trials],
+        "format": c.format,
+        "precision": c.precision,
+        "runtime": c.runtime,
+        "batch": ranking.decision.batch,
+        "trials": [e.trial.trial for e in c.evidence],
+        "run_ids": [e.trial.run_id for e in c.evidence],
+        "artifact_sha256": artifact.sha256 if artifact else None,
+        "metrics": {
+            "score": finite(c.score.mean),
+            "val/mAP50-95": finite(c.val_map),
+            "test/mAP50-95": finite(c.test_map),
+            "export_loss": finite(c.loss),
+            **{f"latency_{name}_ms": finite(value) for name, value in c.latency.items()},
+            "throughput_ips": finite(c.throughput_ips),
+            "memory_mb": finite(c.memory_mb),
+            "size_mb": finite(c.size_mb),
+        },
+        "interval": {
+            "score": [finite(c.score.low), finite(c.score.high)],
+            f"latency_{ranking.statistic}_ms": [finite(low), finite(high)],
+        },
+        "gate": c.gate,
+        "feasible": c.key in ranking.feasible,
+        "broken_limits": [x.key for x in limits_of(c, ranking.decision) if not x.holds],
+        "pareto": c.key in ranking.pareto,
+        "tied_with_best": any(t.other is c for t in ranking.tied) or c is ranking.best,
+    }
+
+
+def spread_json(s: Spread) -> dict[str, Any]:
+    """A spread as plain data; unknown figures are null."""
+    return {"n": s.n, "mean": finite(s.mean), "sd": finite(s.sd), "low": finite(s.low), "high": finite(s.high)}
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None for what JSON has no number for."""
+    return value if value is not None and math.isfinite(value) else None

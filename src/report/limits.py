@@ -1,0 +1,81 @@
+"""The hard limits of a decision, and whether a candidate keeps them.
+
+A limit holds, does not hold, or is not established (None) when its metric was not measured. Only candidates that keep
+every limit are feasible, so raising a limit never takes a candidate away.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from src.config import DecisionConfig
+from src.errors import UserError
+from src.report.candidates import Candidate
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One hard limit, measured on one candidate."""
+
+    key: str  # of the decision group
+    metric: str  # what is compared with the limit
+    unit: str
+    limit: float
+    measured: float  # NaN when not measured
+    at_most: bool  # True: measured must not exceed the limit; False: must reach it
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the limit is kept; None when nothing was measured."""
+        if not math.isfinite(self.measured):
+            return None
+        return self.measured <= self.limit if self.at_most else self.measured >= self.limit
+
+
+def limits_of(candidate: Candidate, decision: DecisionConfig) -> list[Limit]:
+    """Every limit that is set, measured on `candidate`."""
+    latency = candidate.latency.get(decision.latency, math.nan)
+    scope = decision.scope.replace("_", " ")
+    table = [
+        ("max_latency_ms", f"{decision.latency} latency, {scope}, batch {decision.batch}", "ms", latency, True),
+        ("max_size_mb", "size", "MB", candidate.size_mb, True),
+        ("max_memory_mb", "memory", "MB", candidate.memory_mb, True),
+        ("min_throughput_ips", "throughput", "images/s", candidate.throughput_ips, False),
+        ("min_map", "mAP50-95, test", "", candidate.test_map, False),
+        ("max_export_loss", "loss of mAP50-95 by export, val", "", candidate.loss, True),
+    ]
+    return [
+        Limit(key, metric, unit, float(getattr(decision, key)), measured, at_most)
+        for key, metric, unit, measured, at_most in table
+        if getattr(decision, key) is not None
+    ]
+
+
+def feasible(candidate: Candidate, decision: DecisionConfig) -> bool:
+    """Whether the candidate keeps every limit and runs where the decision asks for it."""
+    return decision.runtime in (None, candidate.runtime) and all(x.holds for x in limits_of(candidate, decision))
+
+
+def require_measured(found: list[Candidate], decision: DecisionConfig) -> None:
+    """Refuse a limit on a metric that none of the benchmarked candidates has.
+
+    Raises:
+        UserError: naming the limit.
+    """
+    benchmarked = [c for c in found if c.measured]
+    if not benchmarked:
+        return
+    if decision.runtime is not None and decision.runtime not in {c.runtime for c in found}:
+        raise UserError(
+            "decision.runtime names a runtime that no candidate ran on",
+            value=decision.runtime,
+            remedy=f"one of: {', '.join(sorted({c.runtime for c in found}))}",
+        )
+    for rows in zip(*(limits_of(c, decision) for c in benchmarked), strict=True):
+        if all(row.holds is None for row in rows):
+            raise UserError(
+                f"decision.{rows[0].key} limits what nobody measured: {rows[0].metric}",
+                value=rows[0].limit,
+                remedy=f"decision.{rows[0].key}=null, or measure it (p99 needs benchmark=standard)",
+            )

@@ -1,0 +1,106 @@
+"""Read a sweep's saved records. The report starts here and sees nothing else.
+
+Layout: `outputs/sweeps/<sweep>/sweep.json`, `trials/NNNN/record.json` and `trials/NNNN/finalist.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from src.config import is_name
+from src.errors import UserError
+from src.records import FinalistRecord, RecordError, SweepRecord, TrialRecord, load
+
+T = TypeVar("T")
+LATEST = "latest"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Everything that a sweep left behind."""
+
+    folder: Path
+    sweep: SweepRecord
+    trials: list[TrialRecord]  # by trial number
+    finalists: dict[int, FinalistRecord]  # trial number -> what the finalist stage found
+
+    def trial(self, number: int) -> TrialRecord:
+        """The record of one trial."""
+        return next(t for t in self.trials if t.trial == number)
+
+
+def sweeps_folder(outputs: Path) -> Path:
+    """Where sweeps are kept below `outputs`."""
+    return outputs / "sweeps"
+
+
+def known_sweeps(outputs: Path) -> list[str]:
+    """Names of the saved sweeps, sorted."""
+    return sorted(p.parent.name for p in sweeps_folder(outputs).glob("*/sweep.json"))
+
+
+def find_sweep(outputs: Path, name: str) -> Path:
+    """The folder of the sweep called `name`, or of the newest one when `name` is `latest`.
+
+    Raises:
+        UserError: there is no such sweep; the message lists those that exist.
+    """
+    known = known_sweeps(outputs)
+    if name == LATEST:
+        return _latest(outputs, known)
+    if not is_name(name) or name not in known:
+        raise UserError(
+            f"sweep is not known under {sweeps_folder(outputs)}",
+            value=name,
+            remedy=f"sweep={LATEST} or one of: {', '.join(known)}" if known else "run python -m src.run -m … first",
+        )
+    return sweeps_folder(outputs) / name
+
+
+def _latest(outputs: Path, known: list[str]) -> Path:
+    """The newest started sweep; single runs are passed over."""
+    records = [(_read(SweepRecord, sweeps_folder(outputs) / name / "sweep.json"), name) for name in known]
+    started = [(record.started_at, name) for record, name in records if record.kind != "single"]
+    if not started:
+        raise UserError(
+            f"sweep={LATEST} finds no sweep under {sweeps_folder(outputs)}",
+            remedy="run python -m src.run -m … first" if not known else f"sweep= one of: {', '.join(known)}",
+        )
+    return sweeps_folder(outputs) / max(started)[1]
+
+
+def load_sweep(folder: Path) -> Saved:
+    """Read the records of one sweep.
+
+    Raises:
+        UserError: a record is missing, malformed, of an unknown schema version, or belongs to another sweep.
+    """
+    sweep = _read(SweepRecord, folder / "sweep.json")
+    trials = _numbered(TrialRecord, folder.glob("trials/*/record.json"), sweep.sweep)
+    finalists = _numbered(FinalistRecord, folder.glob("trials/*/finalist.json"), sweep.sweep)
+    if missing := sorted(finalists.keys() - trials.keys()):
+        raise UserError(f"{folder}: trial {missing[0]} has a finalist.json but no record.json")
+    return Saved(folder, sweep, [trials[n] for n in sorted(trials)], finalists)
+
+
+def _numbered(cls: type[T], paths: Iterable[Path], sweep: str) -> dict[int, T]:
+    found: dict[int, T] = {}
+    for path in sorted(paths):
+        record = _read(cls, path)
+        assert isinstance(record, TrialRecord | FinalistRecord)
+        if record.sweep != sweep:
+            raise UserError(f"{path} belongs to another sweep", value=record.sweep, remedy=f"expected {sweep}")
+        if record.trial in found:
+            raise UserError(f"{path}: trial {record.trial} is recorded twice")
+        found[record.trial] = record
+    return found
+
+
+def _read(cls: type[T], path: Path) -> T:
+    try:
+        return load(cls, path)
+    except RecordError as error:
+        raise UserError(str(error), remedy="restore the file, or write the record again by running the trial") from None

@@ -1,0 +1,198 @@
+"""Risks that the evidence shows, each with its mitigation, and the next steps that follow from them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from src.report.candidates import Candidate, failures_of
+from src.report.configurations import swept_values
+from src.report.rank import Ranking
+from src.report.text import Note, note
+from src.report.verdict import MIN_IMAGES, MIN_SEEDS, Verdict, from_scratch, still_improving
+
+Level = Literal["high", "medium", "low"]
+Horizon = Literal["short", "medium", "long"]
+
+TAIL = 1.5  # p99 (or the highest percentile known) over p50 from which the tail is worth a word
+NOISY = 0.1  # relative width of a latency interval from which the benchmark is called noisy
+
+
+@dataclass(frozen=True)
+class Risk:
+    """Something in the evidence that may turn the decision out wrong."""
+
+    key: str
+    level: Level
+    evidence: Note
+    mitigation: Note
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to do next."""
+
+    horizon: Horizon
+    what: Note
+
+
+def _risk(key: str, level: Level, /, **values: object) -> Risk:
+    return Risk(key, level, note(f"risk_{key}", **values), note(f"mitigation_{key}", **values))
+
+
+def risks(ranking: Ranking) -> list[Risk]:
+    """Every risk found, the gravest first. The licence and the choice of one among many are always among them."""
+    found = [_licence(), _selection(ranking)]
+    found += _data_risks(ranking) + _failures(ranking) + _edges(ranking)
+    if ranking.finished:
+        found += _training_risks(ranking)
+    if ranking.winner is not None:
+        found += _export_risks(ranking.winner) + _latency_risks(ranking.winner) + _generalisation(ranking.winner)
+    levels = ("high", "medium", "low")
+    return sorted(found, key=lambda r: levels.index(r.level))
+
+
+def _licence() -> Risk:
+    return _risk("licence", "high")
+
+
+def _selection(ranking: Ranking) -> Risk:
+    n = sum(len(c.trials) for c in ranking.configurations)
+    return _risk("selection", "medium" if n > 1 else "low", n=n, k=len(ranking.finished))
+
+
+def _data_risks(ranking: Ranking) -> list[Risk]:
+    dataset = next((t.dataset for t in ranking.saved.trials if t.dataset), None)
+    if dataset is None:
+        return []
+    found = []
+    small = {k: n for k in ("val", "test") if 0 < (n := dataset.split_sizes.get(k, 0)) < MIN_IMAGES}
+    if small:
+        sizes = ", ".join(f"{k} {n}" for k, n in small.items())
+        n = min(small.values())
+        found.append(_risk("small_split", "high" if n < 30 else "medium", sizes=sizes, share=100 / n))
+    if dataset.warnings:
+        found.append(_risk("data_warnings", "medium", n=len(dataset.warnings), first=dataset.warnings[0]))
+    return found
+
+
+def _failures(ranking: Ranking) -> list[Risk]:
+    lost = [t for t in ranking.saved.trials if t.state == "failed"]
+    skipped = failures_of([], ranking.saved.finalists)
+    found = []
+    if lost:
+        found.append(_risk("failed_trials", "medium", n=len(lost), total=len(ranking.saved.trials)))
+    if skipped:
+        found.append(_risk("skipped", "low", n=len(skipped), first=skipped[0][1].target))
+    return found
+
+
+def _edges(ranking: Ranking) -> list[Risk]:
+    """The winner lies on the edge of a swept numeric range."""
+    chosen = ranking.winner.configuration if ranking.winner else next(iter(ranking.finished), None)
+    if chosen is None:
+        return []
+    mine = {**swept_values(chosen.trials[0]), "imgsz": str(chosen.imgsz), "lr": str(chosen.lr)}
+    found = []
+    for key in ranking.saved.sweep.space:
+        values = sorted({v for t in ranking.saved.trials if (v := _number(_value(t, key))) is not None})
+        own = _number(mine.get(key, ""))
+        if key != "seed" and len(values) > 1 and own in (values[0], values[-1]):
+            found.append(_risk("edge", "low", key=key, value=f"{own:g}", low=f"{values[0]:g}", high=f"{values[-1]:g}"))
+    return found
+
+
+def _value(trial: object, key: str) -> str:
+    own = getattr(trial, key, None)
+    return str(own) if own is not None else swept_values(trial).get(key, "")  # type: ignore[arg-type]
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _training_risks(ranking: Ranking) -> list[Risk]:
+    chosen = ranking.winner.configuration if ranking.winner else ranking.finished[0]
+    found = []
+    if len(chosen.trials) < MIN_SEEDS:
+        found.append(_risk("one_seed", "high", n=len(chosen.trials)))
+    else:
+        s = chosen.spread
+        wide = s.high - s.low > 0.1 * max(s.mean, 1e-9)
+        found.append(_risk("seed_spread", "medium" if wide else "low", n=s.n, sd=s.sd, low=s.low, high=s.high))
+    if from_scratch(chosen):
+        found.append(_risk("scratch", "medium"))
+    if still_improving(chosen):
+        checkpoint = next(t.checkpoint for t in chosen.trials if t.checkpoint)
+        found.append(_risk("unconverged", "medium", epochs=checkpoint.epochs))
+    return found
+
+
+def _export_risks(winner: Candidate) -> list[Risk]:
+    if winner.format == "pytorch" or not winner.verified:
+        return []
+    level: Level = "medium" if winner.gate in ("warn", "fail") else "low"
+    return [_risk("export_loss", level, loss=100 * winner.loss, target=f"{winner.format}/{winner.precision}")]
+
+
+def _latency_risks(winner: Candidate) -> list[Risk]:
+    if not winner.measured:
+        return [_risk("no_latency", "high")]
+    found = []
+    tail = next((name for name in ("p99", "p95", "p90") if name in winner.latency), None)
+    if tail and winner.latency[tail] > TAIL * winner.latency["p50"]:
+        ratio = winner.latency[tail] / winner.latency["p50"]
+        found.append(_risk("tail", "medium", tail=tail, ratio=ratio, value=winner.latency[tail]))
+    if "p99" not in winner.latency:
+        found.append(_risk("no_p99", "low"))
+    low, high = winner.latency_interval.get("p50", (math.nan, math.nan))
+    if high - low > NOISY * winner.latency["p50"]:
+        found.append(_risk("noisy", "medium", low=low, high=high))
+    return found
+
+
+def _generalisation(winner: Candidate) -> list[Risk]:
+    if not math.isfinite(winner.test_map):
+        return [_risk("no_test", "high")]
+    gap = winner.val_map - winner.test_map
+    level: Level = "medium" if gap > 0.1 * max(winner.val_map, 1e-9) else "low"
+    return [_risk("gap", level, val=winner.val_map, test=winner.test_map, gap=gap)]
+
+
+STEPS: dict[str, tuple[Horizon, str]] = {
+    "small_split": ("short", "step_more_images"),
+    "one_seed": ("short", "step_seeds"),
+    "no_test": ("short", "step_test"),
+    "no_latency": ("short", "step_benchmark"),
+    "no_p99": ("short", "step_benchmark"),
+    "noisy": ("short", "step_benchmark"),
+    "failed_trials": ("short", "step_failures"),
+    "unconverged": ("medium", "step_epochs"),
+    "edge": ("medium", "step_space"),
+    "scratch": ("medium", "step_pretrained"),
+    "skipped": ("medium", "step_engines"),
+    "data_warnings": ("medium", "step_data"),
+    "export_loss": ("medium", "step_export"),
+    "gap": ("long", "step_drift"),
+    "licence": ("long", "step_licence"),
+}
+
+
+def next_steps(ranking: Ranking, judged: Verdict, found: list[Risk]) -> list[Step]:
+    """What to do next, each step once, derived from the verdict and the risks."""
+    first = {"approve": "step_ship", "conditional": "step_conditions", "reject": "step_reject"}[judged.word]
+    steps = [Step("short", note(first, sweep=ranking.saved.sweep.sweep))]
+    for risk in found:
+        if risk.key in STEPS and (risk.level != "low" or risk.key not in ("export_loss", "gap")):
+            horizon, key = STEPS[risk.key]
+            step = Step(horizon, note(key, **risk.evidence.values))
+            if all(step.what.key != s.what.key for s in steps):
+                steps.append(step)
+    steps.append(Step("long", note("step_monitor")))
+    horizons = ("short", "medium", "long")
+    return sorted(steps, key=lambda s: horizons.index(s.horizon))

@@ -1,0 +1,88 @@
+"""Words apart from numbers: a note is a key with its values, a catalogue turns it into a sentence of one language.
+
+The catalogues lie in `reports/templates/text/<language>.yaml`; they hold the same keys with the same placeholders.
+"""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from src.errors import UserError
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "reports" / "templates"
+
+
+@dataclass(frozen=True)
+class Note:
+    """A statement found in the evidence: its key in the catalogue and the values it speaks of."""
+
+    key: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def note(key: str, /, **values: Any) -> Note:
+    """A `Note` from keywords."""
+    return Note(key, values)
+
+
+class _Formatter(string.Formatter):
+    """str.format with the language's decimal sign and `not established` for what is not a number."""
+
+    def __init__(self, comma: bool, unknown: str) -> None:
+        self.comma, self.unknown = comma, unknown
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+            return self.unknown
+        text = str(format(value, format_spec))
+        return text.replace(".", ",") if self.comma and isinstance(value, float) else text
+
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return kwargs[str(key)]
+
+
+class Catalogue:
+    """The sentences of one language."""
+
+    def __init__(self, language: str, sentences: dict[str, str]) -> None:
+        self.language = language
+        self.sentences = sentences
+        self._formatter = _Formatter(language == "fr", sentences["not_established"])
+
+    def say(self, what: Note | str, /, **values: Any) -> str:
+        """The sentence for a note, or for a key with values."""
+        key, given = (what.key, what.values) if isinstance(what, Note) else (what, values)
+        words = {k: self.say(v) if isinstance(v, Note) else v for k, v in given.items()}
+        return self._formatter.vformat(self.sentences[key], (), words)
+
+    def number(self, value: float | None, digits: int = 3) -> str:
+        """A number in the language's notation, `—` when unknown."""
+        if value is None or not math.isfinite(value):
+            return "—"
+        return self._formatter.format_field(float(value), f".{digits}f")
+
+
+def languages() -> list[str]:
+    """Languages that have a catalogue."""
+    return sorted(p.stem for p in (TEMPLATES / "text").glob("*.yaml"))
+
+
+@lru_cache
+def catalogue(language: str) -> Catalogue:
+    """The catalogue of `language`.
+
+    Raises:
+        UserError: there is none.
+    """
+    if language not in languages():
+        raise UserError("report.language is not known", value=language, remedy=f"one of: {', '.join(languages())}")
+    text = (TEMPLATES / "text" / f"{language}.yaml").read_text(encoding="utf-8")
+    return Catalogue(language, yaml.safe_load(text))

@@ -1,0 +1,99 @@
+"""Write the whole report of a sweep: documents, tables and figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.config import DecisionConfig
+from src.errors import UserError
+from src.records import write_text
+from src.report.decision import decision_json
+from src.report.document import Document
+from src.report.figures import draw_figures
+from src.report.load import Saved, load_sweep
+from src.report.rank import Ranking, rank
+from src.report.render import render_markdown
+from src.report.risks import next_steps, risks
+from src.report.tables import (
+    BENCHMARK_COLUMNS,
+    TRIAL_COLUMNS,
+    benchmark_rows,
+    plain_rows,
+    to_csv,
+    trial_rows,
+)
+from src.report.text import catalogue
+from src.report.verdict import verdict
+
+FIGURES = ("configurations", "training", "tradeoff", "latency")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a report is written; kept in decision.json so that a check can write it again."""
+
+    language: str = "en"
+
+
+def decision_of(saved: Saved) -> DecisionConfig:
+    """The decision group that the sweep was started with; keys that it did not know have their defaults.
+
+    Raises:
+        UserError: a value of the wrong type.
+    """
+    known = {f.name: f.type for f in dataclasses.fields(DecisionConfig)}
+    given = {key: value for key, value in saved.sweep.decision.items() if key in known}
+    for key, value in given.items():
+        if value is not None and not isinstance(value, str) and "str" in str(known[key]):
+            raise UserError(f"{saved.folder / 'sweep.json'}: decision.{key} must be text", value=value)
+        if isinstance(value, str) and "str" not in str(known[key]):
+            raise UserError(f"{saved.folder / 'sweep.json'}: decision.{key} must be a number", value=value)
+    return DecisionConfig(**{"name": "recorded", **given})
+
+
+def load_ranking(sweep_dir: Path) -> Ranking:
+    """Read a sweep and rank it under its own decision group."""
+    saved = load_sweep(sweep_dir)
+    return rank(saved, decision_of(saved))
+
+
+def write_report(sweep_dir: Path, reports_dir: Path, options: Options | None = None) -> Path:
+    """Write `reports_dir/<sweep>/` from the saved records in `sweep_dir`.
+
+    Returns:
+        The path of decision.md.
+
+    Raises:
+        UserError: malformed records, or a limit that can't be judged.
+    """
+    options = options or Options()
+    ranking = load_ranking(sweep_dir)
+    folder = reports_dir / ranking.saved.sweep.sweep
+    figures = draw_figures(ranking, folder / "figures", catalogue(options.language))
+    for name, text in texts(ranking, options, [p.relative_to(folder) for p in figures]).items():
+        write_text(folder / name, text)
+    return folder / "decision.md"
+
+
+def texts(ranking: Ranking, options: Options, figures: list[Path]) -> dict[str, str]:
+    """Every text file of the report by name; a pure function of the records."""
+    judged = verdict(ranking)
+    found = risks(ranking)
+    steps = next_steps(ranking, judged, found)
+    document = Document(ranking, judged, found, steps, catalogue(options.language))
+    bench = benchmark_rows(ranking.saved)
+    return {
+        "decision.md": render_markdown(document.context(), figures),
+        "decision.json": _json({**decision_json(ranking, judged, found, steps), "language": options.language}),
+        "trials.csv": to_csv(trial_rows(ranking.saved), TRIAL_COLUMNS),
+        "benchmark.csv": to_csv(bench, BENCHMARK_COLUMNS),
+        "benchmark.json": _json({"schema_version": 1, "rows": plain_rows(bench)}),
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
