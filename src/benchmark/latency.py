@@ -1,0 +1,139 @@
+"""Time calls of one session: cold call, warm-up until stable, then the samples.
+
+Inputs come from a ring of different images, so that nothing is answered from a cache, and the outputs of timed calls
+are kept and compared with those of the first pass: a fast wrong answer is no answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src import detect
+
+Float = NDArray[np.float32]
+RING = 8  # different inputs
+WARMUP_CAP = 20  # warm-up stops after so many times the asked calls, stable or not
+MAX_SAMPLES = 5_000  # of one block: more say nothing new, and the raw samples are kept
+STABLE = 0.05  # medians of two warm-up windows this close are stable
+OUTPUT_TOLERANCE = 1e-3  # of the largest output: parallel sums may differ in their last digits
+
+
+class Runs(Protocol):
+    """The part of a session that is timed."""
+
+    def run(self, x: Float) -> Float:
+        """Run one batch."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long one block measures."""
+
+    warmup: int
+    min_samples: int
+    min_seconds: float
+    max_seconds: float
+
+
+@dataclass
+class Timed:
+    """Samples of one block, ms per call."""
+
+    samples_ms: list[float]
+    warmup_calls: int
+    outputs_equal: bool
+    digest: list[list[float]]  # per input of the ring: sum and largest magnitude of the output
+    stages_ms: dict[str, list[float]] = field(default_factory=dict)
+
+
+def time_model(session: Runs, batches: Sequence[Float], plan: Plan) -> Timed:
+    """Time `session.run` alone over a ring of batches [n, 3, h, w]."""
+    first = [session.run(batch).copy() for batch in batches]
+    last: list[Float] = list(first)
+
+    def call(i: int) -> None:
+        slot = i % len(batches)
+        last[slot] = session.run(batches[slot])
+
+    calls = warm_up(call, plan)
+    samples = sample(call, plan)
+    return Timed(samples, calls, all(map(_same, first, last)), [digest(output) for output in first])
+
+
+def time_end_to_end(
+    session: Runs, files: Sequence[NDArray[np.uint8]], imgsz: int, head: detect.Head, plan: Plan
+) -> Timed:
+    """Time an image file in memory to boxes in its own pixels, at deployment thresholds, with its stages apart."""
+    stages: dict[str, list[float]] = {"preprocess": [], "inference": [], "postprocess": []}
+    stretch = head == "queries"
+
+    def call(i: int) -> None:
+        t0 = time.perf_counter_ns()
+        x, transform = detect.letterbox(detect.decode_image(files[i % len(files)]), imgsz, stretch=stretch)
+        t1 = time.perf_counter_ns()
+        raw = session.run(x[None])
+        t2 = time.perf_counter_ns()
+        decoded = detect.decode(raw, imgsz, detect.DEPLOYMENT, head=head)
+        detect.to_detections(decoded[0], transform)
+        t3 = time.perf_counter_ns()
+        for name, span in zip(stages, (t1 - t0, t2 - t1, t3 - t2), strict=True):
+            stages[name].append(span / 1e6)
+
+    calls = warm_up(call, plan)
+    for values in stages.values():
+        values.clear()
+    return Timed(sample(call, plan), calls, True, [], stages)
+
+
+def warm_up(call: Callable[[int], Any], plan: Plan) -> int:
+    """Call until the median of a window is within 5 % of the window before; returns the number of calls.
+
+    Clocks rise, caches fill and engines choose kernels in the first calls; how many it takes depends on the machine.
+    """
+    window = max(plan.warmup, 3)
+    before, calls = np.inf, 0
+    deadline = time.perf_counter() + plan.max_seconds / 2
+    while calls < window * WARMUP_CAP and time.perf_counter() < deadline:
+        spans = [_span(call, calls + i) for i in range(window)]
+        calls += window
+        now = float(np.median(spans))
+        if abs(now - before) <= STABLE * before:
+            break
+        before = now
+    return calls
+
+
+def sample(call: Callable[[int], Any], plan: Plan) -> list[float]:
+    """Time single calls, ms, until both minima are reached, or the time is up, or there are plenty."""
+    spans: list[float] = []
+    start = time.perf_counter()
+    while True:
+        spans.append(_span(call, len(spans)))
+        elapsed = time.perf_counter() - start
+        enough = len(spans) >= plan.min_samples and elapsed >= plan.min_seconds
+        full = len(spans) >= max(plan.min_samples, MAX_SAMPLES)
+        if enough or full or elapsed >= plan.max_seconds:
+            return spans
+
+
+def _span(call: Callable[[int], Any], i: int) -> float:
+    start = time.perf_counter_ns()
+    call(i)
+    return (time.perf_counter_ns() - start) / 1e6
+
+
+def digest(output: Float) -> list[float]:
+    """A short description of an output, to compare passes with: sum and largest magnitude."""
+    return [float(output.sum(dtype=np.float64)), float(np.abs(output).max(initial=0.0))]
+
+
+def _same(first: Float, last: Float) -> bool:
+    scale = float(np.abs(first).max(initial=0.0))
+    return first.shape == last.shape and bool(np.abs(first - last).max(initial=0.0) <= OUTPUT_TOLERANCE * (scale or 1))

@@ -1,0 +1,272 @@
+"""The protocol: interleaved blocks over rounds, a fresh process each, then one `Measurement` per artifact and batch.
+
+What a machine does in one minute it does not do in the next: two blocks of the same model, one after the other,
+differed by up to 1.24 times here, and by at most 4 % when interleaved. So all competing artifacts are measured in every
+round, in a new random order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src import runtime as engines
+from src.benchmark import stats, worker
+from src.benchmark.isolate import run_job, usable_cores
+from src.config import BenchmarkConfig
+from src.detect import VALIDATION, Thresholds
+from src.errors import StageError, Unavailable, UserError
+from src.records import Artifact, Failure, Measurement, Scope, write_text
+
+Job = tuple[Artifact, str]
+STARTUP_S = 180.0  # imports and loading, before a block counts as hung
+
+
+@dataclass
+class Blocks:
+    """What the rounds gave for one artifact on one runtime."""
+
+    artifact: Artifact
+    runtime: str
+    answers: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def target(self) -> str:
+        """`runtime/format/precision`, as in metric names."""
+        return f"{self.runtime}/{self.artifact.label}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all blocks of one run share."""
+
+    cfg: BenchmarkConfig
+    images: list[str]
+    device: str
+    threads: int
+    trust: bool
+    end_to_end: bool
+
+
+def measure(
+    jobs: Sequence[Job],
+    cfg: BenchmarkConfig,
+    images: Sequence[str],
+    *,
+    device: str = "cpu",
+    threads: int = 0,
+    out_dir: Path,
+    base: Path,
+    seed: int = 0,
+    trust: bool = False,
+    end_to_end: bool = True,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[list[Measurement], list[Failure]]:
+    """Measure competing artifacts against each other.
+
+    Args:
+        jobs: artifacts, each with the runtime to measure it on.
+        cfg: how long and how often.
+        images: files to measure with; the first eight are used.
+        device: cpu, cuda or cuda:N.
+        threads: threads of the engine; 0 = all usable cores.
+        out_dir: raw samples go here, one JSON file per artifact and runtime.
+        base: `samples_file` of a measurement is relative to this folder.
+        seed: of the order of the blocks.
+        trust: allow checkpoints that need unsafe unpickling.
+        end_to_end: also time from the file in memory to boxes, at batch 1.
+        progress: told what is being measured.
+
+    Returns:
+        Measurements (per job one for every batch size, and one end to end), and what could not be measured and why.
+    """
+    if not images:
+        raise UserError("no images to measure with", remedy="use a dataset whose val split is not empty")
+    setting = Setting(cfg, list(images)[:8], device, threads or usable_cores(), trust, end_to_end)
+    blocks = [Blocks(artifact, runtime) for artifact, runtime in jobs]
+    failures: list[Failure] = []
+    rng = random.Random(seed)
+    for turn in range(cfg.rounds):
+        alive = [b for b in blocks if len(b.answers) == turn]
+        rng.shuffle(alive)
+        for block in alive:
+            progress(f"round {turn + 1}/{cfg.rounds}: {block.target}")
+            _measure_block(block, setting, failures)
+    zero: dict[int, float] = {}
+    done = [b for b in blocks if len(b.answers) == cfg.rounds]
+    results = [m for b in done for m in _collect(b, setting, out_dir, base, zero)]
+    return results, failures
+
+
+def _measure_block(block: Blocks, setting: Setting, failures: list[Failure]) -> None:
+    """Run one block; what goes wrong becomes a `Failure`, and the artifact leaves the competition."""
+    try:
+        engines.availability(block.runtime)
+        if not engines.supports(block.runtime, block.artifact.format, block.artifact.precision):
+            raise Unavailable(f"{block.runtime} does not run {block.artifact.label}")
+        answer = run_job(_job(block, setting), target=block.target, threads=setting.threads, timeout_s=_limit(setting))
+        unequal = [k for k, v in answer.items() if isinstance(v, dict) and not v.get("outputs_equal", True)]
+        if unequal:
+            raise StageError("benchmark", block.target, f"timed outputs differ from the first pass ({unequal[0]})")
+        block.answers.append(answer)
+    except Unavailable as error:
+        failures.append(Failure("benchmark", block.target, "unavailable", str(error)))
+    except UserError as error:
+        failures.append(Failure("benchmark", block.target, "error", str(error)))
+    except StageError as error:
+        failures.append(Failure("benchmark", block.target, "error", error.message))
+
+
+def _job(block: Blocks, setting: Setting) -> dict[str, Any]:
+    cfg = setting.cfg
+    fixed = block.artifact.input_shape[0]  # a file with a fixed batch runs at that one only
+    return {
+        "kind": "measure",
+        "artifact": dataclasses.asdict(block.artifact),
+        "runtime": block.runtime,
+        "device": setting.device,
+        "threads": setting.threads,
+        "trust": setting.trust,
+        "images": setting.images,
+        "batches": list(cfg.batches) if fixed < 0 else [fixed],
+        "end_to_end": setting.end_to_end and fixed in (-1, 1),
+        "plan": {
+            "warmup": cfg.warmup,
+            "min_samples": -(-cfg.min_samples // cfg.rounds),
+            "min_seconds": cfg.min_seconds / cfg.rounds,
+            "max_seconds": cfg.max_seconds,
+        },
+    }
+
+
+def _limit(setting: Setting) -> float:
+    """Seconds after which a block counts as hung: each of its parts may warm up for half of its time."""
+    parts = len(setting.cfg.batches) + int(setting.end_to_end)
+    return STARTUP_S + 2 * setting.cfg.max_seconds * parts
+
+
+def _collect(block: Blocks, setting: Setting, out_dir: Path, base: Path, zero: dict[int, float]) -> list[Measurement]:
+    """Save the raw samples, and sum them up for every scope and batch size."""
+    artifact = block.artifact
+    name = f"{block.runtime}-{artifact.format}-{artifact.precision}-{artifact.sha256[:12]}.json"
+    raw = {
+        "runtime": block.runtime,
+        "artifact": dataclasses.asdict(artifact),
+        "threads": setting.threads,
+        "device": setting.device,
+        "rounds": block.answers,
+    }
+    write_text(out_dir / name, json.dumps(raw, indent=1, sort_keys=True) + "\n")
+    samples_file = (out_dir / name).resolve().relative_to(base.resolve()).as_posix()
+    if not zero.get(artifact.input_shape[-1]):
+        zero[artifact.input_shape[-1]] = _baseline(block, setting)
+    parts = [key for key in block.answers[0] if "/" in key]
+    return [_summarise(block, setting, key, samples_file, zero[artifact.input_shape[-1]]) for key in parts]
+
+
+def _baseline(block: Blocks, setting: Setting) -> float:
+    job = {**_job(block, setting), "kind": "baseline"}
+    return float(run_job(job, target="empty process", threads=setting.threads, timeout_s=STARTUP_S)["peak_mb"])
+
+
+def _summarise(block: Blocks, setting: Setting, key: str, samples_file: str, zero_mb: float) -> Measurement:
+    rounds = [answer[key] for answer in block.answers]
+    name, _, batch = key.partition("/")
+    scope: Scope = "end_to_end" if name == "end_to_end" else "model_only"
+    samples = [r["samples_ms"] for r in rounds]
+    total_ms, count = sum(map(sum, samples)), sum(map(len, samples))
+    artifact = block.artifact
+    return Measurement(
+        format=artifact.format,
+        precision=artifact.precision,
+        artifact_sha256=artifact.sha256,
+        runtime=block.runtime,
+        runtime_version=str(block.answers[0]["runtime_version"]),
+        device=str(block.answers[0]["device"]),
+        scope=scope,
+        batch=int(batch),
+        threads=setting.threads,
+        imgsz=artifact.input_shape[-1],
+        latency=stats.summarise(samples),
+        throughput_ips=1000 * int(batch) * count / total_ms,
+        load_ms=_median(block.answers, "load_ms"),
+        cold_ms=_median(block.answers, "cold_ms"),
+        memory_mb=max(max(r["peak_mb"] for r in rounds) - zero_mb, 0.0),
+        size_bytes=artifact.size_bytes,
+        samples_file=samples_file,
+        extra=_stages(rounds) | {"warmup_calls": float(sum(r["warmup_calls"] for r in rounds))},
+    )
+
+
+def _median(items: list[dict[str, Any]], key: str) -> float:
+    values = sorted(float(item[key]) for item in items)
+    return values[len(values) // 2]
+
+
+def _stages(rounds: list[dict[str, Any]]) -> dict[str, float]:
+    """Median of every stage, ms, over all rounds."""
+    names = list(rounds[0]["stages_ms"])
+    pooled = {name: sorted(v for r in rounds for v in r["stages_ms"][name]) for name in names}
+    return {f"{name}_ms": values[len(values) // 2] for name, values in pooled.items()}
+
+
+def predict(
+    artifact: Artifact,
+    runtime: str,
+    images: Sequence[str],
+    *,
+    device: str = "cpu",
+    threads: int = 0,
+    out: Path,
+    thresholds: Thresholds = VALIDATION,
+    trust: bool = False,
+    timeout_s: float | None = None,
+    isolated: bool = True,
+) -> Path:
+    """Run the shared detection path over images, in a process of its own unless told otherwise.
+
+    Args:
+        artifact: the model file.
+        runtime: the engine.
+        images: files, in the order that `image_index` counts.
+        device: cpu, cuda or cuda:N.
+        threads: threads of the engine; 0 = all usable cores.
+        out: npz file to write: `image_index`, `boxes` (xyxy, px of the image), `scores`, `classes` as flat arrays,
+            `n_images`, and `digests` [n_images, 2] of the raw outputs.
+        thresholds: what counts as a detection.
+        trust: allow a checkpoint that needs unsafe unpickling.
+        timeout_s: None = three minutes and ten seconds an image.
+        isolated: False runs in this process, for a caller that has the engine loaded anyway.
+
+    Returns:
+        `out`.
+
+    Raises:
+        StageError: the engine failed, crashed or hung.
+        Unavailable: it can't be had here.
+        UserError: a file is damaged.
+    """
+    engines.availability(runtime)
+    threads = threads or usable_cores()
+    job = {
+        "kind": "predict",
+        "artifact": dataclasses.asdict(artifact),
+        "runtime": runtime,
+        "device": device,
+        "threads": threads,
+        "trust": trust,
+        "images": list(images),
+        "thresholds": dataclasses.asdict(thresholds),
+        "out": str(out),
+    }
+    if not isolated:
+        worker.predict(job)
+        return out
+    limit = timeout_s if timeout_s is not None else STARTUP_S + 10 * len(images)
+    run_job(job, target=f"{runtime}/{artifact.label}", threads=threads, timeout_s=limit, stage="verify")
+    return out

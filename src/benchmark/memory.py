@@ -1,0 +1,25 @@
+"""Peak memory of this process.
+
+`VmHWM` belongs to the address space of the program that runs now. `ru_maxrss` would not do: Linux hands the peak of
+the process that forked down to its child, so a small worker of a large parent would report the parent's size.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+
+MB = 1024 * 1024
+
+
+def peak_rss_mb(status: Path = Path("/proc/self/status")) -> float:
+    """Highest resident set so far, MB (2**20 bytes)."""
+    try:
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / MB
+    except OSError:
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / MB if sys.platform == "darwin" else peak * 1024 / MB

@@ -1,0 +1,183 @@
+"""The process that a measurement runs in: `python -m src.benchmark.worker job.json result.json`.
+
+It imports the asked engine and no other, does one job and writes one answer. Nothing else of the program runs here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src import detect
+from src.benchmark.latency import RING, Plan, Timed, digest, time_end_to_end, time_model
+from src.benchmark.memory import peak_rss_mb
+from src.errors import StageError, Unavailable, UserError
+from src.records import Artifact, write_text
+
+
+def measure_block(job: dict[str, Any]) -> dict[str, Any]:
+    """Load, call once cold, then time: one block of one artifact on one runtime."""
+    artifact = Artifact(**job["artifact"])
+    imgsz, head = artifact.input_shape[-1], _head(artifact)
+    files = [np.fromfile(path, np.uint8) for path in job["images"][:RING]]
+    inputs = [_input(file, imgsz, head) for file in files]
+    session, load_ms = _load(job, artifact)
+    start = time.perf_counter_ns()
+    session.run(inputs[0][None])
+    answer: dict[str, Any] = {
+        "load_ms": load_ms,
+        "cold_ms": (time.perf_counter_ns() - start) / 1e6,
+        "runtime_version": session.version,
+        "providers": session.providers,
+        "device": session.device,
+    }
+    plan = Plan(**job["plan"])
+    for batch in job["batches"]:
+        timed = time_model(session, _batches(inputs, batch), _scaled(plan, batch))
+        answer[f"model_only/{batch}"] = _timed(timed)
+    if job["end_to_end"]:
+        answer["end_to_end/1"] = _timed(time_end_to_end(session, files, imgsz, head, plan))
+    return answer
+
+
+def predict(job: dict[str, Any]) -> dict[str, Any]:
+    """Run the shared detection path over images and save what is found."""
+    artifact = Artifact(**job["artifact"])
+    imgsz, head = artifact.input_shape[-1], _head(artifact)
+    session, _ = _load(job, artifact)
+    thresholds = detect.Thresholds(**job["thresholds"])
+    found: list[detect.Detections] = []
+    digests: list[list[float]] = []
+    for path in job["images"]:
+        x, transform = detect.letterbox(detect.load_image(path), imgsz, stretch=head == "queries")
+        raw = session.run(x[None])
+        digests.append(digest(raw))
+        found.append(detect.to_detections(detect.decode(raw, imgsz, thresholds, head=head)[0], transform))
+    _save(Path(job["out"]), found, digests)
+    return {"runtime_version": session.version, "providers": session.providers, "images": len(found)}
+
+
+def baseline(job: dict[str, Any]) -> dict[str, Any]:
+    """What the process costs with everything but an engine: the zero that peak memory is counted from."""
+    artifact = Artifact(**job["artifact"])
+    files = [np.fromfile(path, np.uint8) for path in job["images"][:RING]]
+    inputs = [_input(file, artifact.input_shape[-1], _head(artifact)) for file in files]
+    batches = _batches(inputs, max(job["batches"]))
+    return {"peak_mb": peak_rss_mb(), "inputs": len(batches)}
+
+
+JOBS = {"measure": measure_block, "predict": predict, "baseline": baseline}
+
+
+def _head(artifact: Artifact) -> detect.Head:
+    for head in detect.HEADS:
+        if head == artifact.head:
+            return head
+    raise UserError("the artifact's head is not known", value=artifact.head, remedy=f"one of: {detect.HEADS}")
+
+
+def _input(file: NDArray[np.uint8], imgsz: int, head: detect.Head) -> detect.Float:
+    return detect.letterbox(detect.decode_image(file), imgsz, stretch=head == "queries")[0]
+
+
+def _batches(inputs: list[detect.Float], batch: int) -> list[detect.Float]:
+    """As many batches as there are inputs, each beginning with another one."""
+    count = len(inputs)
+    return [np.stack([inputs[(i + k) % count] for k in range(batch)]) for i in range(count)]
+
+
+def _scaled(plan: Plan, batch: int) -> Plan:
+    """A call of a larger batch takes longer and says more: fewer are needed."""
+    samples = max(-(-plan.min_samples // batch), min(plan.min_samples, 8))
+    return Plan(max(plan.warmup // batch, 2), samples, plan.min_seconds, plan.max_seconds)
+
+
+def _load(job: dict[str, Any], artifact: Artifact) -> tuple[Any, float]:
+    """A session and the time it took from file to ready, ms, with the engine's import."""
+    start = time.perf_counter_ns()
+    from src import runtime
+
+    session = runtime.load(
+        job["runtime"], artifact, threads=job["threads"], device=job["device"], trust=job.get("trust", False)
+    )
+    return session, (time.perf_counter_ns() - start) / 1e6
+
+
+def _timed(timed: Timed) -> dict[str, Any]:
+    """Peak memory is read here, right after the block: later jobs of the process can't add to it."""
+    return {
+        "samples_ms": timed.samples_ms,
+        "warmup_calls": timed.warmup_calls,
+        "outputs_equal": timed.outputs_equal,
+        "digest": timed.digest,
+        "stages_ms": timed.stages_ms,
+        "peak_mb": peak_rss_mb(),
+    }
+
+
+def _save(out: Path, found: list[detect.Detections], digests: list[list[float]]) -> None:
+    """Write flat arrays aside and rename."""
+    counts = [len(item.scores) for item in found]
+    empty = detect.Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    rows = [*found, empty]
+    aside = out.with_name(f".{out.name}.{os.getpid()}.tmp.npz")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(aside, "wb") as stream:
+            np.savez_compressed(
+                stream,
+                image_index=np.repeat(np.arange(len(found)), counts).astype(np.int64),
+                boxes=np.concatenate([item.boxes for item in rows]),
+                scores=np.concatenate([item.scores for item in rows]),
+                classes=np.concatenate([item.classes for item in rows]),
+                n_images=np.int64(len(found)),
+                digests=np.array(digests, np.float64).reshape(-1, 2),
+            )
+        aside.replace(out)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _bind(cores: int) -> None:
+    """Stay on as many cores as there are threads, the last ones: the first tend to serve interrupts."""
+    usable = sorted(os.sched_getaffinity(0))
+    if 0 < cores < len(usable):
+        os.sched_setaffinity(0, usable[-cores:])
+
+
+def _answer(job: dict[str, Any]) -> dict[str, Any]:
+    _bind(int(job.get("threads", 0)))
+    try:
+        return {"ok": True, "value": JOBS[job["kind"]](job)}
+    except Unavailable as error:
+        return {"ok": False, "kind": "unavailable", "message": str(error)}
+    except UserError as error:
+        value = None if error.value is None else str(error.value)
+        return {"ok": False, "kind": "user", "message": error.what, "value": value, "remedy": error.remedy}
+    except StageError as error:
+        return {"ok": False, "kind": "error", "message": error.message}
+    # An engine is foreign code that fails in its own ways; the parent records the reason and goes on.
+    except Exception as error:
+        return {"ok": False, "kind": "error", "message": f"{type(error).__name__}: {error}"[:2000]}
+
+
+def main(arguments: list[str]) -> int:
+    """Read the job, do it, write the answer."""
+    source, result = map(Path, arguments)
+    answer = _answer(json.loads(source.read_text(encoding="utf-8")))
+    write_text(result, json.dumps(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    # Some engines crash while the interpreter takes them down; the answer is on disk, so leave at once.
+    os._exit(code)

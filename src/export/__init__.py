@@ -1,0 +1,151 @@
+"""Checkpoint to artifact: one module per format, each artifact made once.
+
+An artifact lands in `<out_dir>/<format>-<precision>/` beside a manifest that names what it was made from. Asking again
+for the same checkpoint, options and tools gives the same file back without any work, so that adding a format to a
+finished sweep makes that format only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from src.config import ExportConfig
+from src.errors import StageError, Unavailable, UserError
+from src.export.job import Built, Job
+from src.records import Artifact, Checkpoint, hash_of, sha256_file, write_text
+
+REVISION = 1  # raised when an exporter changes what it writes, so that old artifacts are made again
+MANIFEST = "manifest.json"
+MODULES = {
+    "pytorch": "src.export.pytorch",
+    "onnx": "src.export.onnx",
+}
+
+
+def export(
+    checkpoint: Checkpoint,
+    target: str,
+    out_dir: Path,
+    cfg: ExportConfig,
+    *,
+    calibration: Sequence[str] = (),
+    trust: bool = False,
+) -> Artifact:
+    """Make one artifact of a checkpoint, or find the one made before.
+
+    Args:
+        checkpoint: the source.
+        target: `format/precision`, e.g. "onnx/fp32".
+        out_dir: folder of this checkpoint's artifacts.
+        cfg: the export group.
+        calibration: images that static quantisation is calibrated on; they must not come from val or test.
+        trust: allow a checkpoint that needs unsafe unpickling.
+
+    Raises:
+        UserError: the target is unknown or the checkpoint can't be loaded.
+        Unavailable: a library that the format needs is missing.
+        StageError: the conversion failed.
+    """
+    fmt, precision = _parse(target)
+    module = importlib.import_module(MODULES[fmt])
+    if precision not in module.PRECISIONS:
+        raise UserError(f"{fmt} can't be exported in this precision", value=target, remedy=_known())
+    module.check_available()
+    job = Job(checkpoint, fmt, precision, cfg, tuple(calibration), trust, out_dir)
+    if fmt == "pytorch":  # the checkpoint itself: nothing is written
+        return _artifact(job, module.build(job, out_dir), 0.0)
+    folder = out_dir / f"{fmt}-{precision}"
+    key = _key(job, module.tool_versions())
+    return _existing(folder, key) or _make(job, module, folder, key)
+
+
+def _parse(target: str) -> tuple[str, str]:
+    fmt, _, precision = target.partition("/")
+    if fmt not in MODULES or not precision:
+        raise UserError("unknown export target", value=target, remedy=_known())
+    return fmt, precision
+
+
+def _known() -> str:
+    return "format/precision with a format of: " + ", ".join(MODULES)
+
+
+def _key(job: Job, tool_versions: dict[str, str]) -> str:
+    """Identity of an artifact: everything that decides its content."""
+    images = [sha256_file(Path(image)) for image in job.calibration] if job.uses_calibration else []
+    source = job.checkpoint
+    return hash_of([REVISION, source.sha256, source.imgsz, job.label, job.cfg.opset, images, tool_versions])
+
+
+def _existing(folder: Path, key: str) -> Artifact | None:
+    """The artifact made before, if it is whole and has this key."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        artifact = Artifact(**manifest["artifact"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    path = folder / Path(artifact.path).name  # the folder may have been moved since
+    if manifest.get("key") != key or not path.exists() or sha256_file(path) != artifact.sha256:
+        return None
+    return dataclasses.replace(artifact, path=str(path))
+
+
+def _make(job: Job, module: Any, folder: Path, key: str) -> Artifact:
+    """Convert into a folder aside, then put it in place whole."""
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    start = time.perf_counter()
+    try:
+        built = _convert(job, module, aside)
+        artifact = _artifact(job, built, time.perf_counter() - start)
+        artifact = dataclasses.replace(artifact, path=str(folder / built.path.name))
+        text = json.dumps({"key": key, "artifact": dataclasses.asdict(artifact)}, indent=1, sort_keys=True)
+        write_text(aside / MANIFEST, text + "\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.replace(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return artifact
+
+
+def _convert(job: Job, module: Any, folder: Path) -> Built:
+    try:
+        built: Built = module.build(job, folder)
+    except (UserError, Unavailable, StageError):
+        raise
+    # A converter is foreign code that fails in its own ways; the trial records the reason and goes on.
+    except Exception as error:
+        raise StageError("export", job.label, f"{type(error).__name__}: {error}") from error
+    return built
+
+
+def _artifact(job: Job, built: Built, seconds: float) -> Artifact:
+    return Artifact(
+        format=job.format,
+        precision=job.precision,
+        path=str(built.path),
+        sha256=sha256_file(built.path),
+        size_bytes=_size(built.path),
+        input_shape=built.input_shape,
+        export_s=round(seconds, 3),
+        source_sha256=job.checkpoint.sha256,
+        tool_versions=built.tool_versions,
+        head=built.head,
+        facts=built.facts,
+    )
+
+
+def _size(path: Path) -> int:
+    """Bytes on disk of a file, or of all files of a folder."""
+    if path.is_dir():
+        return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
+    return path.stat().st_size

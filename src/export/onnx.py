@@ -1,0 +1,62 @@
+"""ONNX with a dynamic batch axis; the other ONNX precisions are made from the float32 file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from pathlib import Path
+
+from src.export.job import Built, Job, versions
+from src.export.source import Source, load_source
+
+PRECISIONS = ("fp32",)
+FILE = "model.onnx"
+INPUT, OUTPUT = "images", "output0"
+
+
+def check_available() -> None:
+    """ONNX is a base dependency."""
+
+
+def tool_versions() -> dict[str, str]:
+    """What decides the content of the file."""
+    return versions("torch", "ultralytics", "onnx", "onnxslim")
+
+
+def build(job: Job, folder: Path) -> Built:
+    """Trace the network, slim the graph and check it."""
+    path = folder / FILE
+    source = load_source(job.checkpoint, trust=job.trust)
+    _trace(source, path, job.cfg.opset)
+    _finish(source, path)
+    return Built(path, [-1, 3, source.imgsz, source.imgsz], source.head, tool_versions())
+
+
+def _trace(source: Source, path: Path, opset: int) -> None:
+    """Write the traced graph. Height and width stay fixed: anchors become constants, and engines optimise better."""
+    import torch
+
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            source.model,
+            (source.example(),),
+            str(path),
+            opset_version=opset,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_axes={INPUT: {0: "batch"}, OUTPUT: {0: "batch"}},
+            dynamo=False,
+        )
+
+
+def _finish(source: Source, path: Path) -> None:
+    """Slim the graph, add what a reader has to know, check and save."""
+    import onnx
+    import onnxslim
+
+    model = onnxslim.slim(onnx.load(str(path)))
+    onnx.helper.set_model_props(model, source.metadata())
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))

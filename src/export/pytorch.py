@@ -1,0 +1,26 @@
+"""The checkpoint itself as an artifact: the reference that every other format is measured against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from src.export.job import Built, Job, versions
+from src.export.source import load_source
+
+PRECISIONS = ("fp32",)
+
+
+def check_available() -> None:
+    """PyTorch is always there: training needs it."""
+
+
+def tool_versions() -> dict[str, str]:
+    """What reads the file."""
+    return versions("torch", "ultralytics")
+
+
+def build(job: Job, folder: Path) -> Built:
+    """Nothing is written; the head's layout is read from the checkpoint."""
+    source = load_source(job.checkpoint, trust=job.trust)
+    shape = [-1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz]
+    return Built(Path(job.checkpoint.path), shape, source.head, tool_versions())

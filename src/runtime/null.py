@@ -1,0 +1,32 @@
+"""An engine that computes nothing: what a measurement of it shows is the harness's own cost."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from src.records import Artifact
+from src.runtime.protocol import Float
+
+
+def check_available() -> None:
+    """It needs nothing."""
+
+
+class NullSession:
+    """Answers every batch with no detections."""
+
+    name = "null"
+    version = "1"
+    device = "cpu"
+
+    def __init__(self) -> None:
+        self.providers = ["null"]
+
+    def run(self, x: Float) -> Float:
+        """An output without any score, as a dense head gives it for one class and one anchor."""
+        return np.zeros((len(x), 5, 1), np.float32)
+
+
+def load(artifact: Artifact, threads: int, device: str, trust: bool) -> NullSession:
+    """Load nothing."""
+    return NullSession()

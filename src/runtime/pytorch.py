@@ -1,0 +1,71 @@
+"""PyTorch, eager, with batch norms folded: the reference engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from src.errors import Unavailable
+from src.records import Artifact
+from src.runtime.protocol import Float
+from src.ultra import load_checkpoint
+
+
+def check_available() -> None:
+    """PyTorch is always there: training needs it."""
+
+
+class TorchSession:
+    """A module that takes and gives tensors, behind numpy."""
+
+    name = "pytorch"
+
+    def __init__(self, module: Any, device: str) -> None:
+        import torch
+
+        self._torch = torch
+        self._module = module
+        self.version = str(torch.__version__)
+        self.device = device
+        self.providers = ["cuda" if device.startswith("cuda") else "cpu"]
+
+    def run(self, x: Float) -> Float:
+        """Run one batch; the copy back to the host waits for the device."""
+        with self._torch.inference_mode():
+            output = self._module(self._torch.from_numpy(x).to(self.device))
+        while isinstance(output, (tuple, list)):
+            output = output[0]
+        return np.asarray(output.float().cpu().numpy(), np.float32)
+
+
+def torch_device(device: str) -> str:
+    """A device that PyTorch can use here.
+
+    Raises:
+        Unavailable: a GPU is asked for and there is none.
+    """
+    import torch
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise Unavailable("PyTorch sees no CUDA device; use device=cpu")
+    return device
+
+
+def set_threads(threads: int) -> None:
+    """Limit PyTorch to `threads` threads. Ultralytics' own device choice would override it: it is not called here."""
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def load(artifact: Artifact, threads: int, device: str, trust: bool) -> TorchSession:
+    """Load a checkpoint, fold its batch norms and move it to the device."""
+    device = torch_device(device)
+    model: Any = load_checkpoint(artifact.path, trust)
+    if artifact.head != "end2end" and hasattr(model, "end2end"):
+        model.end2end = False
+    model = model.fuse(verbose=False).eval().to(device)
+    model.model[-1].export = True  # one tensor instead of a tuple
+    set_threads(threads)
+    return TorchSession(model, device)

@@ -1,0 +1,93 @@
+"""The protocol from end to end, on the tiny detector."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.benchmark import measure, predict
+from src.benchmark.latency import Plan, sample, time_model, warm_up
+from src.config import BenchmarkConfig
+from src.errors import UserError
+from src.records import Artifact
+
+CFG = BenchmarkConfig(name="test", warmup=2, min_seconds=0.0, min_samples=70, max_seconds=5, rounds=2, batches=[1, 2])
+
+
+def test_measurements_of_competing_artifacts(onnx: Artifact, images: list[str], tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(b"damaged")
+    jobs = [(onnx, "onnxruntime"), (onnx, "null"), (replace(onnx, path=str(damaged)), "onnxruntime")]
+    told: list[str] = []
+    found, failures = measure(
+        jobs, CFG, images, threads=1, out_dir=tmp_path / "raw", base=tmp_path, progress=told.append
+    )
+    assert [(m.runtime, m.scope, m.batch) for m in found] == [
+        (runtime, scope, batch)
+        for runtime in ("onnxruntime", "null")
+        for scope, batch in (("model_only", 1), ("model_only", 2), ("end_to_end", 1))
+    ]
+    assert [(f.stage, f.target, f.kind) for f in failures] == [("benchmark", "onnxruntime/onnx/fp32", "error")]
+    assert "damaged.onnx" in failures[0].message
+    ort, null = found[0], found[3]
+    assert ort.latency.count >= 70
+    assert ort.latency.p90 is not None
+    assert ort.latency.p50 > 10 * null.latency.p50
+    assert ort.memory_mb > null.memory_mb
+    assert ort.throughput_ips == pytest.approx(1000 / ort.latency.mean)
+    assert ort.cold_ms > 0
+    assert set(found[2].extra) >= {"preprocess_ms", "inference_ms", "postprocess_ms"}
+    raw = json.loads((tmp_path / ort.samples_file).read_text())
+    assert len(raw["rounds"]) == 2
+    assert len(told) == 5  # the damaged one leaves after its first block
+
+
+def test_predictions_are_saved_in_input_order(
+    onnx: Artifact, pytorch: Artifact, images: list[str], tmp_path: Path
+) -> None:
+    files = [
+        predict(artifact, runtime, images, threads=1, out=tmp_path / f"{runtime}.npz")
+        for artifact, runtime in ((onnx, "onnxruntime"), (pytorch, "pytorch"))
+    ]
+    ours, reference = (np.load(path) for path in files)
+    assert int(ours["n_images"]) == len(images)
+    assert ours["boxes"].shape == (len(ours["scores"]), 4)
+    assert np.all(np.diff(ours["image_index"]) >= 0)
+    assert len(set(ours["image_index"].tolist())) == len(images)
+    assert np.allclose(ours["digests"], reference["digests"], rtol=1e-3)
+    assert np.allclose(np.sort(ours["scores"])[-20:], np.sort(reference["scores"])[-20:], atol=1e-3)
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_no_images_is_refused(onnx: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no images"):
+        measure([(onnx, "null")], CFG, [], out_dir=tmp_path, base=tmp_path)
+
+
+class _Cached:
+    """Answers its third call with the answer of another input."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        return x * 2 if self.calls < 3 else x * 0 + 1
+
+
+def test_outputs_of_timed_calls_are_compared() -> None:
+    batches = [np.full((1, 2), i, np.float32) for i in (1.0, 5.0)]
+    plan = Plan(warmup=3, min_samples=5, min_seconds=0, max_seconds=1)
+    assert not time_model(_Cached(), batches, plan).outputs_equal
+
+
+def test_sampling_obeys_its_limits() -> None:
+    plan = Plan(warmup=3, min_samples=20, min_seconds=0.0, max_seconds=5)
+    seen: list[int] = []
+    assert len(sample(seen.append, plan)) == 20
+    assert len(sample(seen.append, replace(plan, min_samples=10**9, max_seconds=0.05))) > 0
+    assert warm_up(seen.append, plan) >= 3

@@ -1,0 +1,130 @@
+"""The shared detection path against Ultralytics' own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from src import detect
+from src.errors import UserError
+
+
+def _noise(height: int, width: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (48, 80), (81, 37), (333, 500), (20, 21), (128, 128)])
+def test_letterbox_is_that_of_ultralytics_validation(shape: tuple[int, int], tmp_path: Path) -> None:
+    from src.ultra import prepare_environment
+
+    prepare_environment(tmp_path / "ultralytics")
+    import cv2
+    from ultralytics.cfg import get_cfg
+    from ultralytics.data.build import build_yolo_dataset
+
+    image = _noise(*shape)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    path = tmp_path / "images" / "a.png"
+    cv2.imwrite(str(path), image[..., ::-1])
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    cfg: Any = get_cfg(overrides={"imgsz": 64, "task": "detect"})
+    data = {"names": {0: "a"}, "nc": 1, "channels": 3}
+    dataset = build_yolo_dataset(cfg, str(tmp_path / "images"), 1, data, mode="val", rect=False)
+    theirs = dataset[0]
+    x, transform = detect.letterbox(detect.load_image(path), 64)
+    assert np.array_equal(x, theirs["img"].numpy().astype(np.float32) * np.float32(1 / 255))
+    (ratio_h, ratio_w), (pad_w, pad_h) = theirs["ratio_pad"]
+    assert transform.gain == pytest.approx((ratio_w, ratio_h))
+    assert transform.pad == (pad_w, pad_h)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(2, 400), st.integers(2, 400), st.sampled_from([32, 96, 160]), st.booleans())
+def test_boxes_come_back_to_the_image(height: int, width: int, imgsz: int, stretch: bool) -> None:
+    x, transform = detect.letterbox(_noise(height, width), imgsz, stretch=stretch)
+    assert x.shape == (3, imgsz, imgsz)
+    assert 0 <= x.min() <= x.max() <= 1
+    left, top = transform.pad
+    gain_x, gain_y = transform.gain
+    corners = np.array([[left, top, left + width * gain_x, top + height * gain_y]], np.float32)
+    assert transform.to_image(corners)[0] == pytest.approx([0, 0, width, height], abs=1e-2)
+
+
+def _raw(seed: int, classes: int, anchors: int = 400) -> detect.Float:
+    rng = np.random.default_rng(seed)
+    centres, sizes = rng.uniform(0, 320, (2, anchors)), rng.uniform(10, 80, (2, anchors))
+    scores = rng.uniform(0, 1, (classes, anchors)) ** 4
+    return np.concatenate([centres, sizes, scores])[None].astype(np.float32)
+
+
+@pytest.mark.parametrize("classes", [1, 3, 80])
+@pytest.mark.parametrize("thresholds", [detect.VALIDATION, detect.DEPLOYMENT])
+def test_decode_keeps_what_ultralytics_keeps(classes: int, thresholds: detect.Thresholds, tmp_path: Path) -> None:
+    from src.ultra import prepare_environment
+
+    prepare_environment(tmp_path)
+    import torch
+    from ultralytics.utils.nms import non_max_suppression
+
+    raw = _raw(classes, classes)
+    theirs = non_max_suppression(
+        torch.from_numpy(raw.copy()),
+        thresholds.conf,
+        thresholds.iou,
+        multi_label=thresholds.multi_label,
+        max_det=thresholds.max_det,
+    )[0].numpy()
+    boxes, scores, found = detect.decode(raw, 320, thresholds)[0]
+    assert len(scores) == len(theirs)
+    assert np.allclose(scores, theirs[:, 4])
+    assert np.array_equal(found, theirs[:, 5].astype(int))
+    assert np.allclose(boxes, theirs[:, :4], atol=1e-3)
+
+
+def test_suppression_leaves_other_classes_alone() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 10], [20, 20, 30, 30]], np.float32)
+    classes = np.array([0, 0, 1, 0], np.int64)
+    assert detect.suppress(boxes, classes, 0.7, 300).tolist() == [0, 2, 3]
+    assert detect.suppress(boxes, classes, 0.7, 2).tolist() == [0, 2]
+    assert detect.suppress(boxes, classes, 0.95, 300).tolist() == [0, 1, 2, 3]
+
+
+def test_unit_coordinates_give_the_same_boxes() -> None:
+    raw = _raw(1, 3)
+    unit = raw.copy()
+    unit[:, :4] /= 320
+    boxes, scores, classes = detect.decode(raw, 320)[0]
+    from_unit = detect.decode(unit, 320, head="dense_unit")[0]
+    assert np.allclose(boxes, from_unit[0], atol=1e-3)
+    assert np.array_equal(scores, from_unit[1])
+    assert np.array_equal(classes, from_unit[2])
+
+
+def test_listed_heads() -> None:
+    rows = np.array([[[0.5, 0.5, 0.25, 0.5, 0.9, 2], [0.5, 0.5, 1, 1, 0.0001, 1]]], np.float32)
+    boxes, scores, classes = detect.decode(rows, 64, head="queries")[0]
+    assert boxes.tolist() == [[24, 16, 40, 48]]
+    assert (scores.tolist(), classes.tolist()) == ([pytest.approx(0.9)], [2])
+    assert detect.decode(rows, 64, head="end2end")[0][0].tolist() == [[0.5, 0.5, 0.25, 0.5]]
+
+
+def test_wrong_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match="queries head"):
+        detect.decode(_raw(0, 3), 320, head="queries")
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n broken"])
+def test_a_broken_image_names_its_file(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "broken.png"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"broken\.png"):
+        detect.load_image(path)
+    with pytest.raises(UserError, match=r"missing\.png"):
+        detect.load_image(tmp_path / "missing.png")
