@@ -88,8 +88,8 @@ def prepare(cfgs: list[AppConfig]) -> Inputs:
     inputs = Inputs(Path(cfgs[0].outputs))
     for cfg in cfgs:
         check_device(cfg.device)
-        inputs.start(cfg)
         inputs.dataset(cfg)
+        inputs.start(cfg)
     return inputs
 
 

@@ -22,7 +22,17 @@ from src.errors import StageError, Unavailable, UserError
 from src.export import export
 from src.pipeline.accuracy import device_of, evaluate_artifact, evaluate_checkpoint
 from src.pipeline.context import Context, Inputs
-from src.records import Artifact, Failure, FinalistRecord, Gate, Measurement, TrialRecord, Verification, save
+from src.records import (
+    Artifact,
+    DatasetRef,
+    Failure,
+    FinalistRecord,
+    Gate,
+    Measurement,
+    TrialRecord,
+    Verification,
+    save,
+)
 from src.runtime import supports
 
 log = logging.getLogger(__name__)
@@ -89,7 +99,7 @@ def run_finalists(
         say(f"finalist {one.record.trial}: export and verify")
         _export(one, inputs)
         _verify(one, context, inputs, "val")
-        if test:
+        if test and has_test(inputs.dataset(one.cfg)):
             _verify(one, context, inputs, "test")
     _measure(found, context, inputs, say)
     return [_save(one, context) for one in found]
@@ -112,6 +122,11 @@ def _export(one: Findings, inputs: Inputs) -> None:
             one.artifacts.append(artifact)
         except (StageError, Unavailable, UserError) as error:
             one.fail("export", target, error)
+
+
+def has_test(dataset: DatasetRef) -> bool:
+    """Whether there is a test split: a user's dataset may have none, which the report then says."""
+    return dataset.split_sizes.get("test", 0) > 0
 
 
 def pairs(one: Findings) -> list[tuple[Artifact, str]]:
@@ -253,6 +268,8 @@ def test_replicates(
         if record.trial in chosen or record.config_id not in configs or record.checkpoint is None:
             continue
         cfg = config_of(record)
+        if not has_test(inputs.dataset(cfg)):
+            continue
         one = Findings(record, cfg, context.trial_folder(record.trial))
         metrics = evaluate_checkpoint(record.checkpoint, inputs.dataset(cfg), "test", cfg, context, one.folder)
         out.append(_save(replace(one, test={f"test/{k}": v for k, v in metrics.items()}), context))

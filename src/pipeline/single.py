@@ -44,9 +44,9 @@ def run_single(cfg: AppConfig) -> int:
     if record.state != "complete":
         return EXIT_FAILED
     run_finalists([(record, cfg)], context, inputs, watch.say, test=False)
-    from src.report.terminal import show
+    from src.report import load_ranking, print_summary
 
-    show(context.folder)
+    print_summary(load_ranking(context.folder))
     watch.say(f"records: {context.folder}")
     return EXIT_OK
 

@@ -6,6 +6,7 @@ once when nothing is left to do.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -19,10 +20,11 @@ from src.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.pipeline.context import Context, Inputs, closing, now, open_context, prepare, tags_of, threads_of
 from src.pipeline.finalist import OBJECTIVE, choose, run_finalists, test_replicates
 from src.pipeline.trial import finished, run_trial
-from src.records import FinalistRecord, SweepRecord, TrialRecord, hash_of, load, save
+from src.records import SweepRecord, TrialRecord, hash_of, load, save
 from src.redact import redact, redact_text
 from src.sweeper.space import Space, check_space, overrides_of
 from src.sweeper.study import Cell, Study
+from src.track import RunLog
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,7 @@ def run_sweep(request: SweepRequest) -> int:
         save(folder / "sweep.json", record)
         if cfg.study.report:
             _report(cfg, folder, run)
-    return _code(cfg, records, survivors)
+    return _code(survivors)
 
 
 def _distinct(request: SweepRequest) -> list[AppConfig]:
@@ -227,25 +229,21 @@ def _finalise(request: SweepRequest, records: list[TrialRecord], context: Contex
     marker.write_text(key)
 
 
-def _report(cfg: AppConfig, folder: Path, run: Any) -> None:
-    from src.report import write_report
-    from src.report.terminal import show
+def _report(cfg: AppConfig, folder: Path, run: RunLog) -> None:
+    from src.report import load_ranking, print_summary, write_report
 
     document = write_report(folder, Path(cfg.reports))
-    show(folder)
+    ranking = load_ranking(folder)
+    print_summary(ranking)
     run.folder(document.parent, "report")
-    run.metrics(_best(folder))
+    decision = json.loads(document.with_suffix(".json").read_text(encoding="utf-8"))
+    run.tags({"verdict": decision["verdict"], "recommended": json.dumps(decision["recommended"])[:5000]})
+    if ranking.configurations:
+        run.metrics({"best/val/mAP50-95": ranking.configurations[0].spread.mean})
     Watch(0, 0).say(f"decision: {document}")
 
 
-def _best(folder: Path) -> dict[str, float]:
-    """The finalists' best figures, so that parent runs can be compared in the MLflow UI."""
-    records = [load(FinalistRecord, p) for p in sorted(folder.glob("trials/*/finalist.json"))]
-    values = [r.test_metrics["test/mAP50-95"] for r in records if "test/mAP50-95" in r.test_metrics]
-    return {"finalists/test/mAP50-95 (highest)": max(values)} if values else {}
-
-
-def _code(cfg: AppConfig, records: list[TrialRecord], survivors: list[TrialRecord]) -> int:
+def _code(survivors: list[TrialRecord]) -> int:
     if not survivors:
         log.error("no trial survived; the reasons are in the report and in outputs/sweeps/*/trials/*/traceback.txt")
         return EXIT_FAILED

@@ -15,7 +15,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.config import SamplerConfig
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 
 from src.config import AppConfig, check, to_typed
 
@@ -33,7 +33,7 @@ class DetsweepSweeperConf:
 
 def register() -> None:
     """Offer `hydra/sweeper=detsweep`."""
-    ConfigStore.instance().store(group="hydra/sweeper", name="detsweep", node=DetsweepSweeperConf, provider="detsweep")
+    ConfigStore.instance().store(group="hydra/sweeper", name="detsweep", node=DetsweepSweeperConf, provider="detsweep", replace=True)
 
 
 class DetsweepSweeper(Sweeper):
@@ -57,8 +57,9 @@ class DetsweepSweeper(Sweeper):
             HydraException: an override can't be composed.
         """
         cfg = self.loader.load_sweep_config(self.config, overrides)
-        with_hydra = OmegaConf.masked_copy(cfg, [k for k in cfg if k != "hydra"])
-        typed = to_typed(with_hydra)
+        with read_write(cfg), open_dict(cfg):
+            del cfg["hydra"]
+        typed = to_typed(cfg)
         check(typed)
         return typed
 

@@ -1,0 +1,49 @@
+"""What all tests share: no network, few threads, and the project's commands as a user types them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ["DETSWEEP_OFFLINE"] = "1"
+ROOT = Path(__file__).resolve().parent.parent
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def coco128() -> Path | None:
+    """Folder of the COCO128 photographs, where they are at hand."""
+    places = [os.environ.get("COCO128_DIR"), ROOT.parent / "shared" / "data" / "coco128"]
+    return next((Path(p) for p in places if p and Path(p).is_dir()), None)
+
+
+@pytest.fixture
+def coco128_dir() -> Path:
+    """The COCO128 folder; the test is skipped where there is none."""
+    found = coco128()
+    if found is None:
+        pytest.skip("COCO128 photographs are not at hand (set COCO128_DIR)")
+    return found
+
+
+@pytest.fixture
+def command() -> Command:
+    """Run `python -m MODULE WORDS…` from the project's root and return what it printed."""
+
+    def run(module: str, *words: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", module, *words],
+            cwd=ROOT,
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run

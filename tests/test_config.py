@@ -1,0 +1,107 @@
+"""Every YAML composes, every group option is typed, and values that make no sense are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from src.config import AppConfig, check, identity, plain_config, register, to_typed
+from src.errors import UserError
+from src.sweeper import plugin
+from tests.conftest import ROOT
+
+CONF = ROOT / "conf"
+GROUP_FILES = sorted(p for p in CONF.rglob("*.yaml") if p.parent != CONF and p.parent.name != "sweeps")
+STUDIES = sorted((ROOT / "sweeps").rglob("*.yaml"))
+
+
+def composed(*overrides: str) -> AppConfig:
+    register()
+    plugin.register()
+    with initialize_config_dir(str(CONF)):
+        return to_typed(compose("config", overrides=list(overrides)))
+
+
+def test_every_yaml_is_seen() -> None:
+    groups = {p.parent.name for p in GROUP_FILES}
+    assert groups >= {"model", "data", "train", "export", "runtime", "benchmark", "decision", "study", "tracking"}
+    models = {p.stem for p in GROUP_FILES if p.parent.name == "model"}
+    assert models >= {"v8n", "v11n", "v9t", "v12n", "v26n"}
+    assert (ROOT / "sweeps" / "imgsz_lr_seed.yaml") in STUDIES
+    assert not list(CONF.rglob("*.yml"))
+
+
+@pytest.mark.parametrize("path", GROUP_FILES, ids=lambda p: f"{p.parent.name}={p.stem}")
+def test_every_group_option_composes_typed_and_is_named_after_its_file(path: Path) -> None:
+    cfg = composed(f"{path.relative_to(CONF).parent.as_posix()}={path.stem}")
+    check(cfg)
+    assert getattr(cfg, path.parent.name).name == path.stem
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_every_study_composes_and_sweeps_something(path: Path) -> None:
+    register()
+    plugin.register()
+    with initialize_config_dir(str(CONF)):
+        cfg = compose("config", overrides=[f"sweeps={path.stem}"], return_hydra_config=True)
+    assert OmegaConf.to_container(cfg.hydra.sweeper.params)
+
+
+@pytest.mark.parametrize("override", ["nonsense=1", "train.nonsense=1", "imgsz=big", "lr=[1]", "train.optimizer=auto"])
+def test_unknown_key_or_wrong_type_fails_while_composing(override: str) -> None:
+    with pytest.raises((OmegaConfBaseException, Exception), match=r"nonsense|imgsz|lr|optimizer"):
+        composed(override)
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("imgsz=100", "imgsz"),
+        ("imgsz=0", "imgsz"),
+        ("imgsz=-32", "imgsz"),
+        ("lr=0", "lr"),
+        ("lr=-0.1", "lr"),
+        ("lr=nan", "lr"),
+        ("lr=inf", "lr"),
+        ("epochs=0", "epochs"),
+        ("batch=0", "batch"),
+        ("seed=-1", "seed"),
+        ("sweep=../x", "sweep"),
+        ("sweep=a/b", "sweep"),
+        ("sweep=.hidden", "sweep"),
+        ("device=tpu", "device"),
+        ("export.targets=[onnx/fp12]", "export.targets"),
+        ("runtime.engines=[abacus]", "runtime.engines"),
+        ("model.weights=/no/such/file.pt", "model.weights"),
+        ("decision.latency=p42", "decision.latency"),
+        ("data.n_val=0", "data.n_val"),
+    ],
+)
+def test_values_without_sense_are_refused_with_key_and_value(override: str, key: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check(composed(override))
+    assert key in caught.value.what
+
+
+def test_identity_follows_what_is_trained_and_nothing_else() -> None:
+    base = composed()
+    assert identity(base) == identity(composed("export=none", "benchmark=quick", "tracking=none", "sweep=x"))
+    for word in ("imgsz=320", "lr=0.01", "seed=2", "epochs=3", "model=v11n", "train.mosaic=1.0", "data.n_train=10"):
+        assert identity(base) != identity(composed(word)), word
+    assert identity(base, without=("seed",)) == identity(composed("seed=9"), without=("seed",))
+
+
+def test_plain_config_is_plain() -> None:
+    plain = plain_config(composed())
+    assert plain["train"]["optimizer"] == "AdamW"
+    assert plain["imgsz"] == 160
+
+
+def test_an_unset_sweep_name_is_allowed_and_a_plain_one_too() -> None:
+    check(composed())
+    check(replace(composed(), sweep="friday-1.2_b"))
