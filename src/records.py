@@ -42,6 +42,7 @@ class DatasetRef:
     split_sizes: dict[str, int]  # images per split: train, val, test
     class_names: list[str]  # index = class id
     warnings: list[str] = field(default_factory=list)  # findings of the check, for the report's risks
+    split_fingerprints: dict[str, str] = field(default_factory=dict)  # sha256 per split
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,8 @@ def calibration_yaml(ref: DatasetRef) -> str:
 
 def report_files(ref: DatasetRef) -> list[str]:
     """Paths of the check's report and pictures, made on first use; for logging beside the run."""
-    from src.data.report import write_pictures
+    from src.data.pictures import write_pictures
+    from src.data.report import write_report
 
-    return write_pictures(Path(ref.yaml).parent)
+    folder = Path(ref.yaml).parent
+    return [str(path) for path in (*write_report(folder), *write_pictures(folder))]

@@ -6,7 +6,7 @@ The result is a `Checked`: relative boxes and facts beside each image, ready to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,11 +39,14 @@ class Checked:
         return Entry(self.split, self.facts.sha256, self.boxes, self.classes, self.ignored, self.item.ignored_classes)
 
 
-def check_dataset(data: RawDataset, scanner: Scanner, on_error: str) -> tuple[list[Checked], list[Finding]]:
+def check_dataset(
+    data: RawDataset, scanner: Scanner, on_error: str, tolerated: Collection[str] = ()
+) -> tuple[list[Checked], list[Finding]]:
     """Check every image and box.
 
     Args:
-        on_error: `stop` raises at the first pass that finds errors; `skip` leaves those images out.
+        on_error: `stop` raises when there are errors; `skip` leaves those images out.
+        tolerated: codes of errors that count as warnings, since the caller is about to mend them.
 
     Returns:
         The images that passed, and every finding (with `skip`, errors too).
@@ -58,6 +61,7 @@ def check_dataset(data: RawDataset, scanner: Scanner, on_error: str) -> tuple[li
     findings = [*data.findings, *gate.check_images(data.items, facts)]
     findings += gate.check_boxes(data.items, facts, boxes, len(data.class_names))
     findings += shared_images(data.items, facts)
+    findings = [replace(f, level="warning") if f.code in tolerated else f for f in findings]
     if on_error == "stop":
         raise_errors(findings, data.origin)
     bad = {f.image for f in findings if f.level == "error" and f.image}
@@ -121,14 +125,6 @@ def _duplicate(item: RawItem, kept: RawItem) -> Finding:
         return Finding("error", "duplicate-across-splits", text, path, image=path)
     where = f" of {item.split}" if item.split else ""
     return Finding("warning", "duplicate", f"the same image as {kept.image}{where}", path, image=path)
-
-
-def leaks_left(checked: Sequence[Checked]) -> int:
-    """How many groups of equal-looking images lie in more than one split."""
-    splits: dict[int, set[str]] = {}
-    for c in checked:
-        splits.setdefault(c.group, set()).add(c.split)
-    return sum(len(own) > 1 for own in splits.values())
 
 
 def with_split(checked: Checked, split: str) -> Checked:

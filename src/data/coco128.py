@@ -1,6 +1,6 @@
 """COCO128, whole (80 classes) or as the fixed one-class set `tiny_person`, from a folder on this machine.
 
-The folder is `data.source`, or the environment variable `COCO128_DIR`; it holds `images/train2017` and
+The folder is `data.source`, the environment variable `COCO128_DIR`, or a download; it holds `images/train2017` and
 `labels/train2017`. `tiny_person` takes the images that hold a person in the order of a hash of their names, so that the
 same ones are chosen every time, and a smaller set is a part of a larger one.
 """
@@ -11,6 +11,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from src.data.download import REMEDY, fetch_coco128
 from src.data.types import RawDataset, RawItem
 from src.data.yolo import images_under, read_item
 from src.errors import UserError
@@ -31,20 +32,19 @@ NAMES = (
 # fmt: on
 
 
-def source_folder(stated: str | None) -> Path:
-    """The folder with COCO128's images.
+def source_folder(stated: str | None, base: Path) -> Path:
+    """The folder with COCO128's images; downloaded under `base` when none is named.
 
     Raises:
-        UserError: none is named, or it doesn't hold the images.
+        UserError: none is named and there is no network, or it doesn't hold the images.
     """
     value = stated or os.environ.get("COCO128_DIR")
-    remedy = "data.source=FOLDER (or COCO128_DIR) with images/train2017 and labels/train2017"
     if not value:
-        raise UserError("data.source is not set, and neither is COCO128_DIR", remedy=remedy)
+        return fetch_coco128(base)
     for folder in (Path(value), Path(value) / "coco128"):
         if (folder / "images" / "train2017").is_dir():
             return folder
-    raise UserError("data.source does not hold COCO128", value=value, remedy=remedy)
+    raise UserError("data.source does not hold COCO128", value=value, remedy=REMEDY)
 
 
 def read_coco128(folder: Path) -> RawDataset:

@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from src.data import Sample
@@ -243,13 +242,3 @@ def _entry(base: Path, split: str, row: Sequence[Any], sha256: str) -> Entry:
     boxes, classes = _read_boxes(base / "labels" / split / f"{Path(row[0]).stem}.txt", required=True)
     ignored, ignored_classes = _read_boxes(base / "ignored" / split / f"{Path(row[0]).stem}.txt", required=False)
     return Entry(split, sha256, boxes, classes, ignored, ignored_classes)
-
-
-def counts(index: dict[str, Any], base: Path) -> dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Boxes per class id for each split of a prepared folder."""
-    total = len(index["class_names"])
-    result = {}
-    for split in SPLITS:
-        own = [s.classes for s in read_split(base, split)]
-        result[split] = np.bincount(np.concatenate([no_classes(), *own]), minlength=total).astype(np.int64)
-    return result

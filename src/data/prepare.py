@@ -18,6 +18,7 @@ from src.data.check import Checked, check_dataset, classes_by_split
 from src.data.fingerprint import fingerprint, label_fingerprint
 from src.data.layout import Plan, Ready, load_index, verify_layout, write_layout
 from src.data.naming import unique_names
+from src.data.report import write_report
 from src.data.roles import assign_splits, calibration_names, take_fraction
 from src.data.scan import Scanner
 from src.data.sources import KINDS, read_source
@@ -25,7 +26,8 @@ from src.data.types import SPLITS, Finding, RawDataset
 from src.errors import UserError
 from src.records import DatasetRef, hash_of
 
-VERSION = 1
+VERSION = 2
+MAX_SKIPPED = 50  # images left out that the warnings name one by one
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _plan(data: RawDataset, cfg: DataConfig, scanner: Scanner, *, own: bool) -> 
     classes = classes_by_split(checked)
     findings += said + gate.check_balance(classes, data.class_names)
     names = unique_names(checked)
-    images = [_ready(c, name, own=own) for c, name in zip(checked, names, strict=True)]
+    images = [ready(c, name, own=own) for c, name in zip(checked, names, strict=True)]
     notes: dict[str, Any] = {
         "origin": data.origin,
         "resolvable": {split: gate.resolvable(classes[split]) for split in ("val", "test") if split in classes},
@@ -120,7 +122,8 @@ def _plan(data: RawDataset, cfg: DataConfig, scanner: Scanner, *, own: bool) -> 
     return Plan(cfg.name, data.class_names, images, calibration, findings, data.category_ids, notes)
 
 
-def _ready(c: Checked, name: str, *, own: bool) -> Ready:
+def ready(c: Checked, name: str, *, own: bool = False) -> Ready:
+    """A checked image under the name that it gets in a new folder."""
     return Ready(
         source=c.item.image,
         split=c.split,
@@ -138,6 +141,7 @@ def _ready(c: Checked, name: str, *, own: bool) -> Ready:
 
 
 def _prepared(folder: Path) -> Prepared:
+    write_report(folder)
     index = load_index(folder)
     findings = [Finding(**row) for row in index["findings"]]
     ref = DatasetRef(
@@ -146,14 +150,16 @@ def _prepared(folder: Path) -> Prepared:
         fingerprint=index["fingerprint"],
         split_sizes={split: len(index["splits"][split]) for split in SPLITS},
         class_names=index["class_names"],
-        warnings=gate.summarise([*_as_skipped(findings)]),
+        warnings=_warnings(findings, folder),
+        split_fingerprints=index["split_fingerprints"],
     )
     return Prepared(ref, findings, folder)
 
 
-def _as_skipped(findings: Sequence[Finding]) -> list[Finding]:
-    """Warnings as they are; errors that were skipped say so."""
-    return [
-        f if f.level == "warning" else Finding("warning", f.code, f"left out: {f.message}", f.file, f.line, f.image)
-        for f in findings
-    ]
+def _warnings(findings: Sequence[Finding], folder: Path) -> list[str]:
+    """Lines for the report's risks: every image left out, and a summary of the warnings."""
+    skipped = [f"left out: {finding}" for finding in findings if finding.level == "error"]
+    if len(skipped) > MAX_SKIPPED:
+        rest = len(skipped) - MAX_SKIPPED
+        skipped = [*skipped[:MAX_SKIPPED], f"left out: {rest} more, listed in {folder / 'check.md'}"]
+    return skipped + gate.summarise([f for f in findings if f.level == "warning"])

@@ -46,26 +46,42 @@ def _coco(cfg: DataConfig, base: Path) -> RawDataset:
 def _coco128(cfg: DataConfig, base: Path) -> RawDataset:
     from src.data.coco128 import read_coco128, source_folder
 
-    return read_coco128(source_folder(cfg.source))
+    return read_coco128(source_folder(cfg.source, base))
 
 
 def _tiny_person(cfg: DataConfig, base: Path) -> RawDataset:
     from src.data.coco128 import read_tiny_person, source_folder
 
     sizes = {"train": cfg.n_train, "val": cfg.n_val, "test": cfg.n_test}
-    return read_tiny_person(source_folder(cfg.source), sizes)
+    return read_tiny_person(source_folder(cfg.source, base), sizes)
 
 
-def _unsupported(cfg: DataConfig, base: Path) -> RawDataset:
-    raise UserError(f"data.kind={cfg.kind} can't be read yet", remedy="export the dataset as YOLO and use data=yolo")
+def _voc(cfg: DataConfig, base: Path) -> RawDataset:
+    from src.data.voc import read_voc
+
+    return read_voc(_path(cfg, "DIR"), one_based=cfg.one_based)
+
+
+def _roboflow(cfg: DataConfig, base: Path) -> RawDataset:
+    from src.data.roboflow import read_roboflow
+
+    return read_roboflow(cfg.workspace, cfg.project, cfg.version, base)
+
+
+def _digits(cfg: DataConfig, base: Path) -> RawDataset:
+    """Scenes are made by `prepare`; to convert them, their prepared folder is read like any other."""
+    from src.data.prepare import prepare
+    from src.data.yolo import read_yolo
+
+    return read_yolo(Path(prepare(cfg, base.parent).ref.yaml))
 
 
 KINDS: dict[str, Callable[[DataConfig, Path], RawDataset]] = {
-    "digits": _unsupported,  # made, not read
+    "digits": _digits,
     "yolo": _yolo,
     "coco": _coco,
     "coco128": _coco128,
     "tiny_person": _tiny_person,
-    "voc": _unsupported,
-    "roboflow": _unsupported,
+    "voc": _voc,
+    "roboflow": _roboflow,
 }

@@ -82,12 +82,21 @@ class RawDataset:
         return {item.split for item in self.items}
 
 
-def raise_errors(findings: Iterable[Finding], origin: str, shown: int = 10) -> None:
+class DataError(UserError):
+    """The dataset has errors; `findings` holds all of them, the message the first few."""
+
+    def __init__(self, what: str, findings: list[Finding], origin: str, remedy: str) -> None:
+        super().__init__(what, value=origin, remedy=remedy)
+        self.findings = findings
+
+
+def raise_errors(findings: Iterable[Finding], origin: str, shown: int = 6) -> None:
     """Stop when there are errors, naming the first of them.
 
     Raises:
-        UserError: at least one finding is an error.
+        DataError: at least one finding is an error.
     """
+    findings = list(findings)
     errors = [f for f in findings if f.level == "error"]
     if not errors:
         return
@@ -95,8 +104,5 @@ def raise_errors(findings: Iterable[Finding], origin: str, shown: int = 10) -> N
     if len(errors) > shown:
         lines.append(f"  … and {len(errors) - shown} more")
     count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
-    raise UserError(
-        f"the dataset has {count}:\n" + "\n".join(lines),
-        value=origin,
-        remedy="mend the files named, or leave those images out with data.on_error=skip",
-    )
+    remedy = "mend the files named, or leave those images out with data.on_error=skip"
+    raise DataError(f"the dataset has {count}:\n" + "\n".join(lines), findings, origin, remedy)

@@ -1,0 +1,188 @@
+"""`python -m src.data COMMAND key=value …`: check, prepare and repair datasets without training.
+
+check         run the gate, draw the pictures, tell what val can resolve     data=…
+fingerprint   the content hash, whole and per split                          data=…
+convert       to another layout, in a new folder                             data=… out=DIR to=yolo|coco|voc
+split         new seeded, class-stratified splits                            data=… out=DIR data.val_share=0.15
+dedupe        leave out exact and near duplicates                            data=… out=DIR near=true
+balance       repeat train images of rare classes                            data=… out=DIR threshold=0.1
+resize        shrink large images                                            data=… out=DIR side=640
+frames        pictures from a video                                          video=FILE out=DIR every=30 | every_s=1
+track         put a dataset under DVC                                        data=… remote=URL
+Tools that write take dry_run=true, and only ever write a new folder. data.on_error=skip leaves faulty images out.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from src.cli import ROOT, guarded
+from src.config import DataConfig
+from src.errors import EXIT_USAGE, UserError
+
+SHOWN = 20  # actions of a tool that are printed
+
+
+@dataclass
+class DatasetArgs:
+    """Schema of `conf/dataset.yaml`."""
+
+    command: str = MISSING
+    data: DataConfig = field(default_factory=DataConfig)
+    outputs: str = "outputs"
+    pictures: bool = True  # check: draw them
+    out: str | None = None  # new folder
+    to: str = "yolo"  # layout of the new folder: yolo | coco | voc
+    dry_run: bool = False  # say what would be done
+    link: bool = False  # link to the images instead of copying them
+    near: bool = True  # dedupe: near duplicates too
+    threshold: float = 0.1  # balance: share of train images below which a class is rare
+    side: int = 640  # resize: longest side, px
+    video: str | None = None  # frames
+    every: int | None = None
+    every_s: float | None = None
+    remote: str | None = None  # track: DVC remote to push to
+
+
+def run_check(args: DatasetArgs) -> int:
+    """Run the gate and print what it found; errors are all printed, then told by the exit code."""
+    from src.data.layout import load_index
+    from src.data.pictures import write_pictures
+    from src.data.prepare import prepare
+    from src.data.report import describe, list_findings, summarise_folder, write_failure
+    from src.data.types import DataError
+
+    begun = time.perf_counter()
+    root = Path(args.outputs)
+    try:
+        done = prepare(args.data, root)
+    except DataError as error:
+        print("\n".join(list_findings(error.findings)))
+        print(f"\nreport: {write_failure(error.findings, args.data.name, root / 'datasets')}")
+        raise
+    seconds = time.perf_counter() - begun
+    print("\n".join(describe(summarise_folder(done.folder, load_index(done.folder)))))
+    print("\n".join(["", *list_findings(done.findings)]))
+    files = write_pictures(done.folder) if args.pictures else []
+    print(f"\nreport: {done.folder / 'check.md'}" + "".join(f", {file.name}" for file in files))
+    print(f"checked in {seconds:.1f} s")
+    return 0
+
+
+def run_fingerprint(args: DatasetArgs) -> int:
+    """Print the fingerprint of the prepared dataset."""
+    from src.data.layout import load_index
+    from src.data.prepare import prepare
+
+    done = prepare(args.data, Path(args.outputs))
+    print(f"{done.ref.fingerprint}  {done.ref.name}")
+    for split, value in done.ref.split_fingerprints.items():
+        print(f"{value}  {split}")
+    print(f"{load_index(done.folder)['notes']['label_fingerprint']}  labels")
+    return 0
+
+
+def run_tool(args: DatasetArgs) -> int:
+    """Run a tool that writes a new folder."""
+    from src.data.tools import Options
+    from src.data.tools import run_tool as work
+
+    options = Options(args.out, args.to, args.dry_run, args.link, args.near, args.threshold, args.side)
+    manifest = work(args.command, args.data, options, Path(args.outputs))
+    for action in manifest["actions"][:SHOWN]:
+        print(f"{action['action']:<7} {action['image']}: {action['detail']}")
+    _print_rest(len(manifest["actions"]))
+    for image in manifest["left_out"]:
+        print(f"left out {image}")
+    if args.dry_run:
+        print(f"dry run: {len(manifest['actions'])} actions; nothing was written")
+        return 0
+    sizes = ", ".join(f"{split} {count}" for split, count in manifest["images"].items())
+    print(f"wrote {args.out} ({args.to}: {sizes})\nfingerprint {manifest['fingerprint']}")
+    return 0
+
+
+def _print_rest(count: int) -> None:
+    if count > SHOWN:
+        print(f"… and {count - SHOWN} more, all in manifest.json")
+
+
+def run_frames(args: DatasetArgs) -> int:
+    """Take frames out of a video."""
+    from src.data.frames import extract_frames
+
+    manifest = extract_frames(args.video, args.out, every=args.every, every_s=args.every_s, dry_run=args.dry_run)
+    done = "would be written to" if args.dry_run else "written to"
+    print(f"{len(manifest['frames'])} frames {done} {args.out}")
+    return 0
+
+
+def run_track(args: DatasetArgs) -> int:
+    """Check a dataset, then put its folder under DVC."""
+    from src.data.dvc import track
+    from src.data.prepare import prepare
+
+    if not args.data.path:
+        raise UserError(
+            "track needs data.path, the dataset to put under DVC", remedy="data=yolo data.path=DIR/data.yaml"
+        )
+    path = Path(args.data.path).expanduser().absolute()
+    folder = path.parent if path.is_file() else path
+    ref = prepare(args.data, Path(args.outputs)).ref
+    if args.dry_run:
+        print(f"dry run: dvc add {folder}" + (f"; dvc push to {args.remote}" if args.remote else ""))
+        return 0
+    record: dict[str, Any] = track(folder, ref.fingerprint, args.remote)
+    print("\n".join(f"{key:<12} {value}" for key, value in record.items()))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[DatasetArgs], int]] = {
+    "check": run_check,
+    "fingerprint": run_fingerprint,
+    **dict.fromkeys(("convert", "split", "dedupe", "balance", "resize"), run_tool),
+    "frames": run_frames,
+    "track": run_track,
+}
+
+
+def main() -> None:
+    """Compose the arguments with Hydra and exit with the contract's code."""
+    # The command is a word, everything else is Hydra's: `check data=yolo` becomes `command=check data=yolo`.
+    words = [f"command={word}" if word in COMMANDS else word for word in sys.argv[1:]]
+    if not words or (not words[0].startswith("-") and "=" not in words[0]):
+        print(__doc__.strip(), file=sys.stderr if words else sys.stdout)
+        sys.exit(EXIT_USAGE)
+    sys.argv[1:] = words
+    ConfigStore.instance().store(name="dataset_schema", node=DatasetArgs)
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names needn't be Unicode
+
+    def work() -> int:
+        jobs: list[DictConfig] = []
+        hydra.main(config_path=str(ROOT / "conf"), config_name="dataset")(jobs.append)()
+        if not jobs:  # --help and --cfg leave no job
+            return 0
+        if OmegaConf.is_missing(jobs[0], "command"):
+            raise UserError("no command is given", remedy=f"python -m src.data {'|'.join(COMMANDS)} data=…")
+        args = OmegaConf.to_object(jobs[0])
+        assert isinstance(args, DatasetArgs)
+        if args.command not in COMMANDS:
+            raise UserError("command is not known", value=args.command, remedy=f"one of: {', '.join(COMMANDS)}")
+        return COMMANDS[args.command](args)
+
+    sys.exit(guarded(work))
+
+
+if __name__ == "__main__":
+    main()

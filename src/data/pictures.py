@@ -1,0 +1,114 @@
+"""Pictures of a prepared dataset: labelled samples, the class histogram, and where boxes lie and how large they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.data import Sample
+from src.data.layout import load_index, read_split
+from src.data.types import SPLITS, no_boxes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+GRID = (3, 4)  # rows and columns of the sample sheet
+MANY_CLASSES = 30  # beyond, only the most frequent are drawn
+
+
+def write_pictures(base: Path) -> list[Path]:
+    """Draw `samples.png`, `classes.png` and `boxes.png` in a prepared folder, where they aren't there yet."""
+    files = [base / name for name in ("samples.png", "classes.png", "boxes.png")]
+    if all(file.is_file() for file in files):
+        return files
+    names = load_index(base)["class_names"]
+    splits = {split: read_split(base, split) for split in SPLITS}
+    splits = {split: own for split, own in splits.items() if own}
+    for file, figure in zip(files, (_samples(splits, names), _classes(splits, names), _boxes(splits)), strict=True):
+        aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+        figure.savefig(aside, format="png", dpi=100)
+        aside.replace(file)
+    return files
+
+
+def _figure(width: float, height: float) -> Figure:
+    # Not pyplot: it keeps global state and may look for a display.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _samples(splits: dict[str, list[Sample]], names: Sequence[str]) -> Figure:
+    """A sheet of images, spread evenly over the splits, with their boxes."""
+    rows, columns = GRID
+    figure = _figure(3 * columns, 3 * rows)
+    chosen = _spread(splits, rows * columns)
+    for number, (split, sample) in enumerate(chosen, start=1):
+        axes = figure.add_subplot(rows, columns, number)
+        _draw(axes, sample, names)
+        axes.set_title(f"{split} · {Path(sample.image).name[:28]}", fontsize=7)
+    return figure
+
+
+def _spread(splits: dict[str, list[Sample]], count: int) -> list[tuple[str, Sample]]:
+    chosen = []
+    for i, (split, own) in enumerate(splits.items()):
+        share = min(len(own), count // len(splits) + (i < count % len(splits)))
+        chosen += [(split, own[j * len(own) // share]) for j in range(share)]
+    return chosen
+
+
+def _draw(axes: Axes, sample: Sample, names: Sequence[str]) -> None:
+    from matplotlib.patches import Rectangle
+    from PIL import Image, ImageOps
+
+    with Image.open(sample.image) as image:
+        axes.imshow(np.asarray(ImageOps.exif_transpose(image).convert("RGB")))
+    axes.set_axis_off()
+    for (x1, y1, x2, y2), label in zip(sample.boxes.tolist(), sample.classes.tolist(), strict=True):
+        color = f"C{label % 10}"
+        axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.2))
+        axes.text(
+            x1, y1, names[label][:16], fontsize=5, color="white", backgroundcolor=color, va="bottom", clip_on=True
+        )
+
+
+def _classes(splits: dict[str, list[Sample]], names: Sequence[str]) -> Figure:
+    """Boxes per class and split, most frequent class first."""
+    counts = {
+        s: np.bincount(np.concatenate([x.classes for x in own]), minlength=len(names)) for s, own in splits.items()
+    }
+    total = sum(counts.values(), np.zeros(len(names), np.int64))
+    order = np.argsort(-total, kind="stable")[:MANY_CLASSES]
+    figure = _figure(max(6, 0.35 * len(order)), 4)
+    axes = figure.add_subplot()
+    width = 0.8 / len(counts)
+    for i, (split, own) in enumerate(counts.items()):
+        axes.bar(np.arange(len(order)) + (i + 0.5) * width - 0.4, own[order], width, label=split)
+    axes.set_xticks(np.arange(len(order)), [names[i][:20] for i in order.tolist()], rotation=60, ha="right", fontsize=8)
+    shown = f" (the {len(order)} most frequent of {len(names)})" if len(order) < len(names) else ""
+    axes.set_title(f"Boxes per class{shown}")
+    axes.set_ylabel("boxes")
+    axes.legend()
+    return figure
+
+
+def _boxes(splits: dict[str, list[Sample]]) -> Figure:
+    """Relative sizes and centres of all boxes."""
+    samples = [sample for own in splits.values() for sample in own]
+    scaled = [s.boxes / [s.width, s.height, s.width, s.height] for s in samples]
+    boxes = np.concatenate([no_boxes(), *scaled])
+    figure = _figure(10, 4.5)
+    sizes, centres = figure.subplots(1, 2)
+    sizes.hist2d(*(boxes[:, 2:] - boxes[:, :2]).clip(0, 1).T, bins=40, range=[[0, 1], [0, 1]], cmap="viridis", cmin=1)
+    sizes.set(title="Box sizes", xlabel="width / image width", ylabel="height / image height", aspect="equal")
+    middle = ((boxes[:, 2:] + boxes[:, :2]) / 2).clip(0, 1)
+    centres.hist2d(*middle.T, bins=40, range=[[0, 1], [0, 1]], cmap="viridis", cmin=1)
+    centres.invert_yaxis()
+    centres.set(title="Box centres", xlabel="x / image width", ylabel="y / image height", aspect="equal")
+    return figure

@@ -1,0 +1,209 @@
+"""Repair and preparation: convert, split, de-duplicate, balance and resize a dataset into a new folder.
+
+Each tool plans first: it says for every image it drops, moves, repeats or shrinks what it would do. A dry run prints
+that plan and writes nothing; a real run keeps the plan in the new folder's manifest. Sources stay as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.config import DataConfig
+from src.data.check import KEEP_ORDER, Checked, check_dataset
+from src.data.fingerprint import fingerprint
+from src.data.layout import Ready
+from src.data.naming import unique_names
+from src.data.prepare import ready
+from src.data.roles import assign_splits
+from src.data.scan import Scanner
+from src.data.sources import KINDS, read_source
+from src.data.types import Finding, RawDataset
+from src.data.writers import Output, Pixels, check_target, copy_pixels, link_pixels, scaled, shrink_to, write_dataset
+from src.errors import UserError
+
+LEAKS = frozenset({"duplicate-across-splits"})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the tools are told."""
+
+    out: str | None = None
+    to: str = "yolo"
+    dry_run: bool = False
+    link: bool = False
+    near: bool = True  # dedupe: near duplicates too, not just equal bytes
+    threshold: float = 0.1  # balance: repeat images of classes that fewer than this share of train images hold
+    side: int = 640  # resize: longest side, px
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The images that the new folder will hold, and what happened to those that changed."""
+
+    images: list[Ready]
+    actions: list[dict[str, str]]
+
+
+def run_tool(command: str, cfg: DataConfig, options: Options, root: Path) -> dict[str, Any]:
+    """Run one tool and return its manifest (with `dry_run`, that of what would be done).
+
+    Raises:
+        UserError: the data or an option is wrong, or `out` exists.
+    """
+    out = _out(options)
+    if cfg.kind not in KINDS:
+        raise UserError("data.kind is not known", value=cfg.kind, remedy=f"one of: {', '.join(sorted(KINDS))}")
+    base = root.absolute() / "datasets"
+    base.mkdir(parents=True, exist_ok=True)
+    data = read_source(cfg, base)
+    tolerated = LEAKS if command in ("dedupe", "split") else frozenset()
+    scanner = Scanner(base / ".scan", verify=cfg.verify)
+    checked, findings = check_dataset(data, scanner, cfg.on_error, tolerated)
+    before = fingerprint([c.entry() for c in checked], data.class_names)
+    plan = PLANNERS[command](checked, cfg, options, data)
+    manifest = _manifest(command, cfg, options, plan, findings, before)
+    if options.dry_run:
+        return {**manifest, "dry_run": True}
+    return write_dataset(
+        Output(plan.images, data.class_names, data.category_ids, manifest), out, options.to, _pixels(command, options)
+    )
+
+
+def _out(options: Options) -> Path:
+    if not options.out:
+        raise UserError("out is not set", remedy="out=NEW_FOLDER (dry_run=true writes nothing)")
+    out = Path(options.out).expanduser().absolute()
+    check_target(out, options.to)
+    return out
+
+
+def _pixels(command: str, options: Options) -> Pixels:
+    if command == "resize":
+        return shrink_to(options.side)
+    return link_pixels if options.link else copy_pixels
+
+
+def _manifest(
+    command: str, cfg: DataConfig, options: Options, plan: Plan, findings: Sequence[Finding], before: str
+) -> dict[str, Any]:
+    lost = sum(len(image.ignored_classes) for image in plan.images) if options.to == "yolo" else 0
+    return {
+        "command": command,
+        "source": cfg.path or cfg.source or cfg.kind,
+        "data": vars(cfg),
+        "options": vars(options),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "source_fingerprint": before,
+        "left_out": sorted({f.image for f in findings if f.level == "error" and f.image}),
+        "crowd_regions_lost": lost,  # the YOLO layout can't hold them
+        "actions": plan.actions,
+    }
+
+
+def _ready(checked: Sequence[Checked]) -> list[Ready]:
+    return [ready(c, name) for c, name in zip(checked, unique_names(checked), strict=True)]
+
+
+def _convert(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> Plan:
+    """The same images and boxes; splits are made where the source has none."""
+    split, _ = assign_splits(checked, cfg.val_share, cfg.test_share, cfg.seed, data.origin)
+    return Plan(_ready(split), [])
+
+
+def _split(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> Plan:
+    """New seeded, stratified splits, whatever splits the source has."""
+    loose = [replace(c, split="") for c in checked]
+    made, _ = assign_splits(loose, cfg.val_share, cfg.test_share, cfg.seed, data.origin)
+    was = {id(c.item): c.split for c in checked}
+    actions = [
+        {"action": "move", "image": str(c.item.image), "detail": f"{was[id(c.item)] or 'no split'} -> {c.split}"}
+        for c in made
+    ]
+    return Plan(_ready(made), actions)
+
+
+def _dedupe(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> Plan:
+    """One image of each group of duplicates stays: that of test before val before train, so evaluation is unchanged."""
+    order = sorted(checked, key=lambda c: (-KEEP_ORDER.get(c.split, 0), str(c.item.image)))
+    first: dict[str, Checked] = {}
+    dropped: dict[int, dict[str, str]] = {}
+    for c in order:
+        key = str(c.group) if options.near else c.facts.sha256
+        if key in first:
+            detail = f"same as {first[key].item.image} ({first[key].split or 'no split'})"
+            dropped[id(c.item)] = {"action": "drop", "image": str(c.item.image), "detail": detail}
+        else:
+            first[key] = c
+    kept = [c for c in checked if id(c.item) not in dropped]
+    made, _ = assign_splits(kept, cfg.val_share, cfg.test_share, cfg.seed, data.origin)
+    return Plan(_ready(made), list(dropped.values()))
+
+
+def _balance(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> Plan:
+    """Repeat train images of rare classes (repeat-factor sampling: Gupta, Dollár, Girshick 2019, section 3).
+
+    A class held by a share f of the images gets the factor max(1, sqrt(threshold / f)), an image the largest factor of
+    its classes; the fraction of a factor is drawn with the seed.
+    """
+    if not 0 < options.threshold <= 1:
+        raise UserError("threshold must be above 0 and at most 1", value=options.threshold, remedy="threshold=0.1")
+    made, _ = assign_splits(checked, cfg.val_share, cfg.test_share, cfg.seed, data.origin)
+    factors = repeat_factors([{int(k) for k in c.classes} for c in made if c.split == "train"], options.threshold)
+    rng = np.random.Generator(np.random.PCG64(cfg.seed))
+    images, actions = [], []
+    train = iter(factors)
+    for image in sorted(_ready(made), key=lambda i: (i.split != "train", 0)):
+        images.append(image)
+        if image.split != "train":
+            continue
+        factor = next(train)
+        repeats = int(factor) - 1 + int(rng.random() < factor - int(factor))
+        for number in range(1, repeats + 1):
+            path = Path(image.name)
+            images.append(replace(image, name=f"{path.stem}-repeat{number}{path.suffix}"))
+        if repeats:
+            detail = f"{repeats} more, for a class that few images hold"
+            actions.append({"action": "repeat", "image": str(image.source), "detail": detail})
+    return Plan(images, actions)
+
+
+def repeat_factors(classes: Sequence[set[int]], threshold: float) -> list[float]:
+    """How often each image should appear, at least once."""
+    held: dict[int, int] = {}
+    for own in classes:
+        for label in own:
+            held[label] = held.get(label, 0) + 1
+    factor = {label: max(1.0, math.sqrt(threshold * len(classes) / count)) for label, count in held.items()}
+    return [max((factor[label] for label in own), default=1.0) for own in classes]
+
+
+def _resize(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> Plan:
+    """Shrink large images; boxes are shares of the sides and stay."""
+    if options.side < 32:
+        raise UserError("side must be at least 32 px", value=options.side, remedy="side=640")
+    made, _ = assign_splits(checked, cfg.val_share, cfg.test_share, cfg.seed, data.origin)
+    images = _ready(made)
+    actions = []
+    for image in images:
+        size = scaled(image.width, image.height, options.side)
+        if size != (image.width, image.height):
+            detail = f"{image.width}x{image.height} -> {size[0]}x{size[1]} px"
+            actions.append({"action": "resize", "image": str(image.source), "detail": detail})
+    return Plan(images, actions)
+
+
+PLANNERS: dict[str, Callable[[Sequence[Checked], DataConfig, Options, RawDataset], Plan]] = {
+    "convert": _convert,
+    "split": _split,
+    "dedupe": _dedupe,
+    "balance": _balance,
+    "resize": _resize,
+}
