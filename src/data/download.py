@@ -23,7 +23,7 @@ FOLDERS = ("images/train2017", "labels/train2017")
 REMEDY = "data.source=FOLDER (or COCO128_DIR) with images/train2017 and labels/train2017"
 
 
-def fetch_coco128(base: Path, url: str = URL) -> Path:
+def fetch_coco128(base: Path, url: str | None = None) -> Path:
     """The downloaded folder under `base`, fetched once.
 
     Raises:
@@ -32,6 +32,7 @@ def fetch_coco128(base: Path, url: str = URL) -> Path:
     folder = base / ".downloads" / "coco128"
     if folder.is_dir():
         return folder
+    url = url or URL
     print(f"data.source is not set: fetching COCO128 from {url}")
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:

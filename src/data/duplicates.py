@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from src.data.scan import THUMB
 
-MAX_BITS = 4  # of 64
+MAX_BITS = 6  # of 64
 MAX_DISTANCE = 0.18  # root mean square between standardised thumbnails; 0 = equal, 1.41 = unrelated
 MIN_CONTRAST = 3.0  # grey levels: flatter pictures (blank pages, night sky) have no hash worth comparing
 MANY = 64  # images of one hash up to which all are compared; beyond, neighbours only

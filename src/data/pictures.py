@@ -94,7 +94,7 @@ def _classes(splits: dict[str, list[Sample]], names: Sequence[str]) -> Figure:
     shown = f" (the {len(order)} most frequent of {len(names)})" if len(order) < len(names) else ""
     axes.set_title(f"Boxes per class{shown}")
     axes.set_ylabel("boxes")
-    axes.legend()
+    figure.legend(loc="outside right upper")
     return figure
 
 

@@ -89,15 +89,13 @@ def _prepare_source(data: RawDataset, cfg: DataConfig, base: Path, scanner: Scan
     plan = _plan(data, cfg, scanner, own=False)
     entries = [image.entry() for image in plan.images]
     sources = [[image.split, image.name, str(image.source)] for image in plan.images]
-    key = hash_of([VERSION, fingerprint(entries, data.class_names), sources, plan.calibration, plan.category_ids])
+    said = [vars(finding) for finding in plan.findings]
+    content = [fingerprint(entries, data.class_names), plan.calibration, plan.category_ids]
+    key = hash_of([VERSION, content, sources, said])
     final = base / f"{cfg.name}-{key}"
-    if not verify_layout(final, scanner) or load_index(final)["findings"] != _plain(plan.findings):
+    if not verify_layout(final, scanner):
         write_layout(plan, final, scanner)
     return _prepared(final)
-
-
-def _plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    return [vars(finding) for finding in findings]
 
 
 def _options(cfg: DataConfig) -> list[Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.data import load_split, resolve
+from src.data import download, load_split, resolve
 from src.errors import UserError
 from tests.data.builders import box, coco128, coco_set, config, snapshot
 
@@ -90,6 +90,7 @@ def test_coco128_is_split_by_class(tmp_path: Path) -> None:
 
 def test_source_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COCO128_DIR", raising=False)
+    monkeypatch.setattr(download, "URL", (tmp_path / "no network").as_uri())
     with pytest.raises(UserError, match=r"data\.source"):
         resolve(config("tiny_person"), tmp_path)
     with pytest.raises(UserError, match=r"data\.source"):
