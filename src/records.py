@@ -212,6 +212,32 @@ class FinalistRecord:
 
 
 @dataclass(frozen=True)
+class EvaluationRecord:
+    """One artifact's accuracy on one split in depth, from its saved detections."""
+
+    sweep: str
+    trial: int
+    run_id: str
+    format: str
+    precision: str
+    artifact_sha256: str
+    runtime: str
+    split: str
+    dataset_fingerprint: str
+    n_images: int
+    figures: dict[str, float]  # mAP50-95, AR@100, AP-small, mean-IoU, threshold, …
+    intervals: dict[str, list[float]]  # name -> [low, high], 95 %, over images
+    standard_errors: dict[str, float]  # name -> over images
+    resamples: list[float]  # mAP50-95 of every resample; those of one seed and split are paired
+    resample_seed: int
+    per_class: list[dict[str, Any]]  # name, truths, AP50-95, AP50
+    errors: dict[str, int]  # kind -> count at the best threshold; true_positives too
+    confusions: list[list[Any]]  # [true class, predicted class, count], the most frequent first
+    curve: list[list[float]]  # [threshold, precision, recall, f1]
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
 class SweepRecord:
     """What was asked for, and how it ended."""
 

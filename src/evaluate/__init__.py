@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from src.evaluate.dossier import PRODUCTION, Subject, dossier
+from src.evaluate.files import load_truths, save_truths, truth_file
 from src.evaluate.matching import MAX_DETS, Detected, Matches, Truth, match
 from src.evaluate.metrics import Metrics, evaluate, summarise
+from src.evaluate.sweep import evaluate_sweep
 
 __all__ = [
     "MAX_DETS",
+    "PRODUCTION",
     "Detected",
     "Matches",
     "Metrics",
+    "Subject",
     "Truth",
+    "dossier",
     "evaluate",
+    "evaluate_sweep",
+    "load_truths",
     "match",
+    "save_truths",
     "summarise",
+    "truth_file",
 ]

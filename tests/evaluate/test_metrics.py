@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from src.evaluate.operating import curve
 from tests.evaluate.scenes import Scene, coco_reference, random_scenes
 
 
-def scene(rows: list[tuple[float, ...]]) -> Scene:
+def scene(rows: Sequence[tuple[float, ...]]) -> Scene:
     """Rows of x1, y1, x2, y2, class, score."""
     table = np.array(rows, dtype=float).reshape(-1, 6)
     return Scene(table[:, :4], table[:, 4].astype(np.int64), table[:, 5])

@@ -1,0 +1,73 @@
+"""`python -m src.evaluate sweep=NAME`: evaluate a sweep's finalists in depth from saved detections, and show it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from src.cli import ROOT, guarded
+from src.config import is_name
+from src.errors import UserError
+from src.evaluate.dashboard import dashboard
+from src.evaluate.sweep import evaluate_sweep
+from src.records import TrialRecord, load
+
+
+@dataclass
+class EvaluateArgs:
+    """Schema of `conf/evaluate.yaml`."""
+
+    sweep: str = "???"
+    trial: int | None = None
+    production: float = 0.25
+    again: bool = False
+    outputs: str = "outputs"
+
+
+def run(args: EvaluateArgs) -> int:
+    """Evaluate and print."""
+    folder = Path(args.outputs) / "sweeps" / args.sweep
+    if not is_name(args.sweep) or not (folder / "sweep.json").is_file():
+        known = sorted(p.parent.name for p in folder.parent.glob("*/sweep.json"))
+        raise UserError(f"sweep is not known under {folder.parent}", value=args.sweep, remedy=", ".join(known))
+    if not 0 <= args.production <= 1:
+        raise UserError("production must be a confidence between 0 and 1", value=args.production)
+    console = Console()
+    found = evaluate_sweep(folder, production=args.production, again=args.again, say=console.print)
+    numbers = sorted({r.trial for r in found})
+    if args.trial is not None and args.trial not in numbers:
+        raise UserError("trial is no finalist of this sweep", value=args.trial, remedy=f"one of: {numbers}")
+    for number in numbers if args.trial is None else [args.trial]:
+        trial = load(TrialRecord, folder / "trials" / f"{number:04d}" / "record.json")
+        console.print(dashboard(trial, [r for r in found if r.trial == number]))
+    if not found:
+        console.print("no finalist has a verified artifact: nothing to evaluate")
+    return 0
+
+
+def main() -> None:
+    """Compose the arguments with Hydra and exit with the contract's code."""
+    ConfigStore.instance().store(name="evaluate_schema", node=EvaluateArgs)
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+
+    def work() -> int:
+        jobs: list[DictConfig] = []
+        hydra.main(config_path=str(ROOT / "conf"), config_name="evaluate")(jobs.append)()
+        if not jobs:  # --help and --cfg leave no job
+            return 0
+        args = OmegaConf.to_object(jobs[0])
+        assert isinstance(args, EvaluateArgs)
+        return run(args)
+
+    sys.exit(guarded(work))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Evaluate every finalist artifact of a sweep in depth, from what the sweep saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from src.errors import UserError
+from src.evaluate.dossier import PRODUCTION, Subject, dossier
+from src.evaluate.files import load_detections, load_truths, truth_file
+from src.records import (
+    EvaluationRecord,
+    FinalistRecord,
+    RecordError,
+    TrialRecord,
+    Verification,
+    load,
+    save,
+)
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+
+def evaluation_file(trial_folder: Path, v: Verification) -> Path:
+    """Where the evaluation of one verification is kept."""
+    return trial_folder / "evaluation" / f"{v.split}-{v.runtime}-{v.format}-{v.precision}.json"
+
+
+def evaluate_sweep(
+    sweep: Path, *, production: float = PRODUCTION, say: Say = lambda _: None, again: bool = False
+) -> list[EvaluationRecord]:
+    """Evaluate every verification of every finalist and save a record of each.
+
+    Args:
+        sweep: folder of the sweep.
+        production: confidence threshold in use.
+        say: prints a line of progress.
+        again: also evaluate what has an evaluation of the same artifact already.
+
+    Raises:
+        UserError: the saved detections or the ground truth are missing or malformed.
+    """
+    found: list[EvaluationRecord] = []
+    for path in sorted(sweep.glob("trials/*/finalist.json")):
+        finalist, trial = _load(FinalistRecord, path), _load(TrialRecord, path.with_name("record.json"))
+        found += [_one(sweep, path.parent, trial, v, production, say, again) for v in finalist.verifications]
+    return found
+
+
+def _one(
+    sweep: Path, folder: Path, trial: TrialRecord, v: Verification, production: float, say: Say, again: bool
+) -> EvaluationRecord:
+    target = evaluation_file(folder, v)
+    if target.is_file() and not again:
+        known = _load(EvaluationRecord, target)
+        if known.artifact_sha256 == v.artifact_sha256 and known.figures["threshold@production"] == production:
+            return known
+    if trial.dataset is None:
+        raise UserError(f"trial {trial.trial} is a finalist but its record names no dataset")
+    say(f"evaluate trial {trial.trial}: {v.format}/{v.precision} on {v.runtime}, {v.split}")
+    subject = Subject(
+        sweep=trial.sweep,
+        trial=trial.trial,
+        run_id=trial.run_id,
+        format=v.format,
+        precision=v.precision,
+        artifact_sha256=v.artifact_sha256,
+        runtime=v.runtime,
+        split=v.split,
+        dataset_fingerprint=trial.dataset.fingerprint,
+        class_names=trial.dataset.class_names,
+    )
+    truths = load_truths(truth_file(sweep, trial.dataset.fingerprint, v.split))
+    detections = load_detections(sweep / v.detections_file, len(truths))
+    record = dossier(subject, detections, truths, production=production)
+    save(target, record)
+    return record
+
+
+def _load(cls: type[T], path: Path) -> T:
+    try:
+        return load(cls, path)
+    except RecordError as error:
+        raise UserError(str(error)) from None
