@@ -56,10 +56,9 @@ class DatasetArgs:
 
 def run_check(args: DatasetArgs) -> int:
     """Run the gate and print what it found; errors are all printed, then told by the exit code."""
-    from src.data.layout import load_index
     from src.data.pictures import write_pictures
     from src.data.prepare import prepare
-    from src.data.report import describe, list_findings, summarise_folder, write_failure
+    from src.data.report import describe, list_findings, read_summary, write_failure
     from src.data.types import DataError
 
     begun = time.perf_counter()
@@ -71,7 +70,7 @@ def run_check(args: DatasetArgs) -> int:
         print(f"\nreport: {write_failure(error.findings, args.data.name, root / 'datasets')}")
         raise
     seconds = time.perf_counter() - begun
-    print("\n".join(describe(summarise_folder(done.folder, load_index(done.folder)))))
+    print("\n".join(describe(read_summary(done.folder))))
     print("\n".join(["", *list_findings(done.findings)]))
     files = write_pictures(done.folder) if args.pictures else []
     print(f"\nreport: {done.folder / 'check.md'}" + "".join(f", {file.name}" for file in files))

@@ -66,11 +66,16 @@ def check_dataset(
         raise_errors(findings, data.origin)
     bad = {f.image for f in findings if f.level == "error" and f.image}
     _refuse_unskippable(findings, data.origin)
+    repeated = {f.image for f in findings if f.code == "box-duplicate"}
     groups = _groups(facts)
     passed = []
     for i, item in enumerate(data.items):
         if str(item.image) not in bad:
-            passed.append(_checked(item, facts[i], boxes[i], ignored[i], groups[i]))
+            own, classes = boxes[i], item.classes
+            if str(item.image) in repeated:
+                keep = gate.unique_boxes(own, classes)
+                own, classes = own[keep], classes[keep]
+            passed.append(Checked(item, facts[i], item.split, own, classes, ignored[i], groups[i]))
     if not passed:
         raise UserError(
             f"{data.origin}: no image is left after the faulty ones were skipped", remedy="mend the dataset"
@@ -85,11 +90,6 @@ def check_dataset(
 def _refuse_unskippable(findings: Sequence[Finding], origin: str) -> None:
     """An error that names no image can't be skipped by leaving an image out."""
     raise_errors([f for f in findings if f.level == "error" and not f.image], origin)
-
-
-def _checked(item: RawItem, facts: ImageFacts, boxes: Boxes, ignored: Boxes, group: int) -> Checked:
-    keep = gate.unique_boxes(boxes, item.classes)
-    return Checked(item, facts, item.split, boxes[keep], item.classes[keep], ignored, group)
 
 
 def _groups(facts: Sequence[ImageFacts]) -> list[int]:

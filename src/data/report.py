@@ -29,6 +29,12 @@ def write_report(base: Path) -> list[Path]:
     return files
 
 
+def read_summary(base: Path) -> dict[str, Any]:
+    """The figures of a prepared folder's check."""
+    summary: dict[str, Any] = json.loads((base / "check.json").read_bytes())
+    return summary
+
+
 def write_failure(findings: Sequence[Finding], name: str, folder: Path) -> Path:
     """Write every finding of a dataset that did not pass."""
     file = folder / f"failed-{name}.md"

@@ -25,7 +25,8 @@ def stratify(names: Sequence[str], classes: Sequence[set[int]], shares: Sequence
         A part index per image; part sizes follow the shares to the nearest image.
     """
     count = len(names)
-    order = [sorted(range(count), key=names.__getitem__)[i] for i in _permutation(count, seed)]
+    by_name = sorted(range(count), key=names.__getitem__)
+    order = [by_name[i] for i in _permutation(count, seed)]
     sizes = _whole(count, np.asarray(shares, dtype=np.float64))
     room = sizes.copy()
     wanted = _wanted(classes, sizes / max(count, 1))

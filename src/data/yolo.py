@@ -182,12 +182,9 @@ def images_under(folder: Path) -> list[Path]:
 
 def label_path(image: Path) -> Path:
     """Ultralytics' rule: the last folder `images` of the path becomes `labels`, and the suffix `.txt`."""
-    parts = list(image.parts)
-    for i in range(len(parts) - 2, 0, -1):
-        if parts[i] == "images":
-            parts[i] = "labels"
-            break
-    return Path(*parts).with_suffix(".txt")
+    head, found, tail = str(image).rpartition("/images/")
+    path = f"{head}/labels/{tail}" if found else str(image)
+    return Path(path.rpartition(".")[0] + ".txt")
 
 
 def read_item(image: Path, split: str, findings: list[Finding]) -> RawItem:
@@ -211,14 +208,14 @@ def read_item(image: Path, split: str, findings: list[Finding]) -> RawItem:
 
 def _orphans(items: list[RawItem]) -> list[Finding]:
     """Label files in the `labels` folders of the read images that belong to no image at all, listed or not."""
-    expected = {label_path(item.image) for item in items}
-    pictures = {item.image.parent: label_path(item.image).parent for item in items}
+    expected = {item.label_file for item in items}
+    pictures = {folder: label_path(folder / "x.jpg").parent for folder in {item.image.parent for item in items}}
     findings = []
     for images, labels in sorted(pictures.items()):
         if images == labels or not labels.is_dir():
             continue
         stems = {path.stem for path in images.iterdir()} | {"classes"}
-        orphans = [f for f in labels.iterdir() if f.suffix == ".txt" and f not in expected and f.stem not in stems]
+        orphans = [f for f in labels.glob("*.txt") if str(f) not in expected and f.stem not in stems]
         text = "this label file has no image"
         findings += [Finding("warning", "label-without-image", text, str(f)) for f in sorted(orphans)]
     return findings

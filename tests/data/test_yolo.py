@@ -191,3 +191,11 @@ def test_names_that_collide_stay_apart(tmp_path: Path) -> None:
     ref = resolve(config("yolo", path=file), tmp_path / "out")
     assert ref.split_sizes["train"] == 8
     assert len({s.image for s in load_split(ref, "train")}) == 8
+
+
+def test_unchanged_source_writes_nothing(tmp_path: Path) -> None:
+    file = yolo_set(tmp_path / "own", SPLITS)
+    ref = resolve(config("yolo", path=file), tmp_path / "out")
+    before = {p: p.lstat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
+    assert resolve(config("yolo", path=file), tmp_path / "out") == ref
+    assert {p: p.lstat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == before

@@ -1,0 +1,1 @@
+"""Measurements of the promised figures; run with `make bench`."""
