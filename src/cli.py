@@ -1,7 +1,7 @@
 """What every command shares: Hydra's command line, and errors that a user can read.
 
 Hydra prints a traceback or a compact message and ends in 1 whatever went wrong. Here a wrong configuration ends in 2,
-work that failed in 1 and an interruption in 130, each told in a few lines. Set DETSWEEP_TRACEBACK=1 to see the traceback.
+work that failed in 1 and an interruption in 130, told in a few lines; DETSWEEP_TRACEBACK=1 shows the traceback too.
 """
 
 from __future__ import annotations

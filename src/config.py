@@ -21,9 +21,27 @@ from src.errors import UserError
 from src.records import hash_of
 
 FORMATS = {
-    "onnx": ("fp32",),
+    "pytorch": ("fp32",),
+    "torchscript": ("fp32",),
+    "onnx": ("fp32", "fp16", "int8", "int8-dynamic"),
+    "openvino": ("fp32", "fp16", "int8"),
+    "litert": ("fp32", "int8", "int8-dynamic"),
+    "tensorrt": ("fp32", "fp16", "int8"),
+    "savedmodel": ("fp32",),
 }
-RUNTIMES = ("pytorch", "onnxruntime")
+RUNTIMES = (
+    "pytorch",
+    "pytorch_compiled",
+    "torchscript",
+    "onnxruntime",
+    "onnxruntime_openvino",
+    "onnxruntime_tensorrt",
+    "openvino",
+    "litert",
+    "tensorrt",
+    "tensorflow",
+    "null",
+)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 

@@ -190,12 +190,11 @@ class MlflowTracker:
         self, name: str, *, parent: str = "", tags: Mapping[str, str] | None = None, monitor: bool = False
     ) -> RunLog:
         """Start a run, as a child of `parent` where given, with system metrics where `monitor` is true."""
-        all_tags = {"mlflow.runName": name, "mlflow.source.name": "detsweep", **(tags or {})}
+        all_tags = {"mlflow.source.name": "detsweep", **(tags or {})}
         if parent:
             all_tags["mlflow.parentRunId"] = parent
-        run = self._client.create_run(
-            self._experiment, tags={k: redact_text(v) for k, v in all_tags.items()}, run_name=name
-        )
+        masked = {key: redact_text(value) for key, value in all_tags.items()}
+        run = self._client.create_run(self._experiment, tags=masked, run_name=redact_text(name))
         run_id = str(run.info.run_id)
         return MlflowRun(self._client, run_id, self._start_monitor(run_id) if monitor else None)
 

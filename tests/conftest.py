@@ -31,19 +31,20 @@ def coco128_dir() -> Path:
     return found
 
 
+def run_command(module: str, *words: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m MODULE WORDS…` from the project's root and return what it printed."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *words],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
 @pytest.fixture
 def command() -> Command:
-    """Run `python -m MODULE WORDS…` from the project's root and return what it printed."""
-
-    def run(module: str, *words: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", module, *words],
-            cwd=ROOT,
-            env={**os.environ, **env},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-
-    return run
+    """Runs the project's commands."""
+    return run_command

@@ -21,11 +21,14 @@ from src.records import Artifact, Checkpoint, DatasetRef
 
 def evaluate_checkpoint(
     checkpoint: Checkpoint, dataset: DatasetRef, split: str, cfg: AppConfig, context: Context, folder: Path
-) -> dict[str, float]:
-    """mAP50-95 and its kin of a PyTorch checkpoint on a split; its detections are saved in `folder`."""
+) -> tuple[dict[str, float], Path]:
+    """mAP50-95 and its kin of a PyTorch checkpoint on a split, and the file in `folder` that holds its detections.
+
+    It runs in this process, which has PyTorch loaded from training.
+    """
     artifact = export(checkpoint, "pytorch/fp32", folder / "artifacts", cfg.export, trust=cfg.model.trust)
-    metrics, _ = evaluate_artifact(artifact, "pytorch", dataset, split, cfg, context, folder, isolated=False)
-    return metrics.as_dict()
+    metrics, saved = evaluate_artifact(artifact, "pytorch", dataset, split, cfg, context, folder, isolated=False)
+    return metrics.as_dict(), saved
 
 
 def evaluate_artifact(

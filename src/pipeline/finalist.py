@@ -137,16 +137,19 @@ def pairs(one: Findings) -> list[tuple[Artifact, str]]:
 
 def _verify(one: Findings, context: Context, inputs: Inputs, split: str) -> None:
     """Accuracy of every artifact on every runtime; the PyTorch checkpoint is the reference."""
-    dataset = inputs.dataset(one.cfg)
-    reference = evaluate_checkpoint(one.record.checkpoint, dataset, split, one.cfg, context, one.folder)  # type: ignore[arg-type]
+    dataset, checkpoint = inputs.dataset(one.cfg), one.record.checkpoint
+    assert checkpoint is not None
+    reference, reference_file = evaluate_checkpoint(checkpoint, dataset, split, one.cfg, context, one.folder)
     if split == "test":
         one.test = {f"test/{name}": value for name, value in reference.items()}
     for artifact, engine in pairs(one):
-        target = f"{engine} {artifact.label}"
+        metrics, saved = reference, reference_file
         try:
-            metrics, saved = evaluate_artifact(artifact, engine, dataset, split, one.cfg, context, one.folder)
+            if (artifact.format, engine) != ("pytorch", "pytorch"):  # that is the reference itself
+                found, saved = evaluate_artifact(artifact, engine, dataset, split, one.cfg, context, one.folder)
+                metrics = found.as_dict()
         except (StageError, Unavailable, UserError) as error:
-            one.fail("verify", target, error)
+            one.fail("verify", f"{engine} {artifact.label}", error)
             continue
         one.verifications.append(
             Verification(
@@ -155,9 +158,9 @@ def _verify(one: Findings, context: Context, inputs: Inputs, split: str) -> None
                 artifact_sha256=artifact.sha256,
                 runtime=engine,
                 split=split,
-                metrics=metrics.as_dict(),
+                metrics=metrics,
                 reference_map=reference["mAP50-95"],
-                gate=gate(artifact, metrics.as_dict()["mAP50-95"], reference["mAP50-95"], one.cfg),
+                gate=gate(artifact, metrics["mAP50-95"], reference["mAP50-95"], one.cfg),
                 detections_file=str(saved.relative_to(context.folder)),
             )
         )
@@ -271,6 +274,6 @@ def test_replicates(
         if not has_test(inputs.dataset(cfg)):
             continue
         one = Findings(record, cfg, context.trial_folder(record.trial))
-        metrics = evaluate_checkpoint(record.checkpoint, inputs.dataset(cfg), "test", cfg, context, one.folder)
+        metrics, _ = evaluate_checkpoint(record.checkpoint, inputs.dataset(cfg), "test", cfg, context, one.folder)
         out.append(_save(replace(one, test={f"test/{k}": v for k, v in metrics.items()}), context))
     return out

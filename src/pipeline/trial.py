@@ -118,7 +118,7 @@ def _train_and_evaluate(
         result = train(cfg, dataset, start.path, start.note, folder / "train", context.threads, after_epoch)
     record = replace(record, checkpoint=result.checkpoint, history=result.history)
     with timings.of("evaluate"):
-        metrics = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, folder)
+        metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, folder)
     record = replace(record, metrics={f"val/{name}": value for name, value in metrics.items()})
     run.metrics(record.metrics, step=result.checkpoint.epochs + 1)
     _log_training(run, result, dataset)

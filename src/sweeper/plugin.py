@@ -15,7 +15,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.config import SamplerConfig
-from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import MISSING, DictConfig, open_dict, read_write
 
 from src.config import AppConfig, check, to_typed
 
@@ -33,7 +33,8 @@ class DetsweepSweeperConf:
 
 def register() -> None:
     """Offer `hydra/sweeper=detsweep`."""
-    ConfigStore.instance().store(group="hydra/sweeper", name="detsweep", node=DetsweepSweeperConf, provider="detsweep", replace=True)
+    store = ConfigStore.instance()
+    store.store(group="hydra/sweeper", name="detsweep", node=DetsweepSweeperConf, provider="detsweep", replace=True)
 
 
 class DetsweepSweeper(Sweeper):
@@ -46,7 +47,7 @@ class DetsweepSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what composing a trial's configuration needs."""
-        self.config = config
+        self.master = config
         self.loader = hydra_context.config_loader
 
     def compose(self, overrides: list[str]) -> AppConfig:
@@ -56,7 +57,7 @@ class DetsweepSweeper(Sweeper):
             UserError: a value makes no sense.
             HydraException: an override can't be composed.
         """
-        cfg = self.loader.load_sweep_config(self.config, overrides)
+        cfg = self.loader.load_sweep_config(self.master, overrides)
         with read_write(cfg), open_dict(cfg):
             del cfg["hydra"]
         typed = to_typed(cfg)
@@ -74,9 +75,9 @@ class DetsweepSweeper(Sweeper):
         request = SweepRequest(
             base=base,
             space=space,
-            sampler=OmegaConf.to_container(self.sampler) if OmegaConf.is_config(self.sampler) else dict(self.sampler),
+            sampler={str(key): self.sampler[key] for key in self.sampler},
             n_trials=self.n_trials,
-            study=self.config.hydra.runtime.choices.get("sweeps"),
+            study=self.master.hydra.runtime.choices.get("sweeps"),
             compose=self.compose,
         )
         if code := run_sweep(request):

@@ -148,10 +148,8 @@ def check_space(space: Space, compose: Callable[[list[str]], AppConfig]) -> AppC
     first: AppConfig | None = None
     cells = space.cells() if space.size() is not None else _corners(space)
     for params in itertools.islice(cells, MOST_CELLS_CHECKED):
-        for seed in space.seeds[:1] or [None]:
-            words = overrides_of(params) + ([f"seed={seed}"] if seed is not None else [])
-            cfg = compose(space.fixed + words)
-            first = first or cfg
+        cfg = compose([*space.fixed, *overrides_of(params), *(f"seed={s}" for s in space.seeds[:1])])
+        first = first or cfg
     assert first is not None
     for seed in space.seeds:
         if seed < 0:
