@@ -101,14 +101,20 @@ def _build_trainer(cfg: AppConfig, dataset: DatasetRef, start: Path | None, out:
     from ultralytics.utils import torch_utils
 
     # select_device() calls torch.set_num_threads with this constant at every turn.
-    torch_utils.NUM_THREADS = threads
+    torch_utils.NUM_THREADS = threads  # type: ignore[attr-defined]
     overrides = training_arguments(cfg, dataset, start, out)
-    if cfg.model.yaml.startswith("rtdetr"):
-        from ultralytics.models.rtdetr.train import RTDETRTrainer as Trainer
-    else:
-        from ultralytics.models.yolo.detect import DetectionTrainer as Trainer
     with _log_to(out / "ultralytics.log"):
-        return Trainer(overrides=overrides)
+        return _trainer_class(cfg.model.yaml)(overrides=overrides)
+
+
+def _trainer_class(yaml: str) -> Any:
+    if yaml.startswith("rtdetr"):
+        from ultralytics.models.rtdetr.train import RTDETRTrainer
+
+        return RTDETRTrainer
+    from ultralytics.models.yolo.detect import DetectionTrainer
+
+    return DetectionTrainer
 
 
 def training_arguments(cfg: AppConfig, dataset: DatasetRef, start: Path | None, out: Path) -> dict[str, Any]:
