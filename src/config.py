@@ -182,6 +182,13 @@ class StudyConfig:
 
 
 @dataclass
+class ReportConfig:
+    """Key `report`: how the decision document is written."""
+
+    language: str = "en"  # en | fr
+
+
+@dataclass
 class TrackingConfig:
     """Group `tracking`: MLflow."""
 
@@ -216,6 +223,7 @@ class AppConfig:
     sweep: str | None = None  # the sweep's name; null = made from the study and the configuration
     outputs: str = "outputs"
     reports: str = "reports"
+    report: ReportConfig = field(default_factory=ReportConfig)
 
 
 def register() -> None:

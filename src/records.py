@@ -253,6 +253,7 @@ class SweepRecord:
     started_at: str
     finished_at: str = ""  # "" while it runs
     failures: list[Failure] = field(default_factory=list)
+    test_openings: list[str] = field(default_factory=list)  # when the test split was opened, ISO 8601
     schema_version: int = SCHEMA_VERSION
 
 

@@ -11,8 +11,18 @@ import math
 from dataclasses import dataclass
 
 from src.config import DecisionConfig
-from src.records import Artifact, Failure, FinalistRecord, Gate, Measurement, TrialRecord, Verification
+from src.records import (
+    Artifact,
+    EvaluationRecord,
+    Failure,
+    FinalistRecord,
+    Gate,
+    Measurement,
+    TrialRecord,
+    Verification,
+)
 from src.report.configurations import Configuration
+from src.report.load import Saved
 from src.report.stats import Spread
 
 GATES: tuple[Gate, ...] = ("reference", "pass", "warn", "fail")  # from the best to the worst
@@ -29,6 +39,8 @@ class Evidence:
     val: Verification | None
     test: Verification | None
     measurement: Measurement | None
+    val_depth: EvaluationRecord | None  # the evaluation in depth, where there is one
+    test_depth: EvaluationRecord | None
     test_map: float  # of the artifact on test, or of its checkpoint; NaN when test was not opened
 
 
@@ -93,10 +105,9 @@ def cost_statistic(decision: DecisionConfig, found: list[Candidate]) -> str:
     return "mean"
 
 
-def candidates(
-    found: list[Configuration], finalists: dict[int, FinalistRecord], decision: DecisionConfig
-) -> list[Candidate]:
+def candidates(found: list[Configuration], saved: Saved, decision: DecisionConfig) -> list[Candidate]:
     """All candidates, in the order of their configurations, then format, precision and runtime."""
+    finalists = saved.finalists
     # Trainings of equal weights export to equal files, which are timed once for all of them.
     timed = {
         (m.artifact_sha256, m.runtime): m for r in finalists.values() for m in r.measurements if _decides(m, decision)
@@ -105,7 +116,7 @@ def candidates(
     for configuration in found:
         taken = [(t, finalists[t.trial]) for t in _best_first(configuration) if t.trial in finalists]
         for key in sorted({k for _, record in taken for k in _keys(record)}):
-            evidence = tuple(_evidence(trial, record, key, timed) for trial, record in taken)
+            evidence = tuple(_evidence(trial, record, key, timed, saved) for trial, record in taken)
             present = tuple(e for e in evidence if e.val or e.measurement)
             if present:
                 result.append(_candidate(configuration, key, present))
@@ -127,6 +138,7 @@ def _evidence(
     record: FinalistRecord,
     key: tuple[str, str, str],
     timed: dict[tuple[str, str], Measurement],
+    saved: Saved,
 ) -> Evidence:
     checks = {v.split: v for v in record.verifications if (v.format, v.precision, v.runtime) == key}
     test = checks.get("test")
@@ -137,6 +149,8 @@ def _evidence(
         val=checks.get("val"),
         test=test,
         measurement=timed.get((artifact.sha256, key[2])) if artifact else None,
+        val_depth=saved.evaluations.get((artifact.sha256, key[2], "val")) if artifact else None,
+        test_depth=saved.evaluations.get((artifact.sha256, key[2], "test")) if artifact else None,
         test_map=test.metrics.get(MAP, math.nan) if test else record.test_metrics.get(f"test/{MAP}", math.nan),
     )
 

@@ -1,8 +1,10 @@
 """Is one candidate really better than another? Differences with their uncertainty, and Holm's correction.
 
-Training noise enters as the spread over seeds. Two or three seeds say little about the spread of one configuration, so
-the spread is pooled over all of them (taken as equal). Candidates of one configuration share their training, so
-only the artifact's own loss tells them apart; that is held against the loss that the decision tolerates.
+Two kinds of noise enter. Training noise is the spread over seeds; two or three say little about one configuration,
+so the spread is pooled over all of them (taken as equal). The choice of images enters through resamples of the val
+split, which all artifacts share, so that their differences are paired. Candidates of one configuration share their
+training, and only the images tell them apart; without resamples their difference is held against the loss that the
+decision tolerates.
 """
 
 from __future__ import annotations
@@ -12,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from src.records import EvaluationRecord
 from src.report.candidates import Candidate
 from src.report.configurations import Configuration
 from src.report.stats import CONFIDENCE, pooled_sd, t_quantile, t_two_sided
 
-Method = Literal["seeds", "tolerance", "images", "seeds and images", "not established"]
+Method = Literal["seeds", "images", "seeds and images", "tolerance", "not established"]
 
 
 @dataclass(frozen=True)
@@ -53,22 +56,67 @@ def noise_of(found: Sequence[Configuration], tolerance: float) -> Noise:
 def difference(a: Candidate, b: Candidate, noise: Noise) -> Difference:
     """The difference in score between two candidates."""
     delta = a.score.mean - b.score.mean
+    images = paired_error(a.best.val_depth, b.best.val_depth)
     if a.configuration.config_id == b.configuration.config_id:
-        margin = noise.tolerance * max(a.configuration.spread.mean, 0.0)
-        # A rounding error must not separate an artifact from its equal.
-        margin = max(margin, 1e-12)
-        return Difference(delta, delta - margin, delta + margin, 1.0 if abs(delta) <= margin else 0.0, "tolerance")
-    if not noise.freedom:
+        if images is None:
+            return _tolerated(delta, noise.tolerance * max(a.configuration.spread.mean, 0.0))
+        return _from_error(delta, images, _images(a) - 1, "images")
+    seeds = noise.seed_sd * math.sqrt(1 / a.score.n + 1 / b.score.n) if noise.freedom else None
+    if seeds is None and images is None:
         return Difference(delta, delta, delta, 1.0 if delta == 0 else 0.0, "not established")
-    error = noise.seed_sd * math.sqrt(1 / a.score.n + 1 / b.score.n)
-    return _from_error(delta, error, noise.freedom, "seeds")
+    if seeds is None or images is None:
+        freedom = noise.freedom if images is None else _images(a) - 1
+        return _from_error(delta, (seeds or 0.0) + (images or 0.0), freedom, "seeds" if images is None else "images")
+    return _from_error(delta, *_combined((seeds, noise.freedom), (images, _images(a) - 1)), "seeds and images")
+
+
+def _images(c: Candidate) -> int:
+    return c.best.val_depth.n_images if c.best.val_depth else 0
+
+
+def _combined(*parts: tuple[float, float]) -> tuple[float, float]:
+    """Standard errors with their degrees of freedom, added up by Welch and Satterthwaite."""
+    total = math.fsum(error**2 for error, _ in parts)
+    if total == 0:
+        return 0.0, 1.0
+    return math.sqrt(total), total**2 / math.fsum(error**4 / freedom for error, freedom in parts)
+
+
+def paired_error(a: EvaluationRecord | None, b: EvaluationRecord | None) -> float | None:
+    """Standard error, over images, of the difference in mAP50-95; None when the resamples are not paired."""
+    if a is None or b is None or a.n_images < 2:
+        return None
+    if (a.dataset_fingerprint, a.split, a.resample_seed) != (b.dataset_fingerprint, b.split, b.resample_seed):
+        return None
+    gaps = [x - y for x, y in zip(a.resamples, b.resamples, strict=False) if math.isfinite(x) and math.isfinite(y)]
+    if len(gaps) < 2 or len(a.resamples) != len(b.resamples):
+        return None
+    mean = math.fsum(gaps) / len(gaps)
+    variance = math.fsum((g - mean) ** 2 for g in gaps) / (len(gaps) - 1)
+    return math.sqrt(variance * a.n_images / (a.n_images - 1))
+
+
+def _tolerated(delta: float, margin: float) -> Difference:
+    margin = max(margin, 1e-12)  # a rounding error must not separate an artifact from its equal
+    return Difference(delta, delta - margin, delta + margin, 1.0 if abs(delta) <= margin else 0.0, "tolerance")
 
 
 def _from_error(delta: float, error: float, freedom: float, method: Method) -> Difference:
     if error == 0:
-        return Difference(delta, delta, delta, 1.0 if delta == 0 else 0.0, method)
+        return Difference(delta, delta, delta, 1.0 if abs(delta) < 1e-12 else 0.0, method)
     half = t_quantile(0.5 + CONFIDENCE / 2, freedom) * error
     return Difference(delta, delta - half, delta + half, t_two_sided(delta / error, freedom), method)
+
+
+def smallest_difference(a: EvaluationRecord, others: Sequence[EvaluationRecord]) -> float:
+    """The smallest difference in mAP50-95 that the split of `a` resolves: the median half width over comparisons.
+
+    Without another model to compare with, two models are taken as independent.
+    """
+    errors = sorted(e for o in others if (e := paired_error(a, o)))
+    alone = a.standard_errors.get("mAP50-95", math.nan) * math.sqrt(2)
+    error = errors[len(errors) // 2] if errors else alone
+    return t_quantile(0.5 + CONFIDENCE / 2, max(1, a.n_images - 1)) * error
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,6 +1,7 @@
 """Read a sweep's saved records. The report starts here and sees nothing else.
 
-Layout: `outputs/sweeps/<sweep>/sweep.json`, `trials/NNNN/record.json` and `trials/NNNN/finalist.json`.
+Layout: `outputs/sweeps/<sweep>/sweep.json`, `trials/NNNN/record.json`, `trials/NNNN/finalist.json` and
+`trials/NNNN/evaluation/*.json`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from typing import TypeVar
 
 from src.config import is_name
 from src.errors import UserError
-from src.records import FinalistRecord, RecordError, SweepRecord, TrialRecord, load
+from src.records import EvaluationRecord, FinalistRecord, RecordError, SweepRecord, TrialRecord, load
 
 T = TypeVar("T")
 LATEST = "latest"
+EvaluationKey = tuple[str, str, str]  # artifact's hash, runtime, split
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,7 @@ class Saved:
     sweep: SweepRecord
     trials: list[TrialRecord]  # by trial number
     finalists: dict[int, FinalistRecord]  # trial number -> what the finalist stage found
-
-    def trial(self, number: int) -> TrialRecord:
-        """The record of one trial."""
-        return next(t for t in self.trials if t.trial == number)
+    evaluations: dict[EvaluationKey, EvaluationRecord]  # in depth, where there is one
 
 
 def sweeps_folder(outputs: Path) -> Path:
@@ -83,7 +82,9 @@ def load_sweep(folder: Path) -> Saved:
     finalists = _numbered(FinalistRecord, folder.glob("trials/*/finalist.json"), sweep.sweep)
     if missing := sorted(finalists.keys() - trials.keys()):
         raise UserError(f"{folder}: trial {missing[0]} has a finalist.json but no record.json")
-    return Saved(folder, sweep, [trials[n] for n in sorted(trials)], finalists)
+    evaluations = (_read(EvaluationRecord, path) for path in sorted(folder.glob("trials/*/evaluation/*.json")))
+    in_depth = {(e.artifact_sha256, e.runtime, e.split): e for e in evaluations}
+    return Saved(folder, sweep, [trials[n] for n in sorted(trials)], finalists, in_depth)
 
 
 def _numbered(cls: type[T], paths: Iterable[Path], sweep: str) -> dict[int, T]:

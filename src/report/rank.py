@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 from src.config import DecisionConfig
+from src.errors import UserError
 from src.report.candidates import Candidate, candidates, cost_statistic
 from src.report.configurations import Configuration, configurations
 from src.report.difference import Difference, Noise, difference, holm, noise_of
@@ -63,21 +64,38 @@ class Ranking:
         return min(self.candidates, key=lambda c: _breach(c, self.decision), default=None)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen among candidates."""
+
+    feasible: list[Candidate]
+    best: Candidate | None
+    comparisons: list[Comparison]
+    winner: Candidate | None
+
+
+def choose(found: list[Candidate], decision: DecisionConfig, noise: Noise, statistic: str) -> Choice:
+    """The best among the feasible, and the cheapest among what can't be told from it."""
+    kept = [c for c in found if _eligible(c, found, decision)]
+    best = max(kept, key=lambda c: (c.score.mean, -cost(c, statistic)), default=None)
+    comparisons = _compare(best, kept, noise)
+    return Choice(kept, best, comparisons, _cheapest(best, comparisons, statistic))
+
+
 def rank(saved: Saved, decision: DecisionConfig) -> Ranking:
     """Rank what a sweep found under `decision`.
 
     Raises:
         UserError: a complete trial without the objective, a limit on what nobody measured, or two machines mixed.
     """
+    require_one_machine(saved)
     groups = configurations(saved.trials, saved.sweep.objective)
-    found = candidates(groups, saved.finalists, decision)
+    found = candidates(groups, saved, decision)
     require_measured(found, decision)
     statistic = cost_statistic(decision, found)
     noise = noise_of(groups, decision.max_export_loss)
-    kept = [c for c in found if _eligible(c, found, decision)]
-    best = max(kept, key=lambda c: (c.score.mean, -cost(c, statistic)), default=None)
-    comparisons = _compare(best, kept, noise)
-    keys = {c.key for c in kept}
+    choice = choose(found, decision, noise, statistic)
+    keys = {c.key for c in choice.feasible}
     return Ranking(
         saved=saved,
         decision=decision,
@@ -87,10 +105,28 @@ def rank(saved: Saved, decision: DecisionConfig) -> Ranking:
         pareto={c.key for c in pareto(found, statistic, noise)},
         statistic=statistic,
         noise=noise,
-        best=best,
-        comparisons=comparisons,
-        winner=_cheapest(best, comparisons, statistic),
+        best=choice.best,
+        comparisons=choice.comparisons,
+        winner=choice.winner,
     )
+
+
+def require_one_machine(saved: Saved) -> None:
+    """Refuse latencies of different machines in one ranking.
+
+    Raises:
+        UserError: naming the machines and their trials.
+    """
+    machines: dict[str, list[int]] = {}
+    for number, record in sorted(saved.finalists.items()):
+        if record.measurements and record.environment:
+            machines.setdefault(record.environment.host, []).append(number)
+    if len(machines) > 1:
+        raise UserError(
+            f"{saved.folder}: finalists were measured on different machines, so their latencies can't be compared",
+            value="; ".join(f"{host[:16]}: trials {', '.join(map(str, n))}" for host, n in machines.items()),
+            remedy="remove the finalist.json of the trials measured elsewhere and run the sweep's command again",
+        )
 
 
 def _eligible(candidate: Candidate, found: list[Candidate], decision: DecisionConfig) -> bool:

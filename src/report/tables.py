@@ -57,12 +57,13 @@ def _trial_row(t: TrialRecord, finalist: FinalistRecord | None, metrics: list[st
 def benchmark_rows(saved: Saved) -> list[Row]:
     """A row per artifact x runtime x batch x scope."""
     rows = []
+    trials = {t.trial: t for t in saved.trials}
     for number, record in sorted(saved.finalists.items()):
         artifacts = {a.sha256: a for a in record.artifacts}
         checks = {(v.artifact_sha256, v.runtime, v.split): v for v in record.verifications}
         for m in record.measurements:
             val, test = (checks.get((m.artifact_sha256, m.runtime, split)) for split in ("val", "test"))
-            rows.append(_benchmark_row(saved.trial(number), m, artifacts.get(m.artifact_sha256), val, test, record))
+            rows.append(_benchmark_row(trials[number], m, artifacts.get(m.artifact_sha256), val, test, record))
     return rows
 
 
