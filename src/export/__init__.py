@@ -20,13 +20,19 @@ from typing import Any
 from src.config import ExportConfig
 from src.errors import StageError, Unavailable, UserError
 from src.export.job import Built, Job
+from src.export.truth import check_label
 from src.records import Artifact, Checkpoint, hash_of, sha256_file, write_text
 
 REVISION = 1  # raised when an exporter changes what it writes, so that old artifacts are made again
 MANIFEST = "manifest.json"
 MODULES = {
     "pytorch": "src.export.pytorch",
+    "torchscript": "src.export.torchscript",
     "onnx": "src.export.onnx",
+    "openvino": "src.export.openvino",
+    "litert": "src.export.litert",
+    "tensorrt": "src.export.tensorrt",
+    "savedmodel": "src.export.savedmodel",
 }
 
 
@@ -120,6 +126,7 @@ def _make(job: Job, module: Any, folder: Path, key: str) -> Artifact:
 def _convert(job: Job, module: Any, folder: Path) -> Built:
     try:
         built: Built = module.build(job, folder)
+        check_label(job.label, built.facts)
     except (UserError, Unavailable, StageError):
         raise
     # A converter is foreign code that fails in its own ways; the trial records the reason and goes on.

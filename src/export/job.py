@@ -14,7 +14,7 @@ from pathlib import Path
 
 from src.config import ExportConfig
 from src.errors import Unavailable, UserError
-from src.records import Checkpoint
+from src.records import Artifact, Checkpoint
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,12 @@ class Job:
     def label(self) -> str:
         """`format/precision`."""
         return f"{self.format}/{self.precision}"
+
+    def base(self, target: str) -> Artifact:
+        """Another artifact of the same checkpoint that this one is made from; made now if it isn't there."""
+        from src.export import export  # the dispatcher imports this module
+
+        return export(self.checkpoint, target, self.out_dir, self.cfg, calibration=self.calibration, trust=self.trust)
 
     @property
     def uses_calibration(self) -> bool:

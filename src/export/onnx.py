@@ -7,10 +7,11 @@ import io
 import warnings
 from pathlib import Path
 
+from src.export import onnx_precision, truth
 from src.export.job import Built, Job, versions
 from src.export.source import Source, load_source
 
-PRECISIONS = ("fp32",)
+PRECISIONS = ("fp32", "fp16", "int8", "int8-dynamic")
 FILE = "model.onnx"
 INPUT, OUTPUT = "images", "output0"
 
@@ -21,16 +22,23 @@ def check_available() -> None:
 
 def tool_versions() -> dict[str, str]:
     """What decides the content of the file."""
-    return versions("torch", "ultralytics", "onnx", "onnxslim")
+    return versions("torch", "ultralytics", "onnx", "onnxslim", "onnxruntime")
 
 
 def build(job: Job, folder: Path) -> Built:
-    """Trace the network, slim the graph and check it."""
+    """Trace the network, slim the graph and check it; or lower the precision of the float32 file."""
     path = folder / FILE
-    source = load_source(job.checkpoint, trust=job.trust)
-    _trace(source, path, job.cfg.opset)
-    _finish(source, path)
-    return Built(path, [-1, 3, source.imgsz, source.imgsz], source.head, tool_versions())
+    if job.precision == "fp32":
+        source = load_source(job.checkpoint, trust=job.trust)
+        _trace(source, path, job.cfg.opset)
+        _finish(source, path)
+        head = source.head
+    else:
+        base = job.base("onnx/fp32")
+        head = base.head
+        onnx_precision.convert(Path(base.path), path, job)
+    shape = [-1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz]
+    return Built(path, shape, head, tool_versions(), truth.onnx_facts(path))
 
 
 def _trace(source: Source, path: Path, opset: int) -> None:

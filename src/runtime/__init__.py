@@ -18,7 +18,15 @@ __all__ = ["ENGINES", "Session", "availability", "load", "supports"]
 # Engine -> the formats it runs, with their precisions ("*" = all).
 ENGINES: dict[str, dict[str, tuple[str, ...]]] = {
     "pytorch": {"pytorch": ("*",)},
+    "pytorch_compiled": {"pytorch": ("*",)},
+    "torchscript": {"torchscript": ("*",)},
     "onnxruntime": {"onnx": ("*",)},
+    "onnxruntime_openvino": {"onnx": ("fp32", "fp16", "int8")},
+    "onnxruntime_tensorrt": {"onnx": ("fp32", "fp16")},
+    "openvino": {"openvino": ("*",), "onnx": ("fp32", "fp16", "int8")},
+    "litert": {"litert": ("*",)},
+    "tensorrt": {"tensorrt": ("*",)},
+    "tensorflow": {"savedmodel": ("*",)},
     "null": {"*": ("*",)},
 }
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime."""
+"""ONNX Runtime, on the processor or with CUDA; its other execution providers are engines of their own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from src.errors import Unavailable, UserError
 from src.records import Artifact
 from src.runtime.protocol import Float
 
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
 
 def check_available() -> None:
     """Raises `Unavailable` where the library is missing."""
@@ -18,16 +20,24 @@ def check_available() -> None:
         raise Unavailable("onnxruntime is not installed; run `make setup`")
 
 
+def check_provider(provider: str, remedy: str) -> None:
+    """Raises `Unavailable` where this build of the library lacks an execution provider."""
+    check_available()
+    import onnxruntime as ort
+
+    if provider not in ort.get_available_providers():
+        raise Unavailable(f"this build of ONNX Runtime has no {provider}; {remedy}")
+
+
 class OrtSession:
     """An inference session, fed and read by name."""
 
-    name = "onnxruntime"
-
-    def __init__(self, session: Any, version: str, device: str) -> None:
+    def __init__(self, session: Any, name: str, version: str, device: str) -> None:
         self._session = session
         self._input = session.get_inputs()[0].name
         self._output = [session.get_outputs()[0].name]
         self._half = session.get_inputs()[0].type == "tensor(float16)"
+        self.name = name
         self.version = version
         self.device = device
         self.providers: list[str] = list(session.get_providers())
@@ -40,21 +50,35 @@ class OrtSession:
 
 
 def load(artifact: Artifact, threads: int, device: str, trust: bool) -> OrtSession:
-    """Open a session on the provider of the device.
+    """Open a session on the provider of the device: the processor, or CUDA."""
+    if not device.startswith("cuda"):
+        return open_session(artifact, threads, device, [CPU], "onnxruntime")
+    check_provider(CUDA, "install onnxruntime-gpu or use device=cpu")
+    index = int(device.partition(":")[2] or 0)
+    return open_session(artifact, threads, device, [(CUDA, {"device_id": index})], "onnxruntime")
+
+
+def open_session(artifact: Artifact, threads: int, device: str, providers: list[Any], name: str) -> OrtSession:
+    """Open a session, and check that the first provider was really taken: a missing library only makes it warn.
 
     Raises:
         UserError: the file is damaged or no ONNX file.
-        Unavailable: a GPU is asked for and this build has no provider for it.
+        Unavailable: the provider can't be used here.
     """
     import onnxruntime as ort
 
-    providers = _providers(device, ort.get_available_providers())
+    fallback = [] if providers == [CPU] else [CPU]
     try:
-        session = ort.InferenceSession(artifact.path, _options(ort, threads), providers=providers)
+        session = ort.InferenceSession(artifact.path, _options(ort, threads), providers=[*providers, *fallback])
     except Exception as error:
         text = str(error).splitlines()[0]
-        raise UserError(f"ONNX Runtime can't load the file ({text})", value=artifact.path, remedy="export it") from None
-    return OrtSession(session, ort.__version__, device)
+        raise UserError(
+            f"ONNX Runtime can't load the file ({text})", value=artifact.path, remedy="export it again"
+        ) from None
+    wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
+    if wanted not in session.get_providers():
+        raise Unavailable(f"ONNX Runtime could not start {wanted}: its libraries are missing or of another version")
+    return OrtSession(session, name, ort.__version__, device)
 
 
 def _options(ort: Any, threads: int) -> Any:
@@ -64,12 +88,3 @@ def _options(ort: Any, threads: int) -> Any:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
     return options
-
-
-def _providers(device: str, available: list[str]) -> list[Any]:
-    if not device.startswith("cuda"):
-        return ["CPUExecutionProvider"]
-    if "CUDAExecutionProvider" not in available:
-        raise Unavailable("this build of ONNX Runtime has no CUDA provider; install onnxruntime-gpu or use device=cpu")
-    index = int(device.partition(":")[2] or 0)
-    return [("CUDAExecutionProvider", {"device_id": index}), "CPUExecutionProvider"]

@@ -25,7 +25,7 @@ class TorchSession:
         import torch
 
         self._torch = torch
-        self._module = module
+        self.module = module
         self.version = str(torch.__version__)
         self.device = device
         self.providers = ["cuda" if device.startswith("cuda") else "cpu"]
@@ -33,7 +33,7 @@ class TorchSession:
     def run(self, x: Float) -> Float:
         """Run one batch; the copy back to the host waits for the device."""
         with self._torch.inference_mode():
-            output = self._module(self._torch.from_numpy(x).to(self.device))
+            output = self.module(self._torch.from_numpy(x).to(self.device))
         while isinstance(output, (tuple, list)):
             output = output[0]
         return np.asarray(output.float().cpu().numpy(), np.float32)

@@ -1,0 +1,114 @@
+"""LiteRT (the successor of TensorFlow Lite), converted from PyTorch; INT8 by Google's own quantiser.
+
+The batch is fixed: the converter writes it into the shapes. Boxes leave the network in 0..1 of the input, so that one
+8-bit scale can hold boxes and scores together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.export import truth
+from src.export.job import Built, Job, require, versions
+from src.export.onnx_precision import calibration_inputs
+from src.export.source import Source, load_source
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PRECISIONS = ("fp32", "int8", "int8-dynamic")
+FILE = "model.tflite"
+CALIBRATION = 48  # images: this quantiser runs them through its reference kernels
+
+
+def check_available() -> None:
+    """Raises `Unavailable` where the libraries are missing."""
+    remedy = 'install the extra "litert" (make setup)'
+    require("litert_torch", "litert-torch", remedy)
+    require("ai_edge_litert", "ai-edge-litert", remedy)
+    require("ai_edge_quantizer", "ai-edge-quantizer", remedy)
+
+
+def tool_versions() -> dict[str, str]:
+    """What decides the content of the file."""
+    return versions("torch", "ultralytics", "litert-torch", "ai-edge-quantizer")
+
+
+def build(job: Job, folder: Path) -> Built:
+    """Convert the network, or quantise the float32 file."""
+    path = folder / FILE
+    if job.precision == "fp32":
+        source = load_source(job.checkpoint, trust=job.trust, fmt="litert")
+        _convert(source, path)
+        head = "dense_unit" if source.head == "dense" else source.head
+    else:
+        base = job.base("litert/fp32")
+        head = base.head
+        _quantise(Path(base.path), path, job)
+    shape = [1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz]
+    return Built(path, shape, head, tool_versions(), truth.litert_facts(path))
+
+
+def _convert(source: Source, path: Path) -> None:
+    with _quiet():
+        import litert_torch
+
+        model = _with_unit_boxes(source.model, source.imgsz) if source.head == "dense" else source.model
+        litert_torch.convert(model.eval(), (source.example(),)).export(str(path))
+
+
+def _with_unit_boxes(model: nn.Module, imgsz: int) -> nn.Module:
+    import torch
+
+    class UnitBoxes(torch.nn.Module):
+        """Divides the four box rows of the output by the side of the input."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """[n, 4 + classes, anchors] with coordinates in 0..1."""
+            y = self.model(x)
+            return torch.cat([y[:, :4] / imgsz, y[:, 4:]], dim=1)
+
+    return UnitBoxes()
+
+
+def _quantise(source: Path, path: Path, job: Job) -> None:
+    with _quiet():
+        from ai_edge_quantizer import qtyping, quantizer, recipe
+
+        work: Any = quantizer.Quantizer(str(source))
+        if job.precision == "int8-dynamic":
+            work.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+            work.quantize().export_model(str(path))
+            return
+        work.load_quantization_recipe(recipe.static_wi8_ai8())
+        names = qtyping.TFLOperationName
+        # Callers feed and read float32, whatever is inside.
+        for operation in (names.INPUT, names.OUTPUT):
+            work.update_quantization_recipe(
+                regex=".*", operation_name=operation, algorithm_key=recipe.AlgorithmName.NO_QUANTIZE
+            )
+        inputs = [{"args_0": x} for x in calibration_inputs(job, CALIBRATION)]
+        result = work.calibrate({"serving_default": inputs})
+        work.quantize(calibration_result=result).export_model(str(path))
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Converters tell their whole story on standard output."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

@@ -1,0 +1,144 @@
+"""Lower the precision of a float32 ONNX file: half, dynamic INT8 and static INT8 with Q/DQ nodes.
+
+Static INT8 quantises convolutions only. What follows the last ones (box decoding, sigmoid, the joined output) stays
+float: one scale over box coordinates (0 to the image side) and scores (0 to 1) would round every score to zero. The
+DFL's convolution holds the weights 0 to 15 that turn a distribution into a distance; it stays float for the same
+reason.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.detect import letterbox, load_image
+from src.errors import StageError
+from src.export.job import Job
+
+Float = NDArray[np.float32]
+MAX_CALIBRATION = 128  # images; ranges settle long before
+
+
+def convert(source: Path, target: Path, job: Job) -> None:
+    """Write `source` in the precision of the job."""
+    logging.getLogger().addFilter(lambda record: "pre-processing before quantization" not in record.getMessage())
+    if job.precision == "fp16":
+        half(source, target)
+    elif job.precision == "int8-dynamic":
+        dynamic(source, target)
+    else:
+        static(source, target, calibration_inputs(job))
+
+
+def half(source: Path, target: Path) -> None:
+    """Weights and arithmetic in float16; input and output stay float32, so that callers need not care."""
+    import onnx
+    from onnxruntime.transformers import float16
+
+    model = float16.convert_float_to_float16(onnx.load(str(source)), keep_io_types=True)
+    onnx.save(model, str(target))
+
+
+def dynamic(source: Path, target: Path) -> None:
+    """Weights in 8 bits; activation ranges found at run time, for every batch on its own.
+
+    Weights are unsigned: ONNX Runtime's ConvInteger has no kernel for signed ones.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(
+        str(source), str(target), weight_type=QuantType.QUInt8, nodes_to_exclude=unquantised(source), per_channel=False
+    )
+
+
+def static(source: Path, target: Path, inputs: Iterable[Float], *, symmetric: bool = False) -> None:
+    """Q/DQ nodes with ranges from calibration inputs [1, 3, h, w], weights signed and per channel.
+
+    Args:
+        source: float32 file.
+        target: file to write.
+        inputs: what to calibrate on.
+        symmetric: activations signed, zero points 0, as TensorRT asks for. Otherwise unsigned (U8S8), which x86
+            processors multiply fastest.
+    """
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    quantize_static(
+        str(source),
+        str(target),
+        _reader(inputs),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=["Conv"],
+        nodes_to_exclude=unquantised(source),
+        per_channel=True,
+        reduce_range=not symmetric and not has_vnni(),
+        activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True},
+    )
+    _keep_metadata(source, target)
+
+
+def has_vnni(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor adds products of bytes without saturating; else weights must keep to seven bits."""
+    try:
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return "vnni" in text or "asimddp" in text
+
+
+def unquantised(source: Path) -> list[str]:
+    """Convolutions that stay float: those whose weights hold whole numbers 0, 1, 2, … (the DFL's)."""
+    import onnx
+
+    graph = onnx.load(str(source)).graph
+    weights = {item.name: item for item in graph.initializer}
+    names = []
+    for node in graph.node:
+        if node.op_type == "Conv" and node.input[1] in weights:
+            values = onnx.numpy_helper.to_array(weights[node.input[1]]).ravel()
+            if len(values) > 1 and np.array_equal(values, np.arange(len(values))):
+                names.append(node.name)
+    return names
+
+
+def calibration_inputs(job: Job, most: int = MAX_CALIBRATION) -> Iterator[Float]:
+    """Network inputs [1, 3, h, w] of the calibration images, evenly chosen when there are many."""
+    images = job.calibration_images()
+    step = max(len(images) / most, 1.0)
+    for i in range(min(len(images), most)):
+        yield letterbox(load_image(images[int(i * step)]), job.checkpoint.imgsz)[0][None]
+
+
+def _reader(inputs: Iterable[Float]) -> Any:
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):
+        """Feeds one input after the other."""
+
+        def __init__(self) -> None:
+            self._inputs = iter(inputs)
+
+        def get_next(self) -> dict[str, Float] | None:
+            """The next input, or None at the end."""
+            x = next(self._inputs, None)
+            return None if x is None else {"images": x}
+
+    return Reader()
+
+
+def _keep_metadata(source: Path, target: Path) -> None:
+    """The quantiser drops what a reader has to know about the model."""
+    import onnx
+
+    before, after = onnx.load(str(source)), onnx.load(str(target))
+    onnx.helper.set_model_props(after, {p.key: p.value for p in before.metadata_props})
+    if not any(node.op_type == "QuantizeLinear" for node in after.graph.node):
+        raise StageError("export", "onnx/int8", "the quantiser left no quantised node in the graph")
+    onnx.save(after, str(target))

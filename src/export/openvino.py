@@ -1,0 +1,88 @@
+"""OpenVINO's own format, converted from the float32 ONNX file; INT8 by NNCF's calibration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from src.export import truth
+from src.export.job import Built, Job, require, versions
+from src.export.onnx_precision import calibration_inputs, unquantised
+
+PRECISIONS = ("fp32", "fp16", "int8")
+FOLDER = "model_openvino_model"  # the suffix by which Ultralytics' reader knows it
+
+
+def check_available() -> None:
+    """Raises `Unavailable` where the libraries are missing."""
+    for package in ("openvino", "nncf"):
+        require(package, package, 'install the extra "openvino" (make setup)')
+
+
+def tool_versions() -> dict[str, str]:
+    """What decides the content of the files."""
+    return versions("torch", "ultralytics", "onnx", "onnxslim", "openvino", "nncf")
+
+
+def build(job: Job, folder: Path) -> Built:
+    """Convert, quantise when asked to, and save with the weights in the asked type."""
+    import openvino as ov
+
+    base = job.base("onnx/fp32")
+    model: Any = ov.convert_model(base.path)
+    if job.precision == "int8":
+        model = _quantised(model, job, Path(base.path))
+    path = folder / FOLDER
+    path.mkdir()
+    ov.save_model(model, str(path / "model.xml"), compress_to_fp16=job.precision == "fp16")
+    _write_metadata(Path(base.path), path)
+    shape = [-1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz]
+    return Built(path, shape, base.head, tool_versions(), truth.openvino_facts(path))
+
+
+def _quantised(model: Any, job: Job, source: Path) -> Any:
+    """Quantise all but the decoding after the last convolutions: see `src.export.onnx_precision`."""
+    import logging
+
+    import nncf
+
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    inputs = list(calibration_inputs(job))
+    dfl = set(unquantised(source))
+    tail = [
+        op.get_friendly_name()
+        for op in model.get_ordered_ops()
+        if op.get_friendly_name() in dfl or (op.get_type_name() == "Sigmoid" and _ends(op))
+    ]
+    return nncf.quantize(
+        model,
+        nncf.Dataset(inputs),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(inputs),
+        model_type=nncf.ModelType.TRANSFORMER if job.base("onnx/fp32").head == "queries" else None,
+        ignored_scope=nncf.IgnoredScope(names=tail, types=TAIL_TYPES, validate=False),
+    )
+
+
+# Arithmetic of the box decoding; backbone and neck have none of it outside of folded batch norms.
+TAIL_TYPES = ["Subtract", "Softmax", "Divide", "ReduceSum"]
+
+
+def _ends(op: Any) -> bool:
+    """Whether a sigmoid makes scores: all others are half of a SiLU and meet a product."""
+    return all(t.get_node().get_type_name() != "Multiply" for out in op.outputs() for t in out.get_target_inputs())
+
+
+def _write_metadata(source: Path, folder: Path) -> None:
+    """What a reader has to know, in the file that Ultralytics' reader looks for."""
+    import onnx
+    import yaml
+
+    model = onnx.load(str(source), load_external_data=False)
+    entries = {
+        p.key: yaml.safe_load(p.value) if p.key in ("imgsz", "names", "stride") else p.value
+        for p in model.metadata_props
+    }
+    entries["batch"], entries["channels"] = 1, 3
+    entries["end2end"] = entries.get("end2end") == "True"
+    (folder / "metadata.yaml").write_text(yaml.safe_dump(entries), encoding="utf-8")

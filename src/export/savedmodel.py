@@ -1,0 +1,40 @@
+"""TensorFlow SavedModel, by onnx2tf from the float32 ONNX file. An extra with a lock of its own: TensorFlow's pins
+conflict with the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from src.export.job import Built, Job, require, versions
+
+PRECISIONS = ("fp32",)
+FOLDER = "model_saved_model"
+
+
+def check_available() -> None:
+    """Raises `Unavailable` where the libraries are missing."""
+    remedy = 'install the extra "tensorflow" in an environment of its own'
+    require("tensorflow", "tensorflow", remedy)
+    require("onnx2tf", "onnx2tf", remedy)
+
+
+def tool_versions() -> dict[str, str]:
+    """What decides the content of the files."""
+    return versions("torch", "ultralytics", "onnx", "onnxslim", "tensorflow", "onnx2tf")
+
+
+def build(job: Job, folder: Path) -> Built:
+    """Convert with a fixed batch of one: the converter moves channels last and needs all shapes for it."""
+    import onnx2tf
+
+    base = job.base("onnx/fp32")
+    path = folder / FOLDER
+    onnx2tf.convert(
+        input_onnx_file_path=base.path,
+        output_folder_path=str(path),
+        batch_size=1,
+        not_use_onnxsim=True,
+        output_signaturedefs=True,
+        verbosity="error",
+    )
+    return Built(path, [1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz], base.head, tool_versions())

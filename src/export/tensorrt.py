@@ -1,0 +1,126 @@
+"""TensorRT engines, built from ONNX files whose types say everything.
+
+Since version 10 networks may be strongly typed, and since 11 they always are: precision is not a builder flag any more
+but what the ONNX file holds. Half precision comes from the float16 file, INT8 from explicit Q/DQ nodes with signed
+activations and zero points of 0, which need no calibrator here: ONNX Runtime has calibrated them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.errors import StageError, Unavailable
+from src.export import onnx_precision, truth
+from src.export.job import Built, Job, require, versions
+
+PRECISIONS = ("fp32", "fp16", "int8")
+FILE = "model.engine"
+BATCHES = (1, 4, 16)  # smallest, usual and largest batch that the engine is tuned for
+WORKSPACE = 4 << 30  # bytes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of the builder; made and checked without a GPU."""
+
+    onnx: Path
+    input_name: str
+    shapes: tuple[tuple[int, ...], ...]  # smallest, usual, largest
+    tf32: bool  # TensorFloat-32 keeps 10 bits of mantissa: not what "fp32" says
+
+
+def check_available() -> None:
+    """Raises `Unavailable` where the library or a GPU is missing."""
+    require("tensorrt", "tensorrt", 'install the extra "tensorrt" on a machine with an NVIDIA GPU')
+    import torch
+
+    if not torch.cuda.is_available():
+        raise Unavailable("tensorrt builds on the GPU that it runs on; none is here")
+
+
+def tool_versions() -> dict[str, str]:
+    """What decides the content of the file: an engine fits one GPU and one version only."""
+    import torch
+
+    return versions("torch", "ultralytics", "onnx", "tensorrt") | {"gpu": torch.cuda.get_device_name(0)}
+
+
+def build(job: Job, folder: Path) -> Built:
+    """Plan, build, save."""
+    work = plan(job, folder)
+    path = folder / FILE
+    path.write_bytes(_engine(work))
+    head = job.base("onnx/fp32").head
+    facts = truth.onnx_facts(work.onnx)
+    if work.onnx.parent == folder:
+        work.onnx.unlink()
+    return Built(path, [-1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz], head, tool_versions(), facts)
+
+
+def plan(job: Job, folder: Path) -> Plan:
+    """The typed ONNX file that the engine is built from, and the shapes it is tuned for."""
+    if job.precision == "int8":
+        source = folder / "explicit.onnx"
+        inputs = onnx_precision.calibration_inputs(job)
+        onnx_precision.static(Path(job.base("onnx/fp32").path), source, inputs, symmetric=True)
+        check_explicit(source)
+    else:
+        source = Path(job.base(f"onnx/{job.precision}").path)
+    side = job.checkpoint.imgsz
+    return Plan(source, "images", tuple((n, 3, side, side) for n in BATCHES), tf32=False)
+
+
+def check_explicit(path: Path) -> None:
+    """Check that a Q/DQ file is one that TensorRT reads: signed bytes and zero points of 0.
+
+    Raises:
+        StageError: it isn't.
+    """
+    import onnx
+
+    graph = onnx.load(str(path)).graph
+    values = {t.name: t for t in graph.initializer}
+    nodes = [n for n in graph.node if n.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    if not nodes:
+        raise StageError("export", "tensorrt/int8", "the ONNX file has no Q/DQ nodes")
+    for node in nodes:
+        zero = values.get(node.input[2]) if len(node.input) > 2 else None
+        if zero is None or zero.data_type == onnx.TensorProto.INT32:  # biases
+            continue
+        if zero.data_type != onnx.TensorProto.INT8 or onnx.numpy_helper.to_array(zero).any():
+            raise StageError("export", "tensorrt/int8", f"{node.name} is not symmetric int8")
+
+
+def _engine(work: Plan) -> bytes:
+    """Serialised engine.
+
+    Raises:
+        StageError: TensorRT can't parse the file or build an engine from it.
+    """
+    import tensorrt as trt
+
+    logger = trt.Logger(trt.Logger.ERROR)
+    builder = trt.Builder(logger)
+    network = builder.create_network(_network_flags(trt))
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse_from_file(str(work.onnx)):
+        raise StageError("export", "tensorrt", str(parser.get_error(0)))
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
+    if not work.tf32:
+        config.clear_flag(trt.BuilderFlag.TF32)
+    profile = builder.create_optimization_profile()
+    profile.set_shape(work.input_name, *work.shapes)
+    config.add_optimization_profile(profile)
+    serialized = builder.build_serialized_network(network, config)
+    if serialized is None:
+        raise StageError("export", "tensorrt", "the builder gave no engine; its log is above")
+    return bytes(serialized)
+
+
+def _network_flags(trt: Any) -> int:
+    """Ask for strong typing where it has to be asked for; in version 11 there is nothing else."""
+    flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    return 0 if flag is None else 1 << int(flag)

@@ -1,0 +1,38 @@
+"""TorchScript: the traced network, for programs that have torch but not this code."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+from src.export import truth
+from src.export.job import Built, Job, versions
+from src.export.source import load_source
+
+PRECISIONS = ("fp32",)
+FILE = "model.torchscript"
+
+
+def check_available() -> None:
+    """PyTorch is always there: training needs it."""
+
+
+def tool_versions() -> dict[str, str]:
+    """What decides the content of the file."""
+    return versions("torch", "ultralytics")
+
+
+def build(job: Job, folder: Path) -> Built:
+    """Trace with one example; the batch axis stays free, since the network reads it from its input."""
+    import torch
+
+    source = load_source(job.checkpoint, trust=job.trust, fmt="torchscript")
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        traced: Any = torch.jit.trace(source.model, source.example(), strict=False, check_trace=False)
+    path = folder / FILE
+    traced.save(str(path), _extra_files={"config.txt": json.dumps(source.metadata())})
+    facts = truth.torchscript_facts(traced)
+    return Built(path, [-1, 3, source.imgsz, source.imgsz], source.head, tool_versions(), facts)

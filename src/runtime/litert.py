@@ -1,0 +1,79 @@
+"""LiteRT with its XNNPACK kernels."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from typing import Any
+
+import numpy as np
+
+from src.errors import Unavailable, UserError
+from src.records import Artifact
+from src.runtime.protocol import Float
+
+
+def check_available() -> None:
+    """Raises `Unavailable` where the library is missing."""
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        raise Unavailable('ai-edge-litert is not installed; install the extra "litert" (make setup)')
+
+
+class LiteRtSession:
+    """An interpreter behind numpy; quantised inputs and outputs are converted here, so their cost is counted."""
+
+    name = "litert"
+    device = "cpu"
+
+    def __init__(self, interpreter: Any, version: str) -> None:
+        self._interpreter = interpreter
+        self._input = interpreter.get_input_details()[0]
+        self._output = interpreter.get_output_details()[0]
+        self._channels_last = int(self._input["shape"][-1]) == 3
+        self.version = version
+        nodes = {op["op_name"] for op in interpreter._get_ops_details()}
+        self.providers = ["xnnpack"] if "DELEGATE" in nodes else ["reference"]
+
+    def run(self, x: Float) -> Float:
+        """Run one batch of the size that the file was made for."""
+        if self._channels_last:
+            x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+        self._interpreter.set_tensor(self._input["index"], _quantised(x, self._input))
+        self._interpreter.invoke()
+        return _real(self._interpreter.get_tensor(self._output["index"]), self._output)
+
+
+def _quantised(x: Float, detail: dict[str, Any]) -> Any:
+    if detail["dtype"] == np.float32:
+        return x
+    scale, zero = detail["quantization"]
+    limits = np.iinfo(detail["dtype"])
+    return np.clip(np.round(x / scale) + zero, limits.min, limits.max).astype(detail["dtype"])
+
+
+def _real(y: Any, detail: dict[str, Any]) -> Float:
+    if detail["dtype"] == np.float32:
+        return np.asarray(y, np.float32)
+    scale, zero = detail["quantization"]
+    return np.asarray((y.astype(np.float32) - zero) * np.float32(scale), np.float32)
+
+
+def load(artifact: Artifact, threads: int, device: str, trust: bool) -> LiteRtSession:
+    """Read the file and allocate its tensors.
+
+    Raises:
+        UserError: the file is damaged or no LiteRT file.
+        Unavailable: another device than the processor is asked for.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    if device != "cpu":
+        raise Unavailable("litert runs on the processor here; use device=cpu")
+    try:
+        interpreter = Interpreter(model_path=artifact.path, num_threads=threads)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise UserError(
+            f"LiteRT can't load the file ({str(error).splitlines()[0]})", value=artifact.path, remedy="export it again"
+        ) from None
+    return LiteRtSession(interpreter, importlib.metadata.version("ai-edge-litert"))

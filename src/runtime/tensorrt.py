@@ -1,0 +1,80 @@
+"""TensorRT engines. Buffers live in PyTorch tensors, which spares a second CUDA binding."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+
+from src.errors import Unavailable, UserError
+from src.records import Artifact
+from src.runtime.protocol import Float
+
+
+def check_available() -> None:
+    """Raises `Unavailable` where the library or a GPU is missing."""
+    if importlib.util.find_spec("tensorrt") is None:
+        raise Unavailable('tensorrt is not installed; install the extra "tensorrt" on a machine with an NVIDIA GPU')
+    if importlib.util.find_spec("tensorrt_libs") is None and importlib.util.find_spec("tensorrt_bindings") is None:
+        raise Unavailable("tensorrt is installed without its libraries; install tensorrt-cu12-libs or -cu13-libs")
+    import torch
+
+    if not torch.cuda.is_available():
+        raise Unavailable("tensorrt needs an NVIDIA GPU and its driver; none is here")
+
+
+class TensorRtSession:
+    """An execution context with its own stream; host to device and back is part of a call."""
+
+    name = "tensorrt"
+
+    def __init__(self, engine: Any, version: str, device: str) -> None:
+        import torch
+
+        self._torch = torch
+        self._engine = engine
+        self._context = engine.create_execution_context()
+        self._input, self._output = (engine.get_tensor_name(i) for i in range(2))
+        self._stream = torch.cuda.Stream(device)
+        self.version = version
+        self.device = device
+        self.providers = ["TensorRT"]
+
+    def run(self, x: Float) -> Float:
+        """Copy in, run, copy out, wait."""
+        torch = self._torch
+        with torch.cuda.stream(self._stream):
+            source = torch.from_numpy(x).to(self.device, non_blocking=True)
+            self._context.set_input_shape(self._input, tuple(x.shape))
+            shape = tuple(self._context.get_tensor_shape(self._output))
+            target = torch.empty(shape, dtype=torch.float32, device=self.device)
+            self._context.set_tensor_address(self._input, source.data_ptr())
+            self._context.set_tensor_address(self._output, target.data_ptr())
+            self._context.execute_async_v3(self._stream.cuda_stream)
+            result = target.cpu()
+        self._stream.synchronize()
+        return np.asarray(result.numpy(), np.float32)
+
+
+def load(artifact: Artifact, threads: int, device: str, trust: bool) -> TensorRtSession:
+    """Read an engine; it runs on the GPU and the TensorRT version that it was built with.
+
+    Raises:
+        UserError: the file is damaged, or made elsewhere.
+        Unavailable: device is not a GPU.
+    """
+    import tensorrt as trt
+
+    if not device.startswith("cuda"):
+        raise Unavailable("tensorrt runs on a GPU; use device=cuda")
+    logger = trt.Logger(trt.Logger.ERROR)
+    with open(artifact.path, "rb") as stream:
+        engine = trt.Runtime(logger).deserialize_cuda_engine(stream.read())
+    if engine is None:
+        raise UserError(
+            "TensorRT can't load the engine: it is damaged, or was built on another GPU or version",
+            value=artifact.path,
+            remedy="export it again on this machine",
+        )
+    return TensorRtSession(engine, trt.__version__, device if ":" in device else f"{device}:0")
