@@ -20,6 +20,7 @@ from typing import Any
 from src.config import AppConfig, TrainConfig
 from src.errors import StageError, UserError
 from src.records import Checkpoint, DatasetRef, sha256_file
+from src.resume import Keeper
 from src.ultra import prepare_environment, quiet_settings
 
 EpochHook = Callable[[int, dict[str, float]], None]
@@ -92,9 +93,13 @@ def train(
     trainer = _build_trainer(cfg, dataset, start, out, threads)
     history: list[dict[str, float]] = []
     _hook(trainer, history, on_epoch, cfg.model.name)
+    keeper = Keeper(out / "state", history)
+    keeper.attach(trainer)
     with _log_to(out / "ultralytics.log"):
         trainer.train()
-    return _result(trainer, cfg, start_note, history, out)
+    result = _result(trainer, cfg, start_note, history, out)
+    keeper.forget()
+    return result
 
 
 def _build_trainer(cfg: AppConfig, dataset: DatasetRef, start: Path | None, out: Path, threads: int) -> Any:
@@ -154,7 +159,7 @@ def _hook(trainer: Any, history: list[dict[str, float]], on_epoch: EpochHook, mo
     trained: list[int] = []  # the final evaluation of best.pt also ends in on_fit_epoch_end, without an epoch trained
 
     def after_training(trainer: Any) -> None:
-        trained.append(trainer.epoch + 1)
+        trained[:] = [trainer.epoch + 1]  # an epoch that is repeated after a NaN ends here twice
 
     def after_validation(trainer: Any) -> None:
         if not trained:
@@ -214,7 +219,8 @@ def weights_hash(path: Path) -> str:
 
     The file itself also holds a date and folders, so two bit-identical trainings have different files.
     """
-    from src.ultra import load_checkpoint
+    from src.resume import Keeper
+from src.ultra import load_checkpoint
 
     digest = hashlib.sha256()
     for name, tensor in sorted(load_checkpoint(path).state_dict().items()):
