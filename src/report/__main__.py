@@ -1,10 +1,13 @@
-"""`python -m src.report sweep=NAME|latest`: write a sweep's report again from its saved records, without training."""
+"""`python -m src.report sweep=NAME|latest`: write a sweep's report again from its saved records, without training.
+
+`check=true` derives every number of a written report again; `compare=A,B` puts sweeps side by side.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import hydra
@@ -12,8 +15,13 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from src.cli import ROOT, guarded
+from src.config import ReportConfig
+from src.errors import EXIT_FAILED, EXIT_OK
+from src.report.check import check_report
+from src.report.compare import compare
 from src.report.load import find_sweep
 from src.report.terminal import print_summary
+from src.report.text import catalogue
 from src.report.write import Options, load_ranking, write_report
 
 
@@ -22,18 +30,41 @@ class ReportArgs:
     """Schema of `conf/report.yaml`."""
 
     sweep: str = "latest"
-    language: str = "en"
+    check: bool = False
+    compare: str | None = None
+    report: ReportConfig = field(default_factory=ReportConfig)
     outputs: str = "outputs"
     reports: str = "reports"
 
 
 def run(args: ReportArgs) -> int:
-    """Write the report that `args` asks for and print its tables."""
-    folder = find_sweep(Path(args.outputs), args.sweep)
-    path = write_report(folder, Path(args.reports), Options(language=args.language))
+    """Write, check or compare, as `args` asks for."""
+    outputs, reports = Path(args.outputs), Path(args.reports)
+    catalogue(args.report.language)  # an unknown language is told before anything is read
+    if args.compare is not None:
+        return _compare([name.strip() for name in args.compare.split(",")], outputs, reports, args.report.language)
+    folder = find_sweep(outputs, args.sweep)
+    if args.check:
+        return _check(folder, reports)
+    path = write_report(folder, reports, Options(language=args.report.language))
     print_summary(load_ranking(folder))
     print(f"report: {path}")
-    return 0
+    return EXIT_OK
+
+
+def _compare(names: list[str], outputs: Path, reports: Path, language: str) -> int:
+    path = compare([find_sweep(outputs, name) for name in names], reports, language)
+    print(path.read_text(encoding="utf-8"))
+    print(f"comparison: {path}")
+    return EXIT_OK
+
+
+def _check(folder: Path, reports: Path) -> int:
+    problems = check_report(folder, reports)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"report of {folder.name}: {'altered' if problems else 'every number follows from the records'}")
+    return EXIT_FAILED if problems else EXIT_OK
 
 
 def main() -> None:

@@ -14,11 +14,13 @@ from src.records import TrialRecord
 from src.report.candidates import PERCENTILES, Candidate
 from src.report.configurations import Configuration
 from src.report.decision import skipped
+from src.report.depth import Depth, resolvable
 from src.report.difference import difference
 from src.report.limits import limits_of
 from src.report.markdown import Raw, code, escape, table
 from src.report.rank import Ranking, cost
 from src.report.risks import Risk, Step
+from src.report.sensitivity import sensitivity
 from src.report.text import Catalogue, Note, note
 from src.report.verdict import Verdict, from_scratch
 
@@ -58,6 +60,8 @@ class Document:
             "risks": self.risks(),
             "steps": {h: [self.say(s.what) for s in self.steps if s.horizon == h] for h in ("short", "medium", "long")},
             "skipped": self.skipped(),
+            "depth": Depth(self.ranking, self.words).context(),
+            "sensitivity": self.sensitivity(),
             "reasons": [self.say(n) for n in self.judged.reasons],
             "conditions": [self.say(n) for n in self.judged.conditions],
         }
@@ -77,6 +81,9 @@ class Document:
             [self.say("fact_cost"), self.say("search_cost", hours=self._hours(), wall=self._wall())],
             [self.say("fact_run"), code(sweep.run_id)],
         ]
+        if sweep.test_openings:
+            opened = note("test_opened", n=len(sweep.test_openings), when=", ".join(sweep.test_openings))
+            rows.append([self.say("fact_test"), self.say(opened)])
         return table([self.say("col_what"), self.say("col_value")], rows)
 
     def _dataset_rows(self) -> Iterable[list[object]]:
@@ -104,6 +111,7 @@ class Document:
             dirty = f" ({self.words.say('dirty')})" if env.git_dirty else ""
             yield [self.say("fact_software"), f"Python {env.python}" + (f", {versions}" if versions else "")]
             yield [self.say("fact_commit"), Raw(f"{code(env.git_commit[:12])}{escape(dirty)}")]
+            yield [self.say("fact_lock"), code(env.lock_sha256[:16])]
 
     def _hours(self) -> float:
         return sum(sum(t.timings_s.values()) for t in self.ranking.saved.trials) / 3600
@@ -191,8 +199,17 @@ class Document:
         return table([self.say("col_metric"), self.say("col_value"), self.say("col_runs")], rows)
 
     def _figures(self, c: Candidate) -> Iterable[tuple[Raw, object]]:
-        yield self.say("fig_val", target=f"{c.format}/{c.precision}"), self.number(c.val_map)
-        yield self.say("fig_test"), self.number(c.test_map)
+        depth = Depth(self.ranking, self.words)
+        val, test = c.best.val_depth, c.best.test_depth
+        yield (
+            self.say("fig_val", target=f"{c.format}/{c.precision}"),
+            depth.interval(val) if val else self.number(c.val_map),
+        )
+        yield self.say("fig_test"), depth.interval(test) if test else self.number(c.test_map)
+        if math.isfinite(smallest := resolvable(self.ranking)[0]):
+            yield self.say("fig_resolvable"), self.number(smallest)
+        if val:
+            yield self.say("fig_threshold"), self.number(val.figures.get("threshold"))
         yield self.say("fig_retention"), self.number(100 * c.retention, 2)
         for name in PERCENTILES:
             if name in c.latency:
@@ -308,6 +325,20 @@ class Document:
             }
             for c in top_three(self.ranking)
         ]
+
+    def sensitivity(self) -> Raw:
+        """What is chosen when something small changes."""
+        rows: list[list[object]] = [
+            [
+                self.say(o.scenario),
+                self.say("case_same" if not o.changed else "case_other"),
+                o.winner.label if o.winner else self.say("case_none"),
+                runs([o.winner.best.trial]) if o.winner else "—",
+            ]
+            for o in sensitivity(self.ranking)
+        ]
+        columns = [self.say(f"col_{c}") for c in ("case", "choice", "candidate", "runs")]
+        return table(columns, rows) if rows else Raw("")
 
     def skipped(self) -> Raw:
         """What failed or could not be run."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.records import TrialRecord
 from src.report.candidates import Candidate
+from src.report.depth import ERRORS, in_depth
 from src.report.rank import Ranking, cost
 from src.report.text import Catalogue
 
@@ -50,6 +51,8 @@ def draw_figures(ranking: Ranking, folder: Path, words: Catalogue) -> list[Path]
         "training": training_figure,
         "tradeoff": tradeoff_figure,
         "latency": latency_figure,
+        "errors": errors_figure,
+        "thresholds": thresholds_figure,
     }
     drawn = []
     folder.mkdir(parents=True, exist_ok=True)
@@ -219,6 +222,57 @@ def latency_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     axes.set_xlabel(label + _more(len(shown), len(known), words))
     axes.grid(axis="y", visible=False)
     _key(axes, [("o", INK, "p50"), *([("|", INK, tail)] if tail else [])])
+    return figure
+
+
+def errors_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+    """Kinds of error of every artifact evaluated in depth, at its best threshold."""
+    chosen = [(c, c.best.val_depth) for c in in_depth(ranking) if c.best.val_depth]
+    if not chosen:
+        return None
+    figure, axes = _figure(8, 1.2 + 0.32 * len(chosen))
+    left = [0] * len(chosen)
+    for kind, colour in zip(ERRORS[1:], COLOURS, strict=False):
+        counts = [depth.errors.get(kind, 0) for _, depth in chosen]
+        axes.barh(range(len(chosen)), counts, left=left, height=0.65, color=colour, label=words.say(f"error_{kind}"))
+        left = [a + b for a, b in zip(left, counts, strict=True)]
+    axes.set_yticks(range(len(chosen)), [c.label for c, _ in chosen])
+    axes.set_ylim(len(chosen) - 0.5, -0.5)
+    axes.set_xlabel(words.say("figure_errors", n=chosen[0][1].n_images))
+    axes.grid(axis="y", visible=False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), fontsize=8, ncols=6, columnspacing=1, handlelength=1)
+    return figure
+
+
+def thresholds_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+    """F1 against the confidence threshold for the artifacts of the first configuration: quantising shifts scores."""
+    chosen = in_depth(ranking)
+    same = [c for c in chosen if c.configuration.config_id == chosen[0].configuration.config_id]
+    drawn = [(c, c.best.val_depth) for c in same if c.best.val_depth and c.best.val_depth.curve]
+    if not drawn:
+        return None
+    figure, axes = _figure(6.5, 3.6)
+    for i, (c, depth) in enumerate(drawn):
+        colour = COLOURS[i % len(COLOURS)]
+        label = f"{c.format}/{c.precision} · {c.runtime}"
+        # Equal artifacts give equal curves: thinner ones lie on top of wider ones.
+        width = 4.5 - 3.3 * i / max(1, len(drawn) - 1)
+        axes.plot([p[0] for p in depth.curve], [p[3] for p in depth.curve], color=colour, lw=width, label=label)
+        best = depth.figures.get("threshold", math.nan)
+        axes.plot(
+            [best],
+            [depth.figures.get("f1", math.nan)],
+            MARKERS[i % len(MARKERS)],
+            color=colour,
+            mec=INK,
+            ms=6,
+            zorder=4,
+        )
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel(words.say("figure_threshold"))
+    axes.set_ylabel(words.say("figure_f1"))
+    axes.legend(loc="best", fontsize=8, title=drawn[0][0].configuration.label, title_fontsize=8)
     return figure
 
 

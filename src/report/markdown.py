@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 # Brackets matter only where they can make a link, underscores only at the edge of a word.
-_SPECIAL = re.compile(r"[\\`*|]|~(?=~)|\](?=[(\[:])|!(?=\[)|(?<!\w)_|_(?!\w)")
+_SPECIAL = re.compile(r"[\\`*|]|~(?=~)|\](?=[(\[:])|!(?=\[)|(?<![^\W_])_|_(?![^\W_])")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 

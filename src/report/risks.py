@@ -8,6 +8,7 @@ from typing import Literal
 
 from src.report.candidates import Candidate, failures_of
 from src.report.configurations import swept_values
+from src.report.depth import resolvable, worst_class_loss
 from src.report.rank import Ranking
 from src.report.text import Note, note
 from src.report.verdict import MIN_IMAGES, MIN_SEEDS, Verdict, from_scratch, still_improving
@@ -16,6 +17,8 @@ Level = Literal["high", "medium", "low"]
 Horizon = Literal["short", "medium", "long"]
 
 TAIL = 1.5  # p99 (or the highest percentile known) over p50 from which the tail is worth a word
+CLASS_LOSS = 0.05  # AP50-95 that export may cost one class before it is more than a remark
+COARSE = 0.02  # smallest difference in mAP50-95 from which test is called coarse
 NOISY = 0.1  # relative width of a latency interval from which the benchmark is called noisy
 
 
@@ -48,7 +51,9 @@ def risks(ranking: Ranking) -> list[Risk]:
     if ranking.finished:
         found += _training_risks(ranking)
     if ranking.winner is not None:
-        found += _export_risks(ranking.winner) + _latency_risks(ranking.winner) + _generalisation(ranking.winner)
+        found += (
+            _export_risks(ranking.winner, ranking) + _latency_risks(ranking.winner) + _generalisation(ranking.winner)
+        )
     levels = ("high", "medium", "low")
     return sorted(found, key=lambda r: levels.index(r.level))
 
@@ -72,6 +77,11 @@ def _data_risks(ranking: Ranking) -> list[Risk]:
         sizes = ", ".join(f"{k} {n}" for k, n in small.items())
         n = min(small.values())
         found.append(_risk("small_split", "high" if n < 30 else "medium", sizes=sizes, share=100 / n))
+    smallest, n = resolvable(ranking)
+    if math.isfinite(smallest):
+        found.append(_risk("resolution", "medium" if smallest > COARSE else "low", n=n, smallest=smallest))
+    if len(ranking.saved.sweep.test_openings) > 1:
+        found.append(_risk("test_reopened", "high", n=len(ranking.saved.sweep.test_openings)))
     if dataset.warnings:
         found.append(_risk("data_warnings", "medium", n=len(dataset.warnings), first=dataset.warnings[0]))
     return found
@@ -133,11 +143,16 @@ def _training_risks(ranking: Ranking) -> list[Risk]:
     return found
 
 
-def _export_risks(winner: Candidate) -> list[Risk]:
+def _export_risks(winner: Candidate, ranking: Ranking) -> list[Risk]:
     if winner.format == "pytorch" or not winner.verified:
         return []
     level: Level = "medium" if winner.gate in ("warn", "fail") else "low"
-    return [_risk("export_loss", level, loss=100 * winner.loss, target=f"{winner.format}/{winner.precision}")]
+    found = [_risk("export_loss", level, loss=100 * winner.loss, target=f"{winner.format}/{winner.precision}")]
+    worst = worst_class_loss(winner, ranking)
+    if worst is not None and worst[1] > 0:
+        grave: Level = "medium" if worst[1] > CLASS_LOSS else "low"
+        found.append(_risk("class_loss", grave, name=worst[0], loss=worst[1]))
+    return found
 
 
 def _latency_risks(winner: Candidate) -> list[Risk]:
@@ -166,6 +181,7 @@ def _generalisation(winner: Candidate) -> list[Risk]:
 
 STEPS: dict[str, tuple[Horizon, str]] = {
     "small_split": ("short", "step_more_images"),
+    "resolution": ("medium", "step_resolution"),
     "one_seed": ("short", "step_seeds"),
     "no_test": ("short", "step_test"),
     "no_latency": ("short", "step_benchmark"),
@@ -188,7 +204,7 @@ def next_steps(ranking: Ranking, judged: Verdict, found: list[Risk]) -> list[Ste
     first = {"approve": "step_ship", "conditional": "step_conditions", "reject": "step_reject"}[judged.word]
     steps = [Step("short", note(first, sweep=ranking.saved.sweep.sweep))]
     for risk in found:
-        if risk.key in STEPS and (risk.level != "low" or risk.key not in ("export_loss", "gap")):
+        if risk.key in STEPS and (risk.level != "low" or risk.key not in ("export_loss", "gap", "resolution")):
             horizon, key = STEPS[risk.key]
             step = Step(horizon, note(key, **risk.evidence.values))
             if all(step.what.key != s.what.key for s in steps):

@@ -14,10 +14,12 @@ from src.records import write_text
 from src.report.decision import decision_json
 from src.report.document import Document
 from src.report.figures import draw_figures
+from src.report.html import render_html
 from src.report.load import Saved, load_sweep
 from src.report.rank import Ranking, rank
 from src.report.render import render_markdown
 from src.report.risks import next_steps, risks
+from src.report.sensitivity import sensitivity
 from src.report.tables import (
     BENCHMARK_COLUMNS,
     TRIAL_COLUMNS,
@@ -29,7 +31,7 @@ from src.report.tables import (
 from src.report.text import catalogue
 from src.report.verdict import verdict
 
-FIGURES = ("configurations", "training", "tradeoff", "latency")
+FIGURES = ("configurations", "training", "tradeoff", "latency", "errors", "thresholds")
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,10 @@ def write_report(sweep_dir: Path, reports_dir: Path, options: Options | None = N
     ranking = load_ranking(sweep_dir)
     folder = reports_dir / ranking.saved.sweep.sweep
     figures = draw_figures(ranking, folder / "figures", catalogue(options.language))
-    for name, text in texts(ranking, options, [p.relative_to(folder) for p in figures]).items():
+    written = texts(ranking, options, [p.relative_to(folder) for p in figures])
+    for name, text in written.items():
         write_text(folder / name, text)
+    write_text(folder / "decision.html", render_html(written["decision.md"], folder, options.language))
     return folder / "decision.md"
 
 
@@ -88,11 +92,25 @@ def texts(ranking: Ranking, options: Options, figures: list[Path]) -> dict[str, 
     bench = benchmark_rows(ranking.saved)
     return {
         "decision.md": render_markdown(document.context(), figures),
-        "decision.json": _json({**decision_json(ranking, judged, found, steps), "language": options.language}),
+        "decision.json": _json(
+            {
+                **decision_json(ranking, judged, found, steps),
+                "sensitivity": _cases(ranking),
+                "language": options.language,
+            }
+        ),
         "trials.csv": to_csv(trial_rows(ranking.saved), TRIAL_COLUMNS),
         "benchmark.csv": to_csv(bench, BENCHMARK_COLUMNS),
         "benchmark.json": _json({"schema_version": 1, "rows": plain_rows(bench)}),
     }
+
+
+def _cases(ranking: Ranking) -> list[dict[str, Any]]:
+    say = catalogue("en").say
+    return [
+        {"case": say(o.scenario), "changed": o.changed, "winner": o.winner.label if o.winner else None}
+        for o in sensitivity(ranking)
+    ]
 
 
 def _json(value: Any) -> str:

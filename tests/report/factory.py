@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from src.records import (
     Checkpoint,
     DatasetRef,
     Environment,
+    EvaluationRecord,
     Failure,
     FinalistRecord,
     Gate,
@@ -234,6 +236,7 @@ class Sweep:
     finalists: list[FinalistRecord] = field(default_factory=list)
     decision: dict[str, Any] = field(default_factory=lambda: {"name": "default", "max_export_loss": 0.02})
     changes: dict[str, Any] = field(default_factory=dict)
+    evaluations: list[EvaluationRecord] = field(default_factory=list)
 
     def write(self, outputs: Path) -> Path:
         """Save every record; returns the sweep's folder."""
@@ -257,6 +260,9 @@ class Sweep:
             save(folder / "trials" / f"{t.trial:04d}" / "record.json", replace(t, sweep=record.sweep))
         for f in self.finalists:
             save(folder / "trials" / f"{f.trial:04d}" / "finalist.json", replace(f, sweep=record.sweep))
+        for e in self.evaluations:
+            name = f"{e.split}-{e.runtime}-{e.format}-{e.precision}.json"
+            save(folder / "trials" / f"{e.trial:04d}" / "evaluation" / name, replace(e, sweep=record.sweep))
         return folder
 
 
@@ -279,3 +285,52 @@ def study(**changes: Any) -> Sweep:
     missing = Failure("benchmark", "openvino/fp32", "unavailable", "openvino is not installed; pip install openvino")
     finalists = [finalist(t, failures=[missing]) for t in best]
     return Sweep([*trials, failed(12, lr=0.9)], finalists, **changes)
+
+
+def evaluation(of: TrialRecord, v: Verification, images: int = 120, noise: float = 0.03) -> EvaluationRecord:
+    """An evaluation in depth; resamples share the noise of the images and add a little of their own."""
+    value = v.metrics["mAP50-95"]
+    shared, own = random.Random(v.split), random.Random(v.artifact_sha256)
+    resamples = [value + shared.gauss(0, noise) + own.gauss(0, noise / 8) for _ in range(200)]
+    step = 0.02 if v.precision == "int8" else 0.01
+    names = of.dataset.class_names if of.dataset else []
+    return EvaluationRecord(
+        sweep=of.sweep,
+        trial=of.trial,
+        run_id=of.run_id,
+        format=v.format,
+        precision=v.precision,
+        artifact_sha256=v.artifact_sha256,
+        runtime=v.runtime,
+        split=v.split,
+        dataset_fingerprint=DATASET.fingerprint,
+        n_images=images,
+        figures={
+            "mAP50-95": value, "mAP50": value * 1.4, "mAP75": value * 0.9, "AR@1": 0.3, "AR@10": 0.6, "AR@100": 0.62,
+            "AP-small": 0.2, "AP-medium": 0.5, "AP-large": math.nan,
+            "threshold": 0.41 if v.precision == "int8" else 0.37,
+            "precision": 0.7, "recall": 0.6, "f1": 0.65, "mean-IoU": 0.83, "detections-per-image": 4.2,
+        },
+        intervals={"mAP50-95": [value - 2 * noise, value + 2 * noise]},
+        standard_errors={"mAP50-95": noise},
+        resamples=resamples,
+        resample_seed=1,
+        per_class=[
+            {"name": n, "truths": 40, "detections": 50, "AP50-95": value - step * i, "AP50": 0.7}
+            for i, n in enumerate(names)
+        ],
+        errors={
+            "true_positives": 300, "localisation": 40, "class": 25, "duplicate": 3, "background": 30,
+            "both": 6, "missed": 70,
+        },
+        confusions=[["3", "8", 7], ["1", "7", 5]],
+        curve=[[t / 60, 0.5, 0.5, 0.65 * (1 - abs(t / 60 - 0.4))] for t in range(1, 60)],
+    )  # fmt: skip
+
+
+def deep_study(**changes: Any) -> Sweep:
+    """`study` with evaluations in depth."""
+    sweep = study(**changes)
+    trials = {t.trial: t for t in sweep.trials}
+    sweep.evaluations = [evaluation(trials[f.trial], v) for f in sweep.finalists for v in f.verifications]
+    return sweep

@@ -87,7 +87,7 @@ def test_the_command_writes_and_prints(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [(["sweep=nope"], "friday"), (["swep=friday"], "swep"), (["language=xx"], "en, fr")]
+    ("words", "said"), [(["sweep=nope"], "friday"), (["swep=friday"], "swep"), (["report.language=xx"], "en, fr")]
 )
 def test_the_command_ends_in_two(words: list[str], said: str, tmp_path: Path) -> None:
     Sweep([trial(0)], [finalist(trial(0))]).write(tmp_path)

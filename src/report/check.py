@@ -1,0 +1,70 @@
+"""Derive a written report again from the records, and name what differs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from src.errors import UserError
+from src.report.html import render_html
+from src.report.write import FIGURES, Options, load_ranking, texts
+
+
+def check_report(sweep_dir: Path, reports_dir: Path) -> list[str]:
+    """What differs between the report on disk and the one that the records give; nothing when it is sound.
+
+    Raises:
+        UserError: there is no report, or the records are malformed.
+    """
+    ranking = load_ranking(sweep_dir)
+    folder = reports_dir / ranking.saved.sweep.sweep
+    if not (folder / "decision.json").is_file():
+        raise UserError(f"{folder} holds no report", remedy=f"python -m src.report sweep={ranking.saved.sweep.sweep}")
+    options = Options(language=_language(folder / "decision.json"))
+    figures = [Path("figures") / f"{name}.png" for name in FIGURES if (folder / "figures" / f"{name}.png").is_file()]
+    wanted = texts(ranking, options, figures)
+    problems = [p for name, text in wanted.items() if (p := _difference(folder / name, text))]
+    missing = [f for f in FIGURES if f"figures/{f}.png" in _read(folder / "decision.md") and not _has(folder, f)]
+    problems += [f"figures/{name}.png: missing" for name in missing]
+    if not missing:
+        page = render_html(wanted["decision.md"], folder, options.language)
+        problems += [p for p in [_difference(folder / "decision.html", page)] if p]
+    return problems
+
+
+def _has(folder: Path, figure: str) -> bool:
+    return (folder / "figures" / f"{figure}.png").is_file()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _language(path: Path) -> str:
+    try:
+        return str(json.loads(_read(path))["language"])
+    except (ValueError, KeyError, TypeError):
+        return "en"
+
+
+def _difference(path: Path, wanted: str) -> str:
+    """The first line that differs, or nothing."""
+    if not path.is_file():
+        return f"{path.name}: missing"
+    found = _read(path)
+    if found == wanted:
+        return ""
+    pairs = zip((*found.splitlines(), ""), (*wanted.splitlines(), ""), strict=False)
+    for number, (have, want) in enumerate(pairs, 1):
+        if have != want:
+            return f"{path.name}:{number}: says {_around(have, want)}, the records say {_around(want, have)}"
+    return f"{path.name}: differs from the records in its length"
+
+
+def _around(text: str, other: str) -> str:
+    """The part of a long line where it first differs from another."""
+    start = next((i for i, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), min(len(text), len(other)))
+    return repr(text[max(0, start - 25) : start + 40])

@@ -1,0 +1,107 @@
+"""Several sweeps side by side. What was measured on different machines or data is shown apart and said to be so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from src.errors import UserError
+from src.records import write_text
+from src.report.candidates import Candidate
+from src.report.markdown import Raw, code, escape, table
+from src.report.rank import Ranking, cost
+from src.report.text import Catalogue, catalogue
+from src.report.verdict import verdict
+from src.report.write import load_ranking
+
+MOST = 5  # candidates of each sweep
+
+
+def compare(folders: list[Path], reports_dir: Path, language: str = "en") -> Path:
+    """Write `reports_dir/compare-A-B/comparison.md`; returns its path.
+
+    Raises:
+        UserError: fewer than two sweeps, or malformed records.
+    """
+    if len(folders) < 2 or len({f.name for f in folders}) != len(folders):
+        raise UserError("compare needs at least two different sweeps", remedy="compare=A,B")
+    rankings = [load_ranking(folder) for folder in folders]
+    path = reports_dir / ("compare-" + "-".join(f.name for f in folders))[:200] / "comparison.md"
+    write_text(path, comparison(rankings, catalogue(language)))
+    return path
+
+
+def comparison(rankings: list[Ranking], words: Catalogue) -> str:
+    """The comparison as Markdown."""
+    names = ", ".join(r.saved.sweep.sweep for r in rankings)
+    parts = [f"# {escape(words.say('compare_title', names=names))}", *warnings(rankings, words)]
+    parts += [f"## {escape(words.say('compare_verdicts'))}", _verdicts(rankings, words)]
+    parts += [f"## {escape(words.say('compare_candidates'))}", _candidates(rankings, words)]
+    return "\n\n".join(parts) + "\n"
+
+
+def machines(ranking: Ranking) -> set[str]:
+    """Fingerprints of the machines that a sweep's latencies were measured on."""
+    return {f.environment.host for f in ranking.saved.finalists.values() if f.environment and f.measurements}
+
+
+def datasets(ranking: Ranking) -> set[str]:
+    """Fingerprints of a sweep's datasets."""
+    return {t.dataset.fingerprint for t in ranking.saved.trials if t.dataset}
+
+
+def warnings(rankings: list[Ranking], words: Catalogue) -> list[str]:
+    """What must not be compared, and why."""
+    found = []
+    if len(set().union(*(machines(r) for r in rankings))) > 1:
+        found.append("compare_machines")
+    if len(set().union(*(datasets(r) for r in rankings))) > 1:
+        found.append("compare_data")
+    if len({r.saved.sweep.objective for r in rankings}) > 1:
+        found.append("compare_objectives")
+    return [f"> **{escape(words.say(key))}**" for key in found]
+
+
+def _verdicts(rankings: list[Ranking], words: Catalogue) -> Raw:
+    rows = []
+    for r in rankings:
+        judged = verdict(r)
+        chosen = r.winner.label if r.winner else "—"
+        data = next((t.dataset for t in r.saved.trials if t.dataset), None)
+        host = ", ".join(sorted(h[:16] for h in machines(r)))
+        rows.append(
+            [
+                r.saved.sweep.sweep,
+                words.say(f"verdict_{judged.word}"),
+                chosen,
+                f"{data.name} {data.fingerprint[:12]}" if data else "—",
+                code(host),
+            ]
+        )
+    return table([words.say(f"col_{c}") for c in ("sweep", "verdict", "model", "dataset", "machine")], rows)
+
+
+def _candidates(rankings: list[Ranking], words: Catalogue) -> Raw:
+    """The first candidates of each sweep; latencies carry their machine when there are several."""
+    several = len(set().union(*(machines(r) for r in rankings))) > 1
+    rows = [_row(c, r, words, several) for r in rankings for c in r.candidates[:MOST]]
+    names = ("sweep", "candidate", "mean", "test", "latency", "size", "runs")
+    return table([words.say(f"col_{c}", statistic="") for c in names], rows)
+
+
+def _row(c: Candidate, r: Ranking, words: Catalogue, several: bool) -> list[object]:
+    latency = f"{words.number(cost(c, r.statistic), 2)} ({r.statistic})" if c.measured else "—"
+    host = c.best.trial.environment.host
+    finalist = r.saved.finalists.get(c.best.trial.trial)
+    if finalist and finalist.environment:
+        host = finalist.environment.host
+    s = c.score
+    interval = f" [{words.number(s.low)}; {words.number(s.high)}]" if s.n > 1 else ""
+    return [
+        r.saved.sweep.sweep,
+        c.label,
+        words.number(s.mean) + interval,
+        words.number(c.test_map),
+        f"{latency} @ {host[:8]}" if several and c.measured else latency,
+        words.number(c.size_mb, 2),
+        f"T{c.best.trial.trial} {c.best.trial.run_id[:8]}".strip(),
+    ]

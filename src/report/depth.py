@@ -1,0 +1,142 @@
+"""Tables from the evaluations in depth: intervals over images, errors, classes, confusions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from src.records import EvaluationRecord
+from src.report.candidates import MAP, Candidate
+from src.report.difference import smallest_difference
+from src.report.markdown import Raw, escape, table
+from src.report.rank import Ranking
+from src.report.text import Catalogue
+
+MOST = 8  # candidates in one table
+MOST_CLASSES = 5  # best and worst
+ERRORS = ("true_positives", "localisation", "class", "duplicate", "background", "both", "missed")
+
+
+def in_depth(ranking: Ranking) -> list[Candidate]:
+    """Candidates with an evaluation on val: the winner's configuration first."""
+    known = [c for c in ranking.candidates if c.best.val_depth]
+    winner = ranking.winner.configuration.config_id if ranking.winner else ""
+    return sorted(known, key=lambda c: (c is not ranking.winner, c.configuration.config_id != winner))[:MOST]
+
+
+def resolvable(ranking: Ranking) -> tuple[float, int]:
+    """The smallest difference in mAP50-95 that test resolves for the winner (NaN: unknown), and its images."""
+    depth = ranking.winner.best.test_depth if ranking.winner else None
+    if depth is None or ranking.winner is None:
+        return math.nan, 0
+    own = ranking.winner.configuration.config_id
+    others = [c.best.test_depth for c in ranking.candidates if c.configuration.config_id != own and c.best.test_depth]
+    return smallest_difference(depth, others), depth.n_images
+
+
+def worst_class_loss(c: Candidate, ranking: Ranking) -> tuple[str, float] | None:
+    """The class whose AP50-95 on val suffers most from export, with its loss; None without both evaluations."""
+    own, source = c.best.val_depth, _source(c, ranking)
+    if own is None or source is None or source is own:
+        return None
+    before = {row["name"]: row["AP50-95"] for row in source.per_class}
+    losses = [
+        (row["name"], before[row["name"]] - row["AP50-95"])
+        for row in own.per_class
+        if row["AP50-95"] is not None and before.get(row["name"]) is not None
+    ]
+    return max(losses, key=lambda pair: pair[1], default=None)
+
+
+def _source(c: Candidate, ranking: Ranking) -> EvaluationRecord | None:
+    """The evaluation of the PyTorch checkpoint that an artifact was made from."""
+    for other in ranking.candidates:
+        if other.configuration.config_id == c.configuration.config_id and other.format == "pytorch":
+            return other.best.val_depth
+    return None
+
+
+class Depth:
+    """Renders the evaluations in depth in one language."""
+
+    def __init__(self, ranking: Ranking, words: Catalogue) -> None:
+        self.ranking, self.words, self.chosen = ranking, words, in_depth(ranking)
+
+    def context(self) -> dict[str, Any]:
+        """What the template shows; empty without evaluations."""
+        if not self.chosen:
+            return {}
+        return {
+            "figures": self.figures(),
+            "errors": self.errors(),
+            "classes": self.classes(),
+            "confusions": self.confusions(),
+            "subject": escape(self.chosen[0].label),
+            "run": self._run(self.chosen[0]),
+        }
+
+    def _say(self, key: str, **values: object) -> Raw:
+        return escape(self.words.say(key, **values))
+
+    def _run(self, c: Candidate) -> str:
+        return f"T{c.best.trial.trial}" + (f" {c.best.trial.run_id[:8]}" if c.best.trial.run_id else "")
+
+    def _number(self, value: float | None, digits: int = 3) -> Raw:
+        return Raw(self.words.number(value, digits))
+
+    def interval(self, record: EvaluationRecord | None, name: str = MAP) -> Raw:
+        """A figure with its 95 % interval over images."""
+        if record is None:
+            return Raw("—")
+        low, high = record.intervals.get(name, [math.nan, math.nan])
+        value = self._number(record.figures.get(name))
+        return Raw(f"{value} [{self._number(low)}; {self._number(high)}]") if math.isfinite(low) else value
+
+    def figures(self) -> Raw:
+        """A row per candidate."""
+        names = ("AR@100", "AP-small", "AP-medium", "AP-large", "threshold", "precision", "recall", "f1", "mean-IoU")
+        rows = []
+        for c in self.chosen:
+            depth = c.best.val_depth
+            assert depth is not None
+            rows.append(
+                [
+                    c.label,
+                    self.interval(depth),
+                    self.interval(c.best.test_depth),
+                    *[self._number(depth.figures.get(name)) for name in names],
+                    self._number(depth.figures.get("detections-per-image"), 1),
+                    self._run(c),
+                ]
+            )
+        titles = [self._say("col_candidate"), self._say("col_val_ci"), self._say("col_test_ci"), *names]
+        return table([*titles, self._say("col_per_image"), self._say("col_runs")], rows)
+
+    def errors(self) -> Raw:
+        """Counts of every kind of error at the best threshold of each candidate."""
+        rows = [
+            [c.label, *[c.best.val_depth.errors.get(kind, 0) for kind in ERRORS], self._run(c)]
+            for c in self.chosen
+            if c.best.val_depth
+        ]
+        return table(
+            [self._say("col_candidate"), *[self._say(f"error_{k}") for k in ERRORS], self._say("col_runs")], rows
+        )
+
+    def classes(self) -> Raw:
+        """The worst and the best classes of the first candidate."""
+        depth = self.chosen[0].best.val_depth
+        assert depth is not None
+        known = sorted((row for row in depth.per_class if row["AP50-95"] is not None), key=lambda row: row["AP50-95"])
+        shown = known if len(known) <= 2 * MOST_CLASSES else known[:MOST_CLASSES] + known[-MOST_CLASSES:]
+        rows = [[row["name"], row["truths"], self._number(row["AP50-95"]), self._number(row["AP50"])] for row in shown]
+        return table([self._say("col_class"), self._say("col_objects"), "AP50-95", "AP50"], rows)
+
+    def confusions(self) -> Raw:
+        """The most frequent confusions of the first candidate."""
+        depth = self.chosen[0].best.val_depth
+        assert depth is not None
+        if not depth.confusions:
+            return self._say("none_confused")
+        pairs = [self.words.say("confusion", true=a, predicted=b, n=n) for a, b, n in depth.confusions[:5]]
+        return escape("; ".join(pairs))
