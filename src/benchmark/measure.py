@@ -8,37 +8,23 @@ round, in a new random order.
 from __future__ import annotations
 
 import dataclasses
-import json
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from src import runtime as engines
-from src.benchmark import stats, worker
+from src.benchmark import worker
 from src.benchmark.isolate import run_job, usable_cores
+from src.benchmark.summary import Blocks, Summary
 from src.config import BenchmarkConfig
 from src.detect import VALIDATION, Thresholds
 from src.errors import StageError, Unavailable, UserError
-from src.records import Artifact, Failure, Measurement, Scope, write_text
+from src.records import Artifact, Failure, Measurement
 
 Job = tuple[Artifact, str]
 STARTUP_S = 180.0  # imports and loading, before a block counts as hung
-
-
-@dataclass
-class Blocks:
-    """What the rounds gave for one artifact on one runtime."""
-
-    artifact: Artifact
-    runtime: str
-    answers: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def target(self) -> str:
-        """`runtime/format/precision`, as in metric names."""
-        return f"{self.runtime}/{self.artifact.label}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +51,7 @@ def measure(
     seed: int = 0,
     trust: bool = False,
     end_to_end: bool = True,
+    gflops: Mapping[str, float] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Measurement], list[Failure]]:
     """Measure competing artifacts against each other.
@@ -80,6 +67,8 @@ def measure(
         seed: of the order of the blocks.
         trust: allow checkpoints that need unsafe unpickling.
         end_to_end: also time from the file in memory to boxes, at batch 1.
+        gflops: GFLOPs of one image by `Artifact.source_sha256`; with them the machine's own limit is measured too, and
+            each measurement says which share of it is reached.
         progress: told what is being measured.
 
     Returns:
@@ -90,17 +79,19 @@ def measure(
     setting = Setting(cfg, list(images)[:8], device, threads or usable_cores(), trust, end_to_end)
     blocks = [Blocks(artifact, runtime) for artifact, runtime in jobs]
     failures: list[Failure] = []
+    gemm = 0.0
     rng = random.Random(seed)
     for turn in range(cfg.rounds):
         alive = [b for b in blocks if len(b.answers) == turn]
         rng.shuffle(alive)
+        if gflops and alive and device == "cpu":
+            gemm = max(gemm, _gemm(setting, failures))
         for block in alive:
             progress(f"round {turn + 1}/{cfg.rounds}: {block.target}")
             _measure_block(block, setting, failures)
-    zero: dict[int, float] = {}
     done = [b for b in blocks if len(b.answers) == cfg.rounds]
-    results = [m for b in done for m in _collect(b, setting, out_dir, base, zero)]
-    return results, failures
+    summary = Summary(out_dir, base, setting.threads, device, _zeros(done, setting), gemm, dict(gflops or {}))
+    return summary.measurements(done), failures
 
 
 def _measure_block(block: Blocks, setting: Setting, failures: list[Failure]) -> None:
@@ -150,69 +141,26 @@ def _limit(setting: Setting) -> float:
     return STARTUP_S + 2 * setting.cfg.max_seconds * parts
 
 
-def _collect(block: Blocks, setting: Setting, out_dir: Path, base: Path, zero: dict[int, float]) -> list[Measurement]:
-    """Save the raw samples, and sum them up for every scope and batch size."""
-    artifact = block.artifact
-    name = f"{block.runtime}-{artifact.format}-{artifact.precision}-{artifact.sha256[:12]}.json"
-    raw = {
-        "runtime": block.runtime,
-        "artifact": dataclasses.asdict(artifact),
-        "threads": setting.threads,
-        "device": setting.device,
-        "rounds": block.answers,
-    }
-    write_text(out_dir / name, json.dumps(raw, indent=1, sort_keys=True) + "\n")
-    samples_file = (out_dir / name).resolve().relative_to(base.resolve()).as_posix()
-    if not zero.get(artifact.input_shape[-1]):
-        zero[artifact.input_shape[-1]] = _baseline(block, setting)
-    parts = [key for key in block.answers[0] if "/" in key]
-    return [_summarise(block, setting, key, samples_file, zero[artifact.input_shape[-1]]) for key in parts]
+def _zeros(blocks: Sequence[Blocks], setting: Setting) -> dict[int, float]:
+    """Peak of a process without an engine, MB, by image size: its inputs are in memory too."""
+    zeros: dict[int, float] = {}
+    for block in blocks:
+        size = block.artifact.input_shape[-1]
+        if size not in zeros:
+            job = {**_job(block, setting), "kind": "baseline"}
+            answer = run_job(job, target="empty process", threads=setting.threads, timeout_s=STARTUP_S)
+            zeros[size] = float(answer["peak_mb"])
+    return zeros
 
 
-def _baseline(block: Blocks, setting: Setting) -> float:
-    job = {**_job(block, setting), "kind": "baseline"}
-    return float(run_job(job, target="empty process", threads=setting.threads, timeout_s=STARTUP_S)["peak_mb"])
-
-
-def _summarise(block: Blocks, setting: Setting, key: str, samples_file: str, zero_mb: float) -> Measurement:
-    rounds = [answer[key] for answer in block.answers]
-    name, _, batch = key.partition("/")
-    scope: Scope = "end_to_end" if name == "end_to_end" else "model_only"
-    samples = [r["samples_ms"] for r in rounds]
-    total_ms, count = sum(map(sum, samples)), sum(map(len, samples))
-    artifact = block.artifact
-    return Measurement(
-        format=artifact.format,
-        precision=artifact.precision,
-        artifact_sha256=artifact.sha256,
-        runtime=block.runtime,
-        runtime_version=str(block.answers[0]["runtime_version"]),
-        device=str(block.answers[0]["device"]),
-        scope=scope,
-        batch=int(batch),
-        threads=setting.threads,
-        imgsz=artifact.input_shape[-1],
-        latency=stats.summarise(samples),
-        throughput_ips=1000 * int(batch) * count / total_ms,
-        load_ms=_median(block.answers, "load_ms"),
-        cold_ms=_median(block.answers, "cold_ms"),
-        memory_mb=max(max(r["peak_mb"] for r in rounds) - zero_mb, 0.0),
-        size_bytes=artifact.size_bytes,
-        samples_file=samples_file,
-        extra=_stages(rounds) | {"warmup_calls": float(sum(r["warmup_calls"] for r in rounds))},
-    )
-
-
-def _median(items: list[dict[str, Any]], key: str) -> float:
-    values = sorted(float(item[key]) for item in items)
-    return values[len(values) // 2]
-
-
-def _stages(rounds: list[dict[str, Any]]) -> dict[str, float]:
-    """Median of every stage, ms, over all rounds."""
-    names = list(rounds[0]["stages_ms"])
-    pooled = {name: sorted(v for r in rounds for v in r["stages_ms"][name]) for name in names}
-    return {f"{name}_ms": values[len(values) // 2] for name, values in pooled.items()}
+def _gemm(setting: Setting, failures: list[Failure]) -> float:
+    """The machine's limit in this round, GFLOP/s; 0 when it can't be measured."""
+    try:
+        job = {"kind": "gemm", "threads": setting.threads}
+        return float(run_job(job, target="gemm", threads=setting.threads, timeout_s=STARTUP_S)["gflops"])
+    except StageError as error:
+        failures.append(Failure("benchmark", "gemm", "error", error.message))
+        return 0.0
 
 
 def predict(

@@ -6,6 +6,7 @@ the process that forked down to its child, so a small worker of a large parent w
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from pathlib import Path
@@ -23,3 +24,22 @@ def peak_rss_mb(status: Path = Path("/proc/self/status")) -> float:
         pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / MB if sys.platform == "darwin" else peak * 1024 / MB
+
+
+def peak_vram_mb() -> float:
+    """GPU memory that this process holds now, MB; 0 without an NVIDIA GPU. Engines keep what they once took."""
+    if not Path("/dev/nvidiactl").exists():
+        return 0.0
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        used = 0
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle):
+                if process.pid == os.getpid():
+                    used += int(process.usedGpuMemory or 0)
+        return used / MB
+    except Exception:  # the driver's library may be missing, or the process invisible from inside a container
+        return 0.0

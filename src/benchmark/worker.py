@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from src import detect
 from src.benchmark.latency import RING, Plan, Timed, digest, time_end_to_end, time_model
-from src.benchmark.memory import peak_rss_mb
+from src.benchmark.memory import peak_rss_mb, peak_vram_mb
+from src.benchmark.roofline import gemm_job
 from src.errors import StageError, Unavailable, UserError
 from src.records import Artifact, write_text
 
@@ -55,12 +56,15 @@ def predict(job: dict[str, Any]) -> dict[str, Any]:
     thresholds = detect.Thresholds(**job["thresholds"])
     found: list[detect.Detections] = []
     digests: list[list[float]] = []
+    kept: list[detect.Float] = []
     for path in job["images"]:
         x, transform = detect.letterbox(detect.load_image(path), imgsz, stretch=head == "queries")
         raw = session.run(x[None])
         digests.append(digest(raw))
+        if len(kept) < RAW_KEPT:
+            kept.append(_in_pixels(raw[0], imgsz, head))
         found.append(detect.to_detections(detect.decode(raw, imgsz, thresholds, head=head)[0], transform))
-    _save(Path(job["out"]), found, digests)
+    _save(Path(job["out"]), found, digests, kept)
     return {"runtime_version": session.version, "providers": session.providers, "images": len(found)}
 
 
@@ -73,7 +77,8 @@ def baseline(job: dict[str, Any]) -> dict[str, Any]:
     return {"peak_mb": peak_rss_mb(), "inputs": len(batches)}
 
 
-JOBS = {"measure": measure_block, "predict": predict, "baseline": baseline}
+JOBS = {"measure": measure_block, "predict": predict, "baseline": baseline, "gemm": gemm_job}
+RAW_KEPT = 4  # raw outputs saved, for the first level of verification
 
 
 def _head(artifact: Artifact) -> detect.Head:
@@ -85,6 +90,15 @@ def _head(artifact: Artifact) -> detect.Head:
 
 def _input(file: NDArray[np.uint8], imgsz: int, head: detect.Head) -> detect.Float:
     return detect.letterbox(detect.decode_image(file), imgsz, stretch=head == "queries")[0]
+
+
+def _in_pixels(raw: detect.Float, imgsz: int, head: detect.Head) -> detect.Float:
+    """One image's output with coordinates in input px, so that layouts with other units can be compared."""
+    if head != "dense_unit":
+        return raw
+    out = raw.copy()
+    out[:4] *= imgsz
+    return out
 
 
 def _batches(inputs: list[detect.Float], batch: int) -> list[detect.Float]:
@@ -119,10 +133,11 @@ def _timed(timed: Timed) -> dict[str, Any]:
         "digest": timed.digest,
         "stages_ms": timed.stages_ms,
         "peak_mb": peak_rss_mb(),
+        "vram_mb": peak_vram_mb(),
     }
 
 
-def _save(out: Path, found: list[detect.Detections], digests: list[list[float]]) -> None:
+def _save(out: Path, found: list[detect.Detections], digests: list[list[float]], kept: list[detect.Float]) -> None:
     """Write flat arrays aside and rename."""
     counts = [len(item.scores) for item in found]
     empty = detect.Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
@@ -139,6 +154,7 @@ def _save(out: Path, found: list[detect.Detections], digests: list[list[float]])
                 classes=np.concatenate([item.classes for item in rows]),
                 n_images=np.int64(len(found)),
                 digests=np.array(digests, np.float64).reshape(-1, 2),
+                raw=np.array(kept, np.float32),
             )
         aside.replace(out)
     finally:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.export import truth
 from src.export.job import Built, Job, require, versions
-from src.export.onnx_precision import calibration_inputs
+from src.export.onnx_precision import calibration_inputs, counts_up
 from src.export.source import Source, load_source
 
 if TYPE_CHECKING:
@@ -85,20 +86,45 @@ def _quantise(source: Path, path: Path, job: Job) -> None:
         from ai_edge_quantizer import qtyping, quantizer, recipe
 
         work: Any = quantizer.Quantizer(str(source))
-        if job.precision == "int8-dynamic":
-            work.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+        static = job.precision == "int8"
+        work.load_quantization_recipe(recipe.static_wi8_ai8() if static else recipe.dynamic_wi8_afp32())
+        names = qtyping.TFLOperationName
+        left = [(f"^{re.escape(name)};?$", names.ALL_SUPPORTED) for name in decoding(source)]
+        if static:  # callers feed and read float32, whatever is inside
+            left += [(".*", names.INPUT), (".*", names.OUTPUT)]
+        for scope, operation in left:
+            work.update_quantization_recipe(
+                regex=scope, operation_name=operation, algorithm_key=recipe.AlgorithmName.NO_QUANTIZE
+            )
+        if not static:
             work.quantize().export_model(str(path))
             return
-        work.load_quantization_recipe(recipe.static_wi8_ai8())
-        names = qtyping.TFLOperationName
-        # Callers feed and read float32, whatever is inside.
-        for operation in (names.INPUT, names.OUTPUT):
-            work.update_quantization_recipe(
-                regex=".*", operation_name=operation, algorithm_key=recipe.AlgorithmName.NO_QUANTIZE
-            )
         inputs = [{"args_0": x} for x in calibration_inputs(job, CALIBRATION)]
         result = work.calibrate({"serving_default": inputs})
         work.quantize(calibration_result=result).export_model(str(path))
+
+
+def decoding(path: Path) -> list[str]:
+    """Names of the tensors that the decoding makes: all between the last convolutions and the output."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # a delegate would hide the operations that it takes
+    interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=plain)
+    interpreter.allocate_tensors()
+    made_by = {int(i): op for op in interpreter._get_ops_details() for i in op["outputs"]}
+    names = {int(t["index"]): str(t["name"]) for t in interpreter.get_tensor_details()}
+    waiting = [int(item["index"]) for item in interpreter.get_output_details()]
+    found: set[int] = set()
+    while waiting:
+        index = waiting.pop()
+        op = made_by.get(index)
+        if op is None or index in found:
+            continue
+        if op["op_name"] == "CONV_2D" and not counts_up(interpreter.get_tensor(int(op["inputs"][1]))):
+            continue
+        found.add(index)
+        waiting += [int(i) for i in op["inputs"]]
+    return sorted(names[i] for i in found)
 
 
 @contextlib.contextmanager

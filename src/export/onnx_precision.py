@@ -101,11 +101,16 @@ def unquantised(source: Path) -> list[str]:
     weights = {item.name: item for item in graph.initializer}
     names = []
     for node in graph.node:
-        if node.op_type == "Conv" and node.input[1] in weights:
-            values = onnx.numpy_helper.to_array(weights[node.input[1]]).ravel()
-            if len(values) > 1 and np.array_equal(values, np.arange(len(values))):
-                names.append(node.name)
+        weight = weights.get(node.input[1]) if node.op_type == "Conv" else None
+        if weight is not None and counts_up(onnx.numpy_helper.to_array(weight)):
+            names.append(node.name)
     return names
+
+
+def counts_up(weights: NDArray[Any]) -> bool:
+    """Whether the weights are 0, 1, 2, …"""
+    values = np.asarray(weights).ravel()
+    return len(values) > 1 and np.array_equal(values, np.arange(len(values)))
 
 
 def calibration_inputs(job: Job, most: int = MAX_CALIBRATION) -> Iterator[Float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from src.export import truth
 from src.export.job import Built, Job, require, versions
-from src.export.onnx_precision import calibration_inputs, unquantised
+from src.export.onnx_precision import calibration_inputs, counts_up
 
 PRECISIONS = ("fp32", "fp16", "int8")
 FOLDER = "model_openvino_model"  # the suffix by which Ultralytics' reader knows it
@@ -31,7 +31,7 @@ def build(job: Job, folder: Path) -> Built:
     base = job.base("onnx/fp32")
     model: Any = ov.convert_model(base.path)
     if job.precision == "int8":
-        model = _quantised(model, job, Path(base.path))
+        model = _quantised(model, job)
     path = folder / FOLDER
     path.mkdir()
     ov.save_model(model, str(path / "model.xml"), compress_to_fp16=job.precision == "fp16")
@@ -40,7 +40,7 @@ def build(job: Job, folder: Path) -> Built:
     return Built(path, shape, base.head, tool_versions(), truth.openvino_facts(path))
 
 
-def _quantised(model: Any, job: Job, source: Path) -> Any:
+def _quantised(model: Any, job: Job) -> Any:
     """Quantise all but the decoding after the last convolutions: see `src.export.onnx_precision`."""
     import logging
 
@@ -48,29 +48,34 @@ def _quantised(model: Any, job: Job, source: Path) -> Any:
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
     inputs = list(calibration_inputs(job))
-    dfl = set(unquantised(source))
-    tail = [
-        op.get_friendly_name()
-        for op in model.get_ordered_ops()
-        if op.get_friendly_name() in dfl or (op.get_type_name() == "Sigmoid" and _ends(op))
-    ]
     return nncf.quantize(
         model,
         nncf.Dataset(inputs),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(inputs),
         model_type=nncf.ModelType.TRANSFORMER if job.base("onnx/fp32").head == "queries" else None,
-        ignored_scope=nncf.IgnoredScope(names=tail, types=TAIL_TYPES, validate=False),
+        ignored_scope=nncf.IgnoredScope(names=decoding(model), validate=False),
     )
 
 
-# Arithmetic of the box decoding; backbone and neck have none of it outside of folded batch norms.
-TAIL_TYPES = ["Subtract", "Softmax", "Divide", "ReduceSum"]
+def decoding(model: Any) -> list[str]:
+    """Names of the operations between the last convolutions and the output."""
+    waiting = [result.input_value(0).get_node() for result in model.get_results()]
+    found: dict[str, Any] = {}
+    while waiting:
+        op = waiting.pop()
+        name, kind = op.get_friendly_name(), op.get_type_name()
+        if name in found or kind in ("Constant", "Parameter") or (kind == "Convolution" and not _is_dfl(op)):
+            continue
+        found[name] = op
+        waiting += [value.get_node() for value in op.input_values()]
+    return sorted(found)
 
 
-def _ends(op: Any) -> bool:
-    """Whether a sigmoid makes scores: all others are half of a SiLU and meet a product."""
-    return all(t.get_node().get_type_name() != "Multiply" for out in op.outputs() for t in out.get_target_inputs())
+def _is_dfl(convolution: Any) -> bool:
+    """Whether the weights are 0, 1, 2, …: the sum that turns a distribution into a distance."""
+    constant = convolution.input_value(1).get_node()
+    return constant.get_type_name() == "Constant" and counts_up(constant.data)
 
 
 def _write_metadata(source: Path, folder: Path) -> None:

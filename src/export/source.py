@@ -59,6 +59,7 @@ def load_source(checkpoint: Checkpoint, *, trust: bool = False, fmt: str = "onnx
     decoder: Any = model.model[-1]  # type: ignore[index]
     for module in model.modules():
         _enter_export_mode(module, fmt)
+    _fix_anchors(model, checkpoint.imgsz)
     return Source(
         model=model,
         head=head_of(model),
@@ -87,6 +88,14 @@ def _fused(path: str, sha256: str, trust: bool) -> nn.Module:
         parameter.requires_grad = False
     fused: nn.Module = model.fuse(verbose=False).eval()
     return fused
+
+
+def _fix_anchors(model: nn.Module, imgsz: int) -> None:
+    """Call once, so that the head keeps its anchors for this size: tracing then sees constants, not arithmetic."""
+    import torch
+
+    with torch.no_grad():
+        model(torch.zeros(1, 3, imgsz, imgsz))
 
 
 def _enter_export_mode(module: Any, fmt: str) -> None:
