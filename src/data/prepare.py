@@ -114,7 +114,7 @@ def _plan(data: RawDataset, cfg: DataConfig, scanner: Scanner, *, own: bool) -> 
         "origin": data.origin,
         "resolvable": {split: gate.resolvable(classes[split]) for split in ("val", "test") if split in classes},
         "label_fingerprint": label_fingerprint([c.entry() for c in checked]),
-        "skipped": sorted({f.image for f in findings if f.level == "error"}),
+        "skipped": sorted({f.image for f in findings if f.level == "error" and f.image}),
     }
     calibration = calibration_names(checked, names, cfg.n_calibration, cfg.seed)
     return Plan(cfg.name, data.class_names, images, calibration, findings, data.category_ids, notes)

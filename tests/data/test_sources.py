@@ -42,10 +42,13 @@ def test_coco_ids_crowds_and_backgrounds(tmp_path: Path) -> None:
     ],
 )
 def test_coco_errors_name_the_file(tmp_path: Path, annotation: dict[str, object], said: str) -> None:
-    folder = coco_set(tmp_path / "coco", {"train": [box(1, [1, 1, 5, 5]), annotation], "val": [box(1, [1, 1, 5, 5])]})
+    other = box(1, [1, 1, 5, 5], image=2)
+    folder = coco_set(tmp_path / "coco", {"train": [other, annotation], "val": [box(1, [1, 1, 5, 5])]})
     with pytest.raises(UserError, match=said) as caught:
         resolve(config("coco", path=folder), tmp_path / "out")
     assert "instances_train.json" in str(caught.value)
+    ref = resolve(config("coco", path=folder, on_error="skip"), tmp_path / "out2")
+    assert any(w.startswith("left out: ") and "instances_train.json" in w for w in ref.warnings)
 
 
 def test_coco_without_annotations_folder(tmp_path: Path) -> None:

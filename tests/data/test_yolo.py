@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -199,3 +201,16 @@ def test_unchanged_source_writes_nothing(tmp_path: Path) -> None:
     before = {p: p.lstat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
     assert resolve(config("yolo", path=file), tmp_path / "out") == ref
     assert {p: p.lstat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == before
+
+
+def _resolve(file: str, root: str) -> str:
+    return resolve(config("yolo", path=file), Path(root)).fingerprint
+
+
+def test_several_processes_at_once(tmp_path: Path) -> None:
+    file = yolo_set(tmp_path / "own", SPLITS)
+    with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
+        found = {job.result() for job in [pool.submit(_resolve, str(file), str(tmp_path / "out")) for _ in range(6)]}
+    assert len(found) == 1
+    folders = [p.name for p in (tmp_path / "out/datasets").iterdir() if p.name != ".scan"]
+    assert len(folders) == 1
