@@ -93,7 +93,7 @@ def train(
     trainer = _build_trainer(cfg, dataset, start, out, threads)
     history: list[dict[str, float]] = []
     _hook(trainer, history, on_epoch, cfg.model.name)
-    keeper = Keeper(out / "state", history)
+    keeper = Keeper(out / "state", history, on_epoch)
     keeper.attach(trainer)
     with _log_to(out / "ultralytics.log"):
         trainer.train()
@@ -219,8 +219,7 @@ def weights_hash(path: Path) -> str:
 
     The file itself also holds a date and folders, so two bit-identical trainings have different files.
     """
-    from src.resume import Keeper
-from src.ultra import load_checkpoint
+    from src.ultra import load_checkpoint
 
     digest = hashlib.sha256()
     for name, tensor in sorted(load_checkpoint(path).state_dict().items()):
