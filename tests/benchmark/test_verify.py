@@ -1,0 +1,67 @@
+"""The first two levels of verification on predictions whose agreement is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.benchmark import predict, verify
+from src.records import Artifact
+
+
+def _save(path: Path, boxes: list[list[float]], scores: list[float], classes: list[int], images: list[int]) -> Path:
+    np.savez(
+        path,
+        image_index=np.array(images, np.int64),
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        scores=np.array(scores, np.float32),
+        classes=np.array(classes, np.int64),
+        n_images=np.int64(2),
+        digests=np.zeros((2, 2)),
+        raw=np.zeros((0,), np.float32),
+    )
+    return path
+
+
+def test_agreement_counts_what_is_found_again(tmp_path: Path) -> None:
+    a = _save(
+        tmp_path / "a.npz",
+        [[0, 0, 10, 10], [20, 20, 40, 40], [0, 0, 10, 10], [5, 5, 9, 9]],
+        [0.9, 0.8, 0.7, 0.1],
+        [0, 1, 0, 0],
+        [0, 0, 1, 1],
+    )
+    b = _save(
+        tmp_path / "b.npz",
+        [[0, 0, 10, 10.2], [20, 20, 40, 40], [50, 50, 60, 60]],
+        [0.8, 0.8, 0.9],
+        [0, 0, 0],
+        [0, 0, 1],
+    )
+    result = verify.agreement(a, b)
+    assert result["matched"] == pytest.approx(1 / 3)  # the second has another class, the third is gone
+    assert result["extra"] == pytest.approx(2 / 3)
+    assert result["score_shift"] == pytest.approx(0.1, abs=1e-6)
+    assert verify.agreement(a, a) == {"matched": 1.0, "extra": 0.0, "score_shift": 0.0, "mean_iou": 1.0}
+
+
+def test_no_detections_agree_with_none(tmp_path: Path) -> None:
+    empty = _save(tmp_path / "e.npz", [], [], [], [])
+    assert verify.agreement(empty, empty)["matched"] == 1.0
+
+
+def test_exported_files_agree_with_their_source(
+    onnx: Artifact, pytorch: Artifact, images: list[str], tmp_path: Path
+) -> None:
+    a = predict(pytorch, "pytorch", images, threads=1, out=tmp_path / "a.npz")
+    b = predict(onnx, "onnxruntime", images, threads=1, out=tmp_path / "b.npz")
+    c = predict(onnx, "null", images, threads=1, out=tmp_path / "c.npz")
+    result = verify.agreement(a, b)
+    assert result["raw_score_error"] < 1e-4
+    assert result["raw_box_error_px"] < 1e-2
+    assert result["matched"] > 0.97  # noise makes near ties, which suppression decides either way
+    nothing = verify.agreement(a, c)
+    assert nothing["matched"] == 0.0
+    assert "raw_score_error" not in nothing  # another layout

@@ -1,0 +1,208 @@
+"""Every format is what its name says, gives the source's output, and keeps the batch free where it can."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src import runtime
+from src.config import FORMATS, ExportConfig
+from src.errors import StageError, Unavailable, UserError
+from src.export import MODULES, export, onnx_precision, truth
+from src.export.job import Job
+from src.records import Artifact, Checkpoint
+from tests.models import artifact_of
+
+Make = Callable[[str], Artifact]
+
+
+@pytest.fixture(scope="session")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Artifacts of the tiny detector by target, made once."""
+    return lambda target: artifact_of(tmp_path_factory, target)
+
+
+def _needs(module: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(importlib.util.find_spec(module) is None, reason=f"{module} is not installed")
+
+
+OPENVINO, LITERT = _needs("openvino"), _needs("litert_torch")
+CASES = [
+    ("torchscript/fp32", "torchscript", 1e-3, 1e-4),
+    ("onnx/fp32", "onnxruntime", 1e-2, 1e-4),
+    ("onnx/fp16", "onnxruntime", 2.0, 0.05),
+    ("onnx/int8", "onnxruntime", 20.0, 0.5),
+    ("onnx/int8-dynamic", "onnxruntime", 20.0, 0.5),
+    pytest.param("onnx/fp32", "openvino", 1e-2, 1e-4, marks=OPENVINO),
+    pytest.param("openvino/fp32", "openvino", 1e-2, 1e-4, marks=OPENVINO),
+    pytest.param("openvino/fp16", "openvino", 2.0, 0.05, marks=OPENVINO),
+    pytest.param("openvino/int8", "openvino", 20.0, 0.5, marks=[OPENVINO, pytest.mark.slow]),
+    pytest.param("litert/fp32", "litert", 1e-2, 1e-4, marks=[LITERT, pytest.mark.slow]),
+    pytest.param("litert/int8", "litert", 20.0, 0.5, marks=[LITERT, pytest.mark.slow]),
+    pytest.param("litert/int8-dynamic", "litert", 20.0, 0.5, marks=[LITERT, pytest.mark.slow]),
+]
+
+
+@pytest.mark.parametrize(("target", "engine", "box_px", "score"), CASES)
+def test_output_is_the_sources(target: str, engine: str, box_px: float, score: float, make: Make) -> None:
+    artifact = make(target)
+    x = np.random.default_rng(0).random((4, 3, 64, 64), np.float32)
+    expected = runtime.load("pytorch", make("pytorch/fp32"), threads=1).run(x)
+    session = runtime.load(engine, artifact, threads=1)
+    output = np.concatenate([session.run(x[i : i + 1]) for i in range(4)])
+    if artifact.head == "dense_unit":
+        output[:, :4] *= 64
+    error = np.abs(output - expected)
+    assert error[:, :4].mean() < box_px
+    assert error[:, 4:].max() < score
+    assert output[:, 4:].max() > 0.2  # the scores are alive
+
+
+@pytest.mark.parametrize("target", ["torchscript/fp32", "onnx/fp32", "onnx/fp16", "onnx/int8", "onnx/int8-dynamic"])
+@pytest.mark.parametrize("batch", [1, 2, 4, 8])
+def test_the_batch_is_free(target: str, batch: int, make: Make) -> None:
+    engine = "torchscript" if "torchscript" in target else "onnxruntime"
+    session = runtime.load(engine, make(target), threads=1)
+    x = np.random.default_rng(0).random((batch, 3, 64, 64), np.float32)
+    assert session.run(x).shape == (batch, 7, 84)
+
+
+@OPENVINO
+@pytest.mark.parametrize("batch", [1, 2, 8])
+def test_openvino_takes_any_batch_in_float32(batch: int, make: Make) -> None:
+    session = runtime.load("openvino", make("openvino/fp32"), threads=1)
+    assert session.run(np.zeros((batch, 3, 64, 64), np.float32)).shape == (batch, 7, 84)
+    assert session.providers == ["CPU:f32"]  # the plugin would take bfloat16 where there is any
+
+
+def test_facts_are_read_back_from_the_file(make: Make) -> None:
+    static, dynamic, half = (make(f"onnx/{p}").facts for p in ("int8", "int8-dynamic", "fp16"))
+    assert int(static["quantize_nodes"]) > 50
+    assert int(static["integer_nodes"]) == 0
+    assert int(dynamic["integer_nodes"]) > 50
+    assert float(half["weights_f16"]) > 0.9
+    assert float(static["weights_i8"]) > 0.9
+
+
+def test_a_false_label_fails(make: Make) -> None:
+    facts = truth.onnx_facts(Path(make("onnx/fp32").path))
+    truth.check_label("onnx/fp32", facts)
+    for label in ("onnx/fp16", "onnx/int8", "onnx/int8-dynamic"):
+        with pytest.raises(StageError, match="not what its name says"):
+            truth.check_label(label, facts)
+    with pytest.raises(StageError, match="no quantised activations"):
+        truth.check_label("onnx/int8", {"weights_i8": "1.0", "quantize_nodes": "0"})
+
+
+def test_the_decoding_stays_float(make: Make) -> None:
+    """The operators after the last convolutions take and give float32, and the distance sum keeps its weights."""
+    import onnx
+
+    source = Path(make("onnx/fp32").path)
+    assert len(onnx_precision.unquantised(source)) == 1
+    graph = onnx.load(make("onnx/int8").path).graph
+    made_by = {output: node for node in graph.node for output in node.output}
+    last = made_by[graph.output[0].name]
+    assert last.op_type == "Concat"
+    assert all(made_by[name].op_type != "DequantizeLinear" for name in last.input)
+
+
+def test_static_int8_needs_images(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="calibration"):
+        export(checkpoint, "onnx/int8", tmp_path, ExportConfig(name="test"))
+
+
+@pytest.mark.parametrize(("text", "expected"), [("flags : avx512_vnni", True), ("flags : avx2", False)])
+def test_vnni_is_read_from_the_processor(text: str, expected: bool, tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(text)
+    assert onnx_precision.has_vnni(tmp_path / "cpuinfo") is expected
+    assert not onnx_precision.has_vnni(tmp_path / "missing")
+
+
+def test_every_format_of_the_configuration_has_a_module() -> None:
+    assert set(FORMATS) == set(MODULES)
+    for name, module in MODULES.items():
+        assert set(importlib.import_module(module).PRECISIONS) == set(FORMATS[name])
+
+
+@pytest.mark.parametrize(
+    ("target", "missing"),
+    [("tensorrt/fp32", "tensorrt"), ("savedmodel/fp32", "tensorflow"), ("litert/fp32", "litert_torch")],
+)
+def test_a_missing_library_is_unavailable(
+    target: str, missing: str, checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else real(name))
+    with pytest.raises(Unavailable, match="install the extra"):
+        export(checkpoint, target, tmp_path, ExportConfig(name="test"))
+    assert list(tmp_path.iterdir()) == []
+
+
+class TestTensorRtWithoutGpu:
+    """What can be known of an engine before there is a GPU."""
+
+    def test_the_plan_of_int8_is_an_explicit_symmetric_graph(
+        self, checkpoint: Checkpoint, images: list[str], tmp_path: Path
+    ) -> None:
+        from src.export import tensorrt
+
+        job = Job(checkpoint, "tensorrt", "int8", ExportConfig(name="t"), tuple(images), False, tmp_path)
+        plan = tensorrt.plan(job, tmp_path)
+        assert plan.shapes == ((1, 3, 64, 64), (4, 3, 64, 64), (16, 3, 64, 64))
+        assert not plan.tf32
+        facts = truth.onnx_facts(plan.onnx)
+        assert int(facts["quantize_nodes"]) > 50
+
+    def test_unsigned_activations_are_refused(self, make: Make) -> None:
+        from src.export import tensorrt
+
+        with pytest.raises(StageError, match="not symmetric"):
+            tensorrt.check_explicit(Path(make("onnx/int8").path))
+        with pytest.raises(StageError, match="no Q/DQ"):
+            tensorrt.check_explicit(Path(make("onnx/fp32").path))
+
+    def test_half_precision_comes_from_the_file(self, checkpoint: Checkpoint, tmp_path: Path) -> None:
+        from src.export import tensorrt
+
+        job = Job(checkpoint, "tensorrt", "fp16", ExportConfig(name="t"), (), False, tmp_path)
+        assert float(truth.onnx_facts(tensorrt.plan(job, tmp_path).onnx)["weights_f16"]) > 0.9
+
+    def test_strong_typing_is_asked_for_where_it_must_be(self) -> None:
+        from types import SimpleNamespace as Namespace
+
+        from src.export.tensorrt import _network_flags
+
+        assert _network_flags(Namespace(NetworkDefinitionCreationFlag=Namespace(STRONGLY_TYPED=3))) == 8
+        assert _network_flags(Namespace(NetworkDefinitionCreationFlag=Namespace())) == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "score"), [("fp32", 1e-2), ("fp16", 0.05), ("int8", 0.5)])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_tensorrt_gives_the_sources_output(precision: str, score: float, batch: int, make: Make) -> None:
+    try:
+        artifact = make(f"tensorrt/{precision}")
+    except Unavailable as error:
+        pytest.skip(str(error))
+    x = np.random.default_rng(0).random((batch, 3, 64, 64), np.float32)
+    expected = runtime.load("pytorch", make("pytorch/fp32"), threads=1).run(x)
+    output = runtime.load("tensorrt", artifact, threads=1, device="cuda").run(x)
+    assert np.abs(output - expected)[:, 4:].max() < score
+
+
+@pytest.mark.gpu
+def test_pytorch_and_onnxruntime_on_the_gpu(make: Make) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    x = np.random.default_rng(0).random((2, 3, 64, 64), np.float32)
+    expected = runtime.load("pytorch", make("pytorch/fp32"), threads=1).run(x)
+    session = runtime.load("pytorch", make("pytorch/fp32"), threads=1, device="cuda:0")
+    assert session.providers == ["cuda"]
+    assert np.abs(session.run(x) - expected)[:, 4:].max() < 1e-2
