@@ -135,7 +135,7 @@ def training_arguments(cfg: AppConfig, dataset: DatasetRef, start: Path | None, 
         "seed": cfg.seed,
         "device": check_device(cfg.device),
         "lr0": cfg.lr,
-        "project": str(out.parent),
+        "project": str(out.parent.resolve()),  # a relative one would be put under runs/
         "name": out.name,
         "exist_ok": True,
         "deterministic": True,
@@ -187,7 +187,7 @@ def epoch_metrics(trainer: Any) -> dict[str, float]:
 
 
 def _result(trainer: Any, cfg: AppConfig, start_note: str, history: list[dict[str, float]], out: Path) -> TrainResult:
-    best = Path(trainer.best)
+    best = out / "weights" / "best.pt"
     if not best.is_file():
         raise StageError("train", cfg.model.name, "Ultralytics wrote no checkpoint")
     curve = [row["val/mAP50-95"] for row in history]
@@ -204,7 +204,7 @@ def _result(trainer: Any, cfg: AppConfig, start_note: str, history: list[dict[st
         **_size_of(trainer.model, cfg.imgsz),
     )
     files = sorted(p for p in out.iterdir() if p.suffix in {".png", ".jpg", ".csv"})
-    return TrainResult(checkpoint, Path(trainer.last), history, files)
+    return TrainResult(checkpoint, best.with_name("last.pt"), history, files)
 
 
 def _size_of(model: Any, imgsz: int) -> dict[str, Any]:
