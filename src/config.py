@@ -57,6 +57,16 @@ class Optimizer(Enum):
     MuSGD = "MuSGD"
 
 
+class Pruner(Enum):
+    """What stops trials that can't win, by their validation mAP50-95 per epoch."""
+
+    none = "none"
+    median = "median"
+    asha = "asha"
+    hyperband = "hyperband"
+    threshold = "threshold"
+
+
 @dataclass
 class ModelConfig:
     """Group `model`: which detector."""
@@ -177,6 +187,14 @@ class StudyConfig:
     """Group `study`: how a sweep is run."""
 
     name: str = MISSING
+    workers: int = 1  # local processes; on CPU the cores are divided among them, and one with all is the fastest
+    gpus: list[int] = field(default_factory=list)  # handed out one per worker; [] = as `device` says
+    storage: str | None = None  # URL of the study (sqlite:///…, postgresql+psycopg://…); null = a journal in its folder
+    pruner: Pruner = Pruner.none
+    pruner_warmup: int = 2  # epochs before a trial may be pruned
+    pruner_threshold: float = 0.0  # `threshold`: prune below this mAP50-95
+    retries: int = 0  # further attempts at a trial that fails
+    trial_timeout: float | None = None  # seconds that one training may take, looked at after every epoch
     max_failures: int | None = None  # failed trials allowed; null = all but one
     report: bool = True  # write the report at the end
 
@@ -296,6 +314,9 @@ def _check_numbers(cfg: AppConfig) -> None:
         "benchmark.min_samples": (cfg.benchmark.min_samples, 1),
         "benchmark.rounds": (cfg.benchmark.rounds, 1),
         "decision.finalists": (cfg.decision.finalists, 1),
+        "study.workers": (cfg.study.workers, 1),
+        "study.retries": (cfg.study.retries, 0),
+        "study.pruner_warmup": (cfg.study.pruner_warmup, 0),
     }
     for key, (value, low) in at_least.items():
         if value < low:

@@ -68,20 +68,20 @@ class Watch:
         if self._task is not None:
             self._bar.stop()
 
-    def trial(self, number: int, label: str) -> None:
-        """A trial begins."""
+    def trial(self, number: int, label: str, *, silent: bool = False) -> None:
+        """A trial begins; `silent` writes no line."""
         self._label, self._curve = f"trial {number} · {label}", []
-        if self._task is None:
+        if self._task is None and not silent:
             self.say(f"{self._label}: starts")
         self._update()
 
-    def epoch(self, epoch: int, row: dict[str, float]) -> None:
-        """An epoch of the current trial ended."""
+    def epoch(self, epoch: int, row: dict[str, float], *, silent: bool = False) -> None:
+        """An epoch of the current trial ended; `silent` writes no line."""
         self._done += 1
         self._timed += 1
         value = row.get("val/mAP50-95", 0.0)
         self._curve.append(value)
-        if self._task is None:
+        if self._task is None and not silent:
             self.say(f"{self._label}: epoch {epoch}/{self._epochs}  val mAP50-95 {value:.3f}  {self._left()}")
         self._update()
 

@@ -1,9 +1,10 @@
 """Lets a training that was killed go on where it was, bit for bit.
 
-Ultralytics' own `last.pt` can't do that: it is written in place and holds weights and optimizer in half precision. Here
-the whole state of the trainer is kept after every epoch: weights, moving average, optimizer, schedule, early stopping and
-every random generator. It is written aside and renamed, so that a kill at any moment leaves the state of the last whole
-epoch. Exact on CPU as long as no gradient is carried across epochs (`train.nbs` not above `batch`).
+Ultralytics' own `last.pt` can't do that: it is written in place and holds weights and optimizer in half precision.
+Here the whole state of the trainer is kept after every epoch: weights, moving average, optimizer, schedule, early
+stopping and every random generator. It is written aside and renamed, so that a kill at any moment leaves the state
+of the last whole epoch. Exact on CPU as long as no gradient is carried across epochs (`train.nbs` not above
+`batch`).
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ class Keeper:
     Args:
         folder: where the state is kept; removed by `forget`.
         history: rows of the epochs so far; the kept rows are put into it on restoring.
-        on_restored: told the number of epochs that need not be trained again.
+        on_row: told of every epoch that need not be trained again, as of one that was.
     """
 
-    def __init__(self, folder: Path, history: list[Row], on_restored: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, folder: Path, history: list[Row], on_row: Callable[[int, Row], None]) -> None:
         self._folder = folder
         self._history = history
-        self._on_restored = on_restored
+        self._on_row = on_row
 
     def attach(self, trainer: Any) -> None:
         """Hook into a trainer. Call it after every other callback was added: it must see what they changed."""
@@ -68,7 +69,8 @@ class Keeper:
         restore_state(trainer, state)
         _copy_whole(best, Path(trainer.best))
         self._history[:] = state["history"]
-        self._on_restored(len(self._history))
+        for row in self._history:
+            self._on_row(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
 
     def _load(self) -> dict[str, Any] | None:
         import torch
@@ -86,10 +88,12 @@ def state_of(trainer: Any, history: list[Row], best_sha256: str) -> dict[str, An
     import torch
     from ultralytics.utils.torch_utils import unwrap_model
 
-    name, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002 - Ultralytics draws from it
+    generator: Any = np.random.get_state()
+    name, keys, position, has_gauss, gauss = generator  # Ultralytics draws from the global one
     loader = trainer.train_loader
     return {
         "epoch": trainer.epoch,
+        "criterion_updates": int(getattr(getattr(unwrap_model(trainer.model), "criterion", None), "updates", -1)),
         "history": [dict(row) for row in history],
         "best_sha256": best_sha256,
         "best_fitness": float(trainer.best_fitness),
@@ -113,8 +117,12 @@ def restore_state(trainer: Any, state: dict[str, Any]) -> None:
     """Bring a fresh trainer, at `on_train_start`, to the state kept by `state_of`."""
     from ultralytics.utils.torch_utils import unwrap_model
 
-    model = unwrap_model(trainer.model)
+    model: Any = unwrap_model(trainer.model)
     model.load_state_dict(state["model"])
+    if state["criterion_updates"] > 0:  # heads whose loss changes over the epochs, as YOLO26's
+        model.criterion = model.init_criterion()
+        model.criterion.updates = state["criterion_updates"] - 1
+        model.criterion.update()
     trainer.ema.ema.load_state_dict(state["ema"])
     trainer.ema.updates = state["ema_updates"]
     trainer.optimizer.load_state_dict(state["optimizer"])
@@ -139,7 +147,7 @@ def _restore_generators(trainer: Any, state: dict[str, Any]) -> None:
     version, _, gauss = random.getstate()
     random.setstate((version, tuple(state["python"]), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype("uint32"), position, has_gauss, cached))  # noqa: NPY002
+    np.random.set_state((name, keys.numpy().astype("uint32"), position, has_gauss, cached))
     torch.set_rng_state(state["torch"])
     trainer.train_loader.generator.set_state(state["loader"])
     if state["cuda"]:

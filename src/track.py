@@ -22,6 +22,7 @@ from src.redact import redact, redact_text
 
 log = logging.getLogger(__name__)
 
+EPOCH_METRIC = "lr"  # logged once an epoch: its last step is the last epoch that arrived
 PARAM_LENGTH = 6000  # MLflow's limit on a parameter's value
 
 
@@ -29,6 +30,7 @@ class RunLog(Protocol):
     """One run that is being written."""
 
     run_id: str
+    last_epoch: int  # highest epoch that was logged before this process took the run over; 0 for a new run
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log finite metrics at a step; others are left out."""
@@ -60,14 +62,18 @@ class Tracker(Protocol):
     ) -> RunLog:
         """Start a run, as a child of `parent` where given, with system metrics where `monitor` is true."""
 
-    def resume(self, run_id: str) -> RunLog:
+    def resume(self, run_id: str, *, monitor: bool = False) -> RunLog:
         """Go on writing to an existing run."""
+
+    def is_open(self, run_id: str) -> bool:
+        """Whether a run still counts as running."""
 
 
 class NullRun:
     """A run that keeps nothing."""
 
     run_id = ""
+    last_epoch = 0
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Keep nothing."""
@@ -100,16 +106,21 @@ class NullTracker:
         """Return a run that keeps nothing."""
         return NullRun()
 
-    def resume(self, run_id: str) -> RunLog:
+    def resume(self, run_id: str, *, monitor: bool = False) -> RunLog:
         """Return a run that keeps nothing."""
         return NullRun()
+
+    def is_open(self, run_id: str) -> bool:
+        """No run is ever open."""
+        return False
 
 
 class MlflowRun:
     """A run in an MLflow store."""
 
-    def __init__(self, client: Any, run_id: str, monitor: Any = None) -> None:
+    def __init__(self, client: Any, run_id: str, monitor: Any = None, last_epoch: int = 0) -> None:
         self.run_id = run_id
+        self.last_epoch = last_epoch
         self._client = client
         self._monitor = monitor
 
@@ -198,19 +209,26 @@ class MlflowTracker:
         run_id = str(run.info.run_id)
         return MlflowRun(self._client, run_id, self._start_monitor(run_id) if monitor else None)
 
-    def resume(self, run_id: str) -> RunLog:
+    def resume(self, run_id: str, *, monitor: bool = False) -> RunLog:
         """Go on writing to an existing run."""
         if not run_id:
             return NullRun()
         self._client.update_run(run_id, status="RUNNING")
-        return MlflowRun(self._client, run_id)
+        last = max((m.step for m in self._client.get_metric_history(run_id, EPOCH_METRIC)), default=0)
+        return MlflowRun(self._client, run_id, self._start_monitor(run_id) if monitor else None, last)
+
+    def is_open(self, run_id: str) -> bool:
+        """Whether a run still counts as running."""
+        return bool(run_id) and self._client.get_run(run_id).info.status == "RUNNING"
 
     def _start_monitor(self, run_id: str) -> Any:
         if not self._cfg.system_metrics:
             return None
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-        monitor = SystemMetricsMonitor(run_id, sampling_interval=self._cfg.system_interval_s, tracking_uri=self._uri)
+        monitor = SystemMetricsMonitor(
+            run_id, sampling_interval=self._cfg.system_interval_s, resume_logging=True, tracking_uri=self._uri
+        )
         monitor.start()
         return monitor
 

@@ -1,8 +1,8 @@
 """The finalists: which trained models go on to export, verification and measurement, and what that finds.
 
-Selection looks at `val` alone. The best configuration of every architecture at every image size goes on, because speed
-depends on just these two, and so does the overall top. One replicate of each is exported and timed; all of its
-replicates are evaluated on `test`, so that the spread over seeds is known there too.
+Selection looks at `val` alone. The best configuration of every architecture at every image size goes on, because
+speed depends on just these two, and so does the overall top. One replicate of each is exported and timed; all of
+its replicates are evaluated on `test`, so that the spread over seeds is known there too.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from src.errors import StageError, Unavailable, UserError
 from src.export import export
 from src.pipeline.accuracy import device_of, evaluate_artifact, evaluate_checkpoint
 from src.pipeline.context import Context, Inputs
+from src.pipeline.request import OBJECTIVE
 from src.records import (
     Artifact,
     DatasetRef,
@@ -37,7 +38,6 @@ from src.runtime import supports
 
 log = logging.getLogger(__name__)
 
-OBJECTIVE = "val/mAP50-95"
 Say = Callable[[str], None]
 
 

@@ -1,7 +1,7 @@
 """`python -m src.run`: one trial with all its stages, and a table.
 
-Its folder is new at every call (`outputs/runs/<time>-…`), because someone who repeats a single run wants to see it run.
-The test split stays closed: one trial is no finalist.
+Its folder is new at every call (`outputs/runs/<time>-…`), because someone who repeats a single run wants to see it
+run. The test split stays closed: one trial is no finalist.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from src.config import AppConfig, identity
 from src.console import Watch
 from src.environment import command_line
 from src.errors import EXIT_FAILED, EXIT_OK
+from src.pipeline.cells import outcome
 from src.pipeline.context import now, open_context, prepare, threads_of
-from src.pipeline.finalist import OBJECTIVE, run_finalists
-from src.pipeline.sweep import outcome
+from src.pipeline.finalist import run_finalists
+from src.pipeline.request import OBJECTIVE
 from src.pipeline.trial import run_trial
 from src.records import SweepRecord, save
 from src.redact import redact_text

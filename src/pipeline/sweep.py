@@ -1,60 +1,40 @@
 """A sweep from request to report: trials, finalists, decision.
 
 Everything finished is on disk as soon as it is: the same command goes on where an earlier one stopped, and returns at
-once when nothing is left to do.
+once when nothing is left to do. Given twice at the same time, here or on another machine that shares the folder, both
+work on the same study.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
-from src.config import AppConfig, identity, plain_config
+from src.config import AppConfig, plain_config
 from src.console import Watch
 from src.environment import command_line
 from src.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.pipeline.cells import CellRunner, all_records, worker_number
 from src.pipeline.context import Context, Inputs, closing, now, open_context, prepare, tags_of, threads_of
-from src.pipeline.finalist import OBJECTIVE, choose, run_finalists, test_replicates
-from src.pipeline.trial import finished, run_trial
-from src.records import SweepRecord, TrialRecord, hash_of, load, save
+from src.pipeline.finalist import choose, run_finalists, test_replicates
+from src.pipeline.noop import refuse_noops
+from src.pipeline.request import OBJECTIVE, SweepRequest
+from src.pipeline.workers import run_workers
+from src.records import SweepRecord, TrialRecord, hash_of, load, save, write_text
 from src.redact import redact, redact_text
-from src.sweeper.space import Space, check_space, overrides_of
-from src.sweeper.study import Cell, Study
+from src.sweeper.loop import work
+from src.sweeper.pruner import make_pruner
+from src.sweeper.space import check_space
+from src.sweeper.storage import STUDY, open_storage
+from src.sweeper.study import Study
 from src.track import RunLog
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SweepRequest:
-    """What `-m` asked for."""
-
-    base: AppConfig  # what all trials share, with the first cell's values
-    space: Space
-    sampler: Mapping[str, Any]
-    n_trials: int | None  # trainings; None = every combination once
-    study: str | None  # name of the file in sweeps/
-    compose: Callable[[list[str]], AppConfig]
-
-    @property
-    def kind(self) -> str:
-        """Grid or study."""
-        return "grid" if self.n_trials is None else "study"
-
-    def identity(self) -> str:
-        """Hash of everything that decides what is trained: the same command has the same identity."""
-        swept = tuple(key.split(".")[0] for key in self.space.words)
-        shared = identity(self.base, without=tuple(k for k in swept if k in ("imgsz", "lr", "seed", "epochs", "batch")))
-        sampler = dict(self.sampler) if self.n_trials else {}
-        return hash_of([shared, self.space.words, sampler, self.n_trials])
-
-    def name(self) -> str:
-        """The sweep's name: as configured, else made from the study, the data and the identity."""
-        return self.base.sweep or f"{self.study or 'grid'}-{self.base.data.name}-{self.identity()[:6]}"
 
 
 def run_sweep(request: SweepRequest) -> int:
@@ -66,24 +46,48 @@ def run_sweep(request: SweepRequest) -> int:
     Raises:
         UserError: something is wrong that training could not mend; nothing has been trained.
     """
-    cfg, name = request.base, request.name()
+    cfg, folder = request.base, request.folder
     threads = threads_of(cfg)
-    folder = Path(cfg.outputs) / "sweeps" / name
-    earlier = _earlier(folder, request)
+    _check_earlier(folder, request)
     inputs = prepare(_distinct(request))
-    context = open_context(cfg, name, folder, threads)
-    record = _open(request, context, inputs, earlier)
+    refuse_noops(request, inputs)
+    context = open_context(cfg, request.name(), folder, threads)
+    with locked(folder / "open.lock"):
+        record = _open(request, context, inputs)
+        study = _study(request, folder)
+        study.lay_out()
     context = replace(context, parent=record.run_id)
+    if worker_number() is not None:
+        _work(request, study, context, inputs)
+        return EXIT_OK
     with closing(context, record.run_id) as run:
-        records = _run_trials(request, context, inputs)
-        survivors = [r for r in records if r.state == "complete"]
-        if survivors:
-            _finalise(request, records, context, inputs)
-        record = replace(record, finished_at=now())
-        save(folder / "sweep.json", record)
-        if cfg.study.report:
-            _report(cfg, folder, run)
-    return _code(survivors)
+        if cfg.study.workers > 1:
+            run_workers(request, study, context)
+        else:
+            _work(request, study, context, inputs)
+        return _finish(request, record, context, inputs, run)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that other processes of the sweep wait for; the kernel lets go of it when this one dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="ascii") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _study(request: SweepRequest, folder: Path) -> Study:
+    cfg = request.base
+    url = cfg.study.storage
+    return Study(
+        open_storage(url, folder / "study.log"),
+        request.space,
+        request.sampler,
+        request.configurations(),
+        pruner=make_pruner(cfg.study, cfg.epochs),
+        name=STUDY if url is None else request.name(),
+    )
 
 
 def _distinct(request: SweepRequest) -> list[AppConfig]:
@@ -99,31 +103,26 @@ def _distinct(request: SweepRequest) -> list[AppConfig]:
     return list(distinct.values())
 
 
-def _earlier(folder: Path, request: SweepRequest) -> SweepRecord | None:
-    """The record of an earlier run of the same sweep.
-
-    Raises:
-        UserError: the name is taken by a sweep that trains something else.
-    """
+def _check_earlier(folder: Path, request: SweepRequest) -> None:
+    """Refuse a name that is taken by a sweep that trains something else."""
     path = folder / "sweep.json"
-    if not path.is_file():
-        return None
-    record = load(SweepRecord, path)
-    if record.identity != request.identity():
+    if path.is_file() and load(SweepRecord, path).identity != request.identity():
         raise UserError(
             "a sweep of this name exists, and it trains something else",
-            value=record.sweep,
+            value=request.name(),
             remedy=f"another name (sweep=…), or remove {folder}",
         )
-    return record
 
 
-def _open(request: SweepRequest, context: Context, inputs: Inputs, earlier: SweepRecord | None) -> SweepRecord:
-    cfg = request.base
+def _open(request: SweepRequest, context: Context, inputs: Inputs) -> SweepRecord:
+    """The sweep's record and its parent run: those of an earlier start, or new ones."""
+    cfg, path = request.base, context.folder / "sweep.json"
     decision = asdict(cfg.decision)
-    if earlier is not None:
-        record = replace(earlier, decision=decision, finished_at="")
-        save(context.folder / "sweep.json", record)
+    if path.is_file():
+        record = load(SweepRecord, path)
+        if worker_number() is None and record.decision != decision:
+            record = replace(record, decision=decision)
+            save(path, record)
         return record
     tags = {**tags_of(context.name, inputs.dataset(cfg), request.identity()), "kind": request.kind}
     run = context.tracker.start(context.name, tags=tags)
@@ -136,97 +135,54 @@ def _open(request: SweepRequest, context: Context, inputs: Inputs, earlier: Swee
         run_id=run.run_id,
         identity=request.identity(),
         space=redact(request.space.words),
-        n_trials=_n_trials(request),
+        n_trials=request.trials(),
         objective=OBJECTIVE,
         decision=decision,
         started_at=now(),
     )
-    save(context.folder / "sweep.json", record)
+    save(path, record)
     return record
 
 
-def _n_trials(request: SweepRequest) -> int:
-    """Trainings that the sweep will run."""
-    size, seeds = request.space.size(), max(len(request.space.seeds), 1)
-    everything = size * seeds if size is not None else None
-    return min(n for n in (request.n_trials, everything) if n is not None)
+def _work(request: SweepRequest, study: Study, context: Context, inputs: Inputs) -> None:
+    """Take part in the study until nothing of it is left."""
+    with Watch(request.trials(), request.base.epochs) as watch:
+        watch.say(f"sweep {context.name}: {request.trials()} trials, {context.threads} threads, in {context.folder}")
+        runner = CellRunner(request, context, inputs, watch)
+        work(study, runner.run, on_lost=runner.lost)
 
 
-def _run_trials(request: SweepRequest, context: Context, inputs: Inputs) -> list[TrialRecord]:
-    """Run every trial that has no record yet; tell the study what each configuration was worth."""
-    n_trials, seeds = _n_trials(request), request.space.seeds or [request.base.seed]
-    budget = None if request.n_trials is None else -(-n_trials // len(seeds))
-    study = Study(context.folder / "study.log", request.space, request.sampler, budget)
-    records: list[TrialRecord] = []
-    with Watch(n_trials, request.base.epochs) as watch:
-        watch.say(f"sweep {context.name}: {n_trials} trials, {context.threads} threads, in {context.folder}")
-        for cell in study.cells():
-            replicates = [
-                _run_or_load(request, number, words, context, inputs, watch)
-                for number, words in _replicates(request, cell, seeds, n_trials)
-            ]
-            records += replicates
-            study.tell(cell, [r.metrics[OBJECTIVE] for r in replicates if r.state == "complete"])
-            _check_failures(request.base, records)
-    return records
-
-
-def _replicates(request: SweepRequest, cell: Cell, seeds: list[int], n_trials: int) -> Iterator[tuple[int, list[str]]]:
-    for i, seed in enumerate(seeds):
-        number = cell.index * len(seeds) + i
-        if number < n_trials:
-            yield number, [*overrides_of(cell.params), *([f"seed={seed}"] if request.space.seeds else [])]
-
-
-def _run_or_load(
-    request: SweepRequest, number: int, words: list[str], context: Context, inputs: Inputs, watch: Watch
-) -> TrialRecord:
-    if (done := finished(context, number)) is not None:
-        watch.skip()
-        return done
-    cfg = request.compose(request.space.fixed + words)
-    watch.trial(number, " ".join(words))
-    record = run_trial(cfg, number, words, context, inputs, watch.epoch)
-    watch.finish(outcome(record), epochs_run=len(record.history))
-    return record
-
-
-def outcome(record: TrialRecord) -> str:
-    """One line on how a trial ended."""
-    head = f"trial {record.trial} · {' '.join(record.overrides)}"
-    if record.state == "failed":
-        return f"{head}: FAILED in {record.failures[-1].stage}: {record.failures[-1].message}"
-    seconds = sum(record.timings_s.values())
-    return f"{head}: val mAP50-95 {record.metrics[OBJECTIVE]:.3f} in {seconds:.0f} s"
-
-
-class FailureLimitError(Exception):
-    """More trials failed than `study.max_failures` allows."""
-
-
-def _check_failures(cfg: AppConfig, records: list[TrialRecord]) -> None:
-    failed = sum(r.state == "failed" for r in records)
-    if cfg.study.max_failures is not None and failed > cfg.study.max_failures:
-        raise FailureLimitError(f"{failed} trials failed, more than study.max_failures={cfg.study.max_failures} allows")
+def _finish(request: SweepRequest, record: SweepRecord, context: Context, inputs: Inputs, run: RunLog) -> int:
+    """Finalists and report. One process does it, others that worked on the sweep wait and find it done."""
+    with locked(context.folder / "finish.lock"):
+        records = all_records(context.folder)
+        if any(r.state == "complete" for r in records):
+            _finalise(request, records, context, inputs)
+        save(context.folder / "sweep.json", replace(record, finished_at=record.finished_at or now()))
+        if request.base.study.report:
+            _report(request.base, context.folder, run)
+    if any(r.state == "complete" for r in records):
+        return EXIT_OK
+    log.error("no trial survived; the reasons stand in the report and in %s/trials/*/traceback.txt", context.folder)
+    return EXIT_FAILED
 
 
 def _finalise(request: SweepRequest, records: list[TrialRecord], context: Context, inputs: Inputs) -> None:
     """Run the finalist stage, unless an earlier run finished it with the same settings."""
     finalists = choose(records, request.base.decision.finalists)
-    key = hash_of(
-        [[r.trial for r in finalists], *(plain_config(request.base)[k] for k in ("export", "runtime", "benchmark"))]
-    )
+    plain = plain_config(request.base)
+    key = hash_of([[r.trial for r in finalists], plain["export"], plain["runtime"], plain["benchmark"]])
     marker = context.folder / "finalists.key"
-    if marker.is_file() and marker.read_text() == key:
+    if marker.is_file() and marker.read_text(encoding="utf-8") == key:
         return
 
     def config_of(record: TrialRecord) -> AppConfig:
-        return request.compose(request.space.fixed + record.overrides)
+        return request.config_of(record.overrides)
 
     watch = Watch(0, 0)
     run_finalists([(r, config_of(r)) for r in finalists], context, inputs, watch.say)
     test_replicates(finalists, records, config_of, context, inputs)
-    marker.write_text(key)
+    write_text(marker, key)
 
 
 def _report(cfg: AppConfig, folder: Path, run: RunLog) -> None:
@@ -241,10 +197,3 @@ def _report(cfg: AppConfig, folder: Path, run: RunLog) -> None:
     if ranking.configurations:
         run.metrics({"best/val/mAP50-95": ranking.configurations[0].spread.mean})
     Watch(0, 0).say(f"decision: {document}")
-
-
-def _code(survivors: list[TrialRecord]) -> int:
-    if not survivors:
-        log.error("no trial survived; the reasons are in the report and in outputs/sweeps/*/trials/*/traceback.txt")
-        return EXIT_FAILED
-    return EXIT_OK

@@ -1,8 +1,13 @@
-"""One trial: train, evaluate, log, save its record. What fails is recorded with its reason, and the sweep goes on."""
+"""One trial: train, evaluate, log, save its record. What fails is recorded with its reason, and the sweep goes on.
+
+A trial that was killed goes on: its MLflow run is continued, its training resumes after the last whole epoch. The
+record is written last and atomically, so that a trial that has one is finished.
+"""
 
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,14 +20,18 @@ from src.environment import environment
 from src.errors import StageError
 from src.pipeline.accuracy import evaluate_checkpoint
 from src.pipeline.context import Context, Inputs, now, tags_of
-from src.records import Checkpoint, DatasetRef, Failure, TrialRecord, load, save
+from src.records import Failure, TrialRecord, load, save, write_text
 from src.redact import redact, redact_text
+from src.sweeper.pruner import PrunedError
 from src.track import RunLog
 from src.train import TrainResult, train
 
 log = logging.getLogger(__name__)
 
 EpochHook = Callable[[int, dict[str, float]], None]
+BEGUN = "begun.json"  # the record as it was when the trial began: it has the run that a later attempt continues
+RECORD = "record.json"
+STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 
 
 @dataclass
@@ -38,7 +47,7 @@ class Timings:
         try:
             yield
         finally:
-            self.seconds[stage] = round(time.perf_counter() - begun, 3)
+            self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - begun, 3)
 
 
 def run_trial(
@@ -47,31 +56,47 @@ def run_trial(
     """Run one trial to its end and return its saved record; a failure is a record too.
 
     Raises:
-        KeyboardInterrupt: interrupted; the MLflow run is closed as KILLED and no record is saved.
+        KeyboardInterrupt: interrupted; the MLflow run is closed as KILLED, and the next attempt goes on with it.
     """
     folder = context.trial_folder(number)
     folder.mkdir(parents=True, exist_ok=True)
-    record = _blank_record(cfg, number, overrides, context)
-    run = context.tracker.start(
-        run_name(record),
-        parent=context.parent,
-        tags=tags_of(context.name, inputs.dataset(cfg), record.config_hash),
-        monitor=True,
-    )
+    record, run = _begin(cfg, number, overrides, context, inputs)
     timings = Timings()
-    record = replace(record, run_id=run.run_id, dataset=inputs.dataset(cfg))
     try:
-        run.params(plain_config(cfg))
-        run.dataset(inputs.dataset(cfg))
-        record = _train_and_evaluate(cfg, record, context, inputs, run, on_epoch, timings)
+        for attempt in range(cfg.study.retries + 1):
+            record = _attempt(cfg, record, context, inputs, run, on_epoch, timings)
+            if record.state != "failed" or attempt == cfg.study.retries:
+                break
+            log.warning("trial %d is tried again (%d of %d)", number, attempt + 1, cfg.study.retries)
     except KeyboardInterrupt:
         run.end("KILLED")
         raise
-    except Exception as error:
-        record = _failed(record, error, folder)
     record = replace(record, finished_at=now(), timings_s=timings.seconds)
+    save(folder / RECORD, record)  # first: a report is made of it, and MLflow can be told again
     _close(run, record, folder)
     return record
+
+
+def _begin(
+    cfg: AppConfig, number: int, overrides: list[str], context: Context, inputs: Inputs
+) -> tuple[TrialRecord, RunLog]:
+    """Start the trial's run, or continue the one that an earlier attempt started."""
+    folder = context.trial_folder(number)
+    if (earlier := _begun(folder)) is not None:
+        return earlier, context.tracker.resume(earlier.run_id, monitor=True)
+    record = replace(_blank_record(cfg, number, overrides, context), dataset=inputs.dataset(cfg))
+    tags = tags_of(context.name, inputs.dataset(cfg), record.config_hash)
+    run = context.tracker.start(run_name(record), parent=context.parent, tags=tags, monitor=True)
+    record = replace(record, run_id=run.run_id)
+    save(folder / BEGUN, record)
+    run.params(plain_config(cfg))
+    run.dataset(inputs.dataset(cfg))
+    return record, run
+
+
+def _begun(folder: Path) -> TrialRecord | None:
+    path = folder / BEGUN
+    return load(TrialRecord, path) if path.is_file() else None
 
 
 def _blank_record(cfg: AppConfig, number: int, overrides: list[str], context: Context) -> TrialRecord:
@@ -99,6 +124,41 @@ def run_name(record: TrialRecord) -> str:
     return f"{record.trial:04d} {record.model} {record.imgsz}px lr={record.lr:.4g} seed={record.seed}"
 
 
+def _attempt(
+    cfg: AppConfig,
+    record: TrialRecord,
+    context: Context,
+    inputs: Inputs,
+    run: RunLog,
+    on_epoch: EpochHook,
+    timings: Timings,
+) -> TrialRecord:
+    """Train and evaluate once; the record that comes back is complete, pruned or failed."""
+    history: list[dict[str, float]] = []
+    record = replace(record, state="complete")
+
+    def after_epoch(epoch: int, row: dict[str, float]) -> None:
+        history.append({"epoch": float(epoch), **row})
+        if epoch > run.last_epoch:
+            run.metrics(row, step=epoch)
+        _check_time(cfg, timings, begun)
+        on_epoch(epoch, row)
+
+    begun = time.perf_counter()
+    try:
+        return _train_and_evaluate(cfg, record, context, inputs, run, after_epoch, timings)
+    except PrunedError:
+        return replace(record, state="pruned", history=history)
+    except Exception as error:
+        return _failed(replace(record, history=history), error, context.trial_folder(record.trial))
+
+
+def _check_time(cfg: AppConfig, timings: Timings, begun: float) -> None:
+    limit = cfg.study.trial_timeout
+    if limit is not None and time.perf_counter() - begun > limit:
+        raise StageError("train", cfg.model.name, f"it took longer than study.trial_timeout={limit:g} s")
+
+
 def _train_and_evaluate(
     cfg: AppConfig,
     record: TrialRecord,
@@ -109,32 +169,30 @@ def _train_and_evaluate(
     timings: Timings,
 ) -> TrialRecord:
     folder, dataset, start = context.trial_folder(record.trial), inputs.dataset(cfg), inputs.start(cfg)
-
-    def after_epoch(epoch: int, row: dict[str, float]) -> None:
-        run.metrics(row, step=epoch)
-        on_epoch(epoch, row)
-
     with timings.of("train"):
-        result = train(cfg, dataset, start.path, start.note, folder / "train", context.threads, after_epoch)
+        result = train(cfg, dataset, start.path, start.note, folder / "train", context.threads, on_epoch)
     record = replace(record, checkpoint=result.checkpoint, history=result.history)
     with timings.of("evaluate"):
         metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, folder)
     record = replace(record, metrics={f"val/{name}": value for name, value in metrics.items()})
     run.metrics(record.metrics, step=result.checkpoint.epochs + 1)
-    _log_training(run, result, dataset)
+    _log_training(run, result)
     return record
 
 
-def _log_training(run: RunLog, result: TrainResult, dataset: DatasetRef) -> None:
-    checkpoint: Checkpoint = result.checkpoint
+def _log_training(run: RunLog, result: TrainResult) -> None:
+    checkpoint = result.checkpoint
     run.files([Path(checkpoint.path), result.last], "weights")
     run.files(result.files, "training")
-    run.tags({"start": checkpoint.start, "weights.sha256": checkpoint.weights_sha256, "dataset": dataset.name})
+    run.tags({"start": checkpoint.start, "weights.sha256": checkpoint.weights_sha256})
     run.metrics({"parameters": checkpoint.parameters, "gflops": checkpoint.gflops, "best_epoch": checkpoint.best_epoch})
 
 
 def _failed(record: TrialRecord, error: Exception, folder: Path) -> TrialRecord:
-    (folder / "traceback.txt").write_text(redact_text("".join(traceback.format_exception(error))), encoding="utf-8")
+    text = redact_text("".join(traceback.format_exception(error)))
+    write_text(folder / "traceback.txt", text.encode("utf-8", "replace").decode("utf-8"))
+    # The next attempt must not go on from the state that led here.
+    shutil.rmtree(folder / "train", ignore_errors=True)
     stage = error.stage if isinstance(error, StageError) else "train"
     message = error.message if isinstance(error, StageError) else f"{type(error).__name__}: {error}"
     failure = Failure(stage=stage, target=record.model, kind="error", message=redact_text(message)[:500])
@@ -143,16 +201,34 @@ def _failed(record: TrialRecord, error: Exception, folder: Path) -> TrialRecord:
 
 
 def _close(run: RunLog, record: TrialRecord, folder: Path) -> None:
-    """Save the record first: it is what a report is made of."""
-    save(folder / "record.json", record)
+    """Tell MLflow how the trial ended. Doing it twice does no harm."""
     run.metrics({f"seconds/{k}": v for k, v in record.timings_s.items()})
-    run.files([folder / "record.json", *([folder / "traceback.txt"] if record.state == "failed" else [])], "record")
-    for failure in record.failures:
-        run.tags({"failure": f"{failure.stage}: {failure.message}"})
-    run.end("FAILED" if record.state == "failed" else "FINISHED")
+    run.files([p for p in (folder / RECORD, folder / "traceback.txt") if p.is_file()], "record")
+    run.tags({"state": record.state})
+    if record.failures:
+        run.tags({"failure": f"{record.failures[-1].stage}: {record.failures[-1].message}"})
+    run.end(STATUS[record.state])
+
+
+def settle(record: TrialRecord, context: Context) -> None:
+    """Close the run of a finished trial whose process died between saving the record and closing the run."""
+    if context.tracker.is_open(record.run_id):
+        _close(context.tracker.resume(record.run_id), record, context.trial_folder(record.trial))
+
+
+def save_lost(number: int, context: Context) -> None:
+    """Record a trial whose worker died again and again without finishing an epoch."""
+    folder = context.trial_folder(number)
+    earlier = _begun(folder)
+    if earlier is None:
+        return
+    failure = Failure("train", earlier.model, "error", "its worker process died again and again (out of memory?)")
+    record = replace(earlier, state="failed", failures=[failure], finished_at=now())
+    save(folder / RECORD, record)
+    _close(context.tracker.resume(record.run_id), record, folder)
 
 
 def finished(context: Context, number: int) -> TrialRecord | None:
-    """The record of a trial that an earlier run of the sweep finished."""
-    path = context.trial_folder(number) / "record.json"
+    """The record of a trial that is finished."""
+    path = context.trial_folder(number) / RECORD
     return load(TrialRecord, path) if path.is_file() else None

@@ -66,7 +66,8 @@ class DetsweepSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the sweep; ends the process with the contract's exit code unless all went well."""
-        from src.pipeline.sweep import SweepRequest, run_sweep
+        from src.pipeline.request import SweepRequest
+        from src.pipeline.sweep import run_sweep
         from src.sweeper.space import check_space, parse_space
 
         params = {str(k): str(v) for k, v in (self.params or {}).items()}

@@ -146,7 +146,7 @@ def check_space(space: Space, compose: Callable[[list[str]], AppConfig]) -> AppC
         UserError, HydraException: the first configuration that is wrong.
     """
     first: AppConfig | None = None
-    cells = space.cells() if space.size() is not None else _corners(space)
+    cells = space.cells() if space.size() is not None else corners(space)
     for params in itertools.islice(cells, MOST_CELLS_CHECKED):
         cfg = compose([*space.fixed, *overrides_of(params), *(f"seed={s}" for s in space.seeds[:1])])
         first = first or cfg
@@ -157,7 +157,8 @@ def check_space(space: Space, compose: Callable[[list[str]], AppConfig]) -> AppC
     return first
 
 
-def _corners(space: Space) -> Iterator[dict[str, Any]]:
+def corners(space: Space) -> Iterator[dict[str, Any]]:
+    """The cells of a finite space; where a key is an interval, its two ends."""
     ends = []
     for d in space.params.values():
         if _count(d) is not None:

@@ -3,94 +3,215 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
-from src.sweeper.space import parse_space
-from src.sweeper.study import Study
+from src.config import Pruner, StudyConfig
+from src.sweeper.lease import Lease
+from src.sweeper.loop import Outcome, work
+from src.sweeper.pruner import make_pruner
+from src.sweeper.space import Space, parse_space
+from src.sweeper.storage import STUDY, mend, open_storage
+from src.sweeper.study import LEASE, MOST_DEATHS, Cell, Study
 
 TPE = {"_target_": "optuna.samplers.TPESampler", "seed": 3, "n_startup_trials": 3}
 
 
-def stored(path: Path) -> optuna.Study:
-    return optuna.load_study(study_name="sweep", storage=JournalStorage(JournalFileBackend(str(path))))
+def opened(folder: Path, space: Space, budget: int | None = None, sampler: dict[str, Any] | None = None) -> Study:
+    study = Study(open_storage(None, folder / "s.log"), space, sampler or TPE, budget)
+    study.lay_out()
+    return study
 
 
-def run(study: Study, value: float = 0.5, stop_after: int = 1000) -> list[dict[str, object]]:
-    done = []
-    for cell in study.cells():
-        if len(done) == stop_after:
-            break
-        done.append(cell.params)
+def stored(folder: Path) -> optuna.Study:
+    return optuna.load_study(study_name=STUDY, storage=open_storage(None, folder / "s.log"))
+
+
+def run(study: Study, value: float = 0.5, stop_after: int = 1000) -> list[tuple[int, dict[str, Any]]]:
+    done: list[tuple[int, dict[str, Any]]] = []
+    while len(done) < stop_after and (cell := study.claim()) is not None:
+        done.append((cell.index, cell.params))
         study.tell(cell, [value, value])
     return done
 
 
+def grid(*words: str) -> Space:
+    return parse_space({}, list(words), n_trials=None)
+
+
+def endless(budget: int) -> Space:
+    return parse_space({}, ["lr=tag(log, interval(0.001, 0.1))"], n_trials=budget)
+
+
 def test_a_grid_hands_out_each_cell_once_in_order(tmp_path: Path) -> None:
-    space = parse_space({}, ["model=v8n,v11n", "imgsz=320,416"], n_trials=None)
-    assert run(Study(tmp_path / "s.log", space, TPE, None)) == list(space.cells())
+    space = grid("model=v8n,v11n", "imgsz=320,416")
+    assert run(opened(tmp_path, space)) == list(enumerate(space.cells()))
+    assert run(opened(tmp_path, space)) == [], "a finished study hands out nothing"
 
 
 def test_an_interrupted_grid_goes_on_with_the_same_numbers(tmp_path: Path) -> None:
-    space = parse_space({}, ["imgsz=range(32,352,32)"], n_trials=None)
-    first = run(Study(tmp_path / "s.log", space, TPE, None), stop_after=4)
-    second = Study(tmp_path / "s.log", space, TPE, None)
-    cells = []
-    for cell in second.cells():
-        cells.append((cell.index, cell.params))
-        second.tell(cell, [0.5])
-    assert [c for _, c in cells] == list(space.cells())
-    assert [i for i, _ in cells] == list(range(10))
-    assert first == list(space.cells())[:4]
+    space = grid("imgsz=range(32,352,32)")
+    first = run(opened(tmp_path, space), stop_after=4)
+    assert first + run(opened(tmp_path, space)) == list(enumerate(space.cells()))
 
 
 def test_a_study_keeps_its_budget_without_repeats(tmp_path: Path) -> None:
-    space = parse_space({}, ["imgsz=32,64,96", "lr=0.1,0.2"], n_trials=4)
-    done = run(Study(tmp_path / "s.log", space, TPE, 4))
-    assert len(done) == 4 == len({str(c) for c in done})
+    space = parse_space({}, ["imgsz=32,64,96", "lr=0.1,0.2"], n_trials=5)
+    done = run(opened(tmp_path, space, 5))
+    assert [index for index, _ in done] != []
+    assert sorted(index for index, _ in done) == [0, 1, 2, 3, 4]
+    assert len({str(params) for _, params in done}) == 5
 
 
 def test_a_budget_larger_than_a_finite_space_ends_with_the_space(tmp_path: Path) -> None:
     space = parse_space({}, ["imgsz=32,64"], n_trials=10)
-    assert sorted(c["imgsz"] for c in run(Study(tmp_path / "s.log", space, TPE, 10))) == [32, 64]  # type: ignore[type-var]
+    assert sorted(params["imgsz"] for _, params in run(opened(tmp_path, space, 10))) == [32, 64]
 
 
-def test_an_interval_stays_inside_and_resumes(tmp_path: Path) -> None:
-    space = parse_space({}, ["lr=tag(log, interval(0.001, 0.1))"], n_trials=5)
-    first = run(Study(tmp_path / "s.log", space, TPE, 5), stop_after=2)
-    both = run(Study(tmp_path / "s.log", space, TPE, 5))
-    assert len(both) == 5
-    assert both[:2] == first
-    assert all(0.001 <= float(str(c["lr"])) <= 0.1 for c in both)
+def test_what_is_tried_does_not_depend_on_where_it_was_interrupted(tmp_path: Path) -> None:
+    whole = run(opened(tmp_path / "a", endless(6), 6))
+    parts = run(opened(tmp_path / "b", endless(6), 6), stop_after=1)
+    parts += run(opened(tmp_path / "b", endless(6), 6), stop_after=3)
+    parts += run(opened(tmp_path / "b", endless(6), 6))
+    assert parts == whole
+    assert len({str(params) for _, params in whole}) == 6
+    assert all(0.001 <= params["lr"] <= 0.1 for _, params in whole)
 
 
 def test_a_configuration_is_worth_the_mean_over_its_seeds(tmp_path: Path) -> None:
-    space = parse_space({}, ["imgsz=32,64", "seed=1,2"], n_trials=None)
-    study = Study(tmp_path / "s.log", space, TPE, None)
-    for cell in study.cells():
-        study.tell(cell, [0.2, 0.6] if cell.params["imgsz"] == 32 else [])
-    trials = stored(tmp_path / "s.log").trials
-    assert [t.value for t in trials] == [pytest.approx(0.4), None]
-    assert [t.state.name for t in trials] == ["COMPLETE", "FAIL"]
+    study = opened(tmp_path, grid("imgsz=32,64,96", "seed=1,2"))
+    worth: list[tuple[list[float], bool]] = [([0.2, 0.6], False), ([], False), ([], True)]
+    for values, pruned in worth:
+        cell = study.claim()
+        assert cell is not None
+        study.tell(cell, values, pruned=pruned)
+    trials = stored(tmp_path).trials
+    assert [t.state.name for t in trials] == ["COMPLETE", "FAIL", "PRUNED"]
+    assert trials[0].value == pytest.approx(0.4)
 
 
 def test_the_sampler_learns_from_what_it_is_told(tmp_path: Path) -> None:
     space = parse_space({}, ["lr=interval(0.0,1.0)"], n_trials=25)
-    study = Study(tmp_path / "s.log", space, {**TPE, "n_startup_trials": 5}, 25)
+    study = opened(tmp_path, space, 25, {**TPE, "n_startup_trials": 5})
     asked = []
-    for cell in study.cells():
-        lr = float(cell.params["lr"])
-        asked.append(lr)
-        study.tell(cell, [-((lr - 0.8) ** 2)])
+    while (cell := study.claim()) is not None:
+        asked.append(float(cell.params["lr"]))
+        study.tell(cell, [-((asked[-1] - 0.8) ** 2)])
     assert sum(abs(x - 0.8) for x in asked[-10:]) < sum(abs(x - 0.8) for x in asked[:10])
 
 
 def test_only_samplers_may_be_instantiated(tmp_path: Path) -> None:
-    space = parse_space({}, ["imgsz=32,64"], n_trials=2)
     marker = tmp_path / "marker"
     with pytest.raises(Exception, match=r"(?i)whitelist|not allowed|denied"):
-        Study(tmp_path / "s.log", space, {"_target_": "os.mkdir", "path": str(marker)}, 2)
+        opened(tmp_path, endless(2), 2, {"_target_": "os.mkdir", "path": str(marker)})
     assert not marker.exists()
+
+
+def taken(study: Study) -> Cell:
+    cell = study.claim()
+    assert cell is not None
+    return cell
+
+
+def bury(study: Study, cell: Cell) -> None:
+    """Make a cell look as if its worker's process were gone."""
+    lease = Lease.own().plain()
+    study._storage.set_trial_user_attr(cell.trial._trial_id, LEASE, {**lease, "started": lease["started"] - 1})
+
+
+def test_a_cell_given_back_is_taken_again_with_its_values_and_number(tmp_path: Path) -> None:
+    study = opened(tmp_path, endless(3), 3)
+    first = taken(study)
+    study.release(first)
+    again = taken(study)
+    assert (again.index, again.params) == (first.index, first.params)
+    study.tell(again, [0.5])
+    assert len(run(study)) == 2
+
+
+def test_a_dead_worker_is_noticed_and_a_living_one_left_alone(tmp_path: Path) -> None:
+    study = opened(tmp_path, grid("imgsz=32,64,96"))
+    dead, alive = taken(study), taken(study)
+    bury(study, dead)
+    assert study.reap() == []
+    assert study.unfinished() == 3
+    again = taken(study)
+    assert (again.index, again.params) == (dead.index, dead.params)
+    assert alive.index not in [index for index, _ in run(study)]
+
+
+def test_a_slot_that_kills_its_workers_fails_for_good_but_not_while_it_makes_progress(tmp_path: Path) -> None:
+    study = opened(tmp_path, grid("imgsz=32,64"))
+    for _ in range(MOST_DEATHS + 2):
+        cell = taken(study)
+        cell.trial.report(0.1, 1)
+        bury(study, cell)
+        assert study.reap() == []
+    lost: list[int] = []
+    for _ in range(MOST_DEATHS):
+        bury(study, taken(study))
+        lost += study.reap()
+        if lost:
+            break
+    assert lost == [0]
+    assert [index for index, _ in run(study)] == [1]
+
+
+def test_the_loop_runs_every_cell_and_gives_back_the_one_that_was_interrupted(tmp_path: Path) -> None:
+    space = grid("imgsz=32,64,96")
+    seen: list[int] = []
+
+    def interrupted(cell: Cell) -> Outcome:
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+        seen.append(cell.index)
+        return Outcome([0.5])
+
+    with pytest.raises(KeyboardInterrupt):
+        work(opened(tmp_path, space), interrupted)
+
+    def patient(cell: Cell) -> Outcome:
+        seen.append(cell.index)
+        return Outcome([0.5])
+
+    assert work(opened(tmp_path, space), patient) == 2
+    assert seen == [0, 1, 2]
+
+
+def test_a_torn_last_line_is_cut_off_and_the_rest_kept(tmp_path: Path) -> None:
+    space = grid("imgsz=32,64,96")
+    run(opened(tmp_path, space), stop_after=2)
+    journal = tmp_path / "s.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'{"op_code":6,"trial')
+    assert [index for index, _ in run(opened(tmp_path, space))] == [2]
+    assert all(line.endswith(b"}") for line in journal.read_bytes().splitlines())
+    journal.write_bytes(b"no newline at all")
+    assert mend(journal) == 17
+    assert journal.read_bytes() == b""
+
+
+def test_every_pruner_is_made() -> None:
+    for kind in Pruner:
+        made = make_pruner(StudyConfig(pruner=kind, pruner_threshold=0.2), epochs=10)
+        assert isinstance(made, optuna.pruners.BasePruner)
+
+
+def test_a_hopeless_trial_is_pruned_and_a_good_one_is_not(tmp_path: Path) -> None:
+    space = grid("imgsz=range(32,352,32)")
+    storage = open_storage(None, tmp_path / "s.log")
+    pruner = make_pruner(StudyConfig(pruner=Pruner.median, pruner_warmup=2), epochs=5)
+    study = Study(storage, space, TPE, None, pruner=pruner)
+    study.lay_out()
+    stopped = {}
+    while (cell := study.claim()) is not None:
+        slope = 0.01 if cell.index == 7 else 0.1
+        for epoch in range(1, 6):
+            cell.trial.report(slope * epoch, epoch)
+            if cell.trial.should_prune():
+                stopped[cell.index] = epoch
+                break
+        study.tell(cell, [] if cell.index in stopped else [slope], pruned=cell.index in stopped)
+    assert stopped == {7: 2} or stopped == {7: 3}

@@ -1,0 +1,118 @@
+"""Runs the cells of a study: each replicate a trial, each trial from its record where it has one."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from src.config import AppConfig
+from src.console import Watch
+from src.pipeline.context import Context, Inputs
+from src.pipeline.request import OBJECTIVE, SweepRequest
+from src.pipeline.trial import finished, run_trial, save_lost, settle
+from src.records import TrialRecord, load
+from src.sweeper.loop import Outcome
+from src.sweeper.pruner import PrunedError
+from src.sweeper.space import overrides_of
+from src.sweeper.study import Cell
+
+log = logging.getLogger(__name__)
+
+
+class FailureLimitError(Exception):
+    """More trials failed than `study.max_failures` allows."""
+
+
+@dataclass
+class CellRunner:
+    """Runs cells for one worker."""
+
+    request: SweepRequest
+    context: Context
+    inputs: Inputs
+    watch: Watch
+    records: list[TrialRecord] = field(default_factory=list)
+
+    def run(self, cell: Cell) -> Outcome:
+        """Run every replicate of a cell.
+
+        Raises:
+            FailureLimitError: too many trials of the sweep have failed.
+        """
+        records = [self._replicate(number, words, cell) for number, words in self._replicates(cell)]
+        check_failures(self.request.base, self.context.folder)
+        values = [r.metrics[OBJECTIVE] for r in records if r.state == "complete"]
+        return Outcome(values, pruned=not values and any(r.state == "pruned" for r in records))
+
+    def lost(self, slot: int) -> None:
+        """Record the trials of a slot whose workers died again and again."""
+        for i in range(len(self.request.seeds)):
+            number = slot * len(self.request.seeds) + i
+            if finished(self.context, number) is None:
+                save_lost(number, self.context)
+
+    def _replicates(self, cell: Cell) -> Iterator[tuple[int, list[str]]]:
+        seeds = self.request.seeds
+        for i, seed in enumerate(seeds):
+            number = cell.index * len(seeds) + i
+            if number < self.request.trials():
+                yield number, [*overrides_of(cell.params), *([f"seed={seed}"] if self.request.space.seeds else [])]
+
+    def _replicate(self, number: int, words: list[str], cell: Cell) -> TrialRecord:
+        if (done := finished(self.context, number)) is not None:
+            settle(done, self.context)
+            self.watch.skip()
+            return done
+        cfg = self.request.config_of(words)
+        self.watch.trial(number, " ".join(words))
+        first = number % len(self.request.seeds) == 0
+
+        def after_epoch(epoch: int, row: dict[str, float]) -> None:
+            self.watch.epoch(epoch, row)
+            # The first replicate alone decides: others would be judged at epochs that it has reported already.
+            if first:
+                cell.trial.report(row.get(OBJECTIVE, 0.0), epoch)
+                if cell.trial.should_prune():
+                    raise PrunedError(epoch)
+
+        record = run_trial(cfg, number, words, self.context, self.inputs, after_epoch)
+        self.watch.finish(outcome(record), epochs_run=len(record.history))
+        return record
+
+
+def outcome(record: TrialRecord) -> str:
+    """One line on how a trial ended."""
+    head = f"trial {record.trial} · {' '.join(record.overrides) or 'single'}"
+    if record.state == "failed":
+        return f"{head}: FAILED in {record.failures[-1].stage}: {record.failures[-1].message}"
+    if record.state == "pruned":
+        return f"{head}: pruned after {len(record.history)} epochs"
+    seconds = sum(record.timings_s.values())
+    return f"{head}: val mAP50-95 {record.metrics[OBJECTIVE]:.3f} in {seconds:.0f} s"
+
+
+def all_records(folder: Path) -> list[TrialRecord]:
+    """The records of every finished trial of a sweep, by number."""
+    return [load(TrialRecord, path) for path in sorted(folder.glob("trials/*/record.json"))]
+
+
+def check_failures(cfg: AppConfig, folder: Path) -> None:
+    """End the sweep when too many trials have failed.
+
+    Raises:
+        FailureLimitError: more than `study.max_failures`.
+    """
+    if cfg.study.max_failures is None:
+        return
+    failed = sum(r.state == "failed" for r in all_records(folder))
+    if failed > cfg.study.max_failures:
+        raise FailureLimitError(f"{failed} trials failed, more than study.max_failures={cfg.study.max_failures} allows")
+
+
+def worker_number() -> int | None:
+    """This process's number among the sweep's local workers; None for the one that the user started."""
+    value = os.environ.get("DETSWEEP_WORKER", "")
+    return int(value) if value.isdigit() else None

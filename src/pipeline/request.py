@@ -1,0 +1,66 @@
+"""What `-m` asked for, and the identity that makes the same command continue the same sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.config import AppConfig, identity
+from src.records import hash_of
+from src.sweeper.space import Space
+
+OBJECTIVE = "val/mAP50-95"
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """A sweep to run or to continue."""
+
+    base: AppConfig  # what all trials share, with the first cell's values
+    space: Space
+    sampler: Mapping[str, Any]
+    n_trials: int | None  # trainings; None = every combination once
+    study: str | None  # name of the file in sweeps/
+    compose: Callable[[list[str]], AppConfig]
+
+    @property
+    def kind(self) -> str:
+        """Grid or study."""
+        return "grid" if self.n_trials is None else "study"
+
+    @property
+    def seeds(self) -> list[int]:
+        """Replicates of every configuration."""
+        return self.space.seeds or [self.base.seed]
+
+    @property
+    def folder(self) -> Path:
+        """Where the sweep is kept."""
+        return Path(self.base.outputs) / "sweeps" / self.name()
+
+    def identity(self) -> str:
+        """Hash of everything that decides what is trained: the same command has the same identity."""
+        swept = tuple(key.split(".")[0] for key in self.space.words)
+        shared = identity(self.base, without=tuple(k for k in swept if k in ("imgsz", "lr", "seed", "epochs", "batch")))
+        sampler = dict(self.sampler) if self.n_trials else {}
+        return hash_of([shared, self.space.words, sampler, self.n_trials])
+
+    def name(self) -> str:
+        """The sweep's name: as configured, else made from the study, the data and the identity."""
+        return self.base.sweep or f"{self.study or 'grid'}-{self.base.data.name}-{self.identity()[:6]}"
+
+    def trials(self) -> int:
+        """Trainings that the sweep runs in all."""
+        size = self.space.size()
+        everything = size * len(self.seeds) if size is not None else None
+        return min(n for n in (self.n_trials, everything) if n is not None)
+
+    def configurations(self) -> int | None:
+        """Configurations that the study hands out; None for a grid, which hands out all."""
+        return None if self.n_trials is None else -(-self.trials() // len(self.seeds))
+
+    def config_of(self, overrides: list[str]) -> AppConfig:
+        """The configuration of one trial."""
+        return self.compose(self.space.fixed + overrides)

@@ -1,0 +1,121 @@
+"""Local workers: the same command, started several times, each with its share of the cores or a GPU of its own.
+
+A worker is a warm process that takes one slot of the study after the other. This process starts them, shows how far
+they are, and starts one again that died while there is work left.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.console import Watch
+from src.pipeline.cells import all_records, outcome
+from src.pipeline.context import Context
+from src.pipeline.request import SweepRequest
+from src.sweeper.study import Study
+
+POLL_S = 0.5
+MOST_RESTARTS = 20  # of all workers, without a trial finished between
+GRACE_S = 8.0  # for workers to save and leave after an interruption
+
+
+@dataclass
+class Worker:
+    """A running worker process."""
+
+    number: int
+    process: subprocess.Popen[bytes]
+
+
+def environment_of(number: int, request: SweepRequest, threads: int) -> dict[str, str]:
+    """Environment of a worker: its number, its share of the threads, its GPU."""
+    gpus = request.base.study.gpus
+    env = {**os.environ, "DETSWEEP_WORKER": str(number), "OMP_NUM_THREADS": str(threads)}
+    if gpus:
+        env["CUDA_VISIBLE_DEVICES"] = str(gpus[number % len(gpus)])
+    return env
+
+
+def run_workers(request: SweepRequest, study: Study, context: Context) -> None:
+    """Run the configured number of workers until the study is finished.
+
+    Raises:
+        RuntimeError: workers die again and again.
+        KeyboardInterrupt: passed on after the workers have left.
+    """
+    count = request.base.study.workers
+    share = max(context.threads // count, 1)
+    logs = context.folder / "workers"
+    logs.mkdir(exist_ok=True)
+    workers = [_start(i, request, share, logs) for i in range(count)]
+    try:
+        _watch(workers, request, study, context, share, logs)
+    finally:
+        _stop(workers)
+
+
+def _start(number: int, request: SweepRequest, share: int, logs: Path) -> Worker:
+    command = [sys.executable, "-m", "src.run", *sys.argv[1:], f"threads={share}", f"sweep={request.name()}"]
+    with open(logs / f"{number}.log", "ab") as stream:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            env=environment_of(number, request, share),
+            start_new_session=True,  # Ctrl-C reaches this process, which stops them in order
+        )
+    return Worker(number, process)
+
+
+def _watch(
+    workers: list[Worker], request: SweepRequest, study: Study, context: Context, share: int, logs: Path
+) -> None:
+    seen: set[int] = set()
+    restarts = 0
+    with Watch(request.trials(), request.base.epochs) as watch:
+        watch.say(f"sweep {context.name}: {request.trials()} trials, {len(workers)} workers of {share} threads")
+        while any(w.process.poll() is None for w in workers):
+            restarts = 0 if _show(watch, context, seen) else restarts
+            for worker in workers:
+                if worker.process.poll() not in (None, 0) and study.unfinished():
+                    restarts += 1
+                    if restarts > MOST_RESTARTS:
+                        raise RuntimeError(f"workers die again and again; see {logs}/{worker.number}.log")
+                    worker.process = _start(worker.number, request, share, logs).process
+            time.sleep(POLL_S)
+        _show(watch, context, seen)
+    codes = [w.process.returncode for w in workers if w.process.returncode]
+    if codes and study.unfinished():
+        raise RuntimeError(f"the workers ended with work left; see {logs}/*.log")
+
+
+def _show(watch: Watch, context: Context, seen: set[int]) -> int:
+    """Tell of the trials that finished since the last look; returns how many."""
+    new = [r for r in all_records(context.folder) if r.trial not in seen]
+    for record in new:
+        seen.add(record.trial)
+        watch.trial(record.trial, " ".join(record.overrides), silent=True)
+        for row in record.history:
+            watch.epoch(int(row["epoch"]), row, silent=True)
+        watch.finish(outcome(record), epochs_run=len(record.history))
+    return len(new)
+
+
+def _stop(workers: list[Worker]) -> None:
+    """Ask the workers to leave, and make those leave that don't."""
+    for worker in workers:
+        if worker.process.poll() is None:
+            worker.process.terminate()
+    deadline = time.monotonic() + GRACE_S
+    for worker in workers:
+        try:
+            worker.process.wait(max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()

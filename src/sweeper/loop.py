@@ -1,0 +1,64 @@
+"""The loop of one worker: take a slot, run it, tell what it was worth; go on until every slot of the study is finished.
+
+Several workers run this loop on one study without knowing of each other. It holds no torch: `run` does the work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from src.sweeper.lease import RENEW_S, Renewal
+from src.sweeper.study import Cell, Study
+
+IDLE_S = 1.0  # between looks at a study whose last slots are with other workers
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What running a cell gave: a value per finished replicate."""
+
+    values: Sequence[float]
+    pruned: bool = False
+
+
+def work(
+    study: Study,
+    run: Callable[[Cell], Outcome],
+    *,
+    on_lost: Callable[[int], None] = lambda slot: None,
+    idle: Callable[[float], None] = time.sleep,
+    renew_s: float = RENEW_S,
+) -> int:
+    """Work on a study until nothing of it is left, and return the number of cells that this worker ran.
+
+    Args:
+        study: laid out.
+        run: runs one cell; what it raises gives the cell back and ends the loop.
+        on_lost: told of slots whose workers died too often.
+        idle: waits, while other workers hold the last slots.
+        renew_s: seconds between renewals of the lease.
+    """
+    ran = 0
+    while True:
+        for slot in study.reap():
+            on_lost(slot)
+        cell = study.claim()
+        if cell is None:
+            if not study.unfinished():
+                return ran
+            idle(IDLE_S)
+            continue
+        _run_one(study, cell, run, renew_s)
+        ran += 1
+
+
+def _run_one(study: Study, cell: Cell, run: Callable[[Cell], Outcome], renew_s: float) -> None:
+    try:
+        with Renewal(lambda lease: study.renew(cell, lease), renew_s):
+            outcome = run(cell)
+    except BaseException:
+        study.release(cell)
+        raise
+    study.tell(cell, outcome.values, pruned=outcome.pruned)

@@ -1,0 +1,34 @@
+"""Pruners: stop trials that can't win, by their validation mAP50-95 after every epoch."""
+
+from __future__ import annotations
+
+import optuna
+
+from src.config import Pruner, StudyConfig
+
+
+class PrunedError(Exception):
+    """The pruner gave up on a trial after `epoch` epochs."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(f"pruned after epoch {epoch}")
+        self.epoch = epoch
+
+
+def make_pruner(cfg: StudyConfig, epochs: int) -> optuna.pruners.BasePruner:
+    """The pruner that the configuration asks for.
+
+    Args:
+        cfg: group `study`.
+        epochs: of a whole training.
+    """
+    first = max(cfg.pruner_warmup, 1)
+    if cfg.pruner is Pruner.median:
+        return optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=cfg.pruner_warmup)
+    if cfg.pruner is Pruner.asha:
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=2)
+    if cfg.pruner is Pruner.hyperband:
+        return optuna.pruners.HyperbandPruner(min_resource=first, max_resource=max(epochs, first), reduction_factor=3)
+    if cfg.pruner is Pruner.threshold:
+        return optuna.pruners.ThresholdPruner(lower=cfg.pruner_threshold, n_warmup_steps=cfg.pruner_warmup)
+    return optuna.pruners.NopPruner()

@@ -1,0 +1,87 @@
+"""Where a study lives: a local journal by default, SQLite or PostgreSQL by URL.
+
+The journal is locked by the kernel (`flock`), which lets go when a process dies: no stale lock can stop the next
+one. The lock also mends what a killed writer left: an unfinished last line would make every later load fail.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
+
+from src.errors import UserError
+from src.redact import redact_text
+
+STUDY = "sweep"
+_TAIL = 1 << 16  # bytes read back at a time while looking for the last whole line
+
+
+class JournalLock(BaseJournalFileLock):
+    """Exclusive lock of a journal file that mends a torn last line while it is held."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stream: int | None = None
+
+    def acquire(self) -> bool:
+        """Wait for the lock; then the file ends in a whole line."""
+        stream = os.open(self._path.with_name(self._path.name + ".flock"), os.O_CREAT | os.O_RDWR, 0o644)
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        self._stream = stream
+        mend(self._path)
+        return True
+
+    def release(self) -> None:
+        """Let go."""
+        if self._stream is not None:
+            os.close(self._stream)
+            self._stream = None
+
+
+def mend(path: Path) -> int:
+    """Cut an unfinished last line off a journal; returns the bytes removed. The caller holds the lock."""
+    if not path.is_file():
+        return 0
+    with open(path, "rb+") as stream:
+        size = end = stream.seek(0, os.SEEK_END)
+        while end > 0:
+            begin = max(end - _TAIL, 0)
+            stream.seek(begin)
+            cut = stream.read(end - begin).rfind(b"\n")
+            if cut >= 0:
+                end = begin + cut + 1
+                break
+            end = begin
+        if end != size:
+            stream.truncate(end)
+    return size - end
+
+
+def open_storage(url: str | None, journal: Path) -> BaseStorage:
+    """The storage at `url`, or the journal where there is none.
+
+    Raises:
+        UserError: the URL can't be used.
+    """
+    if url is None:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal)))
+    try:
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    except Exception as error:
+        raise UserError(
+            f"study.storage can't be opened ({type(error).__name__})",
+            value=redact_text(url),
+            remedy="sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE (make setup EXTRAS=postgresql)",
+        ) from error
+
+
+def quiet() -> None:
+    """Keep Optuna's line per trial out of the terminal: the sweep shows its own."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
