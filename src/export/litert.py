@@ -6,11 +6,14 @@ The batch is fixed: the converter writes it into the shapes. Boxes leave the net
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
+import json
 import logging
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,12 +50,30 @@ def build(job: Job, folder: Path) -> Built:
         source = load_source(job.checkpoint, trust=job.trust, fmt="litert")
         _convert(source, path)
         head = "dense_unit" if source.head == "dense" else source.head
+        metadata = source.metadata()
     else:
         base = job.base("litert/fp32")
         head = base.head
         _quantise(Path(base.path), path, job)
+        metadata = _read_metadata(Path(base.path))
+    _write_metadata(path, metadata)
     shape = [1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz]
     return Built(path, shape, head, tool_versions(), truth.litert_facts(path))
+
+
+def _write_metadata(path: Path, metadata: dict[str, str]) -> None:
+    """Append what a reader has to know, as an archive that readers of the model don't see; Ultralytics' reader does."""
+    entries = {
+        k: ast.literal_eval(v) if k in ("stride", "batch", "imgsz", "names", "channels", "end2end") else v
+        for k, v in metadata.items()
+    }
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("metadata.json"), json.dumps(entries))
+
+
+def _read_metadata(path: Path) -> dict[str, str]:
+    with zipfile.ZipFile(path) as archive:
+        return {k: str(v) for k, v in json.loads(archive.read("metadata.json")).items()}
 
 
 def _convert(source: Source, path: Path) -> None:

@@ -1,0 +1,119 @@
+"""Measurements and verifications as rows: CSV, JSON and a table on the terminal."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from src.records import SCHEMA_VERSION, Failure, Measurement, Verification, write_text
+
+COLUMNS = (
+    "runtime", "format", "precision", "batch", "scope", "device", "threads", "imgsz", "mAP50-95", "map_share", "gate",
+    "mean_ms", "p50_ms", "p50_low", "p50_high", "p90_ms", "p95_ms", "p99_ms", "samples", "throughput_ips",
+    "preprocess_ms", "inference_ms", "postprocess_ms", "load_ms", "cold_ms", "memory_mb", "vram_mb", "size_mb",
+    "ratio_to_fp32", "ratio_to_fp32_low", "ratio_to_fp32_high", "slower_than_fp32", "gemm_share", "offline_ips",
+    "offline_batch", "artifact_sha256", "runtime_version",
+)  # fmt: skip
+
+
+def rows(measurements: Sequence[Measurement], verifications: Sequence[Verification]) -> list[dict[str, Any]]:
+    """A row for every artifact, runtime, scope and batch, with the accuracy of that artifact on that runtime."""
+    accuracy = {(v.artifact_sha256, v.runtime): v for v in verifications}
+    return [_row(m, accuracy.get((m.artifact_sha256, m.runtime))) for m in measurements]
+
+
+def _row(m: Measurement, v: Verification | None) -> dict[str, Any]:
+    low, high = m.latency.intervals.get("p50", [None, None])
+    row: dict[str, Any] = {
+        **{
+            k: getattr(m, k) for k in ("runtime", "format", "precision", "batch", "scope", "device", "threads", "imgsz")
+        },
+        **{f"{k}_ms": getattr(m.latency, k) for k in ("mean", "p50", "p90", "p95", "p99")},
+        **{k: getattr(m, k) for k in ("throughput_ips", "load_ms", "cold_ms", "memory_mb", "runtime_version")},
+        "p50_low": low,
+        "p50_high": high,
+        "samples": m.latency.count,
+        "size_mb": m.size_bytes / 1e6,
+        "artifact_sha256": m.artifact_sha256,
+        **m.extra,
+    }
+    if v is not None:
+        value = v.metrics["mAP50-95"]
+        share = value / v.reference_map if v.reference_map > 0 else None
+        row |= {"mAP50-95": value, "map_share": share, "gate": v.gate}
+    return {column: row.get(column) for column in COLUMNS}
+
+
+def write_csv(path: Path, table: Sequence[dict[str, Any]]) -> None:
+    """Write the rows; empty cells for what was not measured."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} for row in table)
+    write_text(path, buffer.getvalue())
+
+
+def write_json(
+    path: Path,
+    measurements: Sequence[Measurement],
+    verifications: Sequence[Verification],
+    failures: Sequence[Failure],
+    **about: Any,
+) -> None:
+    """Write all records; raw samples lie in the files that they name."""
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        **about,
+        "measurements": [dataclasses.asdict(m) for m in measurements],
+        "verifications": [dataclasses.asdict(v) for v in verifications],
+        "skipped": [dataclasses.asdict(f) for f in failures],
+    }
+    write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def render(table: Sequence[dict[str, Any]]) -> Table:
+    """The rows that fit on a terminal: fastest first."""
+    out = Table(title="single stream, ms per call; interval 95 %", title_justify="left")
+    for name in ("runtime", "format", "scope", "b"):
+        out.add_column(name)
+    for name in ("p50", "interval", "p95", "p99", "img/s", "MB peak", "MB file", "mAP50-95", "gate", "x fp32", "peak"):
+        out.add_column(name, justify="right")
+    for row in sorted(table, key=lambda r: (r["scope"] != "model_only", r["batch"], r["p50_ms"])):
+        out.add_row(*_cells(row))
+    return out
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    interval = "" if row["p50_low"] is None else f"{row['p50_low']:.2f}-{row['p50_high']:.2f}"
+    gate = {"fail": "[red]fail[/red]", "warn": "[yellow]warn[/yellow]"}.get(row["gate"] or "", row["gate"] or "")
+    ratio = _text(row["ratio_to_fp32"], ".2f")
+    if row["slower_than_fp32"]:
+        ratio = f"[red]{ratio}[/red]"
+    return [
+        row["runtime"],
+        f"{row['format']}/{row['precision']}",
+        "model" if row["scope"] == "model_only" else "end to end",
+        str(row["batch"]),
+        _text(row["p50_ms"], ".2f"),
+        interval,
+        _text(row["p95_ms"], ".2f"),
+        _text(row["p99_ms"], ".2f"),
+        _text(row["throughput_ips"], ".1f"),
+        _text(row["memory_mb"], ".0f"),
+        _text(row["size_mb"], ".1f"),
+        _text(row["mAP50-95"], ".4f"),
+        gate,
+        ratio,
+        _text(row["gemm_share"], ".0%"),
+    ]
+
+
+def _text(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
