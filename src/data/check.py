@@ -60,14 +60,15 @@ def check_dataset(
     boxes, ignored = gate.relative_boxes(data.items, facts)
     findings = [*data.findings, *gate.check_images(data.items, facts)]
     findings += gate.check_boxes(data.items, facts, boxes, len(data.class_names))
-    findings += shared_images(data.items, facts)
+    pairs = [(a, b) for a, b in near_pairs(thumbs(facts)).tolist()]
+    findings += shared_images(data.items, facts, pairs)
     findings = [replace(f, level="warning") if f.code in tolerated else f for f in findings]
     if on_error == "stop":
         raise_errors(findings, data.origin)
     # An error without an image (an annotation of an image that isn't listed) has left out what it names already.
     bad = {f.image for f in findings if f.level == "error" and f.image}
     repeated = {f.image for f in findings if f.code == "box-duplicate"}
-    groups = _groups(facts)
+    groups = _groups(facts, pairs)
     passed = []
     for i, item in enumerate(data.items):
         if str(item.image) not in bad:
@@ -87,13 +88,14 @@ def check_dataset(
     return passed, findings
 
 
-def _groups(facts: Sequence[ImageFacts]) -> list[int]:
-    pairs = [(group[0], other) for group in exact_groups([f.sha256 for f in facts]) for other in group[1:]]
-    pairs += [(a, b) for a, b in near_pairs(thumbs(facts)).tolist()]
-    return groups_of(len(facts), pairs)
+def _groups(facts: Sequence[ImageFacts], near: Sequence[tuple[int, int]]) -> list[int]:
+    exact = [(group[0], other) for group in exact_groups([f.sha256 for f in facts]) for other in group[1:]]
+    return groups_of(len(facts), [*exact, *near])
 
 
-def shared_images(items: Sequence[RawItem], facts: Sequence[ImageFacts]) -> list[Finding]:
+def shared_images(
+    items: Sequence[RawItem], facts: Sequence[ImageFacts], near: Sequence[tuple[int, int]]
+) -> list[Finding]:
     """Duplicates: the same bytes in two splits are an error; a picture alike in two, or twice in one, is a warning."""
     findings = []
     exact = [f.sha256 if not f.error else "" for f in facts]
@@ -101,7 +103,7 @@ def shared_images(items: Sequence[RawItem], facts: Sequence[ImageFacts]) -> list
         ordered = sorted(group, key=lambda i: (-KEEP_ORDER.get(items[i].split, 0), str(items[i].image)))
         kept = items[ordered[0]]
         findings += [_duplicate(items[i], kept) for i in ordered[1:]]
-    for a, b in near_pairs(thumbs(facts)).tolist():
+    for a, b in near:
         one, two = items[a], items[b]
         if one.split != two.split and exact[a] != exact[b] and exact[a] and exact[b]:
             text = f"looks the same as {two.image} in {two.split}: {one.split} and {two.split} may leak into each other"
