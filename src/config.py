@@ -18,6 +18,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from src.errors import UserError
+from src.recipe import AugmentConfig, TrainConfig, check_recipe
 from src.records import hash_of
 
 FORMATS = {
@@ -43,18 +44,6 @@ RUNTIMES = (
     "null",
 )
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-class Optimizer(Enum):
-    """Optimizers of Ultralytics for which `lr` means something; `auto` is left out because it ignores lr0."""
-
-    SGD = "SGD"
-    Adam = "Adam"
-    AdamW = "AdamW"
-    NAdam = "NAdam"
-    RAdam = "RAdam"
-    RMSProp = "RMSProp"
-    MuSGD = "MuSGD"
 
 
 class Pruner(Enum):
@@ -101,34 +90,6 @@ class DataConfig:
     workspace: str | None = None  # of Roboflow
     project: str | None = None
     version: int | None = None
-
-
-@dataclass
-class TrainConfig:
-    """Group `train`: the recipe. Names are Ultralytics' own where it has one."""
-
-    name: str = MISSING
-    optimizer: Optimizer = Optimizer.AdamW
-    momentum: float = 0.9
-    weight_decay: float = 0.0005
-    lrf: float = 0.01  # final learning rate as a share of lr
-    cos_lr: bool = False
-    warmup_epochs: float = 0.0
-    nbs: int = 8  # nominal batch: gradients accumulate until it is reached
-    patience: int = 0  # epochs without improvement before stopping; 0 = never
-    close_mosaic: int = 0
-    mosaic: float = 0.0
-    mixup: float = 0.0
-    hsv_h: float = 0.0
-    hsv_s: float = 0.0
-    hsv_v: float = 0.0
-    degrees: float = 0.0
-    translate: float = 0.1
-    scale: float = 0.3
-    fliplr: float = 0.0
-    flipud: float = 0.0
-    cache: str = "ram"  # ram | disk | none
-    plots: bool = True  # PR, F1, P, R curves, confusion matrix, pictures
 
 
 @dataclass
@@ -225,6 +186,7 @@ class AppConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
@@ -257,7 +219,7 @@ def to_typed(cfg: DictConfig) -> AppConfig:
 
 
 # What decides the trained weights. The rest (export, runtime, benchmark, decision, …) may change without training.
-TRAINING_KEYS = ("model", "data", "train", "imgsz", "lr", "seed", "epochs", "batch", "device")
+TRAINING_KEYS = ("model", "data", "train", "augment", "imgsz", "lr", "seed", "epochs", "batch", "device")
 
 
 def identity(cfg: AppConfig, *, without: tuple[str, ...] = ()) -> str:
@@ -290,6 +252,7 @@ def check(cfg: AppConfig) -> None:
     _check_numbers(cfg)
     _check_names(cfg)
     _check_choices(cfg)
+    check_recipe(cfg)
 
 
 def _check_numbers(cfg: AppConfig) -> None:
@@ -346,9 +309,6 @@ def _check_choices(cfg: AppConfig) -> None:
     _one_of("export.targets", cfg.export.targets, known)
     _one_of("runtime.engines", cfg.runtime.engines, list(RUNTIMES))
     _one_of("decision.latency", [cfg.decision.latency], ["mean", "p50", "p90", "p95", "p99"])
-    _one_of("train.cache", [cfg.train.cache], ["ram", "disk", "none"])
-    if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", cfg.device):
-        raise UserError("device is not known", value=cfg.device, remedy="device=cpu, auto, cuda or cuda:0")
     if cfg.model.weights not in ("auto", "scratch") and not Path(cfg.model.weights).is_file():
         raise UserError(
             "model.weights names a file that does not exist",
