@@ -68,15 +68,11 @@ def check_dataset(
     # An error without an image (an annotation of an image that isn't listed) has left out what it names already.
     bad = {f.image for f in findings if f.level == "error" and f.image}
     repeated = {f.image for f in findings if f.code == "box-duplicate"}
-    groups = _groups(facts, pairs)
-    passed = []
-    for i, item in enumerate(data.items):
-        if str(item.image) not in bad:
-            own, classes = boxes[i], item.classes
-            if str(item.image) in repeated:
-                keep = gate.unique_boxes(own, classes)
-                own, classes = own[keep], classes[keep]
-            passed.append(Checked(item, facts[i], item.split, own, classes, ignored[i], groups[i]))
+    passed = [
+        _checked(item, facts[i], boxes[i], ignored[i], group, repeated)
+        for i, (item, group) in enumerate(zip(data.items, _groups(facts, pairs), strict=True))
+        if str(item.image) not in bad
+    ]
     if not passed:
         raise UserError(
             f"{data.origin}: no image is left after the faulty ones were skipped", remedy="mend the dataset"
@@ -86,6 +82,16 @@ def check_dataset(
             f"{data.origin}: no image has a box", remedy="check that labels/ mirrors images/, or the annotations"
         )
     return passed, findings
+
+
+def _checked(
+    item: RawItem, facts: ImageFacts, boxes: Boxes, ignored: Boxes, group: int, repeated: Collection[str]
+) -> Checked:
+    classes = item.classes
+    if str(item.image) in repeated:
+        keep = gate.unique_boxes(boxes, classes)
+        boxes, classes = boxes[keep], classes[keep]
+    return Checked(item, facts, item.split, boxes, classes, ignored, group)
 
 
 def _groups(facts: Sequence[ImageFacts], near: Sequence[tuple[int, int]]) -> list[int]:

@@ -49,8 +49,7 @@ def test_check_as_a_process(tmp_path: Path) -> None:
     done = _run(*words, "check", "data.on_error=skip", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "left out     1 images" in done.stdout
-    assert not (tmp_path / "outputs").exists()
-    assert not (tmp_path / ".hydra").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "own"]
 
 
 @pytest.mark.parametrize("words", [["nonsense"], [], ["check", "data=nope"], ["check", "data.nope=1"], ["data=digits"]])
