@@ -8,6 +8,7 @@ This module imports the standard library only, so that reading records costs no 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -310,6 +311,8 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     if origin is dict:
         if not isinstance(value, dict):
             raise RecordError(f"{where}: expected an object")
+        if args[1] is float and all(type(item) is float for item in value.values()):
+            return value  # histories are long, and nearly always just this
         return {k: _build(args[1], item, f"{where}.{k}") for k, item in value.items()}
     return _build_scalar(kind, value, where)
 
@@ -330,15 +333,20 @@ def _build_scalar(kind: Any, value: Any, where: str) -> Any:
 def _build_dataclass(cls: type, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise RecordError(f"{where}: expected an object")
-    hints = typing.get_type_hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    if unknown := sorted(value.keys() - fields.keys()):
+    hints, required = _fields(cls)
+    if unknown := sorted(value.keys() - hints.keys()):
         raise RecordError(f"{where}: unknown field {unknown[0]!r}")
-    for name, f in fields.items():
-        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        if required and name not in value:
-            raise RecordError(f"{where}: field {name!r} is missing")
+    if missing := [name for name in required if name not in value]:
+        raise RecordError(f"{where}: field {missing[0]!r} is missing")
     return cls(**{name: _build(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+
+
+@functools.cache
+def _fields(cls: type) -> tuple[dict[str, Any], list[str]]:
+    """Types of a dataclass's fields, and the names without a default: resolving annotations is slow."""
+    missing = dataclasses.MISSING
+    required = [f.name for f in dataclasses.fields(cls) if f.default is missing and f.default_factory is missing]
+    return typing.get_type_hints(cls), required
 
 
 def write_text(path: Path, text: str) -> None:

@@ -22,7 +22,7 @@ from src.report.compare import compare
 from src.report.load import find_sweep
 from src.report.terminal import print_summary
 from src.report.text import catalogue
-from src.report.write import Options, load_ranking, write_report
+from src.report.write import Options, load_ranking, write_ranking
 
 
 @dataclass
@@ -46,8 +46,9 @@ def run(args: ReportArgs) -> int:
     folder = find_sweep(outputs, args.sweep)
     if args.check:
         return _check(folder, reports)
-    path = write_report(folder, reports, Options(language=args.report.language))
-    print_summary(load_ranking(folder))
+    ranking = load_ranking(folder)
+    path = write_ranking(ranking, reports, Options(language=args.report.language))
+    print_summary(ranking)
     print(f"report: {path}")
     return EXIT_OK
 

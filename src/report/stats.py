@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 CONFIDENCE = 0.95
 
@@ -24,18 +25,48 @@ class Spread:
         return Spread(self.n, self.mean * factor, self.sd * factor, self.low * factor, self.high * factor)
 
 
+@lru_cache(maxsize=4096)
 def t_quantile(probability: float, freedom: float) -> float:
-    """Quantile of Student's t."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, probability))
+    """Quantile of Student's t for a probability of at least 0.5, by bisection."""
+    tail, low, high = 2 * (1 - probability), 0.0, 1.0
+    while t_two_sided(high, freedom) > tail and high < 1e12:
+        low, high = high, 2 * high
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_two_sided(middle, freedom) > tail else (low, middle)
+    return (low + high) / 2
 
 
 def t_two_sided(t: float, freedom: float) -> float:
-    """Two-sided p value of a t statistic."""
-    from scipy.special import stdtr
+    """Two-sided p value of a t statistic: I(v / (v + t²); v / 2, 1 / 2). Loading scipy for it would take a second."""
+    return incomplete_beta(freedom / (freedom + t * t), freedom / 2, 0.5)
 
-    return float(2 * stdtr(freedom, -abs(t)))
+
+def incomplete_beta(x: float, a: float, b: float) -> float:
+    """Regularised incomplete beta function, by its continued fraction (DLMF 8.17.22)."""
+    if x <= 0 or x >= 1:
+        return 0.0 if x <= 0 else 1.0
+    if x > (a + 1) / (a + b + 2):  # the fraction converges fast on the other side only
+        return 1 - incomplete_beta(1 - x, b, a)
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
+    return front / a * _fraction(x, a, b)
+
+
+def _fraction(x: float, a: float, b: float) -> float:
+    """The continued fraction by Lentz's method."""
+    tiny = 1e-300
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or tiny)
+    value = d
+    for m in range(1, 500):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            d = 1 / (1 + term * d or tiny)
+            c = 1 + term / c or tiny
+            value *= c * d
+        if abs(c * d - 1) < 1e-15:
+            break
+    return value
 
 
 def spread(values: Sequence[float]) -> Spread:

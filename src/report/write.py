@@ -72,8 +72,11 @@ def write_report(sweep_dir: Path, reports_dir: Path, options: Options | None = N
     Raises:
         UserError: malformed records, or a limit that can't be judged.
     """
-    options = options or Options()
-    ranking = load_ranking(sweep_dir)
+    return write_ranking(load_ranking(sweep_dir), reports_dir, options or Options())
+
+
+def write_ranking(ranking: Ranking, reports_dir: Path, options: Options) -> Path:
+    """Write the report of a ranked sweep; returns the path of decision.md."""
     folder = reports_dir / ranking.saved.sweep.sweep
     figures = draw_figures(ranking, folder / "figures", catalogue(options.language))
     written = texts(ranking, options, [p.relative_to(folder) for p in figures])

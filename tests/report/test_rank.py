@@ -17,7 +17,7 @@ from src.report.difference import holm, noise_of
 from src.report.limits import feasible
 from src.report.load import Saved
 from src.report.rank import Ranking, choose, cost, pareto, rank
-from src.report.stats import pooled_sd, spread
+from src.report.stats import pooled_sd, spread, t_quantile, t_two_sided
 from tests.report.factory import INT8, ONNX, PYTORCH, Target, finalist, study, trial
 
 SWEEP = SweepRecord("friday", "study", "run", "", "0", {}, 4, "val/mAP50-95", {}, "2026-11-21T08:00:00+00:00")
@@ -179,3 +179,15 @@ def test_each_limit_binds(tmp_path: Path) -> None:
     assert infeasible(c, min_throughput_ips=167)
     assert infeasible(c, min_map=0.391)  # test is 0.39
     assert not infeasible(c, min_map=0.389)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3.7, 10, 100, 5000])
+def test_students_t_agrees_with_scipy(freedom: float) -> None:
+    from scipy.special import stdtr, stdtrit
+
+    for probability in (0.5001, 0.9, 0.975, 0.9995):
+        assert t_quantile(probability, freedom) == pytest.approx(
+            float(stdtrit(freedom, probability)), rel=1e-9, abs=1e-9
+        )
+    for t in (0.0, 0.3, -2.0, 8.0):
+        assert t_two_sided(t, freedom) == pytest.approx(float(2 * stdtr(freedom, -abs(t))), rel=1e-9)
