@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from statistics import fmean
 from typing import Any
 
@@ -34,6 +35,7 @@ from src.sweeper.storage import STUDY, quiet
 
 SAMPLERS = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
 RESEEDED = ("TPESampler", "RandomSampler", "GPSampler")  # the others keep what they need in the study
+LEASE_DUE = timedelta(seconds=15)  # after a trial was taken
 MOST_REPEATS = 20  # times the sampler may repeat itself before a finite space is searched for what is left
 SLOT, LEASE, DEATHS, ENDED = "slot", "lease", "deaths", "ended"
 MOST_DEATHS = 5  # of workers on one slot without an epoch of progress between, before it counts as failed
@@ -173,8 +175,7 @@ class Study:
         """
         lost = []
         for frozen in self._trials(TrialState.RUNNING):
-            lease = read_lease(frozen.user_attrs.get(LEASE))
-            if lease is not None and lease.alive():
+            if _is_held(frozen):
                 continue
             deaths = int(frozen.user_attrs.get(DEATHS, 0)) + 1 if not frozen.intermediate_values else 1
             if deaths >= MOST_DEATHS:
@@ -218,6 +219,15 @@ class Study:
 
     def _frozen(self, cell: Cell) -> FrozenTrial:
         return self._storage.get_trial(cell.trial._trial_id)
+
+
+def _is_held(frozen: FrozenTrial) -> bool:
+    """Whether a worker is on a running trial. Its lease comes a moment after the trial was taken."""
+    lease = read_lease(frozen.user_attrs.get(LEASE))
+    if lease is not None:
+        return lease.alive()
+    taken = frozen.datetime_start
+    return taken is not None and datetime.now() - taken < LEASE_DUE
 
 
 def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:

@@ -69,15 +69,15 @@ def test_workers_share_a_study_without_losing_or_doubling_a_cell(tmp_path: Path)
 def test_killed_workers_lose_nothing(tmp_path: Path, cells: int, kills: int) -> None:
     study = laid_out(tmp_path, cells)
     rng = random.Random(7)
-    workers = [start(tmp_path, cells, 0.03) for _ in range(4 if cells > 100 else 2)]
-    time.sleep(3)
-    for _ in range(kills):
-        time.sleep(rng.uniform(0.1, 0.5))
+    workers = [start(tmp_path, cells, 0.2) for _ in range(4 if cells > 100 else 2)]
+    for killed in range(kills):
+        while len(finished_slots(study)) < (killed + 1) * cells // (kills + 2):
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0.0, 0.3))
         victim = rng.randrange(len(workers))
-        if workers[victim].poll() is None:
-            os.kill(workers[victim].pid, signal.SIGKILL)
-            workers[victim].wait()
-            workers[victim] = start(tmp_path, cells, 0.03)
+        os.kill(workers[victim].pid, signal.SIGKILL)
+        assert workers[victim].wait() == -signal.SIGKILL
+        workers[victim] = start(tmp_path, cells, 0.2)
     assert [w.wait(300) for w in workers] == [0] * len(workers)
     assert finished_slots(study) == list(range(cells)), "each finished, none twice"
     assert study.unfinished() == 0
