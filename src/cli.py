@@ -13,50 +13,59 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 import hydra
+from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config import AppConfig, check, register, to_typed
+from src.config import AppConfig, check, register
 from src.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UserError
 from src.records import RecordError
 from src.redact import redact_text
 
 ROOT = Path(__file__).resolve().parent.parent
+T = TypeVar("T")
 MAX_LINES = 12  # of an error message: Hydra lists every option of a group
 
 
-def main(task: Callable[[AppConfig], int | None], config_name: str = "config") -> None:
-    """Run `task` as a Hydra application on the typed configuration and exit with its code.
-
-    Args:
-        task: gets the checked configuration, returns an exit code (None counts as 0).
-        config_name: primary configuration in `conf/`.
-    """
+def main(task: Callable[[AppConfig], int | None]) -> None:
+    """Run `task` as the Hydra application `conf/config.yaml` on the checked configuration, and exit with its code."""
     register()
 
-    def work() -> int | None:
-        jobs: list[DictConfig] = []
-        _hydra(jobs.append, config_name)
-        # The job runs here and not inside Hydra, which would print a line of its own about every error. A sweep has
-        # run inside Hydra by now, and left no job.
-        return task(_checked(jobs[0])) if jobs else EXIT_OK
+    def checked(cfg: AppConfig) -> int | None:
+        check(cfg)
+        return task(cfg)
 
-    sys.exit(guarded(work))
+    application(checked, "config", AppConfig)
 
 
-def _checked(cfg: DictConfig) -> AppConfig:
-    typed = to_typed(cfg)
-    check(typed)
-    return typed
+def application(task: Callable[[T], int | None], config_name: str, schema: type[T]) -> None:
+    """Run `task` as a Hydra application and exit with its code (None counts as 0).
+
+    Args:
+        task: gets the configuration as an object of `schema`.
+        config_name: primary configuration in `conf/`; it names `<config_name>_schema` or `schema` among its defaults.
+        schema: dataclass of the configuration.
+    """
+    ConfigStore.instance().store(name=f"{config_name}_schema", node=schema, provider="detsweep", replace=True)
+    sys.exit(guarded(lambda: _run(task, config_name, schema)))
 
 
-def _hydra(job: Callable[[DictConfig], None], config_name: str) -> None:
+def _run(task: Callable[[T], int | None], config_name: str, schema: type[T]) -> int | None:
+    jobs: list[DictConfig] = []
     # Hydra must raise instead of printing, so that the exit code is ours.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    hydra.main(config_path=str(ROOT / "conf"), config_name=config_name)(job)()
+    hydra.main(config_path=str(ROOT / "conf"), config_name=config_name)(jobs.append)()
+    # The job runs here and not inside Hydra, which would print a line of its own about every error. A sweep has run
+    # inside Hydra by now, and --help and --cfg have shown what they show: they leave no job.
+    if not jobs:
+        return EXIT_OK
+    typed = OmegaConf.to_object(jobs[0])
+    assert isinstance(typed, schema)
+    return task(typed)
 
 
 def guarded(work: Callable[[], int | None]) -> int:
