@@ -18,7 +18,7 @@ from src.environment import cores, environment
 from src.errors import UserError
 from src.records import DatasetRef
 from src.track import RunLog, Tracker, open_tracker
-from src.train import check_device
+from src.train import check_training
 from src.weights import resolve_start
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def prepare(cfgs: list[AppConfig]) -> Inputs:
     """
     inputs = Inputs(Path(cfgs[0].outputs))
     for cfg in cfgs:
-        check_device(cfg.device)
+        check_training(cfg)
         inputs.dataset(cfg)
         inputs.start(cfg)
     return inputs

@@ -23,13 +23,13 @@ def signature(cfg: AppConfig, inputs: Inputs) -> str:
     """Hash of what a training is given in the end."""
     from pathlib import Path
 
-    from src.train import training_arguments
+    from src.train import training_arguments, training_options
 
     dataset, start = inputs.dataset(cfg), inputs.start(cfg)
     arguments: dict[str, Any] = training_arguments(cfg, dataset, start.path, Path("x"))
     if arguments.get("patience", 0) >= cfg.epochs:
         arguments["patience"] = cfg.epochs  # stopping can't come before the end
-    return hash_of([arguments, dataset.fingerprint, start.note])
+    return hash_of([arguments, str(training_options(cfg)), dataset.fingerprint, start.note])
 
 
 def refuse_noops(request: SweepRequest, inputs: Inputs) -> None:

@@ -7,21 +7,24 @@ that it was given: it would force `cores - 1`.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.config import AppConfig, TrainConfig
-from src.errors import StageError, UserError
+from src.config import AppConfig
+from src.errors import StageError
 from src.records import Checkpoint, DatasetRef, sha256_file
 from src.resume import Keeper
-from src.ultra import prepare_environment, quiet_settings
+from src.train.arguments import training_arguments, training_options
+from src.ultra import load_checkpoint, prepare_environment, quiet_settings
 
 EpochHook = Callable[[int, dict[str, float]], None]
 
@@ -42,26 +45,6 @@ class TrainResult:
     last: Path
     history: list[dict[str, float]]  # one row per epoch; "epoch" is 1-based
     files: list[Path] = field(default_factory=list)  # curves, confusion matrix, pictures, results.csv
-
-
-def check_device(device: str) -> str:
-    """Resolve `device` to what Ultralytics takes.
-
-    Raises:
-        UserError: CUDA is asked for and not there.
-    """
-    if device == "cpu":
-        return "cpu"
-    import torch
-
-    if not torch.cuda.is_available():
-        if device == "auto":
-            return "cpu"
-        raise UserError("device asks for CUDA, and no CUDA device is usable here", value=device, remedy="device=cpu")
-    index = int(device.partition(":")[2] or 0)
-    if index >= torch.cuda.device_count():
-        raise UserError("device names a GPU that is not there", value=device, remedy="device=cuda:0")
-    return str(index)
 
 
 def train(
@@ -92,12 +75,18 @@ def train(
     quiet_settings()
     trainer = _build_trainer(cfg, dataset, start, out, threads)
     history: list[dict[str, float]] = []
-    _hook(trainer, history, on_epoch, cfg.model.name)
     keeper = Keeper(out / "state", history, on_epoch)
-    keeper.attach(trainer)
+    if not trainer.ddp:  # worker processes could not call back
+        _hook(trainer, history, on_epoch, cfg.model.name)
+        keeper.attach(trainer)
     with _log_to(out / "ultralytics.log"):
         trainer.train()
-    result = _result(trainer, cfg, start_note, history, out)
+    if trainer.ddp:
+        gather(Path(trainer.save_dir), out)
+        for row in read_history(out / "results.csv"):
+            history.append(row)
+            on_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
+    result = _result(cfg, start_note, history, out)
     keeper.forget()
     return result
 
@@ -107,52 +96,18 @@ def _build_trainer(cfg: AppConfig, dataset: DatasetRef, start: Path | None, out:
 
     # select_device() calls torch.set_num_threads with this constant at every turn.
     torch_utils.NUM_THREADS = threads  # type: ignore[attr-defined]
+    from src.train.trainers import hand_over
+
+    hand_over(training_options(cfg))
     overrides = training_arguments(cfg, dataset, start, out)
     with _log_to(out / "ultralytics.log"):
         return _trainer_class(cfg.model.yaml)(overrides=overrides)
 
 
 def _trainer_class(yaml: str) -> Any:
-    if yaml.startswith("rtdetr"):
-        from ultralytics.models.rtdetr.train import RTDETRTrainer
+    from src.train import trainers
 
-        return RTDETRTrainer
-    from ultralytics.models.yolo.detect import DetectionTrainer
-
-    return DetectionTrainer
-
-
-def training_arguments(cfg: AppConfig, dataset: DatasetRef, start: Path | None, out: Path) -> dict[str, Any]:
-    """The complete arguments of an Ultralytics training; what is left out keeps Ultralytics' default."""
-    t = cfg.train
-    return {
-        "model": cfg.model.yaml,
-        "pretrained": str(start) if start else False,
-        "data": dataset.yaml,
-        "imgsz": cfg.imgsz,
-        "epochs": cfg.epochs,
-        "batch": cfg.batch,
-        "seed": cfg.seed,
-        "device": check_device(cfg.device),
-        "lr0": cfg.lr,
-        "project": str(out.parent.resolve()),  # a relative one would be put under runs/
-        "name": out.name,
-        "exist_ok": True,
-        "deterministic": True,
-        "workers": 0,  # loader processes cost more than they give on small sets, and none can be left behind
-        "amp": False,  # its check may download weights
-        "plots": t.plots,
-        "verbose": False,
-        "patience": t.patience or cfg.epochs,
-        "cache": False if t.cache == "none" else t.cache,
-        **_recipe(t),
-    }
-
-
-def _recipe(t: TrainConfig) -> dict[str, Any]:
-    names = ("momentum", "weight_decay", "lrf", "cos_lr", "warmup_epochs", "nbs", "close_mosaic", "mosaic", "mixup")
-    augment = ("hsv_h", "hsv_s", "hsv_v", "degrees", "translate", "scale", "fliplr", "flipud")
-    return {"optimizer": t.optimizer.value, **{name: getattr(t, name) for name in names + augment}}
+    return trainers.Transformer if yaml.startswith("rtdetr") else trainers.Detector
 
 
 def _hook(trainer: Any, history: list[dict[str, float]], on_epoch: EpochHook, model: str) -> None:
@@ -178,15 +133,46 @@ def _hook(trainer: Any, history: list[dict[str, float]], on_epoch: EpochHook, mo
 def epoch_metrics(trainer: Any) -> dict[str, float]:
     """Losses, learning rate and validation metrics of the epoch that just ended, under the field's names."""
     row = {name: float(value) for name, value in trainer.label_loss_items(trainer.tloss, prefix="train").items()}
-    row["lr"] = float(next(iter(trainer.lr.values())))
-    for name, value in (trainer.metrics or {}).items():
-        row[METRIC_NAMES.get(name, name)] = float(value)
+    rates = [float(value) for value in trainer.lr.values()]
+    row["lr"] = rates[_plain_group(trainer.args.optimizer)]
+    return row | _renamed({name: float(value) for name, value in (trainer.metrics or {}).items()})
+
+
+def _plain_group(optimizer: str) -> int:
+    """Index of a parameter group that trains with the rate itself: MuSGD's first one has three times as much."""
+    return 1 if str(optimizer).lower() == "musgd" else 0
+
+
+def _renamed(metrics: Mapping[str, float]) -> dict[str, float]:
+    row = {METRIC_NAMES.get(name, name): value for name, value in metrics.items()}
     precision, recall = row.get("val/precision", 0.0), row.get("val/recall", 0.0)
     row["val/f1"] = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
     return row
 
 
-def _result(trainer: Any, cfg: AppConfig, start_note: str, history: list[dict[str, float]], out: Path) -> TrainResult:
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The rows of a training's `results.csv`, as `epoch_metrics` gives them: what several GPUs leave behind."""
+    with open(path, encoding="utf-8", newline="") as stream:
+        rows = [{k.strip(): float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
+    found = []
+    for row in rows:
+        rates = [row.pop(name) for name in list(row) if name.startswith("lr/")]
+        row.pop("time", None)
+        found.append(_renamed(row) | {"lr": rates[0] if rates else 0.0})
+    return found
+
+
+def gather(folder: Path, out: Path) -> None:
+    """Move what a training on several GPUs wrote in a folder of its own to where a single one leaves it."""
+    for item in folder.iterdir():
+        target = out / item.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        item.replace(target)
+    folder.rmdir()
+
+
+def _result(cfg: AppConfig, start_note: str, history: list[dict[str, float]], out: Path) -> TrainResult:
     best = out / "weights" / "best.pt"
     if not best.is_file():
         raise StageError("train", cfg.model.name, "Ultralytics wrote no checkpoint")
@@ -201,16 +187,16 @@ def _result(trainer: Any, cfg: AppConfig, start_note: str, history: list[dict[st
         epochs=len(history),
         best_epoch=int(history[curve.index(max(curve))]["epoch"]),
         start=start_note,
-        **_size_of(trainer.model, cfg.imgsz),
+        **_size_of(best, cfg.imgsz),
     )
     files = sorted(p for p in out.iterdir() if p.suffix in {".png", ".jpg", ".csv"})
     return TrainResult(checkpoint, best.with_name("last.pt"), history, files)
 
 
-def _size_of(model: Any, imgsz: int) -> dict[str, Any]:
-    from ultralytics.utils.torch_utils import get_flops, get_num_params, unwrap_model
+def _size_of(path: Path, imgsz: int) -> dict[str, Any]:
+    from ultralytics.utils.torch_utils import get_flops, get_num_params
 
-    model = unwrap_model(model)
+    model = load_checkpoint(path)
     return {"parameters": int(get_num_params(model)), "gflops": round(float(get_flops(model, imgsz)), 4)}
 
 
@@ -219,8 +205,6 @@ def weights_hash(path: Path) -> str:
 
     The file itself also holds a date and folders, so two bit-identical trainings have different files.
     """
-    from src.ultra import load_checkpoint
-
     digest = hashlib.sha256()
     for name, tensor in sorted(load_checkpoint(path).state_dict().items()):
         array = tensor.detach().cpu().contiguous().numpy()

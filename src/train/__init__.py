@@ -1,0 +1,22 @@
+"""The only caller of Ultralytics' training: dataset to checkpoint.
+
+`loop` trains, `arguments` says what Ultralytics is told and what it has no word for, `trainers` adds the latter.
+Nothing heavy is imported until a training begins.
+"""
+
+from __future__ import annotations
+
+from src.train.arguments import check_device, check_training, training_arguments, training_options
+from src.train.loop import EpochHook, TrainResult, epoch_metrics, train, weights_hash
+
+__all__ = [
+    "EpochHook",
+    "TrainResult",
+    "check_device",
+    "check_training",
+    "epoch_metrics",
+    "train",
+    "training_arguments",
+    "training_options",
+    "weights_hash",
+]

@@ -1,0 +1,133 @@
+"""Ultralytics' trainers with what its arguments have no word for: schedules, EMA, patterns of frozen names, early
+stopping on a metric of choice, the best few checkpoints, quantisation-aware training.
+
+Imported only when a training begins. With several GPUs, Ultralytics starts worker processes that build the trainer
+again: they find its options in the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ultralytics.engine import trainer as engine
+from ultralytics.models.rtdetr.train import RTDETRTrainer
+from ultralytics.models.yolo.detect import DetectionTrainer
+
+from src.train import freezing, images, schedule
+from src.train.arguments import Options
+from src.train.keep import TopK
+from src.train.stopping import Stopper, stop_value
+
+VARIABLE = "DETSWEEP_TRAINING_OPTIONS"
+
+
+def _trust_amp(model: Any) -> bool:
+    return True
+
+
+# Ultralytics tests mixed precision with a network that it downloads; `check_training` has looked at the device.
+engine.check_amp = _trust_amp
+
+
+def hand_over(options: Options) -> None:
+    """Leave the options where trainers, also those of worker processes, find them."""
+    os.environ[VARIABLE] = json.dumps(asdict(options))
+
+
+def _options() -> Options:
+    raw = json.loads(os.environ[VARIABLE])
+    return Options(**{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})
+
+
+class Recipe:
+    """The additions, to be mixed into a trainer of Ultralytics."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.options = _options()
+        super().__init__(*args, **kwargs)
+
+    def build_dataset(self: Any, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
+        """Ultralytics' dataset with our image and label caches."""
+        return images.extended(super().build_dataset, img_path, mode, batch)  # type: ignore[misc]
+
+    def build_optimizer(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """Ultralytics' parameter groups with the recipe's betas."""
+        optimizer = super().build_optimizer(*args, **kwargs)  # type: ignore[misc]
+        if self.options.betas is not None:
+            for group in [*optimizer.param_groups, optimizer.defaults]:
+                group["betas"] = self.options.betas
+        return optimizer
+
+    def _setup_scheduler(self: Any) -> None:
+        curve = self._curve()
+        if curve is None:
+            super()._setup_scheduler()  # type: ignore[misc]
+            return
+        from torch.optim.lr_scheduler import LambdaLR
+
+        self.lf = curve
+        self.scheduler = LambdaLR(self.optimizer, lr_lambda=curve)
+
+    def _curve(self: Any) -> schedule.Curve | None:
+        if self.options.step is not None:
+            return schedule.step(*self.options.step)
+        if self.options.onecycle is not None:
+            rise, start = self.options.onecycle
+            return schedule.onecycle(self.epochs, rise, start, self.args.lrf)
+        return None
+
+    def _setup_train(self: Any) -> None:
+        super()._setup_train()  # type: ignore[misc]
+        self._shape_ema()
+        if self.options.freeze_names:
+            self.freeze_layer_names += freezing.freeze(engine.unwrap_model(self.model), self.options.freeze_names)
+        if self.options.stop is not None:
+            metric, min_gain = self.options.stop
+            self.stopper = Stopper(self.args.patience, min_gain, lambda: stop_value(metric, self.metrics))
+
+    def _shape_ema(self: Any) -> None:
+        """A decay of 0 makes the average the weights themselves."""
+        if self.options.ema is not None and self.ema:
+            decay, tau = self.options.ema
+            self.ema.decay = lambda updates: decay * (1 - math.exp(-updates / tau))
+
+    def _load_checkpoint_state(self: Any, ckpt: Any) -> None:
+        super()._load_checkpoint_state(ckpt)  # type: ignore[misc]
+        self._shape_ema()  # recovering from a NaN makes a new average
+
+    def _model_train(self: Any) -> None:
+        wanted = self.options.unfreeze_epoch
+        if wanted and self.epoch + 1 >= wanted and self.freeze_layer_names != [freezing.ALWAYS]:
+            freezing.unfreeze(engine.unwrap_model(self.model))
+            self.freeze_layer_names = [freezing.ALWAYS]
+        super()._model_train()  # type: ignore[misc]
+
+    def save_model(self: Any) -> bool:
+        """Also keep the best few."""
+        saved = bool(super().save_model())  # type: ignore[misc]
+        if saved and self.options.keep_top:
+            self._top().offer(Path(self.last), self.epoch + 1, float(self.fitness))
+        return saved
+
+    def final_eval(self: Any) -> None:
+        """Strip the kept checkpoints as the best one is."""
+        if self.options.keep_top and engine.RANK in {-1, 0}:
+            for path in self._top().files():
+                engine.strip_optimizer(path)
+        super().final_eval()  # type: ignore[misc]
+
+    def _top(self: Any) -> TopK:
+        return TopK(Path(self.wdir) / "top", self.options.keep_top)
+
+
+class Detector(Recipe, DetectionTrainer):
+    """Trains the YOLO family."""
+
+
+class Transformer(Recipe, RTDETRTrainer):
+    """Trains RT-DETR."""
