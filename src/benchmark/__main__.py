@@ -64,7 +64,7 @@ def run(args: BenchArgs) -> int:
     artifacts = discover(Path(args.artifacts), imgsz=args.imgsz, trust=args.trust)
     samples, n_classes = _samples(args)
     jobs = [(a, e) for a in artifacts for e in args.runtime.engines if engines.supports(e, a.format, a.precision)]
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     accuracy = _verify(jobs, samples, n_classes, args, out, console)
     passed = {(v.artifact_sha256, v.runtime) for v in accuracy.verifications}
     measurements, failures = measure(
@@ -88,7 +88,7 @@ def run(args: BenchArgs) -> int:
         from src.benchmark.figures import draw
 
         draw(table, out / "figures")
-    console.print(render(table))
+    console.print(render(table, wide=console.width >= 150))
     for failure in skipped:
         console.print(f"skipped {failure.target} ({failure.stage}): {failure.message}", highlight=False, markup=False)
     console.print(f"written to {out}", highlight=False)

@@ -103,8 +103,8 @@ def _pytorch(path: Path, trust: bool) -> Facts:
     model: Any = load_checkpoint(path, trust)
     head = "queries" if type(model.model[-1]).__name__ == "RTDETRDecoder" else "dense"
     size = getattr(model, "args", {})
-    imgsz = (size.get("imgsz") if isinstance(size, dict) else getattr(size, "imgsz", None)) or 640
-    return {"shape": [-1, 3, imgsz, imgsz], "head": head, "precision": "fp32"}
+    imgsz = size.get("imgsz") if isinstance(size, dict) else getattr(size, "imgsz", None)
+    return {"shape": [-1, 3, 0, 0], "imgsz": imgsz, "head": head, "precision": "fp32"}
 
 
 def _torchscript(path: Path, trust: bool) -> Facts:
@@ -122,7 +122,6 @@ def _onnx(path: Path, trust: bool) -> Facts:
     import onnx
 
     model = onnx.load(str(path), load_external_data=False)
-    onnx.checker.check_model(model)
     dims = [d.dim_value or -1 for d in model.graph.input[0].type.tensor_type.shape.dim]
     told = {p.key: p.value for p in model.metadata_props}
     kinds = {t.data_type for t in model.graph.initializer if _count(t.dims) >= 64}

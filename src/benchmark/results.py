@@ -78,41 +78,50 @@ def write_json(
     write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
-def render(table: Sequence[dict[str, Any]]) -> Table:
-    """The rows that fit on a terminal: fastest first."""
-    out = Table(title="single stream, ms per call; interval 95 %", title_justify="left")
-    for name in ("runtime", "format", "scope", "b"):
-        out.add_column(name)
-    for name in ("p50", "interval", "p95", "p99", "img/s", "MB peak", "MB file", "mAP50-95", "gate", "x fp32", "peak"):
-        out.add_column(name, justify="right")
+def render(table: Sequence[dict[str, Any]], *, wide: bool = True) -> Table:
+    """The rows as a table, fastest first.
+
+    Args:
+        table: from `rows`.
+        wide: all columns (about 150 characters), or those that fit into 100.
+    """
+    out = Table(title="single stream, ms per call; intervals of the median, 95 %", title_justify="left")
+    names = [name for name in HEADERS if wide or name not in WIDE_ONLY]
+    for name in names:
+        out.add_column(name, no_wrap=True, justify="left" if name in ("runtime", "format", "scope") else "right")
     for row in sorted(table, key=lambda r: (r["scope"] != "model_only", r["batch"], r["p50_ms"])):
-        out.add_row(*_cells(row))
+        cells = _cells(row)
+        out.add_row(*(cells[name] for name in names))
     return out
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    interval = "" if row["p50_low"] is None else f"{row['p50_low']:.2f}-{row['p50_high']:.2f}"
+HEADERS = (
+    "runtime", "format", "scope", "b", "p50", "interval", "p95", "p99", "img/s", "MB peak", "MB file", "mAP50-95",
+    "gate", "x fp32", "peak",
+)  # fmt: skip
+WIDE_ONLY = ("interval", "p99", "MB file", "peak", "b")
+
+
+def _cells(row: dict[str, Any]) -> dict[str, str]:
     gate = {"fail": "[red]fail[/red]", "warn": "[yellow]warn[/yellow]"}.get(row["gate"] or "", row["gate"] or "")
     ratio = _text(row["ratio_to_fp32"], ".2f")
-    if row["slower_than_fp32"]:
-        ratio = f"[red]{ratio}[/red]"
-    return [
-        row["runtime"],
-        f"{row['format']}/{row['precision']}",
-        "model" if row["scope"] == "model_only" else "end to end",
-        str(row["batch"]),
-        _text(row["p50_ms"], ".2f"),
-        interval,
-        _text(row["p95_ms"], ".2f"),
-        _text(row["p99_ms"], ".2f"),
-        _text(row["throughput_ips"], ".1f"),
-        _text(row["memory_mb"], ".0f"),
-        _text(row["size_mb"], ".1f"),
-        _text(row["mAP50-95"], ".4f"),
-        gate,
-        ratio,
-        _text(row["gemm_share"], ".0%"),
-    ]
+    return {
+        "runtime": row["runtime"],
+        "format": f"{row['format']}/{row['precision']}",
+        "scope": "model" if row["scope"] == "model_only" else "end to end",
+        "b": str(row["batch"]),
+        "p50": _text(row["p50_ms"], ".2f"),
+        "interval": "" if row["p50_low"] is None else f"{row['p50_low']:.2f}-{row['p50_high']:.2f}",
+        "p95": _text(row["p95_ms"], ".2f"),
+        "p99": _text(row["p99_ms"], ".2f"),
+        "img/s": _text(row["throughput_ips"], ".1f"),
+        "MB peak": _text(row["memory_mb"], ".0f"),
+        "MB file": _text(row["size_mb"], ".1f"),
+        "mAP50-95": _text(row["mAP50-95"], ".4f"),
+        "gate": gate,
+        "x fp32": f"[red]{ratio}[/red]" if row["slower_than_fp32"] else ratio,
+        "peak": _text(row["gemm_share"], ".0%"),
+    }
 
 
 def _text(value: float | None, form: str) -> str:

@@ -1,0 +1,137 @@
+"""Any folder of model files: what is found in it, and what is written about it."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from src.benchmark import foreign, results
+from src.benchmark.figures import draw, pareto
+from src.benchmark.summary import Blocks, Summary
+from src.errors import UserError
+from src.records import Artifact, Measurement, Verification
+from tests.models import artifact_of
+
+
+def test_files_are_told_apart_by_what_they_hold(
+    onnx: Artifact, pytorch: Artifact, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    targets = ["torchscript/fp32", "onnx/fp16", "onnx/int8", "onnx/int8-dynamic"]
+    if importlib.util.find_spec("openvino"):
+        targets += ["openvino/fp16", "openvino/fp32"]
+    made = [onnx, pytorch, *(artifact_of(tmp_path_factory, target) for target in targets)]
+    for i, artifact in enumerate(made):
+        path = Path(artifact.path)
+        target = tmp_path / f"{i}{path.suffix}"
+        if path.is_dir():
+            shutil.copytree(path, target)
+        else:
+            shutil.copy(path, target)
+    found = foreign.discover(tmp_path, imgsz=64)
+    assert [a.label for a in found] == [a.label for a in made]
+    assert {tuple(a.input_shape[1:]) for a in found} == {(3, 64, 64)}
+    assert {a.head for a in found} == {"dense"}
+    assert {a.source_sha256 for a in found} == {pytorch.sha256}
+
+
+@pytest.mark.parametrize("name", ["a.onnx", "a.torchscript", "a.pt"])
+def test_a_damaged_file_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"junk" * 50)
+    with pytest.raises(UserError, match=name):
+        foreign.discover(tmp_path)
+
+
+def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no model files"):
+        foreign.discover(tmp_path)
+    with pytest.raises(UserError, match="does not exist"):
+        foreign.discover(tmp_path / "missing")
+
+
+def _block(artifact: Artifact, factor: float) -> Blocks:
+    """Two rounds, the second of a slower machine."""
+    rounds = []
+    for drift in (1.0, 1.5):
+        samples = [factor * drift * (1 + 0.01 * (i % 5)) for i in range(80)]
+        part = {"samples_ms": samples, "warmup_calls": 3, "stages_ms": {}, "peak_mb": 150.0, "digest": []}
+        rounds.append(
+            {"load_ms": 5.0, "cold_ms": 9.0, "runtime_version": "1", "device": "cpu"}
+            | {"model_only/1": part, "model_only/4": {**part, "samples_ms": [3 * s for s in samples]}}
+        )
+    return Blocks(artifact, "onnxruntime", rounds)
+
+
+@pytest.fixture
+def measurements(tmp_path: Path) -> list[Measurement]:
+    """A float32 file and an int8 file that takes twice as long."""
+    fp32 = Artifact("onnx", "fp32", "x.onnx", "a" * 64, 10**6, [-1, 3, 64, 64], 1.0, "s")
+    int8 = Artifact("onnx", "int8", "y.onnx", "b" * 64, 10**6, [-1, 3, 64, 64], 1.0, "s")
+    summary = Summary(tmp_path, tmp_path, 10**6, "cpu", {64: 100.0}, 100.0, {"s": 0.5})
+    return summary.measurements([_block(fp32, 10.0), _block(int8, 20.0)])
+
+
+def test_measurements_are_compared_with_float32_and_the_peak(measurements: list[Measurement]) -> None:
+    fp32, _, int8, _ = measurements
+    assert "ratio_to_fp32" not in fp32.extra
+    assert int8.extra["ratio_to_fp32"] == pytest.approx(2.0)
+    assert int8.extra["slower_than_fp32"] == 1.0
+    assert fp32.memory_mb == 50.0
+    assert fp32.extra["gemm_share"] == pytest.approx(0.5 / (fp32.latency.p50 / 1e3) / 100)
+    assert fp32.extra["offline_batch"] == 4  # four images in three times the time
+    assert fp32.extra["offline_ips"] > fp32.throughput_ips
+
+
+def test_rows_are_written_and_drawn(measurements: list[Measurement], tmp_path: Path) -> None:
+    checked = Verification("onnx", "int8", "b" * 64, "onnxruntime", "val", {"mAP50-95": 0.4}, 0.5, "fail", "x.npz")
+    table = results.rows(measurements, [checked])
+    results.write_csv(tmp_path / "b.csv", table)
+    with open(tmp_path / "b.csv", encoding="utf-8") as stream:
+        read = list(csv.DictReader(stream))
+    assert len(read) == 4
+    assert read[2]["gate"] == "fail"
+    assert float(read[2]["map_share"]) == pytest.approx(0.8)
+    assert read[0]["gate"] == ""
+    assert read[0]["p99_ms"] == ""
+    assert results.render(table).row_count == 4
+    names = [p.name for p in draw(table, tmp_path / "figures")]
+    assert names == ["latency.png", "accuracy_latency.png", "throughput_batch.png", "memory.png"]
+    assert all((tmp_path / "figures" / name).stat().st_size > 5000 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("points", "front"),
+    [([(1, 1), (2, 2), (3, 1.5)], [0, 1]), ([(1, 1), (1, 2)], [1]), ([(2, 5), (1, 1)], [1, 0]), ([], [])],
+)
+def test_pareto(points: list[tuple[float, float]], front: list[int]) -> None:
+    assert pareto(points) == front
+
+
+@pytest.mark.slow
+def test_the_command(onnx: Artifact, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "src.benchmark",
+        f"artifacts={onnx.path}",
+        "benchmark=quick",
+        f"out={tmp_path}/out",
+    ]
+    words = ["runtime=onnxruntime", "data.n_train=8", "data.n_val=4", "data.n_test=4", f"outputs={tmp_path}/outputs"]
+    done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "onnx/fp32" in done.stdout
+    assert (tmp_path / "out" / "benchmark.csv").is_file()
+    assert (tmp_path / "out" / "figures" / "latency.png").is_file()
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"junk")
+    done = subprocess.run(
+        [sys.executable, "-m", "src.benchmark", f"artifacts={broken}"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "broken.onnx" in done.stderr
