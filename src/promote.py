@@ -1,0 +1,140 @@
+"""`python -m src.promote sweep=NAME`: register the recommended model; make it `champion` if every gate passes.
+
+`rollback=true` restores the champion before. A model that fails a gate leaves every alias where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from src.cli import ROOT, guarded
+from src.config import TrackingConfig, is_name
+from src.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.gates import Gate, against, own_gates, standing_of
+from src.records import Artifact, sha256_file
+from src.registry import CHAMPION, Registry
+from src.report import Ranking, find_sweep, load_ranking
+from src.track import store_uri
+
+
+@dataclass
+class PromoteArgs:
+    """Schema of `conf/promote.yaml`."""
+
+    sweep: str = "latest"
+    model: str = "detsweep"
+    rollback: bool = False
+    outputs: str = "outputs"
+    threads: int = 1
+    tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig(name="local"))
+
+
+def run(args: PromoteArgs) -> int:
+    """Promote or roll back; returns the exit code."""
+    if not is_name(args.model):
+        raise UserError("model must be a plain name", value=args.model)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    registry = Registry(store_uri(args.tracking, Path(args.outputs)), args.model)
+    if args.rollback:
+        restored, replaced = registry.rollback()
+        print(f"{args.model}: champion is version {restored} again (was {replaced}, now previous)")
+        return EXIT_OK
+    ranking = load_ranking(find_sweep(Path(args.outputs), args.sweep))
+    return promote(ranking, registry, args.threads)
+
+
+def promote(ranking: Ranking, registry: Registry, threads: int = 1) -> int:
+    """Register the recommended model of a ranking and move the alias if every gate passes.
+
+    Raises:
+        UserError: nothing can be registered: no recommendation, no run, or an artifact that is not what was measured.
+    """
+    gates = own_gates(ranking)
+    if ranking.winner is None:
+        return _tell(gates, None)
+    artifact, run_id = _artifact(ranking)
+    standing = standing_of(ranking)
+    reigning = registry.version_of(CHAMPION)
+    if reigning is not None:
+        gates += against(registry.standing(reigning), standing)
+    version = registry.register(run_id, artifact, plan_of(ranking, threads), standing, ROOT / "src")
+    gates.append(registry.predicts(version, artifact.input_shape[-1]))
+    tags = {
+        "sweep": ranking.saved.sweep.sweep,
+        "trial": str(ranking.winner.best.trial.trial),
+        "sha256": artifact.sha256,
+    }
+    registry.tag(version, gates, tags)
+    if all(g.passed for g in gates):
+        registry.promote(version)
+    return _tell(gates, version)
+
+
+def plan_of(ranking: Ranking, threads: int) -> dict[str, Any]:
+    """What the served model needs beside its file."""
+    winner = ranking.winner
+    assert winner is not None
+    best = winner.best
+    confidence = best.val_depth.figures.get("threshold") if best.val_depth else None
+    return {
+        "runtime": winner.runtime,
+        "threads": threads,
+        "confidence": confidence if confidence is not None else 0.25,
+        "class_names": best.trial.dataset.class_names if best.trial.dataset else [],
+    }
+
+
+def _artifact(ranking: Ranking) -> tuple[Artifact, str]:
+    winner = ranking.winner
+    assert winner is not None
+    artifact, run_id = winner.best.artifact, winner.best.trial.run_id
+    if artifact is None or not Path(artifact.path).exists():
+        raise UserError("the recommended artifact is gone", value=artifact.path if artifact else None)
+    if sha256_file(Path(artifact.path)) != artifact.sha256:
+        raise UserError(
+            "the recommended artifact is not the file that was measured",
+            value=artifact.path,
+            remedy="run the sweep's command again: it exports and measures what is missing",
+        )
+    if not run_id:
+        raise UserError("the sweep ran without tracking, so there is no run to register from", remedy="tracking=local")
+    return artifact, run_id
+
+
+def _tell(gates: list[Gate], version: str | None) -> int:
+    for gate in gates:
+        print(f"{'pass' if gate.passed else 'FAIL'}  {gate.name}: {gate.said}")
+    passed = all(g.passed for g in gates)
+    where = f"version {version}" if version else "nothing was registered"
+    print(f"{where}: {'is the champion now' if passed else 'no alias was moved'}")
+    return EXIT_OK if passed else EXIT_FAILED
+
+
+def main() -> None:
+    """Compose the arguments with Hydra and exit with the contract's code."""
+    ConfigStore.instance().store(name="promote_schema", node=PromoteArgs)
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+
+    def work() -> int:
+        jobs: list[DictConfig] = []
+        hydra.main(config_path=str(ROOT / "conf"), config_name="promote")(jobs.append)()
+        if not jobs:  # --help and --cfg leave no job
+            return EXIT_OK
+        args = OmegaConf.to_object(jobs[0])
+        assert isinstance(args, PromoteArgs)
+        return run(args)
+
+    sys.exit(guarded(work))
+
+
+if __name__ == "__main__":
+    main()
