@@ -72,7 +72,7 @@ def device_of(cfg: AppConfig) -> str:
     from src.train import check_device
 
     index = check_device(cfg.device)
-    return "cpu" if index == "cpu" else f"cuda:{index}"
+    return "cpu" if index == "cpu" else f"cuda:{index.split(',')[0]}"
 
 
 def load_detections(path: Path, images: int) -> list[Detections]:

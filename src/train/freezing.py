@@ -1,7 +1,7 @@
 """Which weights stay as they are: by pattern of their names, until an epoch or for ever.
 
-Freezing the first layers by count is Ultralytics' own; patterns and unfreezing are added here. Batch norms whose weights
-are frozen keep their statistics too, or the frozen part would drift all the same.
+Freezing the first layers by count is Ultralytics' own; patterns and unfreezing are added here. Batch norms whose
+weights are frozen keep their statistics too, or the frozen part would drift all the same.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ultralytics.engine import trainer as engine
+from ultralytics.engine import trainer as trainer_module
 from ultralytics.models.rtdetr.train import RTDETRTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
 
@@ -24,6 +24,7 @@ from src.train.keep import TopK
 from src.train.stopping import Stopper, stop_value
 
 VARIABLE = "DETSWEEP_TRAINING_OPTIONS"
+engine: Any = trainer_module  # its names are not exported in the sense of type checkers
 
 
 def _trust_amp(model: Any) -> bool:
@@ -40,8 +41,9 @@ def hand_over(options: Options) -> None:
 
 
 def _options() -> Options:
-    raw = json.loads(os.environ[VARIABLE])
-    return Options(**{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})
+    raw: dict[str, Any] = json.loads(os.environ[VARIABLE])
+    plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}
+    return Options(**plain)
 
 
 class Recipe:
@@ -125,9 +127,9 @@ class Recipe:
         return TopK(Path(self.wdir) / "top", self.options.keep_top)
 
 
-class Detector(Recipe, DetectionTrainer):
+class Detector(Recipe, DetectionTrainer):  # type: ignore[misc]
     """Trains the YOLO family."""
 
 
-class Transformer(Recipe, RTDETRTrainer):
+class Transformer(Recipe, RTDETRTrainer):  # type: ignore[misc]
     """Trains RT-DETR."""
