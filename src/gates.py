@@ -61,6 +61,7 @@ def own_gates(ranking: Ranking) -> list[Gate]:
     broken = [x.key for x in limits_of(winner, ranking.decision) if not x.holds]
     return [
         Gate("verdict", judged.word != "reject", f"the verdict is {judged.word}"),
+        Gate("learnt", winner.score.mean > 0, f"mAP50-95 {winner.score.mean:.3f}, mean over seeds"),
         Gate("limits", not broken, f"breaks {', '.join(broken)}" if broken else "every hard limit holds"),
         Gate("accuracy", winner.gate not in (None, "fail"), f"accuracy after export: {winner.gate or 'not verified'}"),
         Gate("latency", winner.measured, "measured" if winner.measured else "its latency was not measured"),

@@ -30,7 +30,8 @@ class Detector(PythonModel):  # type: ignore[misc]
         artifact = Artifact(**{**self.plan["artifact"], "path": context.artifacts["model"]})
         self.session = load(self.plan["runtime"], artifact, threads=self.plan["threads"])
 
-    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    # MLflow would take a type on `model_input` for a schema of its own; the signature says what goes in.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         """Detections in image px for RGB images uint8 [n, h, w, 3].
 
         `params` may hold `confidence`; otherwise the threshold of the best F1 on val counts.

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from src.records import EvaluationRecord
 from src.report.candidates import Candidate
 from src.report.configurations import Configuration
@@ -88,12 +90,11 @@ def paired_error(a: EvaluationRecord | None, b: EvaluationRecord | None) -> floa
         return None
     if (a.dataset_fingerprint, a.split, a.resample_seed) != (b.dataset_fingerprint, b.split, b.resample_seed):
         return None
-    gaps = [x - y for x, y in zip(a.resamples, b.resamples, strict=False) if math.isfinite(x) and math.isfinite(y)]
-    if len(gaps) < 2 or len(a.resamples) != len(b.resamples):
+    if len(a.resamples) != len(b.resamples):
         return None
-    mean = math.fsum(gaps) / len(gaps)
-    variance = math.fsum((g - mean) ** 2 for g in gaps) / (len(gaps) - 1)
-    return math.sqrt(variance * a.n_images / (a.n_images - 1))
+    gaps = np.subtract(a.resamples, b.resamples)
+    gaps = gaps[np.isfinite(gaps)]
+    return float(gaps.std(ddof=1)) * math.sqrt(a.n_images / (a.n_images - 1)) if len(gaps) > 1 else None
 
 
 def _tolerated(delta: float, margin: float) -> Difference:

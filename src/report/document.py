@@ -110,7 +110,7 @@ class Document:
             versions = ", ".join(f"{n} {env.libraries[n]}" for n in names if n in env.libraries)
             dirty = f" ({self.words.say('dirty')})" if env.git_dirty else ""
             yield [self.say("fact_software"), f"Python {env.python}" + (f", {versions}" if versions else "")]
-            yield [self.say("fact_commit"), Raw(f"{code(env.git_commit[:12])}{escape(dirty)}")]
+            yield [self.say("fact_commit"), Raw(f"{code(env.git_commit[:12])} {escape(dirty)}".rstrip())]
             yield [self.say("fact_lock"), code(env.lock_sha256[:16])]
 
     def _hours(self) -> float:

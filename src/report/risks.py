@@ -11,7 +11,7 @@ from src.report.configurations import swept_values
 from src.report.depth import resolvable, worst_class_loss
 from src.report.rank import Ranking
 from src.report.text import Note, note
-from src.report.verdict import MIN_IMAGES, MIN_SEEDS, Verdict, from_scratch, still_improving
+from src.report.verdict import LEARNT, MIN_IMAGES, MIN_SEEDS, Verdict, from_scratch, still_improving
 
 Level = Literal["high", "medium", "low"]
 Horizon = Literal["short", "medium", "long"]
@@ -129,6 +129,8 @@ def _number(text: str) -> float | None:
 def _training_risks(ranking: Ranking) -> list[Risk]:
     chosen = ranking.winner.configuration if ranking.winner else ranking.finished[0]
     found = []
+    if chosen.spread.mean < LEARNT:
+        found.append(_risk("unlearnt", "high", score=chosen.spread.mean))
     if len(chosen.trials) < MIN_SEEDS:
         found.append(_risk("one_seed", "high", n=len(chosen.trials)))
     else:
@@ -180,6 +182,7 @@ def _generalisation(winner: Candidate) -> list[Risk]:
 
 
 STEPS: dict[str, tuple[Horizon, str]] = {
+    "unlearnt": ("short", "step_learn"),
     "small_split": ("short", "step_more_images"),
     "resolution": ("medium", "step_resolution"),
     "one_seed": ("short", "step_seeds"),

@@ -18,6 +18,7 @@ from src.report.text import Note, note
 Word = Literal["approve", "conditional", "reject"]
 
 MIN_SEEDS = 2  # below, the spread over seeds is unknown
+LEARNT = 0.01  # mAP50-95 below which a detector has learnt nothing worth shipping
 MIN_IMAGES = 100  # of a split; below, one image moves mAP by about a percent or more
 
 
@@ -67,6 +68,8 @@ def conditions_of(ranking: Ranking, winner: Candidate) -> list[Note]:
     """What the evidence lacks, for a winner."""
     configuration, dataset = winner.configuration, winner.best.trial.dataset
     found = []
+    if winner.score.mean < LEARNT:
+        found.append(note("cond_unlearnt", score=winner.score.mean))
     if len(configuration.trials) < MIN_SEEDS:
         found.append(note("cond_seeds", n=len(configuration.trials)))
     for split in ("val", "test"):
