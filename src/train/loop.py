@@ -24,7 +24,10 @@ from src.errors import StageError
 from src.records import Checkpoint, DatasetRef, sha256_file
 from src.resume import Keeper
 from src.train.arguments import training_arguments, training_options
+from src.train.transfer import transfer
 from src.ultra import load_checkpoint, prepare_environment, quiet_settings
+
+log = logging.getLogger(__name__)
 
 EpochHook = Callable[[int, dict[str, float]], None]
 
@@ -73,6 +76,8 @@ def train(
     prepare_environment(out / ".ultralytics")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # Ultralytics would set it to 1 on import
     quiet_settings()
+    if start is not None:
+        _report_start(start, cfg, dataset)
     trainer = _build_trainer(cfg, dataset, start, out, threads)
     history: list[dict[str, float]] = []
     keeper = Keeper(out / "state", history, on_epoch)
@@ -89,6 +94,12 @@ def train(
     result = _result(cfg, start_note, history, out)
     keeper.forget()
     return result
+
+
+def _report_start(start: Path, cfg: AppConfig, dataset: DatasetRef) -> None:
+    """Say what of the starting weights is taken over; a file that does not fit at all is refused here."""
+    found = transfer(start, cfg.model.yaml, len(dataset.class_names))
+    log.log(logging.WARNING if found.missing else logging.INFO, "%s: %s", start.name, found.text())
 
 
 def _build_trainer(cfg: AppConfig, dataset: DatasetRef, start: Path | None, out: Path, threads: int) -> Any:

@@ -1,0 +1,67 @@
+"""What a starting checkpoint gives to a network: weights whose name and shape fit, the rest starts anew.
+
+Ultralytics loads what fits and says little; here it is counted and named, and a file that does not fit at all is
+refused instead of starting from scratch in silence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.errors import UserError
+from src.ultra import load_checkpoint
+
+SHOWN = 6  # layers named in the log
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Which tensors of a network a checkpoint fills."""
+
+    loaded: list[str]
+    missing: list[str]  # not in the checkpoint, or of another shape: these start anew
+
+    @property
+    def total(self) -> int:
+        """Tensors of the network."""
+        return len(self.loaded) + len(self.missing)
+
+    def text(self) -> str:
+        """One line for the log, naming the layers that start anew."""
+        line = f"{len(self.loaded)} of {self.total} tensors are taken over"
+        if not self.missing:
+            return line
+        layers = sorted({".".join(name.split(".")[:3]) for name in self.missing})
+        more = f" and {len(layers) - SHOWN} more" if len(layers) > SHOWN else ""
+        return f"{line}; these start anew: {', '.join(layers[:SHOWN])}{more}"
+
+
+def transfer(path: Path, yaml: str, classes: int) -> Transfer:
+    """What of a checkpoint fits a network with `classes` classes, by name and shape; nothing is trained or written.
+
+    Rows of a class branch whose class has the same name are also taken over when training begins.
+
+    Args:
+        path: a checkpoint.
+        yaml: the architecture to fill.
+        classes: number of classes of the dataset.
+
+    Raises:
+        UserError: the checkpoint can't be loaded, or nothing of it fits.
+    """
+    given = load_checkpoint(path).state_dict()
+    from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
+
+    build: Any = RTDETRDetectionModel if yaml.startswith("rtdetr") else DetectionModel
+    wanted = build(yaml, nc=classes, verbose=False).state_dict()
+    loaded = [n for n, value in wanted.items() if n in given and given[n].shape == value.shape]
+    found = Transfer(loaded, [n for n in wanted if n not in set(loaded)])
+    if not any(n.endswith("weight") for n in loaded):
+        raise UserError(
+            f"model.weights holds another architecture: nothing of it fits {yaml}",
+            value=path,
+            remedy="choose the model that it was trained as (model=…), or model.weights=scratch",
+        )
+    return found
