@@ -108,7 +108,6 @@ def state_of(trainer: Any, history: list[Row], best_sha256: str) -> dict[str, An
         "python": list(random.getstate()[1]),
         "numpy": [str(name), torch.from_numpy(keys.astype("int64")), int(position), int(has_gauss), float(gauss)],
         "torch": torch.get_rng_state(),
-        "loader": loader.generator.get_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
 
@@ -141,17 +140,25 @@ def _restore_generators(trainer: Any, state: dict[str, Any]) -> None:
     import numpy as np
     import torch
 
-    # Making the loader's iterator draws from its generator: make it first, as an uninterrupted training has.
-    if trainer.train_loader.iterator is None:
-        trainer.train_loader.iterator = trainer.train_loader._get_iterator()
+    _skip_order(trainer.train_loader, trainer.start_epoch)
     version, _, gauss = random.getstate()
     random.setstate((version, tuple(state["python"]), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((name, keys.numpy().astype("uint32"), position, has_gauss, cached))
     torch.set_rng_state(state["torch"])
-    trainer.train_loader.generator.set_state(state["loader"])
     if state["cuda"]:
         torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _skip_order(loader: Any, epochs: int) -> None:
+    """Draw the order of the epochs that are done, without loading an image.
+
+    The sampler draws ahead of what it gives, so that its generator's state alone would not bring back the order.
+    """
+    if loader.iterator is None:
+        loader.iterator = loader._get_iterator()
+    for _ in range(epochs * len(loader)):
+        next(loader.iterator._sampler_iter)
 
 
 def _save_whole(state: dict[str, Any], path: Path) -> None:
