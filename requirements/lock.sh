@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 compile() { uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -q "$@"; }
 compile pyproject.toml --extra openvino --extra litert -o requirements/runtimes.txt
 compile pyproject.toml -c requirements/runtimes.txt -o requirements/base.txt
-for extra in dev joblib; do
+for extra in dev joblib dvc roboflow postgresql; do
 	compile pyproject.toml --extra "$extra" -c requirements/runtimes.txt -o "requirements/$extra.txt"
 done
 for extra in tensorrt ray; do

@@ -151,7 +151,8 @@ class MlflowRun:
 
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        profile = json.dumps({"images": ref.split_sizes, "classes": len(ref.class_names)})
+        splits = {name: value[:16] for name, value in ref.split_fingerprints.items()}
+        profile = json.dumps({"images": ref.split_sizes, "classes": len(ref.class_names), "fingerprints": splits})
         entity = Dataset(
             name=ref.name, digest=ref.fingerprint[:36], source_type="local", source=ref.name, profile=profile
         )

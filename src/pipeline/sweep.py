@@ -17,6 +17,7 @@ from pathlib import Path
 
 from src.config import AppConfig, plain_config
 from src.console import Watch
+from src.data import report_files
 from src.environment import command_line
 from src.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.pipeline.cells import CellRunner, all_records, worker_number
@@ -128,6 +129,7 @@ def _open(request: SweepRequest, context: Context, inputs: Inputs) -> SweepRecor
     run = context.tracker.start(context.name, tags=tags)
     run.params({**plain_config(cfg), "sweep": context.name, "space": request.space.words})
     run.dataset(inputs.dataset(cfg))
+    run.files([Path(name) for name in report_files(inputs.dataset(cfg))], "data")
     record = SweepRecord(
         sweep=context.name,
         kind=request.kind,

@@ -1,0 +1,25 @@
+"""Keys without effect are refused before compute is spent on them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Command
+
+TINY = ["data.n_train=8", "data.n_val=4", "data.n_test=4", "imgsz=32", "tracking=none"]
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (["benchmark=quick,standard"], "benchmark"),
+        (["model.weights=auto,scratch", "lr=0.1,0.2"], "model.weights"),
+        (["data.path=null,x"], "data.path"),
+        (["decision.finalists=1,2"], "decision.finalists"),
+    ],
+    ids=lambda w: " ".join(w) if isinstance(w, list) else w,
+)
+def test_a_key_that_changes_nothing_is_refused(command: Command, tmp_path: object, words: list[str], key: str) -> None:
+    done = command("src.run", "-m", *TINY, *words, f"outputs={tmp_path}", timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert f"{key} is swept" in done.stderr
