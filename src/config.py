@@ -130,7 +130,9 @@ class DecisionConfig:
 
     name: str = MISSING
     max_latency_ms: float | None = None
-    latency: str = "p95"  # mean | p50 | p90 | p95 | p99: which latency the limit is on
+    latency: str = (
+        "p90"  # mean | p50 | p90 | p95 | p99: which latency the limit is on; p90 is MLPerf's for single calls
+    )
     scope: str = "model_only"  # model_only | end_to_end: which latency decides
     batch: int = 1  # images per call at which candidates are compared
     runtime: str | None = None  # only this runtime may be recommended; null = any
@@ -309,11 +311,36 @@ def _check_choices(cfg: AppConfig) -> None:
     _one_of("export.targets", cfg.export.targets, known)
     _one_of("runtime.engines", cfg.runtime.engines, list(RUNTIMES))
     _one_of("decision.latency", [cfg.decision.latency], ["mean", "p50", "p90", "p95", "p99"])
+    _check_decision(cfg)
     if cfg.model.weights not in ("auto", "scratch") and not Path(cfg.model.weights).is_file():
         raise UserError(
             "model.weights names a file that does not exist",
             value=cfg.model.weights,
             remedy="model.weights=auto, model.weights=scratch or the path of a .pt file",
+        )
+
+
+SAMPLES_FOR = {"p90": 64, "p95": 130, "p99": 662}  # MLPerf's formula, 99 % confidence
+
+
+def _check_decision(cfg: AppConfig) -> None:
+    """Refuse a decision that this very configuration could not judge."""
+    d = cfg.decision
+    _one_of("decision.scope", [d.scope], ["model_only", "end_to_end"])
+    _one_of("report.language", [cfg.report.language], ["en", "fr"])
+    if d.batch not in cfg.benchmark.batches:
+        raise UserError(
+            "decision.batch is not among benchmark.batches, so nothing would be measured at it",
+            value=d.batch,
+            remedy=f"decision.batch= one of {cfg.benchmark.batches}, or add it to benchmark.batches",
+        )
+    if d.runtime is not None:
+        _one_of("decision.runtime", [d.runtime], cfg.runtime.engines)
+    if d.max_latency_ms is not None and cfg.benchmark.min_samples < SAMPLES_FOR.get(d.latency, 0):
+        raise UserError(
+            f"decision.max_latency_ms limits {d.latency}, which needs {SAMPLES_FOR[d.latency]} samples",
+            value=f"benchmark.min_samples={cfg.benchmark.min_samples}",
+            remedy="benchmark=standard, or decision.latency=p90",
         )
 
 

@@ -53,7 +53,7 @@ def sweeps(draw: st.DrawFn) -> Saved:
 
 
 def decision(**limits: float) -> DecisionConfig:
-    return DecisionConfig(**{"name": "test", "max_export_loss": 1.0, **limits})  # type: ignore[arg-type]
+    return DecisionConfig(**{"name": "test", "latency": "p95", "max_export_loss": 1.0, **limits})  # type: ignore[arg-type]
 
 
 def ranked(saved: Saved, **limits: float) -> Ranking:
