@@ -23,7 +23,7 @@ from src.cli import ROOT, guarded
 from src.config import BenchmarkConfig, DataConfig, ExportConfig, RuntimeConfig
 from src.data import Sample
 from src.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, UserError
-from src.records import Artifact, Failure, Gate, Verification
+from src.records import Artifact, Failure, Gate, Measurement, Verification
 
 Job = tuple[Artifact, str]
 
@@ -80,7 +80,7 @@ def run(args: BenchArgs) -> int:
         gflops=_gflops(artifacts, args.trust),
         progress=lambda text: console.print(text, style="dim", highlight=False),
     )
-    skipped = [*accuracy.failures, *failures]
+    skipped = [*accuracy.failures, *failures, *_unequal(measurements, accuracy.verifications, out)]
     table = rows(measurements, accuracy.verifications)
     write_csv(out / "benchmark.csv", table)
     write_json(out / "benchmark.json", measurements, accuracy.verifications, skipped, artifacts=args.artifacts)
@@ -93,6 +93,18 @@ def run(args: BenchArgs) -> int:
         console.print(f"skipped {failure.target} ({failure.stage}): {failure.message}", highlight=False, markup=False)
     console.print(f"written to {out}", highlight=False)
     return EXIT_OK if measurements else EXIT_FAILED
+
+
+def _unequal(measurements: list[Measurement], verifications: list[Verification], out: Path) -> list[Failure]:
+    """Artifacts whose timed outputs are not those of the accuracy pass: their latency is of something else."""
+    saved = {(v.artifact_sha256, v.runtime): out / v.detections_file for v in verifications}
+    found = []
+    for m in measurements:
+        same = verify.timed_outputs_match(out / m.samples_file, saved[(m.artifact_sha256, m.runtime)])
+        if m.scope == "model_only" and m.batch == 1 and not same:
+            message = "outputs of timed runs differ from those of the accuracy pass"
+            found.append(Failure("benchmark", f"{m.runtime}/{m.format}/{m.precision}", "error", message))
+    return found
 
 
 def _samples(args: BenchArgs) -> tuple[list[Sample], int]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.benchmark import predict, verify
+from src.benchmark import measure, predict, verify
+from src.config import BenchmarkConfig
 from src.records import Artifact
 
 
@@ -65,3 +66,15 @@ def test_exported_files_agree_with_their_source(
     nothing = verify.agreement(a, c)
     assert nothing["matched"] == 0.0
     assert "raw_score_error" not in nothing  # another layout
+
+
+def test_timed_outputs_are_those_of_the_accuracy_pass(onnx: Artifact, images: list[str], tmp_path: Path) -> None:
+    cfg = BenchmarkConfig("test", 2, 0.0, 10, 5, 1, [1])
+    found, _ = measure([(onnx, "onnxruntime")], cfg, images, threads=1, out_dir=tmp_path, base=tmp_path)
+    samples = tmp_path / found[0].samples_file
+    same = predict(onnx, "onnxruntime", images, threads=1, out=tmp_path / "same.npz")
+    assert verify.timed_outputs_match(samples, same)
+    content = dict(np.load(same))
+    content["digests"][2, 0] *= 1.01
+    np.savez(tmp_path / "other.npz", **content)
+    assert not verify.timed_outputs_match(samples, tmp_path / "other.npz")

@@ -16,6 +16,7 @@ from src.export import MODULES, export, onnx_precision, truth
 from src.export.job import Job
 from src.records import Artifact, Checkpoint
 from tests.models import artifact_of
+from tests.tiny import make_checkpoint
 
 Make = Callable[[str], Artifact]
 
@@ -60,6 +61,21 @@ def test_output_is_the_sources(target: str, engine: str, box_px: float, score: f
     assert error[:, :4].mean() < box_px
     assert error[:, 4:].max() < score
     assert output[:, 4:].max() > 0.2  # the scores are alive
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("yaml", ["yolo11n.yaml", "yolo12n.yaml", "yolov9t.yaml", "yolo26n.yaml", "rtdetr-l.yaml"])
+def test_every_architecture_is_exported(yaml: str, tmp_path: Path, images: list[str]) -> None:
+    checkpoint = make_checkpoint(tmp_path, yaml=yaml)
+    x = np.random.default_rng(0).random((2, 3, 64, 64), np.float32)
+    reference = export(checkpoint, "pytorch/fp32", tmp_path, ExportConfig(name="test"))
+    expected = runtime.load("pytorch", reference, threads=1).run(x)
+    for target, engine in {"onnx/fp32": "onnxruntime", "torchscript/fp32": "torchscript"}.items():
+        artifact = export(checkpoint, target, tmp_path, ExportConfig(name="test"))
+        assert artifact.head == reference.head == ("queries" if "rtdetr" in yaml else "dense")
+        output = runtime.load(engine, artifact, threads=1).run(x)
+        assert np.abs(output - expected).max() < 1e-2
+    export(checkpoint, "onnx/int8", tmp_path, ExportConfig(name="test"), calibration=images)
 
 
 @pytest.mark.parametrize("target", ["torchscript/fp32", "onnx/fp32", "onnx/fp16", "onnx/int8", "onnx/int8-dynamic"])
