@@ -142,6 +142,7 @@ class DecisionConfig:
     max_memory_mb: float | None = None
     min_map: float | None = None  # floor on test mAP50-95
     max_export_loss: float = 0.01  # largest share of mAP50-95 that export may cost
+    reopen: bool = False  # open the test split again for other finalists or artifacts; the report says so
     finalists: int = 3  # configurations taken to export and benchmark, beside the best of every model x imgsz
 
 

@@ -32,6 +32,7 @@ from src.records import (
     Measurement,
     TrialRecord,
     Verification,
+    load,
     save,
 )
 from src.runtime import supports
@@ -99,7 +100,9 @@ def run_finalists(
         say(f"finalist {one.record.trial}: export and verify")
         _export(one, inputs)
         _verify(one, context, inputs, "val")
-        if test and has_test(inputs.dataset(one.cfg)):
+        if not test:
+            _keep_test(one)
+        elif has_test(inputs.dataset(one.cfg)):
             _verify(one, context, inputs, "test")
     _measure(found, context, inputs, say)
     return [_save(one, context) for one in found]
@@ -122,6 +125,16 @@ def _export(one: Findings, inputs: Inputs) -> None:
             one.artifacts.append(artifact)
         except (StageError, Unavailable, UserError) as error:
             one.fail("export", target, error)
+
+
+def _keep_test(one: Findings) -> None:
+    """Keep what an earlier opening of the test split found about artifacts that are still the same."""
+    path = one.folder / "finalist.json"
+    if path.is_file():
+        earlier = load(FinalistRecord, path)
+        one.test = earlier.test_metrics
+        same = {a.sha256 for a in one.artifacts}
+        one.verifications += [v for v in earlier.verifications if v.split == "test" and v.artifact_sha256 in same]
 
 
 def has_test(dataset: DatasetRef) -> bool:

@@ -29,7 +29,7 @@ def signature(cfg: AppConfig, inputs: Inputs) -> str:
     arguments: dict[str, Any] = training_arguments(cfg, dataset, start.path, Path("x"))
     if arguments.get("patience", 0) >= cfg.epochs:
         arguments["patience"] = cfg.epochs  # stopping can't come before the end
-    return hash_of([arguments, str(training_options(cfg)), dataset.fingerprint, start.note])
+    return hash_of([arguments, str(training_options(cfg)), dataset.fingerprint])
 
 
 def refuse_noops(request: SweepRequest, inputs: Inputs) -> None:

@@ -20,6 +20,7 @@ from src.console import Watch
 from src.data import report_files
 from src.environment import command_line
 from src.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.evaluate import evaluate_sweep
 from src.pipeline.cells import CellRunner, all_records, worker_number
 from src.pipeline.context import Context, Inputs, closing, now, open_context, prepare, tags_of, threads_of
 from src.pipeline.finalist import choose, run_finalists, test_replicates
@@ -158,40 +159,62 @@ def _finish(request: SweepRequest, record: SweepRecord, context: Context, inputs
     """Finalists and report. One process does it, others that worked on the sweep wait and find it done."""
     with locked(context.folder / "finish.lock"):
         records = all_records(context.folder)
+        record = load(SweepRecord, context.folder / "sweep.json")
         if any(r.state == "complete" for r in records):
-            _finalise(request, records, context, inputs)
+            record = _finalise(request, record, records, context, inputs)
         save(context.folder / "sweep.json", replace(record, finished_at=record.finished_at or now()))
         if request.base.study.report:
-            _report(request.base, context.folder, run)
+            _report(request.base, context, run)
     if any(r.state == "complete" for r in records):
         return EXIT_OK
     log.error("no trial survived; the reasons stand in the report and in %s/trials/*/traceback.txt", context.folder)
     return EXIT_FAILED
 
 
-def _finalise(request: SweepRequest, records: list[TrialRecord], context: Context, inputs: Inputs) -> None:
-    """Run the finalist stage, unless an earlier run finished it with the same settings."""
+def _finalise(
+    request: SweepRequest, record: SweepRecord, records: list[TrialRecord], context: Context, inputs: Inputs
+) -> SweepRecord:
+    """Run the finalist stage, unless an earlier run finished it with the same settings.
+
+    Returns:
+        The sweep's record, with the opening of the test split noted.
+    """
     finalists = choose(records, request.base.decision.finalists)
     plain = plain_config(request.base)
     key = hash_of([[r.trial for r in finalists], plain["export"], plain["runtime"], plain["benchmark"]])
-    marker = context.folder / "finalists.key"
-    if marker.is_file() and marker.read_text(encoding="utf-8") == key:
-        return
+    begun, done = context.folder / "finalists.begun", context.folder / "finalists.key"
+    if _content(done) == key:
+        return record
+    # Test is opened once. A stage that was cut off goes on under its own opening; another one needs `decision.reopen`.
+    test = _content(begun) == key or not record.test_openings or request.base.decision.reopen
+    if test and _content(begun) != key:
+        record = replace(record, test_openings=[*record.test_openings, now()])
+        save(context.folder / "sweep.json", record)
+        write_text(begun, key)
 
-    def config_of(record: TrialRecord) -> AppConfig:
-        return request.config_of(record.overrides)
+    def config_of(trial: TrialRecord) -> AppConfig:
+        return request.config_of(trial.overrides)
 
     watch = Watch(0, 0)
-    run_finalists([(r, config_of(r)) for r in finalists], context, inputs, watch.say)
-    test_replicates(finalists, records, config_of, context, inputs)
-    write_text(marker, key)
+    if not test:
+        watch.say("test stays closed: it was opened for these trials before (decision.reopen=true opens it again)")
+    run_finalists([(r, config_of(r)) for r in finalists], context, inputs, watch.say, test=test)
+    if test:
+        test_replicates(finalists, records, config_of, context, inputs)
+    evaluate_sweep(context.folder, say=watch.say)
+    write_text(done, key)
+    return record
 
 
-def _report(cfg: AppConfig, folder: Path, run: RunLog) -> None:
-    from src.report import load_ranking, print_summary, write_report
+def _content(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
-    document = write_report(folder, Path(cfg.reports))
-    ranking = load_ranking(folder)
+
+def _report(cfg: AppConfig, context: Context, run: RunLog) -> None:
+    from src.report import Options, load_ranking, print_summary, write_report
+
+    document = write_report(context.folder, Path(cfg.reports), Options(language=cfg.report.language))
+    ranking = load_ranking(context.folder)
     print_summary(ranking)
     run.folder(document.parent, "report")
     decision = json.loads(document.with_suffix(".json").read_text(encoding="utf-8"))
