@@ -23,7 +23,7 @@ from src.export.job import Built, Job
 from src.export.truth import check_label
 from src.records import Artifact, Checkpoint, hash_of, sha256_file, write_text
 
-REVISION = 4  # raised when an exporter changes what it writes, so that old artifacts are made again
+REVISION = 5  # raised when an exporter changes what it writes, so that old artifacts are made again
 MANIFEST = "manifest.json"
 MODULES = {
     "pytorch": "src.export.pytorch",

@@ -7,18 +7,14 @@ The batch is fixed: the converter writes it into the shapes. Boxes leave the net
 from __future__ import annotations
 
 import ast
-import contextlib
-import io
 import json
-import logging
 import re
-import warnings
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.export import truth
-from src.export.job import Built, Job, require, versions
+from src.export.job import Built, Job, quiet, require, versions
 from src.export.onnx_precision import calibration_inputs, counts_up
 from src.export.source import Source, load_source
 
@@ -77,7 +73,7 @@ def _read_metadata(path: Path) -> dict[str, str]:
 
 
 def _convert(source: Source, path: Path) -> None:
-    with _quiet():
+    with quiet():
         import litert_torch
 
         model = _with_unit_boxes(source.model, source.imgsz) if source.head == "dense" else source.model
@@ -103,7 +99,7 @@ def _with_unit_boxes(model: nn.Module, imgsz: int) -> nn.Module:
 
 
 def _quantise(source: Path, path: Path, job: Job) -> None:
-    with _quiet():
+    with quiet():
         from ai_edge_quantizer import qtyping, quantizer, recipe
 
         work: Any = quantizer.Quantizer(str(source))
@@ -146,16 +142,3 @@ def decoding(path: Path) -> list[str]:
         found.add(index)
         waiting += [int(i) for i in op["inputs"]]
     return sorted(names[i] for i in found)
-
-
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Converters tell their whole story on standard output."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)

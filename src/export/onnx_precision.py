@@ -41,7 +41,25 @@ def half(source: Path, target: Path) -> None:
     from onnxruntime.transformers import float16
 
     model = float16.convert_float_to_float16(onnx.load(str(source)), keep_io_types=True)
+    _sort(model.graph)
+    onnx.checker.check_model(model)
     onnx.save(model, str(target))
+
+
+def _sort(graph: Any) -> None:
+    """Put nodes after those whose outputs they take, as the format demands; the converter appends its casts."""
+    known = {t.name for t in graph.initializer} | {t.name for t in graph.input} | {""}
+    waiting, ordered = list(graph.node), []
+    while waiting:
+        ready = [node for node in waiting if known.issuperset(node.input)]
+        if not ready:
+            raise StageError("export", "onnx/fp16", "the converter left a graph with a cycle or a missing input")
+        ordered += ready
+        known.update(name for node in ready for name in node.output)
+        taken = {id(node) for node in ready}
+        waiting = [node for node in waiting if id(node) not in taken]
+    del graph.node[:]
+    graph.node.extend(ordered)
 
 
 def dynamic(source: Path, target: Path) -> None:

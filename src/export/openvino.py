@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from src.export import truth
-from src.export.job import Built, Job, require, versions
+from src.export.job import Built, Job, quiet, require, versions
 from src.export.onnx_precision import calibration_inputs, counts_up
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -42,20 +42,19 @@ def build(job: Job, folder: Path) -> Built:
 
 def _quantised(model: Any, job: Job) -> Any:
     """Quantise all but the decoding after the last convolutions: see `src.export.onnx_precision`."""
-    import logging
-
-    import nncf
-
-    logging.getLogger("nncf").setLevel(logging.ERROR)
     inputs = list(calibration_inputs(job))
-    return nncf.quantize(
-        model,
-        nncf.Dataset(inputs),
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(inputs),
-        model_type=nncf.ModelType.TRANSFORMER if job.base("onnx/fp32").head == "queries" else None,
-        ignored_scope=nncf.IgnoredScope(names=decoding(model), validate=False),
-    )
+    transformer = job.base("onnx/fp32").head == "queries"
+    with quiet():
+        import nncf
+
+        return nncf.quantize(
+            model,
+            nncf.Dataset(inputs),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(inputs),
+            model_type=nncf.ModelType.TRANSFORMER if transformer else None,
+            ignored_scope=nncf.IgnoredScope(names=decoding(model), validate=False),
+        )
 
 
 def decoding(model: Any) -> list[str]:
