@@ -17,9 +17,17 @@ EPOCHS = 3
 
 
 def rates(dataset: DatasetRef, out: Path, *words: str) -> list[float]:
-    """Learning rate of every epoch, as recorded."""
-    result = run(toy(f"epochs={EPOCHS}", "lr=0.001", *words), dataset, out)
-    return [row["lr"] / 0.001 for row in result.history]
+    """Share of lr that the optimizer is set to, epoch by epoch, in a trainer that is ready to train."""
+    prepare_environment(out / "settings")
+    from src.train import loop
+
+    trainer = loop._build_trainer(toy(f"epochs={EPOCHS}", "lr=0.001", *words), dataset, None, out, 2)
+    trainer._setup_train()
+    found = []
+    for _ in range(EPOCHS):
+        trainer.scheduler.step()
+        found.append(trainer.optimizer.param_groups[0]["lr"] / 0.001)
+    return found
 
 
 def test_each_schedule_draws_its_curve(dataset: DatasetRef, tmp_path: Path) -> None:
@@ -32,6 +40,11 @@ def test_each_schedule_draws_its_curve(dataset: DatasetRef, tmp_path: Path) -> N
     for word, curve in expected.items():
         extra = ["train.step_epochs=1", "train.onecycle_rise=0.5"]
         assert rates(dataset, tmp_path / word, word, *extra) == pytest.approx(curve, abs=1e-4), word
+
+
+def test_a_training_follows_its_schedule(dataset: DatasetRef, tmp_path: Path) -> None:
+    result = run(toy("epochs=2", "lr=0.001", "train.schedule=step", "train.step_epochs=1"), dataset, tmp_path / "t")
+    assert [row["lr"] for row in result.history] == pytest.approx([1e-3, 1e-4])
 
 
 def test_frozen_weights_stay_bit_for_bit_until_they_are_unfrozen(dataset: DatasetRef, tmp_path: Path) -> None:

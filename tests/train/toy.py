@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,12 @@ def toy_dataset(factory: pytest.TempPathFactory) -> DatasetRef:
 
 
 def run(
-    cfg: AppConfig, dataset: DatasetRef, out: Path, *, start: Path | None = None, hooks: dict[str, Hook] | None = None
+    cfg: AppConfig,
+    dataset: DatasetRef,
+    out: Path,
+    *,
+    start: Path | None = None,
+    hooks: Mapping[str, Hook] | None = None,
 ) -> TrainResult:
     """Train, with callbacks of Ultralytics' events that are given the trainer."""
     build = loop._build_trainer

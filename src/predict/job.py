@@ -1,0 +1,130 @@
+"""One prediction from its arguments: opens the model and the source, runs, writes, and says what was found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src import detect, runtime
+from src.environment import cores
+from src.errors import UserError
+from src.predict.engine import Predictor, Wanted
+from src.predict.model import Opened, choose_runtime, open_model
+from src.predict.run import Stats, ahead, predict
+from src.predict.sources import Frame, find_files, is_live, is_video, open_video, read_picture, read_video
+from src.predict.stream import Stream
+from src.predict.writers import Aside, make_writers
+from src.records import write_text
+from src.redact import redact_text
+
+if TYPE_CHECKING:
+    from src.predict.__main__ import PredictArgs
+
+
+def execute(args: PredictArgs) -> int:
+    """Predict as asked; returns 0.
+
+    Raises:
+        UserError: the model, the source or an argument is wrong.
+    """
+    from src.predict.__main__ import out_folder, progress_bar
+
+    source = str(args.source)
+    files = [] if is_live(source) else find_files(source)
+    opened = open_model(Path(args.model).expanduser(), imgsz=args.imgsz, names=args.names, trust=args.trust)
+    if opened.fixed_batch not in (0, args.batch):
+        raise UserError(f"this file takes {opened.fixed_batch} image(s) a call", value=f"batch={args.batch}")
+    wanted = Wanted(args.conf, args.iou, args.max_det, args.nms, classes_of(args.classes, opened))  # type: ignore[arg-type]
+    clips = {name: open_clip(path) for name, path in files if is_video(path)}
+    aside = Aside(out_folder(args))
+    predictor = load(args, opened, wanted)
+    stream = None
+    if not files:
+        stream = Stream(source, queue=args.queue, attempts=args.attempts, backoff_s=args.backoff_s)
+    frames = islice(stream.frames(), args.frames or None) if stream else read_all(files, args.every)
+    total = args.frames if stream else sum(-(-clips[n][0] // args.every) if n in clips else 1 for n, _ in files)
+    fps = {name: rate / args.every for name, (_, rate) in clips.items()}
+    batches = ahead(frames, predictor.imgsz, stretch=predictor.stretch, batch=args.batch, depth=1 if stream else 8)
+    with aside, progress_bar(total, shown=args.progress) as tick:
+        aside.writers = make_writers(args.save, aside.folder, opened, fps)
+        try:
+            stats = predict(batches, predictor, aside.writers, tick)
+        finally:
+            if stream is not None:
+                stream.stop()
+        facts = summary(stats, opened, source, stream)
+        write_text(aside.folder / "summary.json", json.dumps(facts, indent=1) + "\n")
+    print("\n".join(f"{key:<12} {value}" for key, value in facts.items()))
+    print(f"{'results':<12} {aside.target}")
+    return 0
+
+
+def open_clip(path: Path) -> tuple[int, float]:
+    """Frames and frames per second of a video; it is opened once before anything runs."""
+    capture, clip = open_video(path)
+    capture.release()
+    return clip.frames, clip.fps
+
+
+def read_all(files: list[tuple[str, Path]], every: int) -> Iterator[Frame]:
+    """Frames of all files, in order."""
+    for name, path in files:
+        if is_video(path):
+            yield from read_video(name, path, every=every)
+        else:
+            yield Frame(name, read_picture(path))
+
+
+def load(args: PredictArgs, opened: Opened, wanted: Wanted) -> Predictor:
+    """The model in its engine."""
+    engine = choose_runtime(opened.artifact, args.runtime)
+    head = next((h for h in detect.HEADS if h == opened.artifact.head), None)
+    if head is None:
+        raise UserError("the model's output is laid out in an unknown way", value=opened.artifact.head)
+    threads = args.threads or cores()
+    session = runtime.load(engine, opened.artifact, threads=threads, device=args.device, trust=args.trust)
+    return Predictor(session, head, opened.imgsz, wanted)
+
+
+def classes_of(words: list[str] | None, opened: Opened) -> tuple[int, ...] | None:
+    """Ids of the classes asked for.
+
+    Raises:
+        UserError: there is no such class.
+    """
+    if words is None:
+        return None
+    known = {name: i for i, name in enumerate(opened.names)}
+    found = []
+    for word in map(str, words):
+        if word in known:
+            found.append(known[word])
+        elif word.isdecimal() and (not known or int(word) < len(known)):
+            found.append(int(word))
+        else:
+            shown = ", ".join(list(known)[:20]) or "ids, as the model has no names"
+            raise UserError(
+                "classes holds a class that the model does not have", value=word, remedy=f"some of: {shown}"
+            )
+    return tuple(found)
+
+
+def summary(stats: Stats, opened: Opened, source: str, stream: Stream | None) -> dict[str, Any]:
+    """What a run did, as plain data."""
+    facts: dict[str, Any] = {
+        "model": f"{opened.artifact.label} {opened.imgsz} px",
+        "source": redact_text(source),
+        "frames": stats.frames,
+        "boxes": stats.boxes,
+        "fps": round(stats.fps, 2),
+        "call_ms_p50": round(stats.percentile(50), 3),
+        "call_ms_p95": round(stats.percentile(95), 3),
+        "classes": {opened.name_of(i): n for i, n in sorted(stats.per_class.items())},
+    }
+    if stream is not None:
+        facts |= {"read": stream.stats.read, "dropped": stream.dropped, "reconnects": stream.stats.reconnects}
+        facts |= {"waited_s": round(stream.stats.waited_s, 2), "ended": stream.stats.ended}
+    return facts

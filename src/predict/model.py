@@ -1,0 +1,186 @@
+"""Opens a model file for prediction: what it is, how its output is laid out, and the names of its classes.
+
+A file that detsweep exported has a manifest beside it. Names come from, in this order: the configuration, the file
+itself, and the record of the trial whose folder it lies in.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.errors import Unavailable, UserError
+from src.records import Artifact, sha256_file
+from src.runtime import ENGINES, availability, supports
+
+MANIFEST = "manifest.json"
+SUFFIXES = {
+    ".onnx": "onnx",
+    ".torchscript": "torchscript",
+    ".tflite": "litert",
+    ".engine": "tensorrt",
+    ".xml": "openvino",
+}
+PREFERRED = ("onnxruntime", "openvino", "litert", "torchscript", "tensorrt", "tensorflow", "pytorch")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model file and what prediction has to know of it."""
+
+    artifact: Artifact
+    names: list[str]  # by class id; empty when nothing tells
+
+    @property
+    def imgsz(self) -> int:
+        """Side of the square input, px."""
+        return self.artifact.input_shape[-1]
+
+    @property
+    def fixed_batch(self) -> int:
+        """Images per call that the file insists on; 0 when any number will do."""
+        return max(self.artifact.input_shape[0], 0)
+
+    def name_of(self, class_id: int) -> str:
+        """The name of a class, or its number where nothing tells."""
+        return self.names[class_id] if class_id < len(self.names) else str(class_id)
+
+
+def open_model(path: Path, *, imgsz: int | None, names: str | None, trust: bool) -> Opened:
+    """Find out what a model file is.
+
+    Args:
+        path: a .pt checkpoint, an exported file or folder, or the folder of an export.
+        imgsz: input side of a checkpoint; null = as trained. Exported files have their own.
+        names: a data.yaml with the names of the classes.
+        trust: allow a checkpoint that needs unsafe unpickling.
+
+    Raises:
+        UserError: the file is missing, or nothing says how to read it.
+    """
+    if not path.exists():
+        raise UserError("model does not exist", value=path, remedy="model=PATH of a .pt file or an exported file")
+    if path.suffix == ".pt":
+        opened = _checkpoint(path, imgsz, trust)
+    else:
+        opened = _exported(path)
+        if imgsz is not None and imgsz != opened.imgsz:
+            raise UserError(
+                f"this file takes images of {opened.imgsz} px", value=f"imgsz={imgsz}", remedy="leave it out"
+            )
+    return Opened(opened.artifact, _names_from(Path(names)) if names else opened.names)
+
+
+def _checkpoint(path: Path, imgsz: int | None, trust: bool) -> Opened:
+    from src.ultra import class_names, load_checkpoint
+
+    model: Any = load_checkpoint(path, trust)
+    trained = getattr(model, "args", None) or {}
+    side = imgsz or int((trained if isinstance(trained, dict) else vars(trained)).get("imgsz", 640))
+    head = "queries" if type(model.model[-1]).__name__ == "RTDETRDecoder" else "dense"
+    return Opened(_artifact("pytorch", "fp32", path, [-1, 3, side, side], head), class_names(model))
+
+
+def _artifact(fmt: str, precision: str, path: Path, shape: list[int], head: str) -> Artifact:
+    return Artifact(fmt, precision, str(path), sha256_file(path), 0, shape, 0.0, "", head=head)
+
+
+def _exported(path: Path) -> Opened:
+    manifest = next((p for p in (path / MANIFEST, path.parent / MANIFEST) if p.is_file()), None)
+    if manifest is None:
+        return _foreign(path)
+    try:
+        artifact = Artifact(**json.loads(manifest.read_text(encoding="utf-8"))["artifact"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            "the manifest beside the model can't be read", value=manifest, remedy="export it again"
+        ) from None
+    file = manifest.parent / Path(artifact.path).name  # the folder may have been moved since
+    if not file.exists() or sha256_file(file) != artifact.sha256:
+        raise UserError("the model is not the file that its manifest names", value=file, remedy="export it again")
+    moved = Artifact(**{**vars(artifact), "path": str(file)})
+    names = _onnx_metadata(file)[1] if artifact.format == "onnx" else []
+    return Opened(moved, names or _names_of_trial(manifest.parent) or _names_of_sibling(manifest.parent))
+
+
+def _foreign(path: Path) -> Opened:
+    """A file that another tool exported: ONNX tells enough about itself, other formats don't."""
+    if SUFFIXES.get(path.suffix) != "onnx":
+        raise UserError(
+            "nothing says how to read this model: there is no manifest.json beside it",
+            value=path,
+            remedy="a file that detsweep exported, an .onnx file or a .pt checkpoint",
+        )
+    shape, names = _onnx_metadata(path)
+    side = shape[-1]
+    if len(shape) != 4 or side <= 0 or shape[-2] != side:
+        raise UserError("the model has no square input of fixed size", value=f"{path}: {shape}")
+    return Opened(_artifact("onnx", "fp32", path, shape, "dense"), names)
+
+
+def _onnx_metadata(path: Path) -> tuple[list[int], list[str]]:
+    """Input shape and class names, read from the file without starting an engine."""
+    import onnx
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+        dims = [d.dim_value or -1 for d in model.graph.input[0].type.tensor_type.shape.dim]
+    except Exception as error:  # protobuf raises its own kinds for damage
+        raise UserError(f"the ONNX file can't be read ({type(error).__name__})", value=path) from None
+    text = next((p.value for p in model.metadata_props if p.key == "names"), "")
+    try:
+        found = ast.literal_eval(text) if text else {}
+        return dims, [str(found[i]) for i in range(len(found))]
+    except (ValueError, SyntaxError, KeyError, TypeError):
+        return dims, []
+
+
+def _names_of_trial(folder: Path) -> list[str]:
+    """From the record of the trial whose `artifacts/` the export lies in."""
+    record = folder.parent.parent / "record.json"
+    try:
+        return [str(n) for n in json.loads(record.read_text(encoding="utf-8"))["dataset"]["class_names"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _names_of_sibling(folder: Path) -> list[str]:
+    """From the ONNX export of the same checkpoint, which carries them."""
+    sibling = folder.parent / "onnx-fp32" / "model.onnx"
+    return _onnx_metadata(sibling)[1] if sibling.is_file() else []
+
+
+def _names_from(path: Path) -> list[str]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))["names"]
+        return [str(found[i]) for i in range(len(found))]
+    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
+        raise UserError("names must be a data.yaml with a list of names", value=path) from None
+
+
+def choose_runtime(artifact: Artifact, wanted: str | None) -> str:
+    """The engine to use: the one asked for, else the first that runs this file here.
+
+    Raises:
+        UserError: no engine here runs the file, or the one asked for does not.
+    """
+    for engine in [wanted] if wanted else PREFERRED:
+        if engine not in ENGINES:
+            raise UserError("unknown runtime", value=engine, remedy=f"one of: {', '.join(ENGINES)}")
+        if not supports(engine, artifact.format, artifact.precision):
+            if wanted:
+                raise UserError(f"{engine} does not run {artifact.label}", value=engine, remedy="leave runtime out")
+            continue
+        try:
+            availability(engine)
+        except Unavailable as reason:
+            if wanted:
+                raise UserError(str(reason), value=f"runtime={engine}") from None
+            continue
+        return engine
+    raise UserError(f"no engine here runs {artifact.label}", value=artifact.path, remedy="make setup")

@@ -1,0 +1,197 @@
+"""Any file on any source: the boxes are those of the shared detection path, the results are whole or not there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from src import detect, runtime, vault
+from src.errors import UserError
+from src.predict.__main__ import PredictArgs, run
+from src.predict.model import open_model
+from src.predict.sources import find_files
+from src.records import Artifact
+from tests.predict.conftest import FRAMES, exported
+
+CONF = 0.3
+
+
+def predict(artifact: Artifact | Path | str, source: Path | str, out: Path, **words: Any) -> list[dict[str, Any]]:
+    """Run, and the rows of the JSON."""
+    model = artifact.path if isinstance(artifact, Artifact) else str(artifact)
+    defaults: dict[str, Any] = {"threads": 1, "conf": CONF}
+    assert run(PredictArgs(model=model, source=str(source), out=str(out), **(defaults | words))) == 0
+    rows: list[dict[str, Any]] = json.loads((out / "predictions.json").read_text())
+    return rows
+
+
+def expected(artifact: Artifact, path: Path) -> detect.Detections:
+    """Detections of the shared path, one picture at a time."""
+    session = runtime.load("onnxruntime", artifact, threads=1)
+    x, transform = detect.letterbox(detect.load_image(path), artifact.input_shape[-1])
+    thresholds = detect.Thresholds(conf=CONF, multi_label=False)
+    return detect.to_detections(detect.decode(session.run(x[None]), 64, thresholds)[0], transform)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_folder_gives_the_boxes_of_the_shared_path(
+    artifact: Artifact, pictures: Path, tmp_path: Path, batch: int
+) -> None:
+    rows = predict(artifact, pictures, tmp_path / "out", batch=batch)
+    found = expected(artifact, pictures / "3.png")
+    mine = [row for row in rows if row["file_name"] == "3"]
+    assert len(mine) == len(found.scores) > 0
+    assert [row["score"] for row in mine] == pytest.approx(found.scores.tolist(), abs=1e-4)
+    corners = [(x, y, x + w, y + h) for x, y, w, h in (row["bbox"] for row in mine)]
+    assert np.allclose(corners, found.boxes, atol=0.02)
+    assert {row["image_id"] for row in rows} <= set(range(6))
+
+
+@pytest.mark.parametrize("target", ["pytorch/fp32", "torchscript/fp32"])
+def test_other_formats_find_the_same(
+    artifact: Artifact, pictures: Path, tmp_path: Path, target: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = exported(tmp_path_factory, target)
+    imgsz = {"imgsz": 64} if other.format == "pytorch" else {}
+    a = predict(artifact, pictures / "0.png", tmp_path / "a")
+    b = predict(other, pictures / "0.png", tmp_path / "b", **imgsz)
+    assert [r["category_id"] for r in a] == [r["category_id"] for r in b]
+    assert np.allclose([r["bbox"] for r in a], [r["bbox"] for r in b], atol=0.5)
+
+
+def test_a_video_is_predicted_frame_by_frame_and_drawn(artifact: Artifact, video: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    rows = predict(artifact, video, out, save=["json", "csv", "txt", "video", "pictures"], batch=5)
+    assert {r["file_name"] for r in rows} <= {f"clip_{i:06d}" for i in range(FRAMES)}
+    assert len(list((out / "labels").iterdir())) == len(list((out / "pictures").iterdir())) == FRAMES
+    with open(out / "predictions.csv", newline="") as stream:
+        table = list(csv.DictReader(stream))
+    assert len(table) == len(rows)
+    assert {row["name"] for row in table} <= {"a", "b", "c"}, "names come with the file"
+    assert float(table[-1]["time_s"]) == pytest.approx(int(table[-1]["frame"]) / 10)
+    drawn = cv2.VideoCapture(str(out / "clip.mp4"))
+    assert int(drawn.get(cv2.CAP_PROP_FRAME_COUNT)) == FRAMES
+    line = (out / "labels" / "clip_000000.txt").read_text().splitlines()[0].split()
+    assert len(line) == 6
+    assert all(0 <= float(v) <= 1 for v in line[1:])
+    facts = json.loads((out / "summary.json").read_text())
+    assert facts["frames"] == FRAMES
+    assert facts["boxes"] == len(rows)
+
+
+def test_every_nth_frame(artifact: Artifact, video: Path, tmp_path: Path) -> None:
+    rows = predict(artifact, video, tmp_path / "out", every=5)
+    assert {r["file_name"] for r in rows} <= {"clip_000000", "clip_000005", "clip_000010"}
+
+
+def test_class_filter_and_suppression_change_what_is_found(artifact: Artifact, pictures: Path, tmp_path: Path) -> None:
+    source = pictures / "0.png"
+    plain = predict(artifact, source, tmp_path / "plain", iou=0.3)
+    only = predict(artifact, source, tmp_path / "only", iou=0.3, classes=["b"])
+    assert [r for r in plain if r["category_id"] == 1] == only
+    counts = {n: len(predict(artifact, source, tmp_path / n, iou=0.3, nms=n)) for n in ("agnostic", "none")}
+    assert counts["agnostic"] < len(plain) < counts["none"]
+    hard = predict(artifact, source, tmp_path / "hard", iou=0.3, conf=0.02)
+    soft = predict(artifact, source, tmp_path / "soft", nms="soft", conf=0.02)
+    removed = {tuple(r["bbox"]) for r in soft} - {tuple(r["bbox"]) for r in hard}
+    assert removed, "soft suppression keeps overlapping boxes at a lower score"
+    assert max(r["score"] for r in soft) == max(r["score"] for r in hard)
+
+
+def test_nothing_found_is_an_empty_list(artifact: Artifact, pictures: Path, tmp_path: Path) -> None:
+    assert predict(artifact, pictures, tmp_path / "out", conf=1.0) == []
+
+
+def test_globs_and_names(pictures: Path, tmp_path: Path) -> None:
+    assert [name for name, _ in find_files(f"{pictures}/[0-2].png")] == ["0", "1", "2"]
+    for name in ("a/x.png", "b/x.png", "b/x.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(pictures / "0.png", tmp_path / name)
+    assert [name for name, _ in find_files(str(tmp_path))] == ["a/x", "b/x_jpg", "b/x_png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ({"source": "/no/such"}, "does not exist"),
+        ({"source": "BROKEN/x.mp4"}, "can't be opened"),
+        ({"source": "BROKEN/x.jpg"}, "can't be read|not a picture"),
+        ({"source": "BROKEN/x.pdf"}, "neither"),
+        ({"source": "rtsp://127.0.0.1:9/x"}, "can't be opened"),
+        ({"source": "97"}, "can't be opened"),
+        ({"model": "/no/such.onnx"}, "does not exist"),
+        ({"model": "BROKEN/x.onnx"}, "can't be read"),
+        ({"model": "BROKEN/x.tflite"}, "nothing says"),
+        ({"runtime": "abacus"}, "unknown runtime"),
+        ({"runtime": "litert"}, "does not run"),
+        ({"classes": ["zebra"]}, "does not have"),
+        ({"nms": "hard"}, "nms"),
+        ({"save": ["pdf"]}, "save"),
+        ({"conf": 2.0}, "conf"),
+        ({"imgsz": 128}, "64 px"),
+        ({"threads": 4096}, "threads"),
+        ({"out": "BROKEN"}, "written over"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_told_and_nothing_is_left(
+    artifact: Artifact, pictures: Path, tmp_path: Path, words: dict[str, Any], says: str
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for name in ("x.mp4", "x.jpg", "x.pdf", "x.onnx", "x.tflite"):
+        (broken / name).write_bytes(b"this is nothing at all" * 9)
+    words = {k: v.replace("BROKEN", str(broken)) if isinstance(v, str) else v for k, v in words.items()}
+    args: dict[str, Any] = {"model": artifact.path, "source": str(pictures), "out": str(tmp_path / "out"), **words}
+    with pytest.raises(UserError, match=says):
+        run(PredictArgs(**args))
+    assert not (tmp_path / "out").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken"]
+
+
+def test_a_picture_that_breaks_in_the_middle_leaves_nothing_half_written(
+    artifact: Artifact, pictures: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "in"
+    shutil.copytree(pictures, source)
+    (source / "4.png").write_bytes(b"torn")
+    with pytest.raises(UserError, match=r"4\.png"):
+        predict(artifact, source, tmp_path / "out", save=["json", "csv", "txt", "pictures"])
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_changed_file_is_not_the_one_of_its_manifest(artifact: Artifact, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(Path(artifact.path).parent, copy)
+    assert open_model(copy, imgsz=None, names=None, trust=False).names == ["a", "b", "c"]
+    (copy / "model.onnx").write_bytes(b"x")
+    with pytest.raises(UserError, match="not the file"):
+        open_model(copy, imgsz=None, names=None, trust=False)
+
+
+def test_encrypted_pictures_give_the_same_boxes(
+    artifact: Artifact, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = os.urandom(32)
+    monkeypatch.setenv(vault.VARIABLE, key.hex())
+    vault.encrypt_folder(pictures, tmp_path / "secret")
+    plain = predict(artifact, pictures, tmp_path / "a")
+    assert predict(artifact, tmp_path / "secret", tmp_path / "b") == plain
+    monkeypatch.setenv(vault.VARIABLE, os.urandom(32).hex())
+    with pytest.raises(UserError, match="another key"):
+        predict(artifact, tmp_path / "secret", tmp_path / "c")
+    monkeypatch.setenv(vault.VARIABLE, "abc")
+    with pytest.raises(UserError, match="32 bytes") as caught:
+        predict(artifact, tmp_path / "secret", tmp_path / "d")
+    assert "abc" not in str(caught.value)
+    content = (tmp_path / "secret" / "0.png").read_bytes()
+    with pytest.raises(UserError, match="another key"):
+        vault.decrypt(content[:-1] + bytes([content[-1] ^ 1]), key)
