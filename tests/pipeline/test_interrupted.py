@@ -17,7 +17,7 @@ from src.records import TrialRecord, load
 from tests.conftest import ROOT, Command
 from tests.pipeline.test_sweep import TOY
 
-WORDS = ["-m", *TOY, "epochs=3", "lr=0.002,0.004", "export=none", "runtime=pytorch", "sweep=cut"]
+WORDS = ["-m", *TOY, "epochs=3", "lr=0.002,0.004", "export=none", "runtime.engines=[]", "sweep=cut"]
 
 
 def start(home: Path, *words: str) -> subprocess.Popen[str]:
@@ -99,7 +99,7 @@ def test_two_workers_share_a_sweep(undisturbed: Path, tmp_path: Path) -> None:
 
 
 def test_a_pruned_trial_is_recorded_with_its_curve(tmp_path: Path) -> None:
-    process = start(tmp_path, "study.pruner=threshold", "study.pruner_threshold=0.9", "study.pruner_warmup=1")
+    process = start(tmp_path, "study.pruner=threshold", "study.pruner_threshold=0.9", "study.pruner_warmup=2")
     printed = process.communicate(timeout=400)[0]
     assert process.returncode == 1, "no trial survived\n" + printed
     records = [load(TrialRecord, p) for p in sorted((tmp_path / "o/sweeps/cut").glob("trials/*/record.json"))]
