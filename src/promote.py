@@ -6,16 +6,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
-
-from src.cli import ROOT, guarded
+from src.cli import ROOT, application
 from src.config import TrackingConfig, is_name
 from src.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.gates import Gate, against, own_gates, standing_of
@@ -120,20 +115,8 @@ def _tell(gates: list[Gate], version: str | None) -> int:
 
 
 def main() -> None:
-    """Compose the arguments with Hydra and exit with the contract's code."""
-    ConfigStore.instance().store(name="promote_schema", node=PromoteArgs)
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-
-    def work() -> int:
-        jobs: list[DictConfig] = []
-        hydra.main(config_path=str(ROOT / "conf"), config_name="promote")(jobs.append)()
-        if not jobs:  # --help and --cfg leave no job
-            return EXIT_OK
-        args = OmegaConf.to_object(jobs[0])
-        assert isinstance(args, PromoteArgs)
-        return run(args)
-
-    sys.exit(guarded(work))
+    """Run as a Hydra application."""
+    application(run, "promote", PromoteArgs)
 
 
 if __name__ == "__main__":

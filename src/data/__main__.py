@@ -14,7 +14,6 @@ Tools that write take dry_run=true, and only ever write a new folder. data.on_er
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -22,11 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
-
-from src.cli import ROOT, guarded
+from src.cli import application
 from src.config import DataConfig
 from src.errors import EXIT_USAGE, UserError
 
@@ -37,7 +32,7 @@ SHOWN = 20  # actions of a tool that are printed
 class DatasetArgs:
     """Schema of `conf/dataset.yaml`."""
 
-    command: str = MISSING
+    command: str = ""
     data: DataConfig = field(default_factory=DataConfig)
     outputs: str = "outputs"
     pictures: bool = True  # check: draw them
@@ -155,6 +150,15 @@ COMMANDS: dict[str, Callable[[DatasetArgs], int]] = {
 }
 
 
+def run(args: DatasetArgs) -> int:
+    """Run the command that was asked for."""
+    if not args.command:
+        raise UserError("no command is given", remedy=f"python -m src.data {'|'.join(COMMANDS)} data=…")
+    if args.command not in COMMANDS:
+        raise UserError("command is not known", value=args.command, remedy=f"one of: {', '.join(COMMANDS)}")
+    return COMMANDS[args.command](args)
+
+
 def main() -> None:
     """Compose the arguments with Hydra and exit with the contract's code."""
     # The command is a word, everything else is Hydra's: `check data=yolo` becomes `command=check data=yolo`.
@@ -163,24 +167,8 @@ def main() -> None:
         print(__doc__.strip(), file=sys.stderr if words else sys.stdout)
         sys.exit(EXIT_USAGE)
     sys.argv[1:] = words
-    ConfigStore.instance().store(name="dataset_schema", node=DatasetArgs)
-    os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names needn't be Unicode
-
-    def work() -> int:
-        jobs: list[DictConfig] = []
-        hydra.main(config_path=str(ROOT / "conf"), config_name="dataset")(jobs.append)()
-        if not jobs:  # --help and --cfg leave no job
-            return 0
-        if OmegaConf.is_missing(jobs[0], "command"):
-            raise UserError("no command is given", remedy=f"python -m src.data {'|'.join(COMMANDS)} data=…")
-        args = OmegaConf.to_object(jobs[0])
-        assert isinstance(args, DatasetArgs)
-        if args.command not in COMMANDS:
-            raise UserError("command is not known", value=args.command, remedy=f"one of: {', '.join(COMMANDS)}")
-        return COMMANDS[args.command](args)
-
-    sys.exit(guarded(work))
+    application(run, "dataset", DatasetArgs)
 
 
 if __name__ == "__main__":

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import hydra
-from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from src.cli import ROOT, guarded
+from src.cli import application
 from src.config import is_name
 from src.errors import UserError
 from src.evaluate.dashboard import dashboard
@@ -53,20 +48,8 @@ def run(args: EvaluateArgs) -> int:
 
 
 def main() -> None:
-    """Compose the arguments with Hydra and exit with the contract's code."""
-    ConfigStore.instance().store(name="evaluate_schema", node=EvaluateArgs)
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-
-    def work() -> int:
-        jobs: list[DictConfig] = []
-        hydra.main(config_path=str(ROOT / "conf"), config_name="evaluate")(jobs.append)()
-        if not jobs:  # --help and --cfg leave no job
-            return 0
-        args = OmegaConf.to_object(jobs[0])
-        assert isinstance(args, EvaluateArgs)
-        return run(args)
-
-    sys.exit(guarded(work))
+    """Run as a Hydra application."""
+    application(run, "evaluate", EvaluateArgs)
 
 
 if __name__ == "__main__":

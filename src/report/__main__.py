@@ -5,16 +5,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import hydra
-from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
-
-from src.cli import ROOT, guarded
+from src.cli import application
 from src.config import ReportConfig
 from src.errors import EXIT_FAILED, EXIT_OK
 from src.report.check import check_report
@@ -69,20 +64,8 @@ def _check(folder: Path, reports: Path) -> int:
 
 
 def main() -> None:
-    """Compose the arguments with Hydra and exit with the contract's code."""
-    ConfigStore.instance().store(name="report_schema", node=ReportArgs)
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-
-    def work() -> int:
-        jobs: list[DictConfig] = []
-        hydra.main(config_path=str(ROOT / "conf"), config_name="report")(jobs.append)()
-        if not jobs:  # --help and --cfg leave no job
-            return 0
-        args = OmegaConf.to_object(jobs[0])
-        assert isinstance(args, ReportArgs)
-        return run(args)
-
-    sys.exit(guarded(work))
+    """Run as a Hydra application."""
+    application(run, "report", ReportArgs)
 
 
 if __name__ == "__main__":
