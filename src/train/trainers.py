@@ -27,6 +27,9 @@ VARIABLE = "DETSWEEP_TRAINING_OPTIONS"
 engine: Any = trainer_module  # its names are not exported in the sense of type checkers
 
 
+images.install()  # what is read and cached of images and labels
+
+
 def _trust_amp(model: Any) -> bool:
     return True
 
@@ -52,10 +55,6 @@ class Recipe:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.options = _options()
         super().__init__(*args, **kwargs)
-
-    def build_dataset(self: Any, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
-        """Ultralytics' dataset with our image and label caches."""
-        return images.extended(super().build_dataset, img_path, mode, batch)  # type: ignore[misc]
 
     def build_optimizer(self: Any, *args: Any, **kwargs: Any) -> Any:
         """Ultralytics' parameter groups with the recipe's betas."""
