@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 os.environ["DETSWEEP_OFFLINE"] = "1"
+pytest_plugins = ["tests.fixtures"]
 ROOT = Path(__file__).resolve().parent.parent
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

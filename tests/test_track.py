@@ -35,6 +35,7 @@ def test_a_child_run_holds_what_it_was_given(tracker: MlflowTracker, tmp_path: P
     assert run.data.params == {"train.optimizer": "AdamW", "imgsz": "160"}
     assert run.data.metrics == {"val/mAP50-95": 0.2}
     assert [m.step for m in tracker._client.get_metric_history(child.run_id, "val/mAP50-95")] == [1, 2]
+    assert run.inputs is not None
     assert run.inputs.dataset_inputs[0].dataset.digest == "f" * 36
     assert [f.path for f in tracker._client.list_artifacts(child.run_id, "training")] == ["training/a.png"]
     assert run.info.status == "FINISHED"
