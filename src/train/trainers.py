@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import math
 import os
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 from src.train import freezing, images, schedule
 from src.train.arguments import Options
 from src.train.keep import TopK
+from src.train.qat import Rounding
 from src.train.stopping import Stopper, stop_value
 
 VARIABLE = "DETSWEEP_TRAINING_OPTIONS"
@@ -54,6 +57,8 @@ class Recipe:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.options = _options()
+        self.rounding: Rounding | None = None
+        self._rounds: ExitStack | None = None
         super().__init__(*args, **kwargs)
 
     def build_optimizer(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -90,6 +95,29 @@ class Recipe:
         if self.options.stop is not None:
             metric, min_gain = self.options.stop
             self.stopper = Stopper(self.args.patience, min_gain, lambda: stop_value(metric, self.metrics))
+        if self.options.qat_batches:
+            self.rounding = Rounding()
+            self.rounding.calibrate(engine.unwrap_model(self.model), self._feed)
+
+    def _feed(self: Any, model: Any) -> None:
+        for batch in islice(self.train_loader, self.options.qat_batches):
+            model(self.preprocess_batch(batch)["img"])
+
+    def _rounded(self: Any, model: Any) -> Any:
+        """A block in which a network computes as its INT8 file would, where that is trained."""
+        return self.rounding.on(engine.unwrap_model(model)) if self.rounding else nullcontext()
+
+    def _model_train(self: Any) -> None:
+        self._unfreeze()
+        super()._model_train()  # type: ignore[misc]
+        if self.rounding and not self._rounds:
+            self._rounds = ExitStack()
+            self._rounds.enter_context(self._rounded(self.model))
+
+    def validate(self: Any) -> Any:
+        """Judge the weights as their INT8 file would compute them, so that the best epoch is the best to export."""
+        with self._rounded(self.ema.ema):
+            return super().validate()  # type: ignore[misc]
 
     def _shape_ema(self: Any) -> None:
         """A decay of 0 makes the average the weights themselves."""
@@ -98,15 +126,17 @@ class Recipe:
             self.ema.decay = lambda updates: decay * (1 - math.exp(-updates / tau))
 
     def _load_checkpoint_state(self: Any, ckpt: Any) -> None:
+        if self._rounds:  # the average is a copy of the network, and must be a plain one
+            self._rounds.close()
+            self._rounds = None
         super()._load_checkpoint_state(ckpt)  # type: ignore[misc]
         self._shape_ema()  # recovering from a NaN makes a new average
 
-    def _model_train(self: Any) -> None:
+    def _unfreeze(self: Any) -> None:
         wanted = self.options.unfreeze_epoch
         if wanted and self.epoch + 1 >= wanted and self.freeze_layer_names != [freezing.ALWAYS]:
             freezing.unfreeze(engine.unwrap_model(self.model))
             self.freeze_layer_names = [freezing.ALWAYS]
-        super()._model_train()  # type: ignore[misc]
 
     def save_model(self: Any) -> bool:
         """Also keep the best few."""
