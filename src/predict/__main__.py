@@ -15,7 +15,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from src.cli import ROOT, guarded
+from src.cli import guarded
 from src.environment import cores
 from src.errors import Unavailable, UserError
 from src.recipe import gpus_of
@@ -23,7 +23,7 @@ from src.recipe import gpus_of
 
 @dataclass
 class PredictArgs:
-    """Schema of `conf/predict.yaml`."""
+    """Arguments of the command."""
 
     model: str = MISSING
     source: Any = MISSING  # a webcam is a number
@@ -119,14 +119,36 @@ def progress_bar(total: int, *, shown: bool) -> Iterator[Any]:
         yield lambda done: bar.advance(task, done)
 
 
+HYDRA = {
+    "output_subdir": None,
+    "run": {"dir": "."},
+    "job": {"chdir": False, "name": "predict"},
+    "help": {"app_name": "python -m src.predict"},
+}
+PATHS = ("model", "source", "out", "names")
+
+
+def quoted(word: str) -> str:
+    """A word whose value is a path or an address, quoted: brackets and equals signs mean something to Hydra."""
+    key, equals, value = word.partition("=")
+    if key not in PATHS or not equals or value[:1] in ("'", '"') or value in ("", "null"):
+        return word
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{key}='{escaped}'"
+
+
 def main() -> None:
     """Compose the arguments with Hydra and exit with the contract's code."""
-    ConfigStore.instance().store(name="predict_schema", node=PredictArgs)
+    store = ConfigStore.instance()
+    store.store(name="predict_schema", node=PredictArgs)
+    # Not a file in conf/: there, `model=` and `runtime=` would be choices of a group.
+    store.store(name="predict", node={"defaults": ["predict_schema", "_self_"], "hydra": HYDRA})
+    sys.argv[1:] = map(quoted, sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"
 
     def work() -> int:
         jobs: list[DictConfig] = []
-        hydra.main(config_path=str(ROOT / "conf"), config_name="predict")(jobs.append)()
+        hydra.main(config_path=None, config_name="predict")(jobs.append)()
         if not jobs:  # --help and --cfg leave no job
             return 0
         for key in ("model", "source"):

@@ -19,6 +19,7 @@ from src.predict.__main__ import PredictArgs, run
 from src.predict.model import open_model
 from src.predict.sources import find_files
 from src.records import Artifact
+from tests.conftest import Command
 from tests.predict.conftest import FRAMES, exported
 
 CONF = 0.3
@@ -195,3 +196,29 @@ def test_encrypted_pictures_give_the_same_boxes(
     content = (tmp_path / "secret" / "0.png").read_bytes()
     with pytest.raises(UserError, match="another key"):
         vault.decrypt(content[:-1] + bytes([content[-1] ^ 1]), key)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["model=/no/such.pt", "source=/no/such[1]=x.png"], "/no/such[1]=x.png"),
+        (["model=x.pt"], "source is not set"),
+        (["source=x", "model=x", "nonsense=1"], "nonsense"),
+        (["source=x", "model=x", "conf=high"], "conf"),
+    ],
+    ids=" ".join,
+)
+def test_the_command_ends_in_2_and_says_why(command: Command, words: list[str], says: str) -> None:
+    done = command("src.predict", *words)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_predicts(command: Command, artifact: Artifact, pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "it's here"
+    words = [f"model={artifact.path}", f"source={pictures}/[0-2].png", f"out={out}", "runtime=onnxruntime", "threads=1"]
+    done = command("src.predict", *words)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((out / "summary.json").read_text())["frames"] == 3
+    assert "results" in done.stdout

@@ -1,0 +1,167 @@
+"""Frames per second of `python -m src.predict` and of `yolo predict` on the same video and the same ONNX file.
+
+python -m benchmarks.predict_video [frames] [rounds]
+
+A video of 640 x 480 is made of COCO128-like textured scenes; the network is YOLOv8n at 320 px whose batch norms have
+seen the scenes, so that boxes are found. Both run as a user starts them, in turns, writing nothing but what they find;
+each reports its frames per second from first frame to last (imports and loading left out), and the whole wall time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.config import ExportConfig
+from src.export import export
+from src.records import Checkpoint, sha256_file
+from src.ultra import prepare_environment, quiet_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZE, IMGSZ, CONF, LIMIT = (640, 480), 320, 0.25, 1.5
+
+# What `yolo predict model=… source=… stream` does, timed from its first frame to its last.
+PEER = """
+import json, sys, time
+IMGSZ, CONF = int(sys.argv[3]), float(sys.argv[4])
+from ultralytics import YOLO
+model = YOLO(sys.argv[1], task="detect")
+words = dict(source=sys.argv[2], imgsz=IMGSZ, conf=CONF, iou=0.7, verbose=False, save=False, device="cpu", stream=True)
+next(model.predict(**words))  # loads and warms up
+begun, boxes, n = time.perf_counter(), [], 0
+for result in model.predict(**words):
+    boxes.append(result.boxes.data.tolist()); n += 1
+print(json.dumps({"fps": n / (time.perf_counter() - begun), "boxes": boxes}))
+"""
+
+
+def make_video(path: Path, frames: int) -> list[np.ndarray[Any, Any]]:
+    """Textured shapes that move, with grain, at 30 frames per second."""
+    import cv2
+
+    rng = np.random.Generator(np.random.PCG64(0))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, SIZE)
+    back = cv2.resize(rng.integers(40, 216, (12, 16, 3)).astype(np.uint8), SIZE, interpolation=cv2.INTER_CUBIC)
+    shapes = [(rng.integers(0, 600, 2), rng.integers(-6, 7, 2), int(rng.integers(20, 90))) for _ in range(12)]
+    kept = []
+    for number in range(frames):
+        image = back.copy()
+        for i, (start, speed, radius) in enumerate(shapes):
+            x, y = ((start + speed * number) % SIZE).tolist()
+            cv2.circle(image, (x, y), radius, (20 * i, 255 - 20 * i, 90), -1)
+        image = np.clip(image.astype(np.int16) + rng.integers(-8, 9, (480, 640, 1)), 0, 255).astype(np.uint8)
+        writer.write(image)
+        if number % 20 == 0:
+            kept.append(image)
+    writer.release()
+    return kept
+
+
+def make_model(folder: Path, images: list[np.ndarray[Any, Any]]) -> Path:
+    """YOLOv8n, untrained, with statistics from the scenes; exported to ONNX."""
+    prepare_environment(folder / "settings")
+    quiet_settings()
+    import cv2
+    import torch
+    from ultralytics.nn.tasks import DetectionModel
+
+    torch.manual_seed(0)
+    model: Any = DetectionModel("yolov8n.yaml", nc=3, verbose=False)
+    model.names = {0: "a", 1: "b", 2: "c"}
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+        if "cv3" in name and isinstance(module, torch.nn.Conv2d) and module.out_channels == 3:
+            torch.nn.init.normal_(module.weight, std=0.05)
+            torch.nn.init.constant_(module.bias, -5.0)  # type: ignore[arg-type]
+    batch = np.stack([cv2.resize(i, (IMGSZ, IMGSZ)).transpose(2, 0, 1) for i in images[:8]])
+    with torch.no_grad():
+        model.train()(torch.from_numpy(batch).float() / 255)
+    path = folder / "model.pt"
+    torch.save({"model": model.eval().half(), "ema": None, "train_args": {}}, path)
+    sha = sha256_file(path)
+    checkpoint = Checkpoint(str(path), sha, sha, "v8n", IMGSZ, 0, 1, 1, "scratch", 1, 0.1)
+    return Path(export(checkpoint, "onnx/fp32", folder, ExportConfig(name="bench")).path)
+
+
+def run_ours(model: Path, video: Path, out: Path) -> dict[str, Any]:
+    """Our command; its own summary tells frames per second."""
+    begun = time.perf_counter()
+    words = [f"model={model}", f"source={video}", f"conf={CONF}", "save=[json]", f"out={out}", "runtime=onnxruntime"]
+    subprocess.run([sys.executable, "-m", "src.predict", *words], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    wall = time.perf_counter() - begun
+    return {"fps": json.loads((out / "summary.json").read_text())["fps"], "wall_s": wall}
+
+
+def run_peer(model: Path, video: Path) -> dict[str, Any]:
+    """Ultralytics' predictor."""
+    begun = time.perf_counter()
+    command = [sys.executable, "-c", PEER, str(model), str(video), str(IMGSZ), str(CONF)]
+    done = subprocess.run(command, cwd=video.parent, check=True, capture_output=True, text=True)
+    wall = time.perf_counter() - begun
+    return {**json.loads(done.stdout.splitlines()[-1]), "wall_s": wall}
+
+
+def same_boxes(rows: list[dict[str, Any]], peer: list[list[list[float]]]) -> dict[str, float]:
+    """How the boxes differ: counts, and the largest distance of corners of boxes paired by class and score, px."""
+    worst, paired = 0.0, 0
+    by_frame: dict[int, list[tuple[float, ...]]] = {}
+    for row in rows:
+        x, y, w, h = row["bbox"]
+        frame = int(row["file_name"].rpartition("_")[2])
+        by_frame.setdefault(frame, []).append((x, y, x + w, y + h, row["score"], row["category_id"]))
+    for frame, theirs in enumerate(peer):
+        mine = by_frame.get(frame, [])
+        for box in theirs:
+            same = [m for m in mine if m[5] == box[5]]
+            gap = min((max(abs(a - b) for a, b in zip(m[:4], box[:4], strict=True)) for m in same), default=np.inf)
+            paired += gap < 1
+            worst = max(worst, gap if np.isfinite(gap) and gap < 1 else 0)
+    return {
+        "ours": len(rows),
+        "peer": sum(map(len, peer)),
+        "paired_within_1px": paired,
+        "largest_gap_px": round(worst, 3),
+    }
+
+
+def measure(frames: int = 300, rounds: int = 3) -> dict[str, Any]:
+    """Run both in turns and compare."""
+    os.environ["YOLO_VERBOSE"] = "false"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        images = make_video(folder / "clip.mp4", frames)
+        model = make_model(folder, images)
+        os.environ.pop("OMP_NUM_THREADS", None)  # both choose their own threads
+        ours, peer = [], []
+        for number in range(rounds):
+            ours.append(run_ours(model, folder / "clip.mp4", folder / f"out{number}"))
+            peer.append(run_peer(model, folder / "clip.mp4"))
+        rows = json.loads((folder / "out0" / "predictions.json").read_text())
+    ratios = [a["fps"] / b["fps"] for a, b in zip(ours, peer, strict=True)]
+    walls = [b["wall_s"] / a["wall_s"] for a, b in zip(ours, peer, strict=True)]
+    return {
+        "frames": frames,
+        "cores": len(os.sched_getaffinity(0)),
+        "ours_fps": [round(r["fps"], 1) for r in ours],
+        "peer_fps": [round(r["fps"], 1) for r in peer],
+        "ratio": round(statistics.median(ratios), 3),
+        "ratio_of_wall_time": round(statistics.median(walls), 3),
+        "boxes": same_boxes(rows, peer[0]["boxes"]),
+        "limit": LIMIT,
+        "holds": statistics.median(ratios) >= LIMIT,
+    }
+
+
+if __name__ == "__main__":
+    words = [int(word) for word in sys.argv[1:]]
+    print(json.dumps(measure(*words), indent=1))
