@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ RUNTIMES = (
     "tensorflow",
     "null",
 )
+SCALES = {"yolov9": "tsmce", "rtdetr": "lx"}  # sizes of a family; n s m l x where not named
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -63,6 +64,7 @@ class ModelConfig:
     name: str = MISSING  # as in tables, e.g. v8n
     yaml: str = MISSING  # architecture file that Ultralytics ships, e.g. yolov8n.yaml
     pretrained: str = MISSING  # weights file that `auto` asks for, e.g. yolov8n.pt
+    scale: str | None = None  # another size of the same family, e.g. s; null = as in `yaml`
     weights: str = "auto"  # auto | scratch | PATH of a .pt file
     trust: bool = False  # allow a checkpoint that needs unsafe unpickling
 
@@ -218,7 +220,27 @@ def to_typed(cfg: DictConfig) -> AppConfig:
     """Convert a composed configuration to typed objects, once; nothing past the entrypoint sees a `DictConfig`."""
     typed = OmegaConf.to_object(cfg)
     assert isinstance(typed, AppConfig)
+    typed.model = scaled(typed.model)
     return typed
+
+
+def scaled(model: ModelConfig) -> ModelConfig:
+    """The model at `model.scale`: names of files, and the name in tables, end in another letter.
+
+    Raises:
+        UserError: the family has no such size.
+    """
+    stem = model.yaml.removesuffix(".yaml")
+    if model.scale is None or model.scale == stem[-1]:
+        return model
+    letters = next((sizes for family, sizes in SCALES.items() if stem.startswith(family)), "nsmlx")
+    if model.scale not in tuple(letters):
+        raise UserError(
+            f"{stem[:-1]} has no such size", value=f"model.scale={model.scale}", remedy=f"one of: {letters}"
+        )
+    name = model.name[:-1] if model.name.endswith(stem[-1]) and model.name[-2:-1].isdigit() else f"{model.name}-"
+    pretrained = f"{stem[:-1]}{model.scale}.pt"
+    return replace(model, name=name + model.scale, yaml=f"{stem[:-1]}{model.scale}.yaml", pretrained=pretrained)
 
 
 # What decides the trained weights. The rest (export, runtime, benchmark, decision, …) may change without training.

@@ -112,3 +112,23 @@ def test_plain_config_is_plain() -> None:
 def test_an_unset_sweep_name_is_allowed_and_a_plain_one_too() -> None:
     check(composed())
     check(replace(composed(), sweep="friday-1.2_b"))
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "yaml"),
+    [
+        (["model=v8n"], "v8n", "yolov8n.yaml"),
+        (["model=v8n", "model.scale=s"], "v8s", "yolov8s.yaml"),
+        (["model=v26n", "model.scale=x"], "v26x", "yolo26x.yaml"),
+        (["model=v9t", "model.scale=c"], "v9c", "yolov9c.yaml"),
+        (["model=rtdetr", "model.scale=x"], "rtdetr-x", "rtdetr-x.yaml"),
+    ],
+)
+def test_a_larger_scale_by_one_key(words: list[str], name: str, yaml: str) -> None:
+    model = composed(*words).model
+    assert (model.name, model.yaml, model.pretrained) == (name, yaml, yaml.replace(".yaml", ".pt"))
+
+
+def test_a_scale_that_the_family_lacks_is_refused() -> None:
+    with pytest.raises(UserError, match="yolov9"):
+        composed("model=v9t", "model.scale=n")

@@ -1,0 +1,130 @@
+"""Epoch time of our training against a plain Ultralytics training with the same arguments, and of the image caches.
+
+python -m benchmarks.train_epoch [images] [epochs] [rounds]
+
+Everything runs in one process, in turns, so that drift hits all alike: the peer is Ultralytics' own trainer class with
+our arguments and our number of threads, writing its own checkpoints and pictures of nothing; ours is `src.train.train`
+with all that it adds. An epoch's time runs from the start of one epoch to the start of the next, validation and saving
+included; the first epoch of each training warms up and is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+
+from src.config import AppConfig, register, to_typed
+from src.data import resolve
+from src.records import DatasetRef
+from src.sweeper import plugin
+from src.train import loop, train, training_arguments
+from src.ultra import prepare_environment, quiet_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+LIMITS = {"ours_to_peer": 1.05, "ram_to_none": 1.0}
+
+
+def configured(*words: str) -> AppConfig:
+    """A configuration from its words."""
+    register()
+    plugin.register()
+    with initialize_config_dir(str(ROOT / "conf")):
+        return to_typed(compose("config", overrides=list(words)))
+
+
+def clocked(trainer: Any) -> list[float]:
+    """Lets a trainer note when its epochs begin, and when training ends."""
+    marks: list[float] = []
+    for event in ("on_train_epoch_start", "on_train_end"):
+        trainer.add_callback(event, lambda t: marks.append(time.perf_counter()))
+    return marks
+
+
+def epochs_of(marks: list[float]) -> list[float]:
+    """Seconds of the epochs after the first; the last one ends where the next would begin."""
+    return [b - a for a, b in pairwise(marks[1:-1])]
+
+
+def run_peer(cfg: AppConfig, data: DatasetRef, out: Path, threads: int) -> list[float]:
+    """Ultralytics alone."""
+    from ultralytics.data import build
+    from ultralytics.data.dataset import YOLODataset
+    from ultralytics.models.yolo.detect import DetectionTrainer
+    from ultralytics.utils import torch_utils
+
+    build.YOLODataset = YOLODataset  # type: ignore[attr-defined]  # ours may have taken its place
+
+    torch_utils.NUM_THREADS = threads  # type: ignore[attr-defined]
+    arguments = training_arguments(cfg, data, None, out)
+    with loop._log_to(out / "log.txt"):
+        trainer = DetectionTrainer(overrides=arguments)
+        marks = clocked(trainer)
+        trainer.train()
+    return epochs_of(marks)
+
+
+def run_ours(cfg: AppConfig, data: DatasetRef, out: Path, threads: int) -> list[float]:
+    """Ours, as a trial runs it."""
+    from src.train import images
+
+    images.install()
+    build: Any = loop._build_trainer
+    marks: list[list[float]] = []
+
+    def build_clocked(*words: Any) -> Any:
+        trainer = build(*words)
+        marks.append(clocked(trainer))
+        return trainer
+
+    loop._build_trainer = build_clocked  # type: ignore[assignment]
+    try:
+        train(cfg, data, None, "benchmark", out, threads, lambda epoch, row: None)
+    finally:
+        loop._build_trainer = build
+    return epochs_of(marks[0])
+
+
+def measure(images: int = 64, epochs: int = 4, rounds: int = 3) -> dict[str, Any]:
+    """Run every kind in turns and compare medians of epochs."""
+    threads = len(os.sched_getaffinity(0))
+    base = [f"epochs={epochs}", f"data.n_train={images}", "data.n_val=16", "data.n_test=4", "train.plots=false"]
+    found: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare_environment(folder / "settings", threads=threads)
+        quiet_settings()
+        kinds = {"ours": "ram", "peer": "ram", "ours cache=none": "none", "ours cache=disk": "disk"}
+        cfgs = {kind: configured(*base, f"train.cache={cache}") for kind, cache in kinds.items()}
+        data = resolve(cfgs["ours"].data, folder / "data")
+        for number in range(rounds):
+            for kind, cfg in cfgs.items():
+                out = folder / f"{kind.replace(' ', '-')}-{number}"
+                run = run_peer if kind == "peer" else run_ours
+                found.setdefault(kind, []).extend(run(cfg, data, out, threads))
+    medians = {kind: statistics.median(values) for kind, values in found.items()}
+    ratios = {
+        "ours_to_peer": medians["ours"] / medians["peer"],
+        "ram_to_none": medians["ours"] / medians["ours cache=none"],
+        "disk_to_none": medians["ours cache=disk"] / medians["ours cache=none"],
+    }
+    return {
+        "images": images,
+        "cores": threads,
+        "epoch_s": {kind: round(value, 3) for kind, value in medians.items()},
+        "ratios": {name: round(value, 3) for name, value in ratios.items()},
+        "limits": LIMITS,
+        "holds": {name: ratios[name] <= limit for name, limit in LIMITS.items()},
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(*[int(word) for word in sys.argv[1:]]), indent=1))
