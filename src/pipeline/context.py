@@ -19,6 +19,7 @@ from src.errors import UserError
 from src.records import DatasetRef
 from src.track import RunLog, Tracker, open_tracker
 from src.train import check_training
+from src.ultra import load_checkpoint
 from src.weights import resolve_start
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,10 @@ class Inputs:
         """
         key = repr(cfg.model)
         if key not in self._starts:
-            self._starts[key] = Start(*resolve_start(cfg.model, self._outputs / "weights"))
+            start = Start(*resolve_start(cfg.model, self._outputs / "weights"))
+            if start.path is not None:  # a damaged or hostile file is found now, not in the middle of the first trial
+                load_checkpoint(start.path, cfg.model.trust)
+            self._starts[key] = start
         return self._starts[key]
 
 

@@ -1,6 +1,9 @@
-"""Keys without effect are refused before compute is spent on them."""
+"""What can't lead anywhere is refused before compute is spent on it."""
 
 from __future__ import annotations
+
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -23,3 +26,13 @@ def test_a_key_that_changes_nothing_is_refused(command: Command, tmp_path: objec
     done = command("src.run", "-m", *TINY, *words, f"outputs={tmp_path}", timeout=120)
     assert done.returncode == 2, done.stderr
     assert f"{key} is swept" in done.stderr
+
+
+def test_weights_that_are_no_checkpoint_are_refused_before_training(command: Command, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.pt", "w") as archive:
+        archive.writestr("x/data.pkl", "no pickle")
+    done = command("src.run", *TINY, f"model.weights={tmp_path}/x.pt", f"outputs={tmp_path}/o", timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert "x.pt" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "o" / "runs").exists()
