@@ -15,7 +15,11 @@ from src.sweeper import plugin
 
 
 def run_single(cfg: AppConfig) -> int:
-    """Run one trial with all its stages."""
+    """Run one trial with all its stages, or replay a recorded one."""
+    if cfg.replay:
+        from src.pipeline.replay import replay
+
+        return replay(cfg)
     from src.pipeline.single import run_single as work
 
     return work(cfg)

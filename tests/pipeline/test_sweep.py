@@ -25,6 +25,7 @@ TOY = [
     "benchmark.min_samples=8",
     "benchmark.min_seconds=0",
     "train.plots=false",
+    "runtime.engines=[pytorch,onnxruntime]",
 ]
 
 
@@ -159,7 +160,17 @@ def test_the_report_is_written_again_without_training_or_torch(toy: Toy, command
 
 
 def test_a_repeated_training_is_bit_identical(toy: Toy, command: Command, tmp_path: Path) -> None:
-    words = ["-m", *TOY, "imgsz=64", "lr=0.002", "seed=2,3", "export=none", "study.report=false", "sweep=again"]
+    words = [
+        "-m",
+        *TOY,
+        "imgsz=64",
+        "lr=0.002",
+        "seed=2,3",
+        "export=none",
+        "runtime.engines=[]",
+        "study.report=false",
+        "sweep=again",
+    ]
     done = command("src.run", *words, f"outputs={tmp_path}", "tracking=none", timeout=600)
     assert done.returncode == 0, done.stderr
     again = load(TrialRecord, tmp_path / "sweeps" / "again" / "trials" / "0000" / "record.json")
@@ -173,8 +184,30 @@ def test_a_repeated_training_is_bit_identical(toy: Toy, command: Command, tmp_pa
     assert again.history == first.history
 
 
+def test_a_recorded_run_is_replayed_bit_for_bit(toy: Toy, command: Command) -> None:
+    run_id = toy.trials()[0].run_id
+    done = command("src.run", f"replay={run_id[:10]}", f"outputs={toy.home}/outputs", "tracking=none", timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "bit-identical: the same weights" in done.stdout
+
+
+def test_an_unknown_run_is_not_replayed(toy: Toy, command: Command) -> None:
+    done = command("src.run", "replay=ffffffffff", f"outputs={toy.home}/outputs")
+    assert done.returncode == 2
+    assert "replay" in done.stderr
+
+
 def test_a_failing_trial_is_recorded_and_the_sweep_goes_on(command: Command, tmp_path: Path) -> None:
-    words = ["-m", *TOY, "lr=0.002,1e30", "epochs=2", "export=none", f"outputs={tmp_path}/o", f"reports={tmp_path}/r"]
+    words = [
+        "-m",
+        *TOY,
+        "lr=0.002,1e30",
+        "epochs=2",
+        "export=none",
+        "runtime.engines=[]",
+        f"outputs={tmp_path}/o",
+        f"reports={tmp_path}/r",
+    ]
     done = command("src.run", *words, "sweep=one-bad", timeout=600)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "o" / "sweeps" / "one-bad"
