@@ -79,6 +79,8 @@ class TrainConfig:
     dfl: float = 1.5
     multi_scale: float = 0.0  # image size varies by this share from batch to batch
     keep_top: int = 0  # checkpoints kept beside best and last, the metric in their names
+    keep_state: bool = False  # keep all that is needed to go on for more epochs (three times the weights)
+    resume: str | None = None  # folder final_state of an earlier training: go on to `epochs`
     cache: str = "ram"  # ram | disk | none: images as the network gets them
     workers: int = 0  # loader processes; they cost more than they give on small sets
     distill_model: str | None = None  # checkpoint of a larger teacher

@@ -51,6 +51,10 @@ def check_training(cfg: AppConfig) -> None:
     device = check_device(cfg.device)
     if cfg.train.amp != "fp32":
         _check_precision(cfg.train.amp, device)
+    if cfg.train.resume is not None:
+        from src.train.extend import check_resume
+
+        check_resume(cfg)
     if cfg.train.freeze or cfg.train.freeze_names:
         from src.train.freezing import check_freeze
 
@@ -156,6 +160,7 @@ class Options:
     unfreeze_epoch: int = 0
     stop: tuple[str, float] | None = None  # metric, smallest gain
     keep_top: int = 0
+    resume: str = ""
     qat_batches: int = 0  # 0 = no quantisation-aware training
 
 
@@ -172,5 +177,6 @@ def training_options(cfg: AppConfig) -> Options:
         unfreeze_epoch=t.unfreeze_epoch,
         stop=(t.stop_metric, t.min_gain) if t.patience else None,
         keep_top=t.keep_top,
+        resume=t.resume or "",
         qat_batches=t.qat_batches if t.qat else 0,
     )

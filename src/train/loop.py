@@ -24,6 +24,7 @@ from src.errors import StageError
 from src.records import Checkpoint, DatasetRef, sha256_file
 from src.resume import Keeper
 from src.train.arguments import training_arguments, training_options
+from src.train.extend import keep_final, take_up
 from src.train.transfer import transfer
 from src.ultra import load_checkpoint, prepare_environment, quiet_settings
 
@@ -83,6 +84,9 @@ def train(
     keeper = Keeper(out / "state", history, on_epoch)
     if not trainer.ddp:  # worker processes could not call back
         _hook(trainer, history, on_epoch, cfg.model.name)
+        take_up(cfg, out)
+        if cfg.train.keep_state:
+            keep_final(trainer, history, out)
         keeper.attach(trainer)
     with _log_to(out / "ultralytics.log"):
         trainer.train()

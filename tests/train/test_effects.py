@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from src.errors import UserError
 from src.records import DatasetRef
-from src.train import weights_hash
+from src.train import check_training, weights_hash
 from src.ultra import prepare_environment
 from tests.tiny import make_images
 from tests.train.toy import run, toy, weights
@@ -188,3 +189,25 @@ def test_other_class_counts_load_what_fits(dataset: DatasetRef, tmp_path: Path) 
     assert all((started[n] == given[n]).all() for n in report.loaded if n in given)
     assert report.total == len(report.loaded) + len(report.missing)
     assert "cv3" in report.text()
+
+
+def test_a_finished_training_goes_on_to_more_epochs(dataset: DatasetRef, tmp_path: Path) -> None:
+    # No gradient is carried across epochs: then going on is exact.
+    words = ["lr=0.001", "train.accumulate=1", "train.schedule=step", "train.step_epochs=2"]
+    first = run(toy("epochs=3", "train.keep_state=true", *words), dataset, tmp_path / "first")
+    state = tmp_path / "first" / "final_state"
+    longer = [f"train.resume={state}", "epochs=5", *words]
+    check_training(toy(*longer))
+    seen: list[int] = []
+    hooks = {"on_train_epoch_start": lambda trainer: seen.append(trainer.epoch + 1)}
+    more = run(toy(*longer), dataset, tmp_path / "more", hooks=hooks)
+    assert seen == [4, 5], "only the epochs beyond are trained"
+    assert more.history[:3] == first.history
+    whole = run(toy("epochs=5", *words), dataset, tmp_path / "whole")
+    assert more.history == whole.history
+    assert more.checkpoint.weights_sha256 == whole.checkpoint.weights_sha256
+    with pytest.raises(UserError, match="3 epochs already"):
+        check_training(toy(f"train.resume={state}", "epochs=3"))
+    (state / "best.pt").unlink()
+    with pytest.raises(UserError, match="no state"):
+        check_training(toy(*longer))
