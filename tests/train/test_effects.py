@@ -22,7 +22,7 @@ def rates(dataset: DatasetRef, out: Path, *words: str) -> list[float]:
     prepare_environment(out / "settings")
     from src.train import loop
 
-    trainer = loop._build_trainer(toy(f"epochs={EPOCHS}", "lr=0.001", *words), dataset, None, out, 2)
+    trainer = loop._build_trainer(toy(f"epochs={EPOCHS}", "lr=0.001", *words), dataset, None, out, 1)
     trainer._setup_train()
     found = []
     for _ in range(EPOCHS):
