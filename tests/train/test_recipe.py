@@ -96,3 +96,19 @@ def test_accumulation_becomes_a_nominal_batch(tmp_path: Path) -> None:
 
     ref = DatasetRef("x", "x.yaml", "", {}, [])
     assert training_arguments(toy("train.accumulate=3"), ref, None, tmp_path)["nbs"] == 12
+
+
+@pytest.mark.parametrize(
+    ("train", "augment"),
+    [("scratch_small", "light"), ("finetune", "finetune"), ("fast", "light"), ("standard", "default")],
+)
+def test_a_recipe_brings_its_augmentation_and_the_command_line_wins(train: str, augment: str) -> None:
+    assert toy(f"train={train}", "epochs=20").augment.name == augment
+    assert toy(f"train={train}", "augment=none", "epochs=20").augment.name == "none"
+    assert toy("augment=none", f"train={train}", "epochs=20").augment.name == "none"
+
+
+def test_the_default_is_the_small_recipe_with_light_augmentation() -> None:
+    cfg = toy()
+    assert (cfg.train.name, cfg.augment.name) == ("scratch_small", "light")
+    assert (cfg.augment.translate, cfg.augment.scale, cfg.augment.mosaic) == (0.1, 0.3, 0.0)
