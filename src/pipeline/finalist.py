@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import fmean
 
 from src.benchmark import measure
+from src.benchmark.verify import agreement
 from src.config import AppConfig
 from src.data import load_split
 from src.environment import environment
@@ -175,6 +176,7 @@ def _verify(one: Findings, context: Context, inputs: Inputs, split: str) -> None
                 reference_map=reference["mAP50-95"],
                 gate=gate(artifact, metrics["mAP50-95"], reference["mAP50-95"], one.cfg),
                 detections_file=str(saved.relative_to(context.folder)),
+                extra=agreement(reference_file, saved),
             )
         )
 
@@ -206,6 +208,8 @@ def _measure(found: Sequence[Findings], context: Context, inputs: Inputs, say: S
         out_dir=context.folder / "benchmark",
         base=context.folder,
         seed=cfg.seed,
+        trust=cfg.model.trust,
+        gflops={r.checkpoint.sha256: r.checkpoint.gflops for r in (one.record for one in found) if r.checkpoint},
         progress=say,
     )
     for m in measurements:

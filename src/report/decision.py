@@ -7,7 +7,7 @@ from typing import Any
 
 from src.records import Failure
 from src.report.candidates import Candidate, failures_of
-from src.report.limits import Limit, limits_of
+from src.report.limits import Limit, broken, limits_of
 from src.report.rank import Ranking
 from src.report.risks import Risk, Step
 from src.report.stats import Spread
@@ -156,7 +156,7 @@ def _candidate(c: Candidate, ranking: Ranking) -> dict[str, Any]:
         },
         "gate": c.gate,
         "feasible": c.key in ranking.feasible,
-        "broken_limits": [x.key for x in limits_of(c, ranking.decision) if not x.holds],
+        "broken_limits": broken(c, ranking.decision),
         "pareto": c.key in ranking.pareto,
         "tied_with_best": any(t.other is c for t in ranking.tied) or c is ranking.best,
     }

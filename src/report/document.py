@@ -16,7 +16,7 @@ from src.report.configurations import Configuration
 from src.report.decision import skipped
 from src.report.depth import Depth, resolvable
 from src.report.difference import difference
-from src.report.limits import limits_of
+from src.report.limits import broken, limits_of
 from src.report.markdown import Raw, code, escape, table
 from src.report.rank import Ranking, cost
 from src.report.risks import Risk, Step
@@ -297,8 +297,8 @@ class Document:
 
     def _format_row(self, c: Candidate) -> list[object]:
         r = self.ranking
-        broken = ", ".join(x.key for x in limits_of(c, r.decision) if not x.holds)
-        verdict = self.say("yes") if c.key in r.feasible else self.say("no_because", limits=broken or "—")
+        lost = ", ".join(broken(c, r.decision))
+        verdict = self.say("yes") if c.key in r.feasible else self.say("no_because", limits=lost or "—")
         star = Raw("**") if c is r.winner else Raw("")
         return [
             Raw(f"{star}{escape(c.label)}{star}"),
@@ -422,8 +422,8 @@ def cons(c: Candidate, ranking: Ranking) -> list[Note]:
     """What speaks against a candidate."""
     found = []
     if c.key not in ranking.feasible:
-        broken = ", ".join(x.key for x in limits_of(c, ranking.decision) if not x.holds)
-        found.append(note("con_infeasible", limits=broken or "—"))
+        lost = ", ".join(broken(c, ranking.decision))
+        found.append(note("con_infeasible", limits=lost or "—"))
     if ranking.best is not None and c is not ranking.best and c.verified:
         gap = difference(ranking.best, c, ranking.noise)
         found.append(

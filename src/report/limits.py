@@ -52,9 +52,23 @@ def limits_of(candidate: Candidate, decision: DecisionConfig) -> list[Limit]:
     ]
 
 
+def disqualified(candidate: Candidate) -> list[str]:
+    """Why a candidate can't be recommended whatever the limits are: it is another model, or reduced for nothing."""
+    reasons = ["gate"] if candidate.gate == "fail" else []
+    costs = [e.measurement for e in candidate.evidence if e.measurement]
+    if any(m.extra.get("slower_than_fp32") == 1 for m in costs):
+        reasons.append("slower_than_fp32")
+    return reasons
+
+
+def broken(candidate: Candidate, decision: DecisionConfig) -> list[str]:
+    """Keys of the limits that a candidate breaks (or that nobody measured), and why else it can't be recommended."""
+    return [x.key for x in limits_of(candidate, decision) if not x.holds] + disqualified(candidate)
+
+
 def feasible(candidate: Candidate, decision: DecisionConfig) -> bool:
     """Whether the candidate keeps every limit and runs where the decision asks for it."""
-    return decision.runtime in (None, candidate.runtime) and all(x.holds for x in limits_of(candidate, decision))
+    return decision.runtime in (None, candidate.runtime) and not broken(candidate, decision)
 
 
 def require_measured(found: list[Candidate], decision: DecisionConfig) -> None:

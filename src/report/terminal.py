@@ -12,7 +12,7 @@ from rich.text import Text
 
 from src.report.candidates import Candidate
 from src.report.configurations import Configuration
-from src.report.limits import limits_of
+from src.report.limits import broken
 from src.report.rank import Ranking
 from src.report.text import catalogue
 from src.report.verdict import verdict
@@ -68,7 +68,7 @@ def formats_table(ranking: Ranking) -> Table:
 
 
 def _format_row(c: Candidate, ranking: Ranking) -> list[RenderableType]:
-    broken = ", ".join(x.key for x in limits_of(c, ranking.decision) if not x.holds)
+    lost = ", ".join(broken(c, ranking.decision))
     return [
         "→" if c is ranking.winner else "",
         f"{escape(c.configuration.label)}\n  {c.format}/{c.precision} · {c.runtime}",
@@ -77,7 +77,7 @@ def _format_row(c: Candidate, ranking: Ranking) -> list[RenderableType]:
         number(c.latency.get(ranking.statistic, math.nan), 2),
         number(c.throughput_ips, 1),
         number(c.size_mb, 1),
-        Text("kept", style="green") if not broken else Text(broken, style="red"),
+        Text("kept", style="green") if not lost else Text(lost, style="red"),
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from src.report.candidates import Candidate
 from src.report.configurations import Configuration
-from src.report.limits import limits_of
+from src.report.limits import broken, limits_of
 from src.report.rank import Ranking
 from src.report.text import Note, note
 
@@ -46,8 +46,8 @@ def _without_winner(ranking: Ranking) -> Verdict:
     closest = ranking.closest
     if closest is None:
         return Verdict("conditional", [note("reason_unmeasured")], [note("cond_unmeasured")])
-    broken = ", ".join(x.key for x in limits_of(closest, ranking.decision) if not x.holds) or "decision.runtime"
-    reason = note("reason_none_feasible", n=len(ranking.candidates), label=closest.label, limits=broken)
+    lost = ", ".join(broken(closest, ranking.decision)) or "decision.runtime"
+    reason = note("reason_none_feasible", n=len(ranking.candidates), label=closest.label, limits=lost)
     return Verdict("reject", [reason], [])
 
 
