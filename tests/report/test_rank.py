@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.config import DecisionConfig
-from src.records import SweepRecord, TrialRecord
+from src.records import FinalistRecord, SweepRecord, TrialRecord
 from src.report.candidates import Candidate
 from src.report.difference import holm, noise_of
 from src.report.limits import feasible
@@ -191,3 +191,21 @@ def test_students_t_agrees_with_scipy(freedom: float) -> None:
         )
     for t in (0.0, 0.3, -2.0, 8.0):
         assert t_two_sided(t, freedom) == pytest.approx(float(2 * stdtr(freedom, -abs(t))), rel=1e-9)
+
+
+def test_a_failed_gate_or_a_reduction_for_nothing_is_never_recommended() -> None:
+    own = trial(0, "v8n", seed=1, score=0.6)
+    fast = Target(format="onnx", precision="int8", runtime="onnxruntime", kept=1.0, ms=1.0, size_mb=3.0)
+    plain = Target(format="onnx", precision="fp32", runtime="onnxruntime", kept=1.0, ms=9.0, size_mb=12.0)
+    found = finalist(own, (fast, plain))
+
+    def winner(record: FinalistRecord) -> str:
+        chosen = ranked(Saved(Path("friday"), SWEEP, [own], {0: record}, {})).winner
+        assert chosen is not None
+        return chosen.precision
+
+    assert winner(found) == "int8"
+    failed = [replace(v, gate="fail") if v.precision == "int8" else v for v in found.verifications]
+    assert winner(replace(found, verifications=failed)) == "fp32"
+    slow = [replace(m, extra={"slower_than_fp32": 1.0}) if m.precision == "int8" else m for m in found.measurements]
+    assert winner(replace(found, measurements=slow)) == "fp32"
