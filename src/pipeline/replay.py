@@ -13,7 +13,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config import AppConfig, check
+from src.config import AppConfig, check, plain_config
 from src.console import Watch
 from src.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.pipeline.cells import outcome
@@ -88,8 +88,9 @@ def config_of(record: TrialRecord, cfg: AppConfig) -> AppConfig:
     Raises:
         UserError: the record is of a version of the configuration that is not understood.
     """
-    kept = ("outputs", "reports", "tracking", "study", "replay")
-    plain = {key: value for key, value in record.config.items() if key not in kept}
+    kept = ("outputs", "reports", "tracking", "study")
+    here = plain_config(cfg)
+    plain = {**record.config, **{key: here[key] for key in kept}, "replay": None}
     try:
         made = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(AppConfig), plain))
     except OmegaConfBaseException as error:
@@ -99,7 +100,6 @@ def config_of(record: TrialRecord, cfg: AppConfig) -> AppConfig:
             remedy=f"replay it with the source it was made with: git checkout {record.environment.git_commit[:12]}",
         ) from None
     assert isinstance(made, AppConfig)
-    made.outputs, made.reports, made.tracking, made.study = cfg.outputs, cfg.reports, cfg.tracking, cfg.study
     check(made)
     return made
 

@@ -87,6 +87,7 @@ def test_an_interrupted_sweep_ends_in_130_quickly_and_says_how_to_go_on(tmp_path
     assert "KILLED" in statuses(tmp_path)
 
 
+@pytest.mark.slow
 def test_two_workers_share_a_sweep(undisturbed: Path, tmp_path: Path) -> None:
     process = start(tmp_path, "study.workers=2", "tracking.system_metrics=false")
     printed = process.communicate(timeout=400)[0]
@@ -98,6 +99,7 @@ def test_two_workers_share_a_sweep(undisturbed: Path, tmp_path: Path) -> None:
     assert "2 workers" in printed
 
 
+@pytest.mark.slow
 def test_a_pruned_trial_is_recorded_with_its_curve(tmp_path: Path) -> None:
     process = start(tmp_path, "study.pruner=threshold", "study.pruner_threshold=0.9", "study.pruner_warmup=2")
     printed = process.communicate(timeout=400)[0]
