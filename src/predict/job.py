@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from src import detect, runtime
 from src.environment import cores
 from src.errors import UserError
+from src.predict.arguments import PredictArgs, out_folder
 from src.predict.engine import Predictor, Wanted
 from src.predict.model import Opened, choose_runtime, open_model
 from src.predict.run import Stats, ahead, predict
@@ -20,9 +23,6 @@ from src.predict.writers import Aside, make_writers
 from src.records import write_text
 from src.redact import redact_text
 
-if TYPE_CHECKING:
-    from src.predict.__main__ import PredictArgs
-
 
 def execute(args: PredictArgs) -> int:
     """Predict as asked; returns 0.
@@ -30,8 +30,6 @@ def execute(args: PredictArgs) -> int:
     Raises:
         UserError: the model, the source or an argument is wrong.
     """
-    from src.predict.__main__ import out_folder, progress_bar
-
     source = str(args.source)
     files = [] if is_live(source) else find_files(source)
     opened = open_model(Path(args.model).expanduser(), imgsz=args.imgsz, names=args.names, trust=args.trust)
@@ -128,3 +126,22 @@ def summary(stats: Stats, opened: Opened, source: str, stream: Stream | None) ->
         facts |= {"read": stream.stats.read, "dropped": stream.dropped, "reconnects": stream.stats.reconnects}
         facts |= {"waited_s": round(stream.stats.waited_s, 2), "ended": stream.stats.ended}
     return facts
+
+
+@contextmanager
+def progress_bar(total: int, *, shown: bool) -> Iterator[Any]:
+    """A function that moves a bar by so many frames; on a terminal only."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("predict"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not shown or not sys.stderr.isatty()) as bar:
+        task = bar.add_task("predict", total=total or None)
+        yield lambda done: bar.advance(task, done)

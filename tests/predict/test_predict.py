@@ -15,7 +15,8 @@ import pytest
 
 from src import detect, runtime, vault
 from src.errors import UserError
-from src.predict.__main__ import PredictArgs, run
+from src.predict.__main__ import run
+from src.predict.arguments import PredictArgs
 from src.predict.model import open_model
 from src.predict.sources import find_files
 from src.records import Artifact
@@ -64,8 +65,12 @@ def test_other_formats_find_the_same(
     imgsz = {"imgsz": 64} if other.format == "pytorch" else {}
     a = predict(artifact, pictures / "0.png", tmp_path / "a")
     b = predict(other, pictures / "0.png", tmp_path / "b", **imgsz)
-    assert [r["category_id"] for r in a] == [r["category_id"] for r in b]
-    assert np.allclose([r["bbox"] for r in a], [r["bbox"] for r in b], atol=0.5)
+    assert len(a) == len(b) > 0
+    # Each has its counterpart; the order of scores that differ by rounding alone is nobody's promise.
+    for x, y in ((a, b), (b, a)):
+        for row in x:
+            same = [r for r in y if r["category_id"] == row["category_id"] and abs(r["score"] - row["score"]) < 1e-3]
+            assert any(np.allclose(r["bbox"], row["bbox"], atol=0.5) for r in same)
 
 
 def test_a_video_is_predicted_frame_by_frame_and_drawn(artifact: Artifact, video: Path, tmp_path: Path) -> None:
