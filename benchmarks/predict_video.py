@@ -1,8 +1,8 @@
 """Frames per second of `python -m src.predict` and of `yolo predict` on the same video and the same ONNX file.
 
-python -m benchmarks.predict_video [frames] [rounds]
+python -m benchmarks.predict_video [frames] [rounds] [imgsz]
 
-A video of 640 x 480 is made of COCO128-like textured scenes; the network is YOLOv8n at 320 px whose batch norms have
+A video of 640 x 480 is made of COCO128-like textured scenes; the network is YOLOv8n at 320 px, or as asked, whose batch norms have
 seen the scenes, so that boxes are found. Both run as a user starts them, in turns, writing nothing but what they find;
 each reports its frames per second from first frame to last (imports and loading left out), and the whole wall time.
 """
@@ -27,7 +27,7 @@ from src.records import Checkpoint, sha256_file
 from src.ultra import prepare_environment, quiet_settings
 
 ROOT = Path(__file__).resolve().parents[1]
-SIZE, IMGSZ, CONF, LIMIT = (640, 480), 320, 0.25, 1.5
+SIZE, CONF, LIMIT = (640, 480), 0.25, 1.5
 
 # What `yolo predict model=… source=… stream` does, timed from its first frame to its last.
 PEER = """
@@ -68,7 +68,7 @@ def make_video(path: Path, frames: int) -> list[np.ndarray[Any, Any]]:
     return kept
 
 
-def make_model(folder: Path, images: list[np.ndarray[Any, Any]]) -> Path:
+def make_model(folder: Path, images: list[np.ndarray[Any, Any]], imgsz: int) -> Path:
     """YOLOv8n, untrained, with statistics from the scenes; exported to ONNX."""
     prepare_environment(folder / "settings")
     quiet_settings()
@@ -85,13 +85,13 @@ def make_model(folder: Path, images: list[np.ndarray[Any, Any]]) -> Path:
         if "cv3" in name and isinstance(module, torch.nn.Conv2d) and module.out_channels == 3:
             torch.nn.init.normal_(module.weight, std=0.05)
             torch.nn.init.constant_(module.bias, -5.0)  # type: ignore[arg-type]
-    batch = np.stack([cv2.resize(i, (IMGSZ, IMGSZ)).transpose(2, 0, 1) for i in images[:8]])
+    batch = np.stack([cv2.resize(i, (imgsz, imgsz)).transpose(2, 0, 1) for i in images[:8]])
     with torch.no_grad():
         model.train()(torch.from_numpy(batch).float() / 255)
     path = folder / "model.pt"
     torch.save({"model": model.eval().half(), "ema": None, "train_args": {}}, path)
     sha = sha256_file(path)
-    checkpoint = Checkpoint(str(path), sha, sha, "v8n", IMGSZ, 0, 1, 1, "scratch", 1, 0.1)
+    checkpoint = Checkpoint(str(path), sha, sha, "v8n", imgsz, 0, 1, 1, "scratch", 1, 0.1)
     return Path(export(checkpoint, "onnx/fp32", folder, ExportConfig(name="bench")).path)
 
 
@@ -104,10 +104,10 @@ def run_ours(model: Path, video: Path, out: Path) -> dict[str, Any]:
     return {"fps": json.loads((out / "summary.json").read_text())["fps"], "wall_s": wall}
 
 
-def run_peer(model: Path, video: Path) -> dict[str, Any]:
+def run_peer(model: Path, video: Path, imgsz: int) -> dict[str, Any]:
     """Ultralytics' predictor."""
     begun = time.perf_counter()
-    command = [sys.executable, "-c", PEER, str(model), str(video), str(IMGSZ), str(CONF)]
+    command = [sys.executable, "-c", PEER, str(model), str(video), str(imgsz), str(CONF)]
     done = subprocess.run(command, cwd=video.parent, check=False, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"yolo predict failed: {done.stderr[-2000:]}")
@@ -138,23 +138,24 @@ def same_boxes(rows: list[dict[str, Any]], peer: list[list[list[float]]]) -> dic
     }
 
 
-def measure(frames: int = 300, rounds: int = 3) -> dict[str, Any]:
+def measure(frames: int = 300, rounds: int = 3, imgsz: int = 320) -> dict[str, Any]:
     """Run both in turns and compare."""
     os.environ["YOLO_VERBOSE"] = "false"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         images = make_video(folder / "clip.mp4", frames)
-        model = make_model(folder, images)
+        model = make_model(folder, images, imgsz)
         os.environ.pop("OMP_NUM_THREADS", None)  # both choose their own threads
         ours, peer = [], []
         for number in range(rounds):
             ours.append(run_ours(model, folder / "clip.mp4", folder / f"out{number}"))
-            peer.append(run_peer(model, folder / "clip.mp4"))
+            peer.append(run_peer(model, folder / "clip.mp4", imgsz))
         rows = json.loads((folder / "out0" / "predictions.json").read_text())
     ratios = [a["fps"] / b["fps"] for a, b in zip(ours, peer, strict=True)]
     walls = [b["wall_s"] / a["wall_s"] for a, b in zip(ours, peer, strict=True)]
     return {
         "frames": frames,
+        "imgsz": imgsz,
         "cores": len(os.sched_getaffinity(0)),
         "ours_fps": [round(r["fps"], 1) for r in ours],
         "peer_fps": [round(r["fps"], 1) for r in peer],
