@@ -2,9 +2,10 @@
 
 python -m benchmarks.predict_video [frames] [rounds] [imgsz]
 
-A video of 640 x 480 is made of COCO128-like textured scenes; the network is YOLOv8n at 320 px, or as asked, whose batch norms have
-seen the scenes, so that boxes are found. Both run as a user starts them, in turns, writing nothing but what they find;
-each reports its frames per second from first frame to last (imports and loading left out), and the whole wall time.
+A video of 640 x 480 is made of COCO128-like textured scenes; the network is YOLOv8n at 320 px, or as asked, whose batch
+norms have seen the scenes, so that boxes are found. Both run as a user starts them, in turns, writing nothing but what
+they find; each reports its frames per second from first frame to last (imports and loading left out), and the whole
+wall time.
 """
 
 from __future__ import annotations
