@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -42,27 +42,37 @@ def main(task: Callable[[AppConfig], int | None]) -> None:
     application(checked, "config", AppConfig)
 
 
-def application(task: Callable[[T], int | None], config_name: str, schema: type[T]) -> None:
+def application(
+    task: Callable[[T], int | None], config_name: str, schema: type[T], primary: dict[str, Any] | None = None
+) -> None:
     """Run `task` as a Hydra application and exit with its code (None counts as 0).
 
     Args:
         task: gets the configuration as an object of `schema`.
         config_name: primary configuration in `conf/`; it names `<config_name>_schema` or `schema` among its defaults.
         schema: dataclass of the configuration.
+        primary: the primary configuration itself, of a command that must not see the groups of `conf/`: a key named
+            like a group would be a choice of that group.
     """
-    ConfigStore.instance().store(name=f"{config_name}_schema", node=schema, provider="detsweep", replace=True)
-    sys.exit(guarded(lambda: _run(task, config_name, schema)))
+    store = ConfigStore.instance()
+    store.store(name=f"{config_name}_schema", node=schema, provider="detsweep", replace=True)
+    if primary is not None:
+        store.store(name=config_name, node=primary, provider="detsweep", replace=True)
+    folder = None if primary is not None else str(ROOT / "conf")
+    sys.exit(guarded(lambda: _run(task, config_name, schema, folder)))
 
 
-def _run(task: Callable[[T], int | None], config_name: str, schema: type[T]) -> int | None:
+def _run(task: Callable[[T], int | None], config_name: str, schema: type[T], folder: str | None) -> int | None:
     jobs: list[DictConfig] = []
     # Hydra must raise instead of printing, so that the exit code is ours.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    hydra.main(config_path=str(ROOT / "conf"), config_name=config_name)(jobs.append)()
+    hydra.main(config_path=folder, config_name=config_name)(jobs.append)()
     # The job runs here and not inside Hydra, which would print a line of its own about every error. A sweep has run
     # inside Hydra by now, and --help and --cfg have shown what they show: they leave no job.
     if not jobs:
         return EXIT_OK
+    if missing := sorted(OmegaConf.missing_keys(jobs[0])):
+        raise UserError(f"{missing[0]} is not set", remedy=f"{missing[0]}=…")
     typed = OmegaConf.to_object(jobs[0])
     assert isinstance(typed, schema)
     return task(typed)

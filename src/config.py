@@ -18,7 +18,8 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from src.errors import UserError
-from src.recipe import AugmentConfig, TrainConfig, check_recipe
+from src.recipe import AugmentConfig, TrainConfig
+from src.recipe_check import Around, check_recipe
 from src.records import hash_of
 
 FORMATS = {
@@ -278,7 +279,8 @@ def check(cfg: AppConfig) -> None:
     _check_numbers(cfg)
     _check_names(cfg)
     _check_choices(cfg)
-    check_recipe(cfg)
+    around = Around(cfg.epochs, cfg.batch, cfg.device, cfg.model.yaml, cfg.model.weights, pruner=cfg.study.pruner.value)
+    check_recipe(cfg.train, cfg.augment, around)
 
 
 def _check_numbers(cfg: AppConfig) -> None:

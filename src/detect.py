@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from src import vault
 from src.errors import UserError
 
 Float = NDArray[np.float32]
@@ -82,11 +83,15 @@ def load_image(path: Path | str) -> NDArray[np.uint8]:
 def decode_image(content: NDArray[np.uint8], name: str = "image in memory") -> NDArray[np.uint8]:
     """Decode the bytes of an image file, uint8 [bytes], to uint8 [h, w, 3] RGB.
 
+    An encrypted file is opened with the key of the environment.
+
     Raises:
-        UserError: the bytes are no image.
+        UserError: the bytes are no image, or are encrypted with another key than the one at hand.
     """
     import cv2
 
+    if vault.is_encrypted(content[: len(vault.MAGIC)].tobytes()):
+        content = np.frombuffer(vault.plain(content.tobytes(), name), np.uint8)
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if image is None:
         raise UserError(

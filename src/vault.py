@@ -53,6 +53,15 @@ def is_encrypted(content: bytes) -> bool:
     return content[: len(MAGIC)] == MAGIC
 
 
+def is_secret(path: str | Path) -> bool:
+    """Whether a file is encrypted, from its first bytes; False where it can't be read."""
+    try:
+        with open(path, "rb") as stream:
+            return is_encrypted(stream.read(len(MAGIC)))
+    except OSError:
+        return False
+
+
 def encrypt(plain: bytes, key: bytes) -> bytes:
     """Encrypt the bytes of a file under a fresh nonce."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

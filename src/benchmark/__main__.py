@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING
 
 from src import runtime as engines
 from src.benchmark import measure, predict, verify
 from src.benchmark.foreign import discover
 from src.benchmark.results import render, rows, write_csv, write_json
-from src.cli import ROOT, guarded
+from src.cli import application
 from src.config import BenchmarkConfig, DataConfig, ExportConfig, RuntimeConfig
 from src.data import Sample
 from src.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, UserError
@@ -206,21 +204,10 @@ def _gflops(artifacts: list[Artifact], trust: bool) -> dict[str, float]:
     return {checkpoints[0].sha256: float(get_flops(model, checkpoints[0].input_shape[-1]))}
 
 
-def main() -> int:
+def main() -> None:
     """Compose the arguments by Hydra and run."""
-    ConfigStore.instance().store(name="bench_schema", node=BenchArgs)
-
-    def work() -> int | None:
-        jobs: list[DictConfig] = []
-        hydra.main(config_path=str(ROOT / "conf"), config_name="bench")(jobs.append)()
-        if not jobs:
-            return EXIT_OK
-        typed = OmegaConf.to_object(jobs[0])
-        assert isinstance(typed, BenchArgs)
-        return run(typed)
-
-    return guarded(work)
+    application(run, "bench", BenchArgs)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src import vault
 from src.data import Sample
 from src.data.layout import load_index, read_split
 from src.data.types import SPLITS, no_boxes
@@ -44,7 +45,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _samples(splits: dict[str, list[Sample]], names: Sequence[str]) -> Figure:
-    """A sheet of images, spread evenly over the splits, with their boxes."""
+    """A sheet of images, spread evenly over the splits, with their boxes; encrypted ones stay blank."""
     rows, columns = GRID
     figure = _figure(3 * columns, 3 * rows)
     chosen = _spread(splits, rows * columns)
@@ -67,9 +68,12 @@ def _draw(axes: Axes, sample: Sample, names: Sequence[str]) -> None:
     from matplotlib.patches import Rectangle
     from PIL import Image, ImageOps
 
+    axes.set_axis_off()
+    if vault.is_secret(sample.image):  # what is drawn is written, and logged, in clear
+        axes.text(0.5, 0.5, "encrypted", ha="center", transform=axes.transAxes)
+        return
     with Image.open(sample.image) as image:
         axes.imshow(np.asarray(ImageOps.exif_transpose(image).convert("RGB")))
-    axes.set_axis_off()
     for (x1, y1, x2, y2), label in zip(sample.boxes.tolist(), sample.classes.tolist(), strict=True):
         color = f"C{label % 10}"
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.2))

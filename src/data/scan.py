@@ -2,6 +2,7 @@
 
 Decoding is what a check costs, so its results are cached under `root/datasets/.scan`, keyed by device, inode, size and
 modification time; `verify=True` looks at every byte again. The cache is plain JSON: a foreign or torn one is ignored.
+Of encrypted images nothing is cached: a thumbnail in clear would show what the key is meant to hide.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from src import vault
+from src.errors import UserError
 from src.records import hash_of, write_text
 
-VERSION = 1
+VERSION = 2
 THUMB = 16  # px: side of the grey thumbnail
 # Orientations of EXIF that swap width and height.
 SWAPPED = (5, 6, 7, 8)
@@ -40,6 +43,7 @@ class ImageFacts:
     complete: bool = True  # a JPEG ends in its end marker; Ultralytics rewrites one that doesn't
     thumb: str = ""  # hexadecimal THUMB x THUMB grey levels
     error: str = ""
+    secret: bool = False  # the file is encrypted; the other facts are those of the picture in it
 
 
 class Scanner:
@@ -65,7 +69,7 @@ class Scanner:
         self.seen.pop("", None)
         if todo:
             # A file that can't be opened has no key worth keeping: it may be readable next time.
-            _write_cache(file, {key: known[key] for key in keys if key})
+            _write_cache(file, {key: known[key] for key in keys if key and not known[key].secret})
         return result
 
 
@@ -78,7 +82,11 @@ def _key(path: Path) -> str:
 
 
 def look_at(path: Path) -> ImageFacts:
-    """Read and decode one file. Never raises: damage is told in `error`."""
+    """Read and decode one file. Damage is told in `error`.
+
+    Raises:
+        UserError: it is encrypted, and the environment holds no usable key.
+    """
     try:
         data = path.read_bytes()
     except (OSError, ValueError) as error:
@@ -86,15 +94,22 @@ def look_at(path: Path) -> ImageFacts:
     sha256 = hashlib.sha256(data).hexdigest()
     if not data:
         return ImageFacts(sha256=sha256, error="is an empty file")
+    secret = vault.is_encrypted(data)
+    if secret:
+        key = vault.key_from_environment()
+        try:
+            data = vault.decrypt(data, key, str(path))
+        except UserError:
+            return ImageFacts(sha256=sha256, error="can't be decrypted: another key, or damage", secret=True)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _decode(data, sha256)
+            return replace(_decode(data, sha256), secret=secret)
     except Exception as error:  # Pillow raises nearly anything on hostile bytes
         reason = str(error).replace("\n", " ")[:120] or type(error).__name__
         if "identify" in reason:
             reason = "not an image"
-        return ImageFacts(sha256=sha256, error=f"is not a readable image ({reason})")
+        return ImageFacts(sha256=sha256, error=f"is not a readable image ({reason})", secret=secret)
 
 
 def _decode(data: bytes, sha256: str) -> ImageFacts:

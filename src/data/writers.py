@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from src import vault
 from src.data.coco import coco_json
 from src.data.fingerprint import fingerprint, label_fingerprint
 from src.data.labels import format_labels, to_corners
@@ -98,7 +99,9 @@ def shrink_to(side: int) -> Pixels:
             return copy_pixels(image, target)
         from PIL import Image, ImageOps
 
-        with Image.open(image.source) as opened:
+        content = image.source.read_bytes()
+        secret = vault.is_encrypted(content)
+        with Image.open(io.BytesIO(vault.plain(content, str(image.source)))) as opened:
             # Boxes are those of the picture as shown, and a written file needs no rotation mark.
             shown = ImageOps.exif_transpose(opened)
             size = scaled(image.width, image.height, side)
@@ -106,9 +109,11 @@ def shrink_to(side: int) -> Pixels:
             options = {"quality": 95} if opened.format in ("JPEG", "MPO", "WEBP") else {}
             kind = "JPEG" if opened.format == "MPO" else opened.format
             shown.resize(size, Image.Resampling.LANCZOS).save(buffer, kind, **options)
-        target.write_bytes(buffer.getvalue())
-        digest = hashlib.sha256(buffer.getvalue()).hexdigest()
-        return replace(image, width=size[0], height=size[1], sha256=digest)
+        shrunk = buffer.getvalue()
+        if secret:
+            shrunk = vault.encrypt(shrunk, vault.key_from_environment())
+        target.write_bytes(shrunk)
+        return replace(image, width=size[0], height=size[1], sha256=hashlib.sha256(shrunk).hexdigest())
 
     return pixels
 

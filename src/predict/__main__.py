@@ -5,11 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-import hydra
-from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
-
-from src.cli import guarded
+from src.cli import application
 from src.errors import Unavailable, UserError
 from src.predict.arguments import PredictArgs, check_arguments
 
@@ -46,26 +42,8 @@ def quoted(word: str) -> str:
 
 def main() -> None:
     """Compose the arguments with Hydra and exit with the contract's code."""
-    store = ConfigStore.instance()
-    store.store(name="predict_schema", node=PredictArgs)
-    # Not a file in conf/: there, `model=` and `runtime=` would be choices of a group.
-    store.store(name="predict", node={"defaults": ["predict_schema", "_self_"], "hydra": HYDRA})
     sys.argv[1:] = map(quoted, sys.argv[1:])
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-
-    def work() -> int:
-        jobs: list[DictConfig] = []
-        hydra.main(config_path=None, config_name="predict")(jobs.append)()
-        if not jobs:  # --help and --cfg leave no job
-            return 0
-        for key in ("model", "source"):
-            if OmegaConf.is_missing(jobs[0], key):
-                raise UserError(f"{key} is not set", remedy="python -m src.predict model=PATH source=…")
-        args = OmegaConf.to_object(jobs[0])
-        assert isinstance(args, PredictArgs)
-        return run(args)
-
-    sys.exit(guarded(work))
+    application(run, "predict", PredictArgs, {"defaults": ["predict_schema", "_self_"], "hydra": HYDRA})
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from src import vault
 from src.config import AppConfig
 from src.errors import UserError
 from src.recipe import AugmentConfig, TrainConfig, gpus_of
@@ -108,13 +109,18 @@ def training_arguments(cfg: AppConfig, dataset: DatasetRef, start: Path | None, 
         "exist_ok": True,
         "deterministic": True,
         "workers": t.workers,
-        "plots": t.plots,
+        "plots": t.plots and not holds_secrets(dataset),
         "verbose": False,
         "patience": t.patience or cfg.epochs,
         "cache": False if t.cache == "none" else t.cache,
         **_recipe(t, cfg.batch),
         **_augmentation(cfg.augment, cfg.epochs),
     }
+
+
+def holds_secrets(dataset: DatasetRef) -> bool:
+    """Whether pictures of a prepared dataset are encrypted: of such a set no training pictures are drawn in clear."""
+    return any(vault.is_secret(path) for path in Path(dataset.yaml).parent.glob("images/*/*"))
 
 
 def _place(out: Path, device: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ from ultralytics.data import utils as utils_module
 from ultralytics.models.rtdetr import train as rtdetr_module
 
 from src import vault
+from src.errors import UserError
 
 FOLDER = ".cache"  # in the prepared dataset
 HEADER = 4  # int64: height and width of the original, then as cached
@@ -38,18 +39,9 @@ rtdetr: Any = rtdetr_module
 _imread, _check_image = base.imread, utils.check_image
 
 
-def is_secret(path: str | Path) -> bool:
-    """Whether a file is encrypted, from its first bytes."""
-    try:
-        with open(path, "rb") as stream:
-            return vault.is_encrypted(stream.read(len(vault.MAGIC)))
-    except OSError:
-        return False
-
-
 def read_image(filename: str | Path, flags: int = 1) -> Array | None:
     """Ultralytics' reader, for encrypted files too."""
-    if not is_secret(filename):
+    if not vault.is_secret(filename):
         return _imread(filename, flags)  # type: ignore[no-any-return]
     import cv2
 
@@ -60,7 +52,7 @@ def read_image(filename: str | Path, flags: int = 1) -> Array | None:
 
 def check_image(filename: str) -> tuple[str, tuple[int, int]]:
     """Ultralytics' check of a picture, for encrypted files too: a message, and height and width."""
-    if not is_secret(filename):
+    if not vault.is_secret(filename):
         return _check_image(filename)  # type: ignore[no-any-return]
     image = read_image(filename)
     assert image is not None, "not an image"
@@ -94,7 +86,7 @@ class Cached:
                 fresh: Loaded = super().load_image(i, *args, **kwargs)  # type: ignore[misc]
             finally:
                 self.cache = kept
-            _write(path, fresh, secret=is_secret(self.im_files[i]))
+            _write(path, fresh, secret=vault.is_secret(self.im_files[i]))
             return fresh
         self.hits += 1
         self._remember(i, loaded)
@@ -131,13 +123,21 @@ def rtdetr_rect(data: Any) -> bool:
 
 
 def _read(path: Path) -> Loaded | None:
-    """What is cached; None when it is not there, torn, or encrypted with another key."""
+    """What is cached; None when it is not there, torn, or encrypted with another key.
+
+    Raises:
+        UserError: it is encrypted, and the environment holds no usable key.
+    """
     try:
         content = path.read_bytes()
     except OSError:
         return None
     if vault.is_encrypted(content):
-        content = vault.plain(content, str(path))
+        key = vault.key_from_environment()
+        try:
+            content = vault.decrypt(content, key)
+        except UserError:
+            return None
     head = np.frombuffer(content[: 8 * HEADER], np.int64)
     pixels = np.frombuffer(content, np.uint8, offset=8 * HEADER) if len(head) == HEADER else np.empty(0, np.uint8)
     if len(head) != HEADER or head[2] * head[3] <= 0 or len(pixels) % (head[2] * head[3]) or not len(pixels):

@@ -8,7 +8,7 @@ import pytest
 
 from src.errors import UserError
 from src.train import check_training, training_options
-from src.train.arguments import training_arguments
+from src.train.arguments import _check_precision, training_arguments
 from tests.train.toy import toy
 
 FILE = str(Path(__file__))
@@ -38,10 +38,14 @@ FILE = str(Path(__file__))
         (["device='cuda:0,1'", "batch=3"], "batch"),
         (["device='cuda:1,1'"], "twice"),
         (["device='cuda:,'"], "device"),
+        (["device='cuda:0,1'", "train.resume=state"], "train.resume works on one device"),
+        (["device='cuda:0,1'", "train.keep_state=true"], "train.keep_state works on one device"),
+        (["device='cuda:0,1'", "study.pruner=median"], "study.pruner"),
         (["train=distill", "train.distill_model=/no/such.pt"], "distill_model"),
         (["train=qat"], "finished checkpoint"),
         (["train=qat", f"model.weights={FILE}", "train.amp=bf16"], "train.amp"),
         (["train=qat", f"model.weights={FILE}", f"train.distill_model={FILE}"], "distill_model"),
+        (["train=qat", f"model.weights={FILE}", "device='cuda:0,1'"], "train.qat works on one device"),
     ],
     ids=lambda v: " ".join(v) if isinstance(v, list) else None,
 )
@@ -59,6 +63,8 @@ def test_what_makes_no_sense_is_refused_with_the_reason(words: list[str], key: s
         (["train.freeze=23"], "23 layers"),
         (["train.freeze_names=[model]"], "whole network"),
         (["device=cuda"], "CUDA"),
+        (["device='cuda:0,1'"], "no CUDA device is usable here"),
+        (["device=auto", "train.amp=fp16"], "device=auto found none"),
     ],
     ids=" ".join,
 )
@@ -66,6 +72,24 @@ def test_layers_and_devices_that_are_not_there_are_refused_before_training(words
     with pytest.raises(UserError) as caught:
         check_training(toy(*words))
     assert names in str(caught.value)
+
+
+@pytest.mark.parametrize("flags", ["fma avx512f avx512_vnni", None])
+def test_half_precision_is_refused_where_the_processor_would_emulate_it(
+    monkeypatch: pytest.MonkeyPatch, flags: str | None
+) -> None:
+    def read(path: Path, **words: object) -> str:
+        if flags is None:
+            raise OSError
+        return flags
+
+    monkeypatch.setattr(Path, "read_text", read)
+    with pytest.raises(UserError, match="bfloat16"):
+        _check_precision("bf16", "cpu")
+    monkeypatch.setattr(Path, "read_text", lambda path, **words: "fma avx512_bf16")
+    _check_precision("bf16", "cpu")
+    with pytest.raises(UserError, match="needs a GPU"):
+        _check_precision("fp16", "cpu")
 
 
 @pytest.mark.parametrize("model", ["v8n", "v9t", "v26n", "rtdetr"])
@@ -89,6 +113,20 @@ def test_mosaic_is_never_closed_for_more_than_half_of_the_training(tmp_path: Pat
         for n in (1, 10, 50)
     ]
     assert closed == [0, 5, 10]
+
+
+def test_no_pictures_of_a_training_are_drawn_where_its_data_are_secret(tmp_path: Path) -> None:
+    from src import vault
+    from src.records import DatasetRef
+
+    picture = tmp_path / "images" / "val" / "0.png"
+    picture.parent.mkdir(parents=True)
+    ref = DatasetRef("x", str(tmp_path / "data.yaml"), "", {}, [])
+    drawn = []
+    for content in (b"plain", vault.encrypt(b"plain", bytes(32))):
+        picture.write_bytes(content)
+        drawn.append(training_arguments(toy("train.plots=true"), ref, None, tmp_path)["plots"])
+    assert drawn == [True, False]
 
 
 def test_accumulation_becomes_a_nominal_batch(tmp_path: Path) -> None:
