@@ -49,13 +49,14 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Pruner(Enum):
-    """What stops trials that can't win, by their validation mAP50-95 per epoch."""
+    """What stops trials that can't win: by their validation mAP50-95 per epoch, or (wilcoxon) per replicate."""
 
     none = "none"
     median = "median"
     asha = "asha"
     hyperband = "hyperband"
     threshold = "threshold"
+    wilcoxon = "wilcoxon"
 
 
 @dataclass
@@ -160,6 +161,12 @@ class StudyConfig:
     pruner: Pruner = Pruner.none
     pruner_warmup: int = 2  # epochs before a trial may be pruned
     pruner_threshold: float = 0.0  # `threshold`: prune below this mAP50-95
+    pruner_p: float = 0.1  # `wilcoxon`: prune when a configuration is worse than the best one at this level
+    objectives: list[str] = field(default_factory=lambda: ["mAP50-95"])  # see docs/sweeps.md
+    constraints: list[str] = field(default_factory=list)  # e.g. ["latency_p95_ms <= 30", "size_mb <= 10"]
+    lower_bound: float = 0.0  # standard errors over seeds that are taken off a configuration's mean value
+    cost_artifact: str = "onnx/fp32"  # what latency, size and memory of an architecture are measured on
+    cost_runtime: str = "onnxruntime"
     retries: int = 0  # further attempts at a trial that fails
     trial_timeout: float | None = None  # seconds that one training may take, looked at after every epoch
     max_failures: int | None = None  # failed trials allowed; null = all but one
@@ -336,6 +343,8 @@ def _check_choices(cfg: AppConfig) -> None:
     known = [f"{f}/{p}" for f, precisions in FORMATS.items() for p in precisions]
     _one_of("export.targets", cfg.export.targets, known)
     _one_of("runtime.engines", cfg.runtime.engines, list(RUNTIMES))
+    _one_of("study.cost_artifact", [cfg.study.cost_artifact], known)
+    _one_of("study.cost_runtime", [cfg.study.cost_runtime], list(RUNTIMES))
     _one_of("decision.latency", [cfg.decision.latency], ["mean", "p50", "p90", "p95", "p99"])
     _check_decision(cfg)
     if cfg.model.weights not in ("auto", "scratch") and not Path(cfg.model.weights).is_file():

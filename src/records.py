@@ -21,8 +21,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 SCHEMA_VERSION = 1
 
-State = Literal["complete", "failed", "pruned"]
-FailureKind = Literal["unavailable", "error"]
+State = Literal["complete", "failed", "pruned", "infeasible"]  # infeasible: it broke a constraint before training
+FailureKind = Literal["unavailable", "error", "refused"]  # refused: not run, because it could not win
 Scope = Literal["model_only", "end_to_end"]
 Gate = Literal["pass", "warn", "fail", "reference"]
 
@@ -255,6 +255,7 @@ class SweepRecord:
     finished_at: str = ""  # "" while it runs
     failures: list[Failure] = field(default_factory=list)
     test_openings: list[str] = field(default_factory=list)  # when the test split was opened, ISO 8601
+    goals: list[str] = field(default_factory=list)  # objectives and constraints of the study, as typed
     schema_version: int = SCHEMA_VERSION
 
 

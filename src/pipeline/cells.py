@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from src.config import AppConfig
+from src.config import AppConfig, Pruner
 from src.console import Watch
 from src.pipeline.context import Context, Inputs
+from src.pipeline.cost import Costs
 from src.pipeline.request import OBJECTIVE, SweepRequest
-from src.pipeline.trial import finished, run_trial, save_lost, settle
-from src.records import TrialRecord, load
+from src.pipeline.trial import finished, refuse_trial, run_trial, save_lost, settle
+from src.records import State, TrialRecord, load
 from src.sweeper.loop import Outcome
 from src.sweeper.pruner import PrunedError
 from src.sweeper.space import overrides_of
@@ -34,18 +35,56 @@ class CellRunner:
     context: Context
     inputs: Inputs
     watch: Watch
-    records: list[TrialRecord] = field(default_factory=list)
+    costs: Costs
 
     def run(self, cell: Cell) -> Outcome:
-        """Run every replicate of a cell.
+        """Run every replicate of a cell, as long as it can still win.
 
         Raises:
             FailureLimitError: too many trials of the sweep have failed.
         """
-        records = [self._replicate(number, words, cell) for number, words in self._replicates(cell)]
+        goals = self.request.goals
+        replicates = list(self._replicates(cell))
+        known = self.costs.of(self.request.config_of(replicates[0][1])) if goals.needs_costs else {}
+        if broken := goals.broken(known):
+            reason = "; ".join(f"{b.name} is {known[b.metric]:.4g}, not {b.words[len(b.name) + 1 :]}" for b in broken)
+            for number, words in replicates:
+                self._refuse(number, words, "infeasible", f"before training: {reason}", known)
+            return Outcome(pruned=True, constraints=goals.excesses([known]))
+        records: list[TrialRecord] = []
+        hopeless = ""
+        for i, (number, words) in enumerate(replicates):
+            if hopeless:
+                records.append(self._refuse(number, words, "pruned", hopeless, known))
+                continue
+            records.append(self._replicate(number, words, cell, known))
+            hopeless = self._hopeless(cell, i, records[-1])
         check_failures(self.request.base, self.context.folder)
-        values = [r.metrics[OBJECTIVE] for r in records if r.state == "complete"]
-        return Outcome(values, pruned=not values and any(r.state == "pruned" for r in records))
+        done = [r.metrics for r in records if r.state == "complete"]
+        pruned = any(r.state == "pruned" for r in records)
+        return Outcome(() if pruned else goals.values(done), pruned=pruned, constraints=goals.excesses(done))
+
+    def _hopeless(self, cell: Cell, replicate: int, record: TrialRecord) -> str:
+        """Why the replicates that are left can't make the configuration win; "" when they can."""
+        if record.state == "pruned":
+            return "another replicate of the configuration was pruned"
+        if self.request.base.study.pruner is Pruner.wilcoxon and record.state == "complete":
+            cell.trial.report(record.metrics[OBJECTIVE], replicate)
+            if cell.trial.should_prune():
+                return "its replicates are worse than those of the best configuration (Wilcoxon's signed-rank test)"
+        return ""
+
+    def _refuse(
+        self, number: int, words: list[str], state: State, reason: str, known: Mapping[str, float]
+    ) -> TrialRecord:
+        if (done := finished(self.context, number)) is not None:
+            settle(done, self.context)
+            self.watch.skip()
+            return done
+        cfg = self.request.config_of(words)
+        record = refuse_trial(cfg, number, words, self.context, self.inputs, state=state, reason=reason, known=known)
+        self.watch.finish(outcome(record), epochs_run=0)
+        return record
 
     def lost(self, slot: int) -> None:
         """Record the trials of a slot whose workers died again and again."""
@@ -61,24 +100,25 @@ class CellRunner:
             if number < self.request.trials():
                 yield number, [*overrides_of(cell.params), *([f"seed={seed}"] if self.request.space.seeds else [])]
 
-    def _replicate(self, number: int, words: list[str], cell: Cell) -> TrialRecord:
+    def _replicate(self, number: int, words: list[str], cell: Cell, known: Mapping[str, float]) -> TrialRecord:
         if (done := finished(self.context, number)) is not None:
             settle(done, self.context)
             self.watch.skip()
             return done
         cfg = self.request.config_of(words)
         self.watch.trial(number, " ".join(words))
-        first = number % len(self.request.seeds) == 0
+        pruner = self.request.base.study.pruner
+        by_epoch = pruner is not Pruner.wilcoxon and number % len(self.request.seeds) == 0
 
         def after_epoch(epoch: int, row: dict[str, float]) -> None:
             self.watch.epoch(epoch, row)
             # The first replicate alone decides: others would be judged at epochs that it has reported already.
-            if first:
+            if by_epoch:
                 cell.trial.report(row.get(OBJECTIVE, 0.0), epoch)
                 if cell.trial.should_prune():
                     raise PrunedError(epoch)
 
-        record = run_trial(cfg, number, words, self.context, self.inputs, after_epoch)
+        record = run_trial(cfg, number, words, self.context, self.inputs, after_epoch, known)
         self.watch.finish(outcome(record), epochs_run=len(record.history))
         return record
 
@@ -88,6 +128,8 @@ def outcome(record: TrialRecord) -> str:
     head = f"trial {record.trial} · {' '.join(record.overrides) or 'single'}"
     if record.state == "failed":
         return f"{head}: FAILED in {record.failures[-1].stage}: {record.failures[-1].message}"
+    if record.failures and record.failures[-1].kind == "refused":
+        return f"{head}: {record.state}: {record.failures[-1].message}"
     if record.state == "pruned":
         return f"{head}: pruned after {len(record.history)} epochs"
     seconds = sum(record.timings_s.values())

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import fmean
 
 from src.benchmark import measure
 from src.benchmark.verify import agreement
@@ -37,10 +36,12 @@ from src.records import (
     save,
 )
 from src.runtime import supports
+from src.sweeper.goals import Goals, best_first
 
 log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
+PLAIN = Goals()
 
 
 @dataclass
@@ -63,20 +64,23 @@ class Findings:
         self.failures.append(Failure(stage, target, kind, message[:500]))  # type: ignore[arg-type]
 
 
-def choose(records: Sequence[TrialRecord], top: int) -> list[TrialRecord]:
+def choose(records: Sequence[TrialRecord], top: int, goals: Goals = PLAIN) -> list[TrialRecord]:
     """Finalists by `val` alone: the best replicate of each chosen configuration, best configuration first.
 
     Args:
         records: all trials of the sweep.
         top: configurations to take beside the best one of every model and image size.
+        goals: of the study; configurations that break a constraint are left out, unless all do.
     """
     by_config: dict[str, list[TrialRecord]] = defaultdict(list)
     for record in records:
         if record.state == "complete" and OBJECTIVE in record.metrics:
             by_config[record.config_id].append(record)
-    ranked = sorted(by_config.values(), key=lambda rs: -fmean(r.metrics[OBJECTIVE] for r in rs))
+    known = [(rs, values) for rs in by_config.values() if (values := goals.values([r.metrics for r in rs]))]
+    kept = [row for row in known if all(x <= 0 for x in goals.excesses([r.metrics for r in row[0]]).values())] or known
+    order = best_first([values for _, values in kept], goals.objectives)
     chosen, architectures = [], set()
-    for rank, replicates in enumerate(ranked):
+    for rank, replicates in enumerate(kept[i][0] for i in order):
         architecture = (replicates[0].model, replicates[0].imgsz)
         if rank < top or architecture not in architectures:
             chosen.append(max(replicates, key=lambda r: r.metrics[OBJECTIVE]))

@@ -9,6 +9,7 @@ from typing import Any
 
 from src.config import AppConfig, identity
 from src.records import hash_of
+from src.sweeper.goals import Goals, parse_goals
 from src.sweeper.space import Space
 
 OBJECTIVE = "val/mAP50-95"
@@ -36,6 +37,11 @@ class SweepRequest:
         return self.space.seeds or [self.base.seed]
 
     @property
+    def goals(self) -> Goals:
+        """What the study searches for."""
+        return parse_goals(self.base.study)
+
+    @property
     def folder(self) -> Path:
         """Where the sweep is kept."""
         return Path(self.base.outputs) / "sweeps" / self.name()
@@ -45,7 +51,12 @@ class SweepRequest:
         swept = tuple(key.split(".")[0] for key in self.space.words)
         shared = identity(self.base, without=tuple(k for k in swept if k in ("imgsz", "lr", "seed", "epochs", "batch")))
         sampler = dict(self.sampler) if self.n_trials else {}
-        return hash_of([shared, self.space.words, sampler, self.n_trials])
+        parts: list[Any] = [shared, self.space.words, sampler, self.n_trials]
+        if not self.goals.plain:
+            study = self.base.study
+            measured = [study.cost_artifact, study.cost_runtime] if self.goals.needs_costs else []
+            parts.append([self.goals.words(), self.goals.lower_bound, measured])
+        return hash_of(parts)
 
     def name(self) -> str:
         """The sweep's name: as configured, else made from the study, the data and the identity."""

@@ -7,11 +7,8 @@ work on the same study.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -22,10 +19,11 @@ from src.environment import command_line
 from src.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.evaluate import evaluate_sweep
 from src.pipeline.cells import CellRunner, all_records, worker_number
-from src.pipeline.context import Context, Inputs, closing, now, open_context, prepare, tags_of, threads_of
+from src.pipeline.context import Context, Inputs, closing, locked, now, open_context, prepare, tags_of, threads_of
+from src.pipeline.cost import Costs, check_costs, measure_ahead
 from src.pipeline.finalist import choose, run_finalists, test_replicates
 from src.pipeline.noop import refuse_noops
-from src.pipeline.request import OBJECTIVE, SweepRequest
+from src.pipeline.request import SweepRequest
 from src.pipeline.workers import run_workers
 from src.records import SweepRecord, TrialRecord, hash_of, load, save, write_text
 from src.redact import redact, redact_text
@@ -51,9 +49,11 @@ def run_sweep(request: SweepRequest) -> int:
     cfg, folder = request.base, request.folder
     threads = threads_of(cfg)
     _check_earlier(folder, request)
+    check_costs(request)
     inputs = prepare(_distinct(request))
     refuse_noops(request, inputs)
     context = open_context(cfg, request.name(), folder, threads)
+    measure_ahead(request, Costs(request, context, inputs), Watch(0, 0).say)
     with locked(folder / "open.lock"):
         record = _open(request, context, inputs)
         study = _study(request, folder)
@@ -70,15 +70,6 @@ def run_sweep(request: SweepRequest) -> int:
         return _finish(request, record, context, inputs, run)
 
 
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that other processes of the sweep wait for; the kernel lets go of it when this one dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="ascii") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-
-
 def _study(request: SweepRequest, folder: Path) -> Study:
     cfg = request.base
     url = cfg.study.storage
@@ -88,6 +79,7 @@ def _study(request: SweepRequest, folder: Path) -> Study:
         request.sampler,
         request.configurations(),
         pruner=make_pruner(cfg.study, cfg.epochs),
+        maximize=[o.maximize for o in request.goals.objectives],
         name=STUDY if url is None else request.name(),
     )
 
@@ -139,7 +131,8 @@ def _open(request: SweepRequest, context: Context, inputs: Inputs) -> SweepRecor
         identity=request.identity(),
         space=redact(request.space.words),
         n_trials=request.trials(),
-        objective=OBJECTIVE,
+        objective=request.goals.selects,
+        goals=request.goals.words(),
         decision=decision,
         started_at=now(),
     )
@@ -151,7 +144,7 @@ def _work(request: SweepRequest, study: Study, context: Context, inputs: Inputs)
     """Take part in the study until nothing of it is left."""
     with Watch(request.trials(), request.base.epochs) as watch:
         watch.say(f"sweep {context.name}: {request.trials()} trials, {context.threads} threads, in {context.folder}")
-        runner = CellRunner(request, context, inputs, watch)
+        runner = CellRunner(request, context, inputs, watch, Costs(request, context, inputs))
         work(study, runner.run, on_lost=runner.lost)
 
 
@@ -179,7 +172,7 @@ def _finalise(
     Returns:
         The sweep's record, with the opening of the test split noted.
     """
-    finalists = choose(records, request.base.decision.finalists)
+    finalists = choose(records, request.base.decision.finalists, request.goals)
     plain = plain_config(request.base)
     key = hash_of([[r.trial for r in finalists], plain["export"], plain["runtime"], plain["benchmark"]])
     begun, done = context.folder / "finalists.begun", context.folder / "finalists.key"

@@ -10,7 +10,7 @@ import logging
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from src.environment import environment
 from src.errors import StageError
 from src.pipeline.accuracy import evaluate_checkpoint
 from src.pipeline.context import Context, Inputs, now, tags_of
-from src.records import Failure, TrialRecord, load, save, write_text
+from src.records import Failure, State, TrialRecord, load, save, write_text
 from src.redact import redact, redact_text
 from src.sweeper.pruner import PrunedError
 from src.track import RunLog
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 EpochHook = Callable[[int, dict[str, float]], None]
 BEGUN = "begun.json"  # the record as it was when the trial began: it has the run that a later attempt continues
 RECORD = "record.json"
-STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
+STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "infeasible": "FINISHED", "failed": "FAILED"}
 
 
 @dataclass
@@ -51,9 +51,24 @@ class Timings:
 
 
 def run_trial(
-    cfg: AppConfig, number: int, overrides: list[str], context: Context, inputs: Inputs, on_epoch: EpochHook
+    cfg: AppConfig,
+    number: int,
+    overrides: list[str],
+    context: Context,
+    inputs: Inputs,
+    on_epoch: EpochHook,
+    known: Mapping[str, float] | None = None,
 ) -> TrialRecord:
     """Run one trial to its end and return its saved record; a failure is a record too.
+
+    Args:
+        cfg: of this trial.
+        number: of this trial, from 0.
+        overrides: what the sweep set for it, as typed.
+        context: what the trials of a sweep share.
+        inputs: datasets and starting weights.
+        on_epoch: told of every epoch; may raise `PrunedError`.
+        known: metrics that are known beforehand, such as the latency of its architecture.
 
     Raises:
         KeyboardInterrupt: interrupted; the MLflow run is closed as KILLED, and the next attempt goes on with it.
@@ -61,6 +76,8 @@ def run_trial(
     folder = context.trial_folder(number)
     folder.mkdir(parents=True, exist_ok=True)
     record, run = _begin(cfg, number, overrides, context, inputs)
+    record = replace(record, metrics=dict(known or {}))
+    run.metrics(record.metrics)
     timings = Timings()
     try:
         for attempt in range(cfg.study.retries + 1):
@@ -174,7 +191,7 @@ def _train_and_evaluate(
     record = replace(record, checkpoint=result.checkpoint, history=result.history)
     with timings.of("evaluate"):
         metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, folder)
-    record = replace(record, metrics={f"val/{name}": value for name, value in metrics.items()})
+    record = replace(record, metrics={**record.metrics, **{f"val/{name}": value for name, value in metrics.items()}})
     run.metrics(record.metrics, step=result.checkpoint.epochs + 1)
     _log_training(run, result)
     return record
@@ -214,6 +231,39 @@ def settle(record: TrialRecord, context: Context) -> None:
     """Close the run of a finished trial whose process died between saving the record and closing the run."""
     if context.tracker.is_open(record.run_id):
         _close(context.tracker.resume(record.run_id), record, context.trial_folder(record.trial))
+
+
+def refuse_trial(
+    cfg: AppConfig,
+    number: int,
+    overrides: list[str],
+    context: Context,
+    inputs: Inputs,
+    *,
+    state: State,
+    reason: str,
+    known: Mapping[str, float] | None = None,
+) -> TrialRecord:
+    """Record a trial that is not trained, because it could not win.
+
+    Args:
+        cfg: of this trial.
+        number: of this trial, from 0.
+        overrides: what the sweep set for it, as typed.
+        context: what the trials of a sweep share.
+        inputs: datasets and starting weights.
+        state: infeasible (it breaks a constraint) or pruned.
+        reason: for the record and the report.
+        known: metrics that are known without training.
+    """
+    context.trial_folder(number).mkdir(parents=True, exist_ok=True)
+    record, run = _begin(cfg, number, overrides, context, inputs)
+    failure = Failure("study", record.model, "refused", reason)
+    record = replace(record, state=state, metrics=dict(known or {}), failures=[failure], finished_at=now())
+    save(context.trial_folder(number) / RECORD, record)
+    run.metrics(record.metrics)
+    _close(run, record, context.trial_folder(number))
+    return record
 
 
 def save_lost(number: int, context: Context) -> None:

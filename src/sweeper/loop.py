@@ -6,8 +6,8 @@ Several workers run this loop on one study without knowing of each other. It hol
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from src.sweeper.lease import RENEW_S, Renewal
 from src.sweeper.study import Cell, Study
@@ -17,10 +17,17 @@ IDLE_S = 1.0  # between looks at a study whose last slots are with other workers
 
 @dataclass(frozen=True)
 class Outcome:
-    """What running a cell gave: a value per finished replicate."""
+    """What running a cell gave.
 
-    values: Sequence[float]
+    Attributes:
+        values: one per objective; none at all when the cell failed.
+        pruned: it was given up, or refused before it was trained.
+        constraints: name -> by how much it is broken; at most 0 when it is kept.
+    """
+
+    values: Sequence[float] = ()
     pruned: bool = False
+    constraints: Mapping[str, float] = field(default_factory=dict)
 
 
 def work(
@@ -61,4 +68,4 @@ def _run_one(study: Study, cell: Cell, run: Callable[[Cell], Outcome], renew_s: 
     except BaseException:
         study.release(cell)
         raise
-    study.tell(cell, outcome.values, pruned=outcome.pruned)
+    study.tell(cell, outcome.values, pruned=outcome.pruned, constraints=outcome.constraints)

@@ -68,11 +68,14 @@ class DetsweepSweeper(Sweeper):
         """Run the sweep; ends the process with the contract's exit code unless all went well."""
         from src.pipeline.request import SweepRequest
         from src.pipeline.sweep import run_sweep
+        from src.sweeper.goals import check_seeds, parse_goals
         from src.sweeper.space import check_space, parse_space
 
         params = {str(k): str(v) for k, v in (self.params or {}).items()}
         space = parse_space(params, arguments, n_trials=self.n_trials)
         base = check_space(space, self.compose)
+        parse_goals(base.study)
+        check_seeds(base.study, len(space.seeds) or 1)
         request = SweepRequest(
             base=base,
             space=space,

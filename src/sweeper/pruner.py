@@ -1,6 +1,8 @@
-"""Pruners: stop trials that can't win, by their validation mAP50-95 after every epoch."""
+"""Pruners: stop trials that can't win, by their validation mAP50-95 after every epoch, or after every replicate."""
 
 from __future__ import annotations
+
+import warnings
 
 import optuna
 
@@ -31,4 +33,7 @@ def make_pruner(cfg: StudyConfig, epochs: int) -> optuna.pruners.BasePruner:
         return optuna.pruners.HyperbandPruner(min_resource=first, max_resource=max(epochs, first), reduction_factor=3)
     if cfg.pruner is Pruner.threshold:
         return optuna.pruners.ThresholdPruner(lower=cfg.pruner_threshold, n_warmup_steps=cfg.pruner_warmup)
+    if cfg.pruner is Pruner.wilcoxon:
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.pruners.WilcoxonPruner(p_threshold=cfg.pruner_p, n_startup_steps=2)
     return optuna.pruners.NopPruner()

@@ -14,7 +14,6 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from statistics import fmean
 from typing import Any
 
 import optuna
@@ -27,6 +26,7 @@ from optuna.distributions import (
 )
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from src.sweeper.lease import Lease, read_lease
@@ -60,6 +60,7 @@ class Study:
         sampler: configuration of an Optuna sampler, as in `hydra/sweeper/sampler`.
         budget: configurations to hand out; None hands out every cell of the (finite) space.
         pruner: stops trials that can't win; None never does.
+        maximize: per objective, whether higher is better.
         seed: of what is left to chance beside the sampler.
         name: of the study in the storage.
     """
@@ -72,6 +73,7 @@ class Study:
         budget: int | None,
         *,
         pruner: optuna.pruners.BasePruner | None = None,
+        maximize: Sequence[bool] = (True,),
         name: str = STUDY,
         seed: int = 0,
     ) -> None:
@@ -80,6 +82,7 @@ class Study:
         self._sampler_config = dict(sampler)
         self._is_grid = budget is None
         self.budget = min(b for b in (budget, space.size()) if b is not None)
+        self._directions = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in maximize]
         self._study = self._open(storage, name, None if self._is_grid else make_sampler(sampler, space), pruner)
 
     def _open(
@@ -92,7 +95,7 @@ class Study:
         pruner = pruner or optuna.pruners.NopPruner()
         try:
             return optuna.create_study(
-                storage=storage, study_name=name, sampler=sampler, pruner=pruner, direction="maximize"
+                storage=storage, study_name=name, sampler=sampler, pruner=pruner, directions=self._directions
             )
         except DuplicatedStudyError:
             return optuna.load_study(storage=storage, study_name=name, sampler=sampler, pruner=pruner)
@@ -204,14 +207,27 @@ class Study:
         """Slots that wait or run."""
         return len(self._trials(TrialState.WAITING)) + len(self._trials(TrialState.RUNNING))
 
-    def tell(self, cell: Cell, values: Sequence[float], *, pruned: bool = False) -> None:
-        """Record the values of a cell's replicates; none at all marks it failed. Telling twice is harmless."""
-        if pruned:
-            self._study.tell(cell.number, state=TrialState.PRUNED, skip_if_finished=True)
-        elif values:
-            self._study.tell(cell.number, fmean(values), skip_if_finished=True)
-        else:
-            self._study.tell(cell.number, state=TrialState.FAIL, skip_if_finished=True)
+    def tell(
+        self,
+        cell: Cell,
+        values: Sequence[float],
+        *,
+        pruned: bool = False,
+        constraints: Mapping[str, float] | None = None,
+    ) -> None:
+        """Record a cell's values, one per objective; none at all marks it failed. Telling twice is harmless.
+
+        Args:
+            cell: what was run.
+            values: of a finished cell.
+            pruned: it was given up, or refused before it was trained.
+            constraints: name -> by how much it is broken; at most 0 when it is kept.
+        """
+        if constraints and not self._frozen(cell).state.is_finished():
+            for name, excess in constraints.items():
+                cell.trial.set_constraint(name, excess)
+        state = TrialState.PRUNED if pruned else None if values else TrialState.FAIL
+        self._study.tell(cell.number, list(values) if state is None else None, state=state, skip_if_finished=True)
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         found = self._study.get_trials(deepcopy=False, states=states or None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from src.train.arguments import check_device, check_training, training_arguments, training_options
 from src.train.loop import EpochHook, TrainResult, epoch_metrics, train, weights_hash
+from src.train.untrained import save_untrained
 
 __all__ = [
     "EpochHook",
@@ -15,6 +16,7 @@ __all__ = [
     "check_device",
     "check_training",
     "epoch_metrics",
+    "save_untrained",
     "train",
     "training_arguments",
     "training_options",

@@ -33,7 +33,7 @@ def run(study: Study, value: float = 0.5, stop_after: int = 1000) -> list[tuple[
     done: list[tuple[int, dict[str, Any]]] = []
     while len(done) < stop_after and (cell := study.claim()) is not None:
         done.append((cell.index, cell.params))
-        study.tell(cell, [value, value])
+        study.tell(cell, [value])
     return done
 
 
@@ -80,16 +80,45 @@ def test_what_is_tried_does_not_depend_on_where_it_was_interrupted(tmp_path: Pat
     assert all(0.001 <= params["lr"] <= 0.1 for _, params in whole)
 
 
-def test_a_configuration_is_worth_the_mean_over_its_seeds(tmp_path: Path) -> None:
+def test_a_cell_without_a_value_has_failed_unless_it_was_pruned(tmp_path: Path) -> None:
     study = opened(tmp_path, grid("imgsz=32,64,96", "seed=1,2"))
-    worth: list[tuple[list[float], bool]] = [([0.2, 0.6], False), ([], False), ([], True)]
+    worth: list[tuple[list[float], bool]] = [([0.4], False), ([], False), ([], True)]
     for values, pruned in worth:
         cell = study.claim()
         assert cell is not None
         study.tell(cell, values, pruned=pruned)
     trials = stored(tmp_path).trials
     assert [t.state.name for t in trials] == ["COMPLETE", "FAIL", "PRUNED"]
-    assert trials[0].value == pytest.approx(0.4)
+    assert trials[0].value == 0.4
+
+
+def test_several_objectives_keep_their_directions_and_values(tmp_path: Path) -> None:
+    study = Study(open_storage(None, tmp_path / "s.log"), grid("imgsz=32,64"), {}, None, maximize=[True, False])
+    study.lay_out()
+    for values in ((0.4, 9.0), (0.3, 3.0)):
+        cell = study.claim()
+        assert cell is not None
+        study.tell(cell, values)
+        study.tell(cell, values)
+    kept = stored(tmp_path)
+    assert [d.name for d in kept.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert [t.values for t in kept.best_trials] == [[0.4, 9.0], [0.3, 3.0]]
+
+
+def test_the_sampler_keeps_away_from_what_broke_a_constraint(tmp_path: Path) -> None:
+    space = parse_space({}, ["lr=interval(0.0,1.0)"], n_trials=40)
+    study = opened(tmp_path, space, 40, {**TPE, "n_startup_trials": 8})
+    asked = []
+    while (cell := study.claim()) is not None:
+        lr = float(cell.params["lr"])
+        asked.append(lr)
+        excess = {"recall >= 0.6": lr - 0.4}
+        if lr > 0.7:
+            study.tell(cell, [], pruned=True, constraints=excess)  # refused before training
+        else:
+            study.tell(cell, [lr], constraints=excess)  # the higher the better, but for the constraint
+    assert sum(asked[20:]) / 20 < 0.5, "without the constraint it goes for the upper end"
+    assert stored(tmp_path).best_trial.params["lr"] <= 0.4
 
 
 def test_the_sampler_learns_from_what_it_is_told(tmp_path: Path) -> None:

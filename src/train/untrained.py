@@ -1,0 +1,34 @@
+"""An architecture before training: what it costs to run does not depend on what its weights will be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from src.config import ModelConfig
+from src.records import Checkpoint, sha256_file
+
+
+def save_untrained(model: ModelConfig, class_names: list[str], imgsz: int, path: Path) -> Checkpoint:
+    """Save the untrained network of a configuration in the form that training writes.
+
+    Args:
+        model: which architecture.
+        class_names: of the dataset; their number sets the width of the head.
+        imgsz: px.
+        path: where the `.pt` file goes.
+    """
+    import torch
+    from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
+    from ultralytics.utils.torch_utils import get_flops
+
+    torch.manual_seed(0)
+    build: Any = RTDETRDetectionModel if model.yaml.startswith("rtdetr") else DetectionModel
+    network = build(model.yaml, nc=len(class_names), verbose=False)
+    network.names = dict(enumerate(class_names))
+    parameters = sum(p.numel() for p in network.parameters())
+    gflops = float(get_flops(network, imgsz))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"model": network.half(), "ema": None, "train_args": {}}, path)
+    sha = sha256_file(path)
+    return Checkpoint(str(path), sha, sha, Path(model.yaml).stem, imgsz, 0, 0, 0, "untrained", parameters, gflops)
