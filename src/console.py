@@ -1,16 +1,24 @@
-"""What a person watches while a sweep runs: a live bar with the time left on a terminal, plain lines elsewhere."""
+"""What a person watches while a sweep runs: a live table with the time left on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 SPARKS = "▁▂▃▄▅▆▇█"
+ROWS = 8  # trials shown at once: those that run, then the latest that ended
+CURVE = 24  # epochs of a curve shown, the latest
+COLOURS = {"running": "bold", "failed": "red", "pruned": "dim", "infeasible": "dim"}
 
 
 def sparkline(values: list[float]) -> str:
@@ -28,6 +36,16 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+@dataclass
+class Row:
+    """One trial in the table."""
+
+    number: int
+    label: str
+    state: str = "running"
+    curve: list[float] = field(default_factory=list)  # val mAP50-95 after each epoch
+
+
 class Watch:
     """Shows the progress of a sweep's trials, epoch by epoch.
 
@@ -39,76 +57,111 @@ class Watch:
         self._epochs = epochs
         self._total = trials * epochs
         self._done = 0  # epochs, of finished trials in full
-        self._timed = 0  # epochs that this process ran
+        self._timed = 0  # epochs that this process ran, or watched
         self._begun = time.monotonic()
-        self._label = ""
-        self._curve: list[float] = []
+        self._rows: dict[int, Row] = {}
+        self._current = Row(-1, "")
         self._bar = Progress(
-            TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("epochs"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
             console=self.console,
-            redirect_stdout=False,
-            redirect_stderr=False,
         )
-        self._task: TaskID | None = None
+        self._task = self._bar.add_task("", total=self._total, left="")
+        self._live: Live | None = None
 
     def __enter__(self) -> Watch:
-        """Start the live bar where there is a terminal."""
+        """Start the live table where there is a terminal."""
         if self.console.is_terminal:
-            self._bar.start()
-            self._task = self._bar.add_task("starting", total=self._total, left="")
+            self._live = Live(
+                get_renderable=self.render,
+                console=self.console,
+                refresh_per_second=4,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """Stop the live bar."""
-        if self._task is not None:
-            self._bar.stop()
+        """Stop the live table."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
-    def trial(self, number: int, label: str, *, silent: bool = False) -> None:
-        """A trial begins; `silent` writes no line."""
-        self._label, self._curve = f"trial {number} · {label}", []
-        if self._task is None and not silent:
-            self.say(f"{self._label}: starts")
-        self._update()
+    def trial(self, number: int, label: str) -> None:
+        """A trial of this process begins."""
+        self._current = self._rows[number] = Row(number, label)
+        if self._live is None:
+            self.say(f"{self._name()}: starts")
 
-    def epoch(self, epoch: int, row: dict[str, float], *, silent: bool = False) -> None:
-        """An epoch of the current trial ended; `silent` writes no line."""
-        self._done += 1
-        self._timed += 1
+    def epoch(self, epoch: int, row: dict[str, float]) -> None:
+        """An epoch of the current trial ended."""
+        self._count(1)
         value = row.get("val/mAP50-95", 0.0)
-        self._curve.append(value)
-        if self._task is None and not silent:
-            self.say(f"{self._label}: epoch {epoch}/{self._epochs}  val mAP50-95 {value:.3f}  {self._left()}")
-        self._update()
+        self._current.curve.append(value)
+        if self._live is None:
+            self.say(f"{self._name()}: epoch {epoch}/{self._epochs}  val mAP50-95 {value:.3f}  {self._left()}")
 
-    def finish(self, label: str, *, epochs_run: int) -> None:
+    def finish(self, label: str, *, epochs_run: int, state: str = "complete") -> None:
         """The current trial ended, with `label` saying how; epochs that never ran no longer count as work."""
+        self._current.state = state
         self._total -= self._epochs - epochs_run
         self.say(label)
-        self._update()
 
     def skip(self) -> None:
         """A trial was finished by an earlier run of the sweep."""
         self._total -= self._epochs
-        self._update()
+
+    def show(self, number: int, label: str, curve: Sequence[float], state: str = "running") -> None:
+        """What is known of a trial that another process runs; the last call has the state that it ended in."""
+        row = self._rows.setdefault(number, Row(number, label))
+        self._count(max(len(curve) - len(row.curve), 0))
+        row.curve, row.state = list(curve), state
+        if state != "running":
+            self._total -= self._epochs - len(curve)
 
     def say(self, text: str) -> None:
-        """Print a line above the bar."""
+        """Print a line above the table."""
         self.console.print(escape(text), highlight=False, soft_wrap=True)
+
+    def render(self) -> RenderableType:
+        """The table of trials, with the bar of the whole sweep under it."""
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        table.add_column("trial", justify="right")
+        table.add_column("configuration", overflow="fold")
+        table.add_column("state")
+        table.add_column("epoch", justify="right")
+        table.add_column("val mAP50-95")
+        for row in self._shown():
+            last = f" {row.curve[-1]:.3f}" if row.curve else ""
+            table.add_row(
+                str(row.number),
+                escape(row.label),
+                row.state,
+                f"{len(row.curve)}/{self._epochs}",
+                sparkline(row.curve[-CURVE:]) + last,
+                style=COLOURS.get(row.state, ""),
+            )
+        self._bar.update(self._task, completed=self._done, total=self._total, left=self._left())
+        return Group(table, self._bar)
+
+    def _shown(self) -> list[Row]:
+        """The trials that run, then the latest that ended, by number."""
+        rows = sorted(self._rows.values(), key=lambda r: (r.state != "running", -r.number))[:ROWS]
+        return sorted(rows, key=lambda r: r.number)
+
+    def _name(self) -> str:
+        return f"trial {self._current.number} · {self._current.label}"
+
+    def _count(self, epochs: int) -> None:
+        self._done += epochs
+        self._timed += epochs
 
     def _left(self) -> str:
         if not self._timed:
             return ""
         rate = (time.monotonic() - self._begun) / self._timed
         return f"about {clock(rate * max(self._total - self._done, 0))} left"
-
-    def _update(self) -> None:
-        if self._task is not None:
-            description = escape(f"{self._label} {sparkline(self._curve)}")
-            self._bar.update(
-                self._task, description=description, completed=self._done, total=self._total, left=self._left()
-            )

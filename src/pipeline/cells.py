@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.config import AppConfig, Pruner
@@ -13,8 +15,8 @@ from src.console import Watch
 from src.pipeline.context import Context, Inputs
 from src.pipeline.cost import Costs
 from src.pipeline.request import OBJECTIVE, SweepRequest
-from src.pipeline.trial import finished, refuse_trial, run_trial, save_lost, settle
-from src.records import State, TrialRecord, load
+from src.pipeline.trial import RECORD, finished, refuse_trial, run_trial, save_lost, settle
+from src.records import State, TrialRecord, load, write_text
 from src.sweeper.loop import Outcome
 from src.sweeper.pruner import PrunedError
 from src.sweeper.space import overrides_of
@@ -25,6 +27,30 @@ log = logging.getLogger(__name__)
 
 class FailureLimitError(Exception):
     """More trials failed than `study.max_failures` allows."""
+
+
+PROGRESS = "progress.json"
+
+
+@dataclass
+class Progress:
+    """How far a running trial is, for whoever watches the sweep from another process."""
+
+    label: str
+    curve: list[float] = field(default_factory=list)  # val mAP50-95 after each epoch of this attempt
+
+    def add(self, value: float, folder: Path) -> None:
+        """An epoch ended."""
+        self.curve.append(value)
+        write_text(folder / PROGRESS, json.dumps({"label": self.label, "curve": self.curve}))
+
+
+def running(folder: Path) -> Iterator[tuple[int, Progress]]:
+    """Number and progress of the trials of a sweep that have begun and have no record."""
+    for path in sorted(folder.glob(f"trials/*/{PROGRESS}")):
+        if not (path.parent / RECORD).is_file():
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                yield int(path.parent.name), Progress(**json.loads(path.read_text(encoding="utf-8")))
 
 
 @dataclass
@@ -83,7 +109,8 @@ class CellRunner:
             return done
         cfg = self.request.config_of(words)
         record = refuse_trial(cfg, number, words, self.context, self.inputs, state=state, reason=reason, known=known)
-        self.watch.finish(outcome(record), epochs_run=0)
+        self.watch.trial(number, " ".join(words))
+        self.watch.finish(outcome(record), epochs_run=0, state=state)
         return record
 
     def lost(self, slot: int) -> None:
@@ -110,8 +137,11 @@ class CellRunner:
         pruner = self.request.base.study.pruner
         by_epoch = pruner is not Pruner.wilcoxon and number % len(self.request.seeds) == 0
 
+        progress = Progress(" ".join(words))
+
         def after_epoch(epoch: int, row: dict[str, float]) -> None:
             self.watch.epoch(epoch, row)
+            progress.add(row.get(OBJECTIVE, 0.0), self.context.trial_folder(number))
             # The first replicate alone decides: others would be judged at epochs that it has reported already.
             if by_epoch:
                 cell.trial.report(row.get(OBJECTIVE, 0.0), epoch)
@@ -119,7 +149,7 @@ class CellRunner:
                     raise PrunedError(epoch)
 
         record = run_trial(cfg, number, words, self.context, self.inputs, after_epoch, known)
-        self.watch.finish(outcome(record), epochs_run=len(record.history))
+        self.watch.finish(outcome(record), epochs_run=len(record.history), state=record.state)
         return record
 
 
@@ -136,9 +166,10 @@ def outcome(record: TrialRecord) -> str:
     return f"{head}: val mAP50-95 {record.metrics[OBJECTIVE]:.3f} in {seconds:.0f} s"
 
 
-def all_records(folder: Path) -> list[TrialRecord]:
-    """The records of every finished trial of a sweep, by number."""
-    return [load(TrialRecord, path) for path in sorted(folder.glob("trials/*/record.json"))]
+def all_records(folder: Path, without: Container[int] = ()) -> list[TrialRecord]:
+    """The records of every finished trial of a sweep, by number, but for those of the numbers in `without`."""
+    paths = sorted(folder.glob(f"trials/*/{RECORD}"))
+    return [load(TrialRecord, path) for path in paths if int(path.parent.name) not in without]
 
 
 def check_failures(cfg: AppConfig, folder: Path) -> None:

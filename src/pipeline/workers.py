@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.console import Watch
-from src.pipeline.cells import all_records, outcome
+from src.pipeline.cells import all_records, outcome, running
 from src.pipeline.context import Context
-from src.pipeline.request import SweepRequest
+from src.pipeline.request import OBJECTIVE, SweepRequest
 from src.sweeper.study import Study
 
 POLL_S = 0.5
@@ -76,9 +76,11 @@ def _start(number: int, request: SweepRequest, share: int, logs: Path) -> Worker
 def _watch(
     workers: list[Worker], request: SweepRequest, study: Study, context: Context, share: int, logs: Path
 ) -> None:
-    seen: set[int] = set()
+    seen = {r.trial for r in all_records(context.folder)}  # of an earlier start
     restarts = 0
     with Watch(request.trials(), request.base.epochs) as watch:
+        for _ in seen:
+            watch.skip()
         watch.say(f"sweep {context.name}: {request.trials()} trials, {len(workers)} workers of {share} threads")
         while any(w.process.poll() is None for w in workers):
             restarts = 0 if _show(watch, context, seen) else restarts
@@ -96,14 +98,16 @@ def _watch(
 
 
 def _show(watch: Watch, context: Context, seen: set[int]) -> int:
-    """Tell of the trials that finished since the last look; returns how many."""
-    new = [r for r in all_records(context.folder) if r.trial not in seen]
+    """Tell of the trials that run or ended since the last look; returns how many ended."""
+    new = all_records(context.folder, seen)
     for record in new:
         seen.add(record.trial)
-        watch.trial(record.trial, " ".join(record.overrides), silent=True)
-        for row in record.history:
-            watch.epoch(int(row["epoch"]), row, silent=True)
-        watch.finish(outcome(record), epochs_run=len(record.history))
+        curve = [row.get(OBJECTIVE, 0.0) for row in record.history]
+        watch.show(record.trial, " ".join(record.overrides), curve, record.state)
+        watch.say(outcome(record))
+    for number, progress in running(context.folder):
+        if number not in seen:
+            watch.show(number, progress.label, progress.curve)
     return len(new)
 
 
