@@ -15,7 +15,7 @@ def render_markdown(context: dict[str, Any], figures: list[Path]) -> str:
     """Fill the template; everything that is not marked as safe Markdown is escaped.
 
     Args:
-        context: of `Document.context`.
+        context: of `document.contents`.
         figures: paths relative to the document.
     """
     environment = Environment(

@@ -12,7 +12,7 @@ from src.config import DecisionConfig
 from src.errors import UserError
 from src.records import write_text
 from src.report.decision import decision_json
-from src.report.document import Document
+from src.report.document import contents
 from src.report.figures import draw_figures
 from src.report.html import render_html
 from src.report.load import Saved, load_sweep
@@ -91,10 +91,10 @@ def texts(ranking: Ranking, options: Options, figures: list[Path]) -> dict[str, 
     judged = verdict(ranking)
     found = risks(ranking)
     steps = next_steps(ranking, judged, found)
-    document = Document(ranking, judged, found, steps, catalogue(options.language))
+    context = contents(ranking, judged, found, steps, catalogue(options.language))
     bench = benchmark_rows(ranking.saved)
     return {
-        "decision.md": render_markdown(document.context(), figures),
+        "decision.md": render_markdown(context, figures),
         "decision.json": _json(
             {
                 **decision_json(ranking, judged, found, steps),

@@ -1,0 +1,60 @@
+"""What speaks for and against the first candidates, each a statement found in the evidence."""
+
+from __future__ import annotations
+
+from src.report.candidates import Candidate
+from src.report.difference import difference
+from src.report.limits import broken
+from src.report.rank import Ranking, cost
+from src.report.text import Note, note
+
+
+def top_three(ranking: Ranking) -> list[Candidate]:
+    """The winner, then the best candidates of other configurations, then whatever comes next."""
+    order = sorted(ranking.candidates, key=lambda c: c is not ranking.winner)
+    seen: set[str] = set()
+    first = [c for c in order if not (c.configuration.config_id in seen or seen.add(c.configuration.config_id))]  # type: ignore[func-returns-value]
+    return [*first, *(c for c in order if c not in first)][:3]
+
+
+def pros(c: Candidate, ranking: Ranking) -> list[Note]:
+    """What speaks for a candidate."""
+    found = []
+    if c is ranking.winner:
+        found.append(note("pro_winner"))
+    if c is ranking.best:
+        found.append(note("pro_best", score=c.score.mean))
+    known = [o for o in ranking.candidates if o.measured]
+    if c.measured and cost(c, ranking.statistic) == min(cost(o, ranking.statistic) for o in known):
+        found.append(note("pro_fastest", value=cost(c, ranking.statistic), statistic=ranking.statistic))
+    if len(known) > 1 and c.measured and c.size_mb == min(o.size_mb for o in known):
+        found.append(note("pro_smallest", value=c.size_mb))
+    if c.gate == "pass":
+        found.append(note("pro_gate", retention=100 * c.retention))
+    if c.key in ranking.pareto:
+        found.append(note("pro_pareto"))
+    return found
+
+
+def cons(c: Candidate, ranking: Ranking) -> list[Note]:
+    """What speaks against a candidate."""
+    found = []
+    if c.key not in ranking.feasible:
+        lost = ", ".join(broken(c, ranking.decision))
+        found.append(note("con_infeasible", limits=lost or "—"))
+    if ranking.best is not None and c is not ranking.best and c.verified:
+        gap = difference(ranking.best, c, ranking.noise)
+        found.append(
+            note("con_tied" if not gap.separated else "con_score", delta=gap.delta, low=gap.low, high=gap.high)
+        )
+    if ranking.winner is not None and c is not ranking.winner and c.measured and ranking.winner.measured:
+        ratio = cost(c, ranking.statistic) / cost(ranking.winner, ranking.statistic)
+        if ratio > 1:
+            found.append(note("con_slower", ratio=ratio, statistic=ranking.statistic))
+    if len(c.configuration.trials) < 2:
+        found.append(note("con_one_seed"))
+    if c.gate in ("warn", "fail"):
+        found.append(note("con_gate", loss=100 * c.loss))
+    if c.key not in ranking.pareto and c.measured:
+        found.append(note("con_dominated"))
+    return found

@@ -1,0 +1,45 @@
+"""What closes the document: how firmly the choice stands, what was skipped, and the risks."""
+
+from __future__ import annotations
+
+from src.report.decision import skipped
+from src.report.markdown import Raw, table
+from src.report.part import MOST_ROWS, Part, runs
+from src.report.risks import Risk
+from src.report.sensitivity import sensitivity
+
+
+class Closing(Part):
+    """Sensitivity, skipped and risks."""
+
+    def sensitivity(self) -> Raw:
+        """What is chosen when something small changes."""
+        rows: list[list[object]] = [
+            [
+                self.say(o.scenario),
+                self.say("case_same" if not o.changed else "case_other"),
+                o.winner.label if o.winner else self.say("case_none"),
+                runs([o.winner.best.trial]) if o.winner else "—",
+            ]
+            for o in sensitivity(self.ranking)
+        ]
+        columns = [self.say(f"col_{c}") for c in ("case", "choice", "candidate", "runs")]
+        return table(columns, rows) if rows else Raw("")
+
+    def skipped(self) -> Raw:
+        """What failed or could not be run."""
+        found = skipped(self.ranking)
+        if not found:
+            return self.say("none_skipped")
+        rows: list[list[object]] = [
+            [s["where"], s["stage"], s["target"], self.say(f"kind_{s['kind']}"), s["reason"]] for s in found[:MOST_ROWS]
+        ]
+        columns = [self.say(f"col_{c}") for c in ("where", "stage", "target", "kind", "reason")]
+        return self.cut(table(columns, rows), len(found))
+
+    def risks(self, found: list[Risk]) -> Raw:
+        """Risks with their evidence and mitigation."""
+        rows: list[list[object]] = [
+            [self.say(f"level_{r.level}"), self.say(r.evidence), self.say(r.mitigation)] for r in found
+        ]
+        return table([self.say("col_level"), self.say("col_evidence"), self.say("col_mitigation")], rows)

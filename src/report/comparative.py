@@ -1,0 +1,93 @@
+"""The comparative analysis: configurations, formats and runtimes, and the first three candidates."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from src.report.arguments import cons, pros, top_three
+from src.report.candidates import Candidate
+from src.report.configurations import Configuration
+from src.report.limits import broken
+from src.report.markdown import Raw, escape, table
+from src.report.part import MOST_ROWS, Part, runs
+
+
+class Comparative(Part):
+    """The third section's tables."""
+
+    def configurations(self) -> Raw:
+        """Configurations by mean objective."""
+        shown = self.ranking.configurations[:MOST_ROWS]
+        rows: list[list[object]] = [
+            [
+                c.label,
+                len(c.trials),
+                self.interval(c.spread),
+                self.number(c.spread.sd, 4),
+                self.number(self._test_mean(c)),
+                len(c.lost),
+                runs(list(c.trials or c.lost)),
+            ]
+            for c in shown
+        ]
+        columns = [self.say(f"col_{c}") for c in ("configuration", "seeds", "mean", "sd", "test", "lost", "runs")]
+        return self.cut(table(columns, rows), len(self.ranking.configurations))
+
+    def _test_mean(self, c: Configuration) -> float:
+        finalists = self.ranking.saved.finalists
+        found = [finalists[t.trial].test_metrics.get("test/mAP50-95") for t in c.trials if t.trial in finalists]
+        values = [v for v in found if v is not None]
+        return math.fsum(values) / len(values) if values else math.nan
+
+    def formats(self) -> Raw:
+        """Candidates: configuration x artifact x runtime."""
+        if not self.ranking.candidates:
+            return self.say("no_candidates")
+        rows: list[list[object]] = [self._format_row(c) for c in self.ranking.candidates[:MOST_ROWS]]
+        names = (
+            "candidate",
+            "val",
+            "test",
+            "gate",
+            "latency",
+            "throughput",
+            "memory",
+            "size",
+            "feasible",
+            "pareto",
+            "runs",
+        )
+        columns = [self.say(f"col_{c}", statistic=self.ranking.statistic) for c in names]
+        return self.cut(table(columns, rows), len(self.ranking.candidates))
+
+    def _format_row(self, c: Candidate) -> list[object]:
+        r = self.ranking
+        lost = ", ".join(broken(c, r.decision))
+        verdict = self.say("yes") if c.key in r.feasible else self.say("no_because", limits=lost or "—")
+        star = Raw("**") if c is r.winner else Raw("")
+        return [
+            Raw(f"{star}{escape(c.label)}{star}"),
+            self.number(c.val_map),
+            self.number(c.test_map),
+            c.gate or "—",
+            self.latency(c, r.statistic),
+            self.number(c.throughput_ips, 1),
+            self.number(c.memory_mb, 1),
+            self.number(c.size_mb, 2),
+            verdict,
+            self.say("yes") if c.key in r.pareto else self.say("no"),
+            runs([e.trial for e in c.evidence]),
+        ]
+
+    def top(self) -> list[dict[str, Any]]:
+        """The first three candidates with what speaks for and against each."""
+        return [
+            {
+                "label": escape(c.label),
+                "runs": runs([e.trial for e in c.evidence]),
+                "pros": [self.say(n) for n in pros(c, self.ranking)] or [self.say("none_found")],
+                "cons": [self.say(n) for n in cons(c, self.ranking)] or [self.say("none_found")],
+            }
+            for c in top_three(self.ranking)
+        ]

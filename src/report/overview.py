@@ -1,0 +1,100 @@
+"""Objectives and constraints: what was run, on what, what it cost, what was searched and what was demanded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime
+
+from src.report.limits import limits_of
+from src.report.markdown import Raw, code, escape, table
+from src.report.part import Part, runs
+from src.report.text import note
+
+SPLITS = ("train", "val", "test")
+
+
+class Overview(Part):
+    """The first section."""
+
+    def facts(self) -> Raw:
+        """What was run, on what, and what it cost."""
+        sweep, trials = self.ranking.saved.sweep, self.ranking.saved.trials
+        states = {s: sum(t.state == s for t in trials) for s in ("complete", "failed", "pruned")}
+        rows: list[list[object]] = [
+            [self.say("fact_objective"), code(sweep.objective)],
+            [self.say("fact_command"), code(sweep.command)],
+            [self.say("fact_trials"), self.say("trial_counts", total=len(trials), **states)],
+            *self._dataset_rows(),
+            *self._machine_rows(),
+            [self.say("fact_cost"), self.say("search_cost", hours=self._hours(), wall=self._wall())],
+            [self.say("fact_run"), code(sweep.run_id)],
+        ]
+        if sweep.test_openings:
+            opened = note("test_opened", n=len(sweep.test_openings), when=", ".join(sweep.test_openings))
+            rows.append([self.say("fact_test"), self.say(opened)])
+        return table([self.say("col_what"), self.say("col_value")], rows)
+
+    def _dataset_rows(self) -> Iterable[list[object]]:
+        dataset = next((t.dataset for t in self.ranking.saved.trials if t.dataset), None)
+        if dataset is None:
+            return
+        sizes = ", ".join(f"{k} {dataset.split_sizes[k]}" for k in SPLITS if k in dataset.split_sizes)
+        names = ", ".join(dataset.class_names[:12]) + (" …" if len(dataset.class_names) > 12 else "")
+        yield [
+            self.say("fact_dataset"),
+            Raw(f"{escape(dataset.name)} ({escape(sizes)}), {code(dataset.fingerprint[:16])}"),
+        ]
+        yield [self.say("fact_classes"), f"{len(dataset.class_names)}: {names}"]
+
+    def _machine_rows(self) -> Iterable[list[object]]:
+        environments = {t.environment.host: t.environment for t in self.ranking.saved.trials}
+        for env in environments.values():
+            gpu = env.gpu or self.words.say("no_gpu")
+            machine = self.say("machine", cpu=env.cpu, cores=env.cores, memory=env.memory_gb, gpu=gpu)
+            yield [self.say("fact_machine"), Raw(f"{machine}, {code(env.host[:16])}")]
+        if environments:
+            env = next(iter(environments.values()))
+            names = ("ultralytics", "torch", "onnxruntime", "openvino", "optuna", "mlflow")
+            versions = ", ".join(f"{n} {env.libraries[n]}" for n in names if n in env.libraries)
+            dirty = f" ({self.words.say('dirty')})" if env.git_dirty else ""
+            yield [self.say("fact_software"), f"Python {env.python}" + (f", {versions}" if versions else "")]
+            yield [self.say("fact_commit"), Raw(f"{code(env.git_commit[:12])} {escape(dirty)}".rstrip())]
+            yield [self.say("fact_lock"), code(env.lock_sha256[:16])]
+
+    def _hours(self) -> float:
+        return sum(sum(t.timings_s.values()) for t in self.ranking.saved.trials) / 3600
+
+    def _wall(self) -> float:
+        """Hours from the sweep's start to its end, NaN while it runs."""
+        sweep = self.ranking.saved.sweep
+        try:
+            begun, ended = datetime.fromisoformat(sweep.started_at), datetime.fromisoformat(sweep.finished_at)
+            return (ended - begun).total_seconds() / 3600
+        except (ValueError, TypeError):
+            return math.nan
+
+    def space(self) -> Raw:
+        """The swept keys."""
+        rows: list[list[object]] = [[code(k), code(v)] for k, v in self.ranking.saved.sweep.space.items()]
+        return table([self.say("col_key"), self.say("col_values")], rows) if rows else self.say("no_space")
+
+    def limits(self) -> Raw:
+        """Hard limits, measured on the winner or on what came closest."""
+        judged = self.ranking.winner or self.ranking.closest
+        set_limits = limits_of(judged, self.ranking.decision) if judged else []
+        if judged is None or not set_limits:
+            return self.say("no_limits")
+        holds = {True: "yes", False: "no", None: "not_established"}
+        rows: list[list[object]] = [
+            [
+                code(x.key),
+                x.metric,
+                ("≤ " if x.at_most else "≥ ") + f"{x.limit:g} {x.unit}".rstrip(),
+                self.number(x.measured, 4 if not x.unit else 2),
+                self.say(holds[x.holds]),
+                runs([e.trial for e in judged.evidence]),
+            ]
+            for x in set_limits
+        ]
+        return table([self.say(f"col_{c}") for c in ("limit", "metric", "bound", "measured", "holds", "runs")], rows)
