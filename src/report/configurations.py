@@ -47,6 +47,13 @@ def swept_values(trial: TrialRecord) -> dict[str, str]:
     return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 
+def value_of(trial: TrialRecord, key: str) -> str:
+    """The value of a swept key in a trial; empty when it has none."""
+    if key in HEADLINE and key != "sweep":
+        return str(getattr(trial, key))
+    return swept_values(trial).get(key, "")
+
+
 def configurations(trials: list[TrialRecord], objective: str) -> list[Configuration]:
     """Group trials by `config_id`, best mean first; configurations without a finished trial come last.
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from src.report.candidates import Candidate, failures_of
-from src.report.configurations import swept_values
+from src.report.configurations import value_of
 from src.report.depth import resolvable, worst_class_loss
+from src.report.importance import as_number
 from src.report.rank import Ranking
 from src.report.text import Note, note
 from src.report.verdict import LEARNT, MIN_IMAGES, MIN_SEEDS, Verdict, from_scratch, still_improving
@@ -103,27 +104,13 @@ def _edges(ranking: Ranking) -> list[Risk]:
     chosen = ranking.winner.configuration if ranking.winner else next(iter(ranking.finished), None)
     if chosen is None:
         return []
-    mine = {**swept_values(chosen.trials[0]), "imgsz": str(chosen.imgsz), "lr": str(chosen.lr)}
     found = []
     for key in ranking.saved.sweep.space:
-        values = sorted({v for t in ranking.saved.trials if (v := _number(_value(t, key))) is not None})
-        own = _number(mine.get(key, ""))
+        values = sorted({v for t in ranking.saved.trials if (v := as_number(value_of(t, key))) is not None})
+        own = as_number(value_of(chosen.trials[0], key))
         if key != "seed" and len(values) > 1 and own in (values[0], values[-1]):
             found.append(_risk("edge", "low", key=key, value=f"{own:g}", low=f"{values[0]:g}", high=f"{values[-1]:g}"))
     return found
-
-
-def _value(trial: object, key: str) -> str:
-    own = getattr(trial, key, None)
-    return str(own) if own is not None else swept_values(trial).get(key, "")  # type: ignore[arg-type]
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _training_risks(ranking: Ranking) -> list[Risk]:

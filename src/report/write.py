@@ -13,7 +13,7 @@ from src.errors import UserError
 from src.records import write_text
 from src.report.decision import decision_json
 from src.report.document import contents
-from src.report.figures import draw_figures
+from src.report.figures import MAKERS, draw_figures
 from src.report.html import render_html
 from src.report.load import Saved, load_sweep
 from src.report.rank import Ranking, rank
@@ -31,7 +31,7 @@ from src.report.tables import (
 from src.report.text import catalogue
 from src.report.verdict import verdict
 
-FIGURES = ("configurations", "training", "tradeoff", "latency", "errors", "thresholds")
+FIGURES = tuple(MAKERS)
 
 
 @dataclass(frozen=True)

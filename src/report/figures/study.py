@@ -1,0 +1,216 @@
+"""The course of the search: what came when, which keys mattered, which values went together, what was pruned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from src.records import TrialRecord
+from src.report.configurations import value_of
+from src.report.figures.style import COLOURS, INK, new_figure, shade
+from src.report.importance import LEAST_RUNS, as_number, importance
+from src.report.rank import Ranking
+from src.report.text import Catalogue
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_LINES = 300
+MOST_TICKS = 8
+WIDE = 20.0  # largest over smallest value of a number from which its axis is logarithmic
+DONE, PRUNED, FAILED = COLOURS[0], COLOURS[1], COLOURS[6]
+
+
+def swept_keys(ranking: Ranking) -> list[str]:
+    """Keys of the search space but the seed, which is no choice."""
+    return [key for key in ranking.saved.sweep.space if key != "seed"]
+
+
+def scored(ranking: Ranking) -> list[tuple[TrialRecord, float]]:
+    """Finished trials with their objective, by trial number."""
+    pairs = [(t, s) for c in ranking.finished for t, s in zip(c.trials, c.scores, strict=True)]
+    return sorted(pairs, key=lambda pair: pair[0].trial)
+
+
+def too_few(ranking: Ranking) -> bool:
+    """Whether there are too few finished runs for figures of the search."""
+    return len(scored(ranking)) < LEAST_RUNS
+
+
+def history_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+    """The objective of every trial in its turn, and the best so far."""
+    if too_few(ranking):
+        return None
+    pairs = scored(ranking)
+    figure, axes = new_figure(7.5, 3.4)
+    numbers, scores = [t.trial for t, _ in pairs], [s for _, s in pairs]
+    best = [max(scores[: i + 1]) for i in range(len(scores))] if len(scores) < 1000 else _running_best(scores)
+    axes.step(numbers, best, where="post", color=INK, lw=1.2, label=words.say("figure_best_so_far"), zorder=2)
+    axes.plot(numbers, scores, "o", ms=_size(len(scores)), color=DONE, alpha=0.7, label=words.say("figure_run"))
+    floor = min(scores)
+    for state, colour, marker in (("pruned", PRUNED, "x"), ("failed", FAILED, "|")):
+        lost = [t for t in ranking.saved.trials if t.state == state]
+        if lost:
+            heights = [_last(t, ranking.saved.sweep.objective, floor) for t in lost]
+            label = words.say(f"figure_{state}")
+            axes.plot([t.trial for t in lost], heights, marker, ms=6, mew=1.5, color=colour, label=label)
+    axes.set_xlabel(words.say("figure_trial"))
+    axes.set_ylabel(words.say("figure_score"))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, ncols=4)
+    return figure
+
+
+def _running_best(scores: Sequence[float]) -> list[float]:
+    best, found = -math.inf, []
+    for score in scores:
+        best = max(best, score)
+        found.append(best)
+    return found
+
+
+def _last(trial: TrialRecord, name: str, floor: float) -> float:
+    """The last objective of a trial that was not finished; at the bottom without one."""
+    values = [row[name] for row in trial.history if math.isfinite(row.get(name, math.nan))]
+    return values[-1] if values else floor
+
+
+def _size(n: int) -> float:
+    return 5.0 if n < 200 else 2.5
+
+
+def importance_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+    """The share of the runs' variance that each swept key explains."""
+    pairs = scored(ranking)
+    keys = swept_keys(ranking)
+    found = importance([{k: value_of(t, k) for k in keys} for t, _ in pairs], [s for _, s in pairs])
+    if len(found) < 2:
+        return None
+    figure, axes = new_figure(6.5, 1.0 + 0.34 * len(found))
+    rows = range(len(found))
+    axes.barh(rows, list(found.values()), height=0.6, color=DONE)
+    for row, share in zip(rows, found.values(), strict=True):
+        axes.annotate(f"{100 * share:.0f} %", (share, row), (4, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.set_yticks(rows, list(found))
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_xlim(0, min(1.0, 1.15 * max(found.values())) or 1.0)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.set_xlabel(words.say("figure_importance", n=len(pairs)))
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
+def parallel_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+    """A line per finished run through the values of its keys to its objective."""
+    keys = [k for k in swept_keys(ranking) if len({value_of(t, k) for t, _ in scored(ranking)}) > 1]
+    if too_few(ranking) or len(keys) < 2:
+        return None
+    from matplotlib.collections import LineCollection
+
+    best_first = sorted(scored(ranking), key=lambda pair: -pair[1])
+    shown = _thinned(best_first, MOST_LINES)
+    scores = [s for _, s in shown]
+    columns = [_column([value_of(t, k) for t, _ in shown]) for k in keys]
+    columns.append(_column([repr(s) for s in scores]))
+    figure, axes = new_figure(max(6.5, 1.7 * len(columns)), 3.8)
+    low, high = min(scores), max(scores)
+    order = range(len(shown) - 1, -1, -1)  # the best are drawn last and lie on top
+    lines = [[(x, column.heights[i]) for x, column in enumerate(columns)] for i in order]
+    colours = [shade((scores[i] - low) / (high - low) if high > low else 1.0) for i in order]
+    axes.add_collection(LineCollection(lines, colors=colours, linewidths=1.3, alpha=0.85))
+    for x, column in enumerate(columns):
+        axes.axvline(x, color=INK, lw=0.8, zorder=3)
+        _ticks(axes, x, column, last=x == len(columns) - 1)
+    axes.set_xlim(-0.35, len(columns) - 0.55)
+    axes.set_ylim(-0.04, 1.04)
+    axes.set_xticks(range(len(columns)), [*keys, words.say("figure_score")])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.tick_params(length=0)
+    return figure
+
+
+class Column:
+    """One axis of the parallel coordinates: where each line crosses it (0..1), and its ticks."""
+
+    def __init__(self, heights: list[float], ticks: list[tuple[float, str]]) -> None:
+        self.heights, self.ticks = heights, ticks
+
+
+def _column(values: Sequence[str]) -> Column:
+    """Numbers by their size (logarithmic when wide), words at even distances."""
+    numbers = [n for v in values if (n := as_number(v)) is not None]
+    if len(numbers) == len(values):
+        low, high = min(numbers), max(numbers)
+        scale = math.log if low > 0 and high / low >= WIDE else float
+        places = {n: _share(scale(n), scale(low), scale(high)) for n in set(numbers)}
+        marks = sorted(places) if len(places) <= MOST_TICKS else [low, _middle(low, high, scale is math.log), high]
+        ticks = [(_share(scale(m), scale(low), scale(high)), f"{m:.3g}") for m in marks]
+        return Column([places[n] for n in numbers], ticks)
+    names = sorted(set(values))
+    at = {name: i / max(1, len(names) - 1) for i, name in enumerate(names)}
+    return Column([at[v] for v in values], [(at[n], n[:14]) for n in names[:MOST_TICKS]])
+
+
+def _share(value: float, low: float, high: float) -> float:
+    return (value - low) / (high - low) if high > low else 0.5
+
+
+def _middle(low: float, high: float, log: bool) -> float:
+    return math.sqrt(low * high) if log else (low + high) / 2
+
+
+def _ticks(axes: Axes, x: int, column: Column, *, last: bool) -> None:
+    for height, text in column.ticks:
+        side = 5 if last else -5
+        axes.annotate(
+            text,
+            (x, height),
+            (side, 0),
+            textcoords="offset points",
+            ha="left" if last else "right",
+            va="center",
+            fontsize=8,
+            bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8},
+            zorder=4,
+        )
+
+
+def _thinned(best_first: list[tuple[TrialRecord, float]], most: int) -> list[tuple[TrialRecord, float]]:
+    """The best half of `most`, and evenly spread ones of the rest."""
+    if len(best_first) <= most:
+        return best_first
+    head, rest = best_first[: most // 2], best_first[most // 2 :]
+    step = len(rest) / (most - most // 2)
+    return head + [rest[int(i * step)] for i in range(most - most // 2)]
+
+
+def pruning_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+    """Curves of finished and of pruned trials; None when nothing was pruned."""
+    name = ranking.saved.sweep.objective
+    pruned = [t for t in ranking.saved.trials if t.state == "pruned" and t.history][:MOST_LINES]
+    if not pruned:
+        return None
+    figure, axes = new_figure(7.5, 3.6)
+    for t, _ in _thinned(sorted(scored(ranking), key=lambda pair: -pair[1]), MOST_LINES):
+        axes.plot(*_curve(t, name), color=DONE, lw=1, alpha=0.5)
+    for t in pruned:
+        epochs, values = _curve(t, name)
+        axes.plot(epochs, values, color=PRUNED, lw=1, alpha=0.6)
+        axes.plot(epochs[-1:], values[-1:], "x", color=PRUNED, ms=5, mew=1.4)
+    axes.plot([], [], "-", color=DONE, label=words.say("figure_finished"))
+    axes.plot([], [], "-x", color=PRUNED, label=words.say("figure_pruned"))
+    axes.set_xlabel(words.say("figure_epoch"))
+    axes.set_ylabel(words.say("figure_score"))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, ncols=2)
+    return figure
+
+
+def _curve(trial: TrialRecord, name: str) -> tuple[list[float], list[float]]:
+    pairs = [(row.get("epoch", i + 1.0), row[name]) for i, row in enumerate(trial.history) if name in row]
+    return [p[0] for p in pairs], [p[1] for p in pairs]
