@@ -145,6 +145,7 @@ class DecisionConfig:
     max_size_mb: float | None = None
     max_memory_mb: float | None = None
     min_map: float | None = None  # floor on test mAP50-95
+    nothing_map: float = 0.01  # mAP50-95 that counts as detecting nothing: what can't be told from it is rejected
     max_export_loss: float = 0.01  # largest share of mAP50-95 that export may cost
     reopen: bool = False  # open the test split again for other finalists or artifacts; the report says so
     finalists: int = 3  # configurations taken to export and benchmark, beside the best of every model x imgsz
@@ -319,6 +320,12 @@ def _check_numbers(cfg: AppConfig) -> None:
     for key, (value, low) in at_least.items():
         if value < low:
             raise UserError(f"{key} must be at least {low}", value=value, remedy=f"{key}={low} or more")
+    if not 0 <= cfg.decision.nothing_map < 1:
+        raise UserError(
+            "decision.nothing_map must be an mAP of at least 0 and below 1",
+            value=cfg.decision.nothing_map,
+            remedy="decision.nothing_map=0.01",
+        )
     for batch in cfg.benchmark.batches:
         if batch < 1:
             raise UserError("benchmark.batches must hold batch sizes of at least 1", value=batch)

@@ -9,6 +9,7 @@ from src.records import EvaluationRecord, hash_of
 from src.report.difference import paired_error
 from src.report.limits import limits_of
 from src.report.rank import Ranking, cost
+from src.report.signal import signal_of
 from src.report.stats import CONFIDENCE, t_quantile
 from src.report.verdict import verdict
 
@@ -61,11 +62,19 @@ def own_gates(ranking: Ranking) -> list[Gate]:
     broken = [x.key for x in limits_of(winner, ranking.decision) if not x.holds]
     return [
         Gate("verdict", judged.word != "reject", f"the verdict is {judged.word}"),
-        Gate("learnt", winner.score.mean > 0, f"mAP50-95 {winner.score.mean:.3f}, mean over seeds"),
+        _detects(ranking),
         Gate("limits", not broken, f"breaks {', '.join(broken)}" if broken else "every hard limit holds"),
         Gate("accuracy", winner.gate not in (None, "fail"), f"accuracy after export: {winner.gate or 'not verified'}"),
         Gate("latency", winner.measured, "measured" if winner.measured else "its latency was not measured"),
     ]
+
+
+def _detects(ranking: Ranking) -> Gate:
+    found = signal_of(ranking)
+    assert found is not None
+    interval = f" [{found.low:.3f}; {found.high:.3f}]" if math.isfinite(found.low) else ""
+    said = f"mAP50-95 {found.value:.3f}{interval} on {found.split}; {found.floor:g} counts as nothing"
+    return Gate("learnt", found.found, said)
 
 
 def against(champion: Standing, challenger: Standing) -> list[Gate]:

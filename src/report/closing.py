@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from src.report.decision import skipped
-from src.report.markdown import Raw, table
+from src.report.markdown import Raw, escape, table
 from src.report.part import MOST_ROWS, Part, runs
 from src.report.risks import Risk
 from src.report.sensitivity import sensitivity
@@ -32,10 +32,27 @@ class Closing(Part):
         if not found:
             return self.say("none_skipped")
         rows: list[list[object]] = [
-            [s["where"], s["stage"], s["target"], self.say(f"kind_{s['kind']}"), s["reason"]] for s in found[:MOST_ROWS]
+            [
+                self._where(s["where"]),
+                self._stage(s["stage"]),
+                s["target"],
+                self.say(f"kind_{s['kind']}"),
+                self.say("quoted", text=s["reason"]),
+            ]
+            for s in found[:MOST_ROWS]
         ]
         columns = [self.say(f"col_{c}") for c in ("where", "stage", "target", "kind", "reason")]
         return self.cut(table(columns, rows), len(found))
+
+    def _where(self, places: str) -> Raw:
+        """Places as in decision.json, in the document's language."""
+        head, found, numbers = places.partition("trial ")
+        words = [self.words.say("place_sweep")] if head.startswith("sweep") else []
+        return escape(", ".join([*words, *([self.words.say("place_trial", numbers=numbers)] if found else [])]))
+
+    def _stage(self, stage: str) -> Raw:
+        key = f"stage_{stage}"
+        return self.say(key) if key in self.words.sentences else escape(stage)
 
     def risks(self, found: list[Risk]) -> Raw:
         """Risks with their evidence and mitigation."""

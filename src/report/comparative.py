@@ -8,9 +8,12 @@ from typing import Any
 from src.report.arguments import cons, pros, top_three
 from src.report.candidates import Candidate
 from src.report.configurations import Configuration
+from src.report.importance import LEAST_RUNS as LEAST_CONFIGURATIONS
 from src.report.limits import broken
 from src.report.markdown import Raw, escape, table
 from src.report.part import MOST_ROWS, Part, runs
+from src.report.searched import LEAST_RUNS, pruned, scored, too_few, varied_keys
+from src.report.text import note
 
 
 class Comparative(Part):
@@ -39,6 +42,19 @@ class Comparative(Part):
         found = [finalists[t.trial].test_metrics.get("test/mAP50-95") for t in c.trials if t.trial in finalists]
         values = [v for v in found if v is not None]
         return math.fsum(values) / len(values) if values else math.nan
+
+    def study(self) -> list[Raw]:
+        """Which figures of the search there are none of, and why."""
+        found = []
+        if too_few(self.ranking):
+            found.append(note("study_too_few", least=LEAST_RUNS, n=len(scored(self.ranking))))
+        if len(varied_keys(self.ranking)) < 2:
+            found.append(note("study_few_keys"))
+        elif len(self.ranking.finished) < LEAST_CONFIGURATIONS:
+            found.append(note("study_few_configurations", least=LEAST_CONFIGURATIONS, n=len(self.ranking.finished)))
+        if not pruned(self.ranking):
+            found.append(note("study_nothing_pruned"))
+        return [self.say(n) for n in found]
 
     def formats(self) -> Raw:
         """Candidates: configuration x artifact x runtime."""
@@ -70,7 +86,7 @@ class Comparative(Part):
             Raw(f"{star}{escape(c.label)}{star}"),
             self.number(c.val_map),
             self.number(c.test_map),
-            c.gate or "—",
+            self.say(f"gate_{c.gate}") if c.gate else "—",
             self.latency(c, r.statistic),
             self.number(c.throughput_ips, 1),
             self.number(c.memory_mb, 1),

@@ -10,6 +10,7 @@ from src.report.candidates import Candidate, failures_of
 from src.report.limits import Limit, broken, limits_of
 from src.report.rank import Ranking
 from src.report.risks import Risk, Step
+from src.report.signal import chosen_configuration
 from src.report.stats import Spread
 from src.report.text import catalogue
 from src.report.verdict import Verdict
@@ -56,12 +57,9 @@ def decision_json(ranking: Ranking, judged: Verdict, found: list[Risk], steps: l
 
 def recommended(ranking: Ranking) -> dict[str, Any] | None:
     """What to ship; None when nothing can be recommended. Without any measurement only the training is named."""
-    if ranking.winner is None:
-        if ranking.candidates or not ranking.finished:
-            return None
-        chosen, candidate = ranking.finished[0], None
-    else:
-        chosen, candidate = ranking.winner.configuration, ranking.winner
+    chosen, candidate = chosen_configuration(ranking), ranking.winner
+    if chosen is None:
+        return None
     artifact = candidate.best.artifact if candidate else None
     return {
         "model": chosen.model,
@@ -114,7 +112,7 @@ def _limit(limit: Limit, ranking: Ranking) -> dict[str, Any]:
     assert judged is not None
     return {
         "name": limit.key,
-        "metric": limit.metric,
+        "metric": catalogue("en").say(limit.metric),
         "unit": limit.unit,
         "limit": limit.limit,
         "measured": finite(limit.measured),

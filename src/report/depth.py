@@ -109,8 +109,9 @@ class Depth:
                     self._run(c),
                 ]
             )
-        titles = [self._say("col_candidate"), self._say("col_val_ci"), self._say("col_test_ci"), *names]
-        return table([*titles, self._say("col_per_image"), self._say("col_runs")], rows)
+        titles = [self._say("col_candidate"), self._say("col_val_ci"), self._say("col_test_ci")]
+        columns = [self._say(f"metric_{name}") if f"metric_{name}" in self.words.sentences else name for name in names]
+        return table([*titles, *columns, self._say("col_per_image"), self._say("col_runs")], rows)
 
     def errors(self) -> Raw:
         """Counts of every kind of error at the best threshold of each candidate."""

@@ -1,8 +1,9 @@
-"""Which swept keys matter: the share of the runs' variance that each one explains by itself.
+"""Which swept keys matter: the share of the variance between configurations that each one explains by itself.
 
 The estimate is epsilon squared of a one-way analysis of variance (Kelley 1935): the variance between the key's values
-as a share of all, less what chance alone would give. Replicates stay apart as runs, so that noise between seeds counts
-as noise. Keys that act only together show up in none of them; the figure says so.
+as a share of all, less what chance alone would give. A configuration counts once, by its mean over seeds: replicates
+share its values, and counting them apart would make chance look like effect. Keys that act only together show up in
+none of them.
 """
 
 from __future__ import annotations
@@ -10,19 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-LEAST_RUNS = 6  # below, every share is chance
+LEAST_RUNS = 6  # configurations; below, every share is chance
 MOST_GROUPS = 5  # values of a number beyond this are put into as many groups of equal size
 
 
 def importance(rows: Sequence[Mapping[str, str]], scores: Sequence[float]) -> dict[str, float]:
-    """Share of the variance of `scores` by key, in 0..1, the largest first; empty with too few runs.
+    """Share of the variance of `scores` by key, in 0..1, the largest first; empty with too few rows.
 
     Args:
-        rows: values of the swept keys, as typed, a row per run.
-        scores: the objective of each run.
+        rows: values of the swept keys, as typed, a row per configuration.
+        scores: the mean objective of each.
     """
-    total = _squares(scores)
-    if len(scores) < LEAST_RUNS or total <= 0:
+    if len(scores) < LEAST_RUNS or (total := _squares(scores)) <= 0:
         return {}
     shares = {}
     for key in sorted({key for row in rows for key in row}):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from src.config import DecisionConfig
 from src.errors import UserError
 from src.report.candidates import Candidate
+from src.report.text import Note, catalogue, note
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Limit:
     """One hard limit, measured on one candidate."""
 
     key: str  # of the decision group
-    metric: str  # what is compared with the limit
+    metric: Note  # what is compared with the limit
     unit: str
     limit: float
     measured: float  # NaN when not measured
@@ -36,20 +37,26 @@ class Limit:
 def limits_of(candidate: Candidate, decision: DecisionConfig) -> list[Limit]:
     """Every limit that is set, measured on `candidate`."""
     latency = candidate.latency.get(decision.latency, math.nan)
-    scope = decision.scope.replace("_", " ")
     table = [
-        ("max_latency_ms", f"{decision.latency} latency, {scope}, batch {decision.batch}", "ms", latency, True),
-        ("max_size_mb", "size", "MB", candidate.size_mb, True),
-        ("max_memory_mb", "memory", "MB", candidate.memory_mb, True),
-        ("min_throughput_ips", "throughput", "images/s", candidate.throughput_ips, False),
-        ("min_map", "mAP50-95, test", "", candidate.test_map, False),
-        ("max_export_loss", "loss of mAP50-95 by export, val", "", candidate.loss, True),
+        ("max_latency_ms", "ms", latency, True),
+        ("max_size_mb", "MB", candidate.size_mb, True),
+        ("max_memory_mb", "MB", candidate.memory_mb, True),
+        ("min_throughput_ips", "images/s", candidate.throughput_ips, False),
+        ("min_map", "", candidate.test_map, False),
+        ("max_export_loss", "", candidate.loss, True),
     ]
     return [
-        Limit(key, metric, unit, float(getattr(decision, key)), measured, at_most)
-        for key, metric, unit, measured, at_most in table
+        Limit(key, _metric(key, decision), unit, float(getattr(decision, key)), measured, at_most)
+        for key, unit, measured, at_most in table
         if getattr(decision, key) is not None
     ]
+
+
+def _metric(key: str, decision: DecisionConfig) -> Note:
+    if key != "max_latency_ms":
+        return note(f"limit_{key}")
+    scope = note(f"scope_{decision.scope}")
+    return note(f"limit_{key}", statistic=decision.latency, scope=scope, batch=decision.batch)
 
 
 def disqualified(candidate: Candidate) -> list[str]:
@@ -89,7 +96,7 @@ def require_measured(found: list[Candidate], decision: DecisionConfig) -> None:
     for rows in zip(*(limits_of(c, decision) for c in benchmarked), strict=True):
         if all(row.holds is None for row in rows):
             raise UserError(
-                f"decision.{rows[0].key} limits what nobody measured: {rows[0].metric}",
+                f"decision.{rows[0].key} limits what nobody measured: {catalogue('en').say(rows[0].metric)}",
                 value=rows[0].limit,
                 remedy=f"decision.{rows[0].key}=null, or measure it (p99 needs benchmark=standard)",
             )

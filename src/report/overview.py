@@ -79,6 +79,10 @@ class Overview(Part):
         rows: list[list[object]] = [[code(k), code(v)] for k, v in self.ranking.saved.sweep.space.items()]
         return table([self.say("col_key"), self.say("col_values")], rows) if rows else self.say("no_space")
 
+    def unit(self, unit: str) -> str:
+        """A unit in the document's language."""
+        return self.words.say("unit_mb") if unit == "MB" else unit
+
     def limits(self) -> Raw:
         """Hard limits, measured on the winner or on what came closest."""
         judged = self.ranking.winner or self.ranking.closest
@@ -89,8 +93,8 @@ class Overview(Part):
         rows: list[list[object]] = [
             [
                 code(x.key),
-                x.metric,
-                ("≤ " if x.at_most else "≥ ") + f"{x.limit:g} {x.unit}".rstrip(),
+                self.say(x.metric),
+                ("≤ " if x.at_most else "≥ ") + f"{self.words.plain(x.limit)} {self.unit(x.unit)}".rstrip(),
                 self.number(x.measured, 4 if not x.unit else 2),
                 self.say(holds[x.holds]),
                 runs([e.trial for e in judged.evidence]),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from src.records import Checkpoint
 from src.report.candidates import PERCENTILES, Candidate
-from src.report.configurations import Configuration
 from src.report.depth import Depth, resolvable
 from src.report.markdown import Raw, code, escape, table
 from src.report.part import Part, runs
 from src.report.rank import cost
-from src.report.text import note
+from src.report.signal import chosen_configuration
+from src.report.text import Note, note
 from src.report.verdict import from_scratch
 
 
@@ -20,7 +21,7 @@ class Recommended(Part):
 
     def recommended(self) -> Raw:
         """The configuration and the artifact, with where they are."""
-        chosen = self._chosen()
+        chosen = chosen_configuration(self.ranking)
         if chosen is None:
             return self.say("nothing_recommended")
         winner = self.ranking.winner
@@ -33,11 +34,6 @@ class Recommended(Part):
         if winner:
             rows += self._artifact_rows(winner)
         return table([self.say("col_what"), self.say("col_value")], rows)
-
-    def _chosen(self) -> Configuration | None:
-        if self.ranking.winner:
-            return self.ranking.winner.configuration
-        return None if self.ranking.candidates or not self.ranking.finished else self.ranking.finished[0]
 
     def _artifact_rows(self, winner: Candidate) -> list[list[object]]:
         batch = self.ranking.decision.batch
@@ -52,7 +48,7 @@ class Recommended(Part):
 
     def accuracy(self) -> Raw:
         """The recommended model's figures with intervals and runs."""
-        chosen, winner = self._chosen(), self.ranking.winner
+        chosen, winner = chosen_configuration(self.ranking), self.ranking.winner
         if chosen is None:
             return Raw("")
         objective = self.ranking.saved.sweep.objective
@@ -86,7 +82,7 @@ class Recommended(Part):
 
     def worth(self) -> list[Raw]:
         """How much the figures are worth, said plainly."""
-        chosen = self._chosen()
+        chosen = chosen_configuration(self.ranking)
         if chosen is None:
             return []
         dataset = chosen.trials[0].dataset
@@ -95,7 +91,7 @@ class Recommended(Part):
         notes = []
         if checkpoint:
             key = "worth_scratch" if from_scratch(chosen) else "worth_pretrained"
-            notes.append(note(key, start=checkpoint.start, epochs=checkpoint.epochs))
+            notes.append(note(key, start=start_of(checkpoint), epochs=checkpoint.epochs))
         if val:
             notes.append(note("worth_val" if val < 100 else "worth_val_large", n=val))
         notes.append(note("worth_seeds" if len(chosen.trials) > 1 else "worth_one_seed", n=len(chosen.trials)))
@@ -113,3 +109,13 @@ class Recommended(Part):
             note("chosen_cheapest", label=r.winner.label, statistic=r.statistic, value=cost(r.winner, r.statistic)),
         ]
         return [self.say(n) for n in steps]
+
+
+def start_of(checkpoint: Checkpoint) -> Note | str:
+    """Where training began, in words; a record of another wording is quoted."""
+    kind, _, file = checkpoint.start.partition(":")
+    if kind == "pretrained" and file:
+        return note("start_pretrained", file=file)
+    if checkpoint.start == "scratch":
+        return note("start_scratch")
+    return note("start_fallback") if checkpoint.start.startswith("scratch (") else checkpoint.start

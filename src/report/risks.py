@@ -11,8 +11,9 @@ from src.report.configurations import value_of
 from src.report.depth import resolvable, worst_class_loss
 from src.report.importance import as_number
 from src.report.rank import Ranking
+from src.report.signal import signal_of
 from src.report.text import Note, note
-from src.report.verdict import LEARNT, MIN_IMAGES, MIN_SEEDS, Verdict, from_scratch, still_improving
+from src.report.verdict import MIN_IMAGES, MIN_SEEDS, Verdict, epochs_of, from_scratch, still_improving
 
 Level = Literal["high", "medium", "low"]
 Horizon = Literal["short", "medium", "long"]
@@ -20,6 +21,7 @@ Horizon = Literal["short", "medium", "long"]
 TAIL = 1.5  # p99 (or the highest percentile known) over p50 from which the tail is worth a word
 CLASS_LOSS = 0.05  # AP50-95 that export may cost one class before it is more than a remark
 COARSE = 0.02  # smallest difference in mAP50-95 from which test is called coarse
+LEARNING_EPOCHS, MORE_EPOCHS = 30, 4  # proposed to what has learnt nothing: at least so many, or so many times as many
 NOISY = 0.1  # relative width of a latency interval from which the benchmark is called noisy
 
 
@@ -84,7 +86,9 @@ def _data_risks(ranking: Ranking) -> list[Risk]:
     if len(ranking.saved.sweep.test_openings) > 1:
         found.append(_risk("test_reopened", "high", n=len(ranking.saved.sweep.test_openings)))
     if dataset.warnings:
-        found.append(_risk("data_warnings", "medium", n=len(dataset.warnings), first=dataset.warnings[0]))
+        found.append(
+            _risk("data_warnings", "medium", n=len(dataset.warnings), first=note("quoted", text=dataset.warnings[0]))
+        )
     return found
 
 
@@ -116,8 +120,9 @@ def _edges(ranking: Ranking) -> list[Risk]:
 def _training_risks(ranking: Ranking) -> list[Risk]:
     chosen = ranking.winner.configuration if ranking.winner else ranking.finished[0]
     found = []
-    if chosen.spread.mean < LEARNT:
-        found.append(_risk("unlearnt", "high", score=chosen.spread.mean))
+    signal = signal_of(ranking)
+    if signal is not None and not signal.found:
+        found.append(Risk("unlearnt", "high", signal.said("risk_unlearnt"), note("mitigation_unlearnt")))
     if len(chosen.trials) < MIN_SEEDS:
         found.append(_risk("one_seed", "high", n=len(chosen.trials)))
     else:
@@ -169,7 +174,6 @@ def _generalisation(winner: Candidate) -> list[Risk]:
 
 
 STEPS: dict[str, tuple[Horizon, str]] = {
-    "unlearnt": ("short", "step_learn"),
     "small_split": ("short", "step_more_images"),
     "resolution": ("medium", "step_resolution"),
     "one_seed": ("short", "step_seeds"),
@@ -189,10 +193,25 @@ STEPS: dict[str, tuple[Horizon, str]] = {
 }
 
 
+def _first_steps(ranking: Ranking, judged: Verdict, found: set[str]) -> list[Step]:
+    """What the verdict itself asks for; what detects nothing asks for another training before anything else."""
+    sweep = ranking.saved.sweep.sweep
+    if "unlearnt" not in found:
+        key = {"approve": "step_ship", "conditional": "step_conditions", "reject": "step_reject"}[judged.word]
+        return [Step("short", note(key, sweep=sweep))]
+    chosen = ranking.winner.configuration if ranking.winner else ranking.finished[0]
+    dataset = chosen.trials[0].dataset
+    epochs = epochs_of(chosen)
+    notes = [note("step_learn_epochs", epochs=epochs, more=max(LEARNING_EPOCHS, MORE_EPOCHS * epochs), sweep=sweep)]
+    if from_scratch(chosen):
+        notes.append(note("step_learn_pretrained"))
+    notes.append(note("step_learn_data", n=dataset.split_sizes.get("train") if dataset else None))
+    return [Step("short", n) for n in notes]
+
+
 def next_steps(ranking: Ranking, judged: Verdict, found: list[Risk]) -> list[Step]:
     """What to do next, each step once, derived from the verdict and the risks."""
-    first = {"approve": "step_ship", "conditional": "step_conditions", "reject": "step_reject"}[judged.word]
-    steps = [Step("short", note(first, sweep=ranking.saved.sweep.sweep))]
+    steps = _first_steps(ranking, judged, {r.key for r in found})
     for risk in found:
         if risk.key in STEPS and (risk.level != "low" or risk.key not in ("export_loss", "gap", "resolution")):
             horizon, key = STEPS[risk.key]

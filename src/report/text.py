@@ -63,6 +63,10 @@ class Catalogue:
         words = {k: self.say(v) if isinstance(v, Note) else v for k, v in given.items()}
         return self._formatter.vformat(self.sentences[key], (), words)
 
+    def plain(self, value: float) -> str:
+        """A number with as many digits as it needs."""
+        return self._formatter.format_field(float(value), "g")
+
     def number(self, value: float | None, digits: int = 3) -> str:
         """A number in the language's notation, `—` when unknown."""
         if value is None or not math.isfinite(value):

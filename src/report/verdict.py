@@ -1,7 +1,7 @@
 """From a ranking to a verdict: approve, conditional or reject, each with its reasons.
 
 `approve` needs a winner that keeps every limit and evidence that can carry the claim; what the evidence lacks becomes
-a condition; with nothing to recommend the verdict is `reject`.
+a condition; with nothing to recommend, or nothing that detects anything, the verdict is `reject`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from src.report.candidates import Candidate
 from src.report.configurations import Configuration
 from src.report.limits import broken, limits_of
 from src.report.rank import Ranking
+from src.report.signal import signal_of
 from src.report.text import Note, note
 
 Word = Literal["approve", "conditional", "reject"]
 
 MIN_SEEDS = 2  # below, the spread over seeds is unknown
-LEARNT = 0.01  # mAP50-95 below which a detector has learnt nothing worth shipping
 MIN_IMAGES = 100  # of a split; below, one image moves mAP by about a percent or more
 
 
@@ -35,6 +35,9 @@ def verdict(ranking: Ranking) -> Verdict:
     """Judge a ranking."""
     if not ranking.finished:
         return Verdict("reject", [note("reason_no_survivor", n=len(ranking.saved.trials))], [])
+    signal = signal_of(ranking)
+    if signal is not None and not signal.found:
+        return Verdict("reject", [signal.said("reason_nothing_detected")], [])
     if ranking.winner is None:
         return _without_winner(ranking)
     conditions = conditions_of(ranking, ranking.winner)
@@ -68,8 +71,6 @@ def conditions_of(ranking: Ranking, winner: Candidate) -> list[Note]:
     """What the evidence lacks, for a winner."""
     configuration, dataset = winner.configuration, winner.best.trial.dataset
     found = []
-    if winner.score.mean < LEARNT:
-        found.append(note("cond_unlearnt", score=winner.score.mean))
     if len(configuration.trials) < MIN_SEEDS:
         found.append(note("cond_seeds", n=len(configuration.trials)))
     for split in ("val", "test"):
@@ -85,7 +86,7 @@ def conditions_of(ranking: Ranking, winner: Candidate) -> list[Note]:
     if lacks_pretrained(configuration):
         found.append(note("cond_scratch"))
     if still_improving(configuration):
-        found.append(note("cond_unconverged", epochs=_epochs(configuration)))
+        found.append(note("cond_unconverged", epochs=epochs_of(configuration)))
     return found
 
 
@@ -105,5 +106,6 @@ def still_improving(configuration: Configuration) -> bool:
     return bool(points) and all(c.best_epoch >= c.epochs for c in points)
 
 
-def _epochs(configuration: Configuration) -> int:
+def epochs_of(configuration: Configuration) -> int:
+    """The longest of its trainings, in epochs."""
     return max((t.checkpoint.epochs for t in configuration.trials if t.checkpoint), default=0)

@@ -97,7 +97,7 @@ def test_sensitivity_sees_a_limit_that_binds(tmp_path: Path) -> None:
 
 def test_the_page_is_self_contained(deep: tuple[Path, Path]) -> None:
     page = (deep[1] / "friday/decision.html").read_text()
-    assert page.count('src="data:image/png;base64,') == 6
+    assert page.count('src="data:image/png;base64,') == 8
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<script" not in page
     assert page.count("<h2>") == 6

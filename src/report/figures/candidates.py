@@ -15,6 +15,8 @@ from src.report.figures.style import (
     key,
     more,
     new_figure,
+    short,
+    width_for,
 )
 from src.report.rank import Ranking, cost
 from src.report.text import Catalogue
@@ -91,7 +93,7 @@ def latency_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     if not known:
         return None
     shown = known[:MOST]
-    figure, axes = new_figure(8, 1.1 + 0.3 * len(shown))
+    figure, axes = new_figure(width_for([short(c) for c in shown]), 1.1 + 0.3 * len(shown))
     colours = colours_of(ranking)
     tail = next((p for p in ("p99", "p95", "p90") if all(p in c.latency for c in shown)), None)
     for row, c in enumerate(shown):
@@ -104,11 +106,11 @@ def latency_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
             axes.plot([value], [row], marker, ms=6 if marker == "o" else 11, mew=1.6, color=colour, zorder=3)
         if tail:
             axes.plot([c.latency["p50"], c.latency[tail]], [row, row], color=FAINT, lw=1, zorder=1)
-    axes.set_yticks(range(len(shown)), [c.label for c in shown])
+    axes.set_yticks(range(len(shown)), [short(c) for c in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_xlim(left=0)
     label = words.say("figure_latency", statistic="p50" + (f", {tail}" if tail else ""), batch=ranking.decision.batch)
     axes.set_xlabel(label + more(len(shown), len(known), words))
     axes.grid(axis="y", visible=False)
-    key(axes, [("o", INK, "p50"), *([("|", INK, tail)] if tail else [])])
+    key(figure, axes, [("o", INK, "p50"), *([("|", INK, tail)] if tail else [])])
     return figure

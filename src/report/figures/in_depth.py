@@ -10,7 +10,10 @@ from src.report.figures.style import (
     COLOURS,
     INK,
     MARKERS,
+    above,
     new_figure,
+    short,
+    width_for,
 )
 from src.report.rank import Ranking
 from src.report.text import Catalogue
@@ -24,17 +27,17 @@ def errors_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     chosen = [(c, c.best.val_depth) for c in in_depth(ranking) if c.best.val_depth]
     if not chosen:
         return None
-    figure, axes = new_figure(8, 1.2 + 0.32 * len(chosen))
+    figure, axes = new_figure(width_for([short(c) for c, _ in chosen]), 1.2 + 0.32 * len(chosen))
     left = [0] * len(chosen)
     for kind, colour in zip(ERRORS[1:], COLOURS, strict=False):
         counts = [depth.errors.get(kind, 0) for _, depth in chosen]
         axes.barh(range(len(chosen)), counts, left=left, height=0.65, color=colour, label=words.say(f"error_{kind}"))
         left = [a + b for a, b in zip(left, counts, strict=True)]
-    axes.set_yticks(range(len(chosen)), [c.label for c, _ in chosen])
+    axes.set_yticks(range(len(chosen)), [short(c) for c, _ in chosen])
     axes.set_ylim(len(chosen) - 0.5, -0.5)
     axes.set_xlabel(words.say("figure_errors", n=chosen[0][1].n_images))
     axes.grid(axis="y", visible=False)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), fontsize=8, ncols=6, columnspacing=1, handlelength=1)
+    above(figure, ncols=6)
     return figure
 
 
@@ -66,5 +69,5 @@ def thresholds_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     axes.set_ylim(0, 1)
     axes.set_xlabel(words.say("figure_threshold"))
     axes.set_ylabel(words.say("figure_f1"))
-    axes.legend(loc="best", fontsize=8, title=drawn[0][0].configuration.label, title_fontsize=8)
+    axes.legend(loc="best", fontsize=8, title=short(drawn[0][0].configuration), title_fontsize=8)
     return figure

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from src.records import TrialRecord
 from src.report.configurations import value_of
-from src.report.figures.style import COLOURS, INK, new_figure, shade
-from src.report.importance import LEAST_RUNS, as_number, importance
+from src.report.figures.style import COLOURS, INK, above, new_figure, shade
+from src.report.importance import as_number, importance
 from src.report.rank import Ranking
+from src.report.searched import pruned, scored, too_few, varied_keys
 from src.report.text import Catalogue
 
 if TYPE_CHECKING:
@@ -23,22 +25,6 @@ WIDE = 20.0  # largest over smallest value of a number from which its axis is lo
 DONE, PRUNED, FAILED = COLOURS[0], COLOURS[1], COLOURS[6]
 
 
-def swept_keys(ranking: Ranking) -> list[str]:
-    """Keys of the search space but the seed, which is no choice."""
-    return [key for key in ranking.saved.sweep.space if key != "seed"]
-
-
-def scored(ranking: Ranking) -> list[tuple[TrialRecord, float]]:
-    """Finished trials with their objective, by trial number."""
-    pairs = [(t, s) for c in ranking.finished for t, s in zip(c.trials, c.scores, strict=True)]
-    return sorted(pairs, key=lambda pair: pair[0].trial)
-
-
-def too_few(ranking: Ranking) -> bool:
-    """Whether there are too few finished runs for figures of the search."""
-    return len(scored(ranking)) < LEAST_RUNS
-
-
 def history_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     """The objective of every trial in its turn, and the best so far."""
     if too_few(ranking):
@@ -46,11 +32,18 @@ def history_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     pairs = scored(ranking)
     figure, axes = new_figure(7.5, 3.4)
     numbers, scores = [t.trial for t, _ in pairs], [s for _, s in pairs]
-    best = [max(scores[: i + 1]) for i in range(len(scores))] if len(scores) < 1000 else _running_best(scores)
-    axes.step(numbers, best, where="post", color=INK, lw=1.2, label=words.say("figure_best_so_far"), zorder=2)
+    axes.step(
+        numbers,
+        list(accumulate(scores, max)),
+        where="post",
+        color=INK,
+        lw=1.2,
+        label=words.say("figure_best_so_far"),
+        zorder=2,
+    )
     axes.plot(numbers, scores, "o", ms=_size(len(scores)), color=DONE, alpha=0.7, label=words.say("figure_run"))
     floor = min(scores)
-    for state, colour, marker in (("pruned", PRUNED, "x"), ("failed", FAILED, "|")):
+    for state, colour, marker in (("pruned", PRUNED, "x"), ("failed", FAILED, "v")):
         lost = [t for t in ranking.saved.trials if t.state == state]
         if lost:
             heights = [_last(t, ranking.saved.sweep.objective, floor) for t in lost]
@@ -59,16 +52,8 @@ def history_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     axes.set_xlabel(words.say("figure_trial"))
     axes.set_ylabel(words.say("figure_score"))
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, ncols=4)
+    above(figure, ncols=4)
     return figure
-
-
-def _running_best(scores: Sequence[float]) -> list[float]:
-    best, found = -math.inf, []
-    for score in scores:
-        best = max(best, score)
-        found.append(best)
-    return found
 
 
 def _last(trial: TrialRecord, name: str, floor: float) -> float:
@@ -82,29 +67,28 @@ def _size(n: int) -> float:
 
 
 def importance_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
-    """The share of the runs' variance that each swept key explains."""
-    pairs = scored(ranking)
-    keys = swept_keys(ranking)
-    found = importance([{k: value_of(t, k) for k in keys} for t, _ in pairs], [s for _, s in pairs])
+    """The share of the variance between configurations that each swept key explains."""
+    groups, keys = ranking.finished, varied_keys(ranking)
+    rows = [{k: value_of(c.trials[0], k) for k in keys} for c in groups]
+    found = importance(rows, [c.spread.mean for c in groups])
     if len(found) < 2:
         return None
     figure, axes = new_figure(6.5, 1.0 + 0.34 * len(found))
-    rows = range(len(found))
-    axes.barh(rows, list(found.values()), height=0.6, color=DONE)
-    for row, share in zip(rows, found.values(), strict=True):
+    axes.barh(range(len(found)), list(found.values()), height=0.6, color=DONE)
+    for row, share in enumerate(found.values()):
         axes.annotate(f"{100 * share:.0f} %", (share, row), (4, 0), textcoords="offset points", va="center", fontsize=8)
-    axes.set_yticks(rows, list(found))
+    axes.set_yticks(range(len(found)), list(found))
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.set_xlim(0, min(1.0, 1.15 * max(found.values())) or 1.0)
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    axes.set_xlabel(words.say("figure_importance", n=len(pairs)))
+    axes.set_xlabel(words.say("figure_importance", n=len(groups)))
     axes.grid(axis="y", visible=False)
     return figure
 
 
 def parallel_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     """A line per finished run through the values of its keys to its objective."""
-    keys = [k for k in swept_keys(ranking) if len({value_of(t, k) for t, _ in scored(ranking)}) > 1]
+    keys = varied_keys(ranking)
     if too_few(ranking) or len(keys) < 2:
         return None
     from matplotlib.collections import LineCollection
@@ -192,22 +176,22 @@ def _thinned(best_first: list[tuple[TrialRecord, float]], most: int) -> list[tup
 def pruning_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     """Curves of finished and of pruned trials; None when nothing was pruned."""
     name = ranking.saved.sweep.objective
-    pruned = [t for t in ranking.saved.trials if t.state == "pruned" and t.history][:MOST_LINES]
-    if not pruned:
+    stopped = pruned(ranking)[:MOST_LINES]
+    if not stopped:
         return None
     figure, axes = new_figure(7.5, 3.6)
     for t, _ in _thinned(sorted(scored(ranking), key=lambda pair: -pair[1]), MOST_LINES):
-        axes.plot(*_curve(t, name), color=DONE, lw=1, alpha=0.5)
-    for t in pruned:
+        axes.plot(*_curve(t, name), color=DONE, lw=1, alpha=0.3)
+    for t in stopped:
         epochs, values = _curve(t, name)
-        axes.plot(epochs, values, color=PRUNED, lw=1, alpha=0.6)
-        axes.plot(epochs[-1:], values[-1:], "x", color=PRUNED, ms=5, mew=1.4)
+        axes.plot(epochs, values, color=PRUNED, lw=1.1, alpha=0.8, zorder=3)
+        axes.plot(epochs[-1:], values[-1:], "x", color=PRUNED, ms=5, mew=1.5, zorder=4)
     axes.plot([], [], "-", color=DONE, label=words.say("figure_finished"))
     axes.plot([], [], "-x", color=PRUNED, label=words.say("figure_pruned"))
     axes.set_xlabel(words.say("figure_epoch"))
     axes.set_ylabel(words.say("figure_score"))
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, ncols=2)
+    above(figure, ncols=2)
     return figure
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from src.report.candidates import Candidate
+from src.report.configurations import Configuration
+from src.report.importance import as_number
 from src.report.rank import Ranking
 from src.report.text import Catalogue
 
@@ -57,11 +61,21 @@ def more(shown: int, total: int, words: Catalogue) -> str:
     return f" ({words.say('figure_more', shown=shown, total=total)})" if total > shown else ""
 
 
-def key(axes: Axes, entries: list[tuple[str, str, str]]) -> None:
-    """A legend of (marker, fill, label) above the axes."""
+def key(figure: Figure, axes: Axes, entries: list[tuple[str, str, str]]) -> None:
+    """A legend of (marker, fill, label) above the figure."""
     for marker, fill, label in entries:
         axes.plot([], [], marker, mfc=fill, mec=INK, mew=1.2, ls="none", ms=6, label=label)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, ncols=len(entries))
+    above(figure, ncols=len(entries))
+
+
+def above(figure: Figure, ncols: int) -> None:
+    """A legend above the axes, which the layout makes room for however wide it is."""
+    figure.legend(loc="outside upper center", fontsize=8, ncols=ncols, columnspacing=1.2, handletextpad=0.5)
+
+
+def width_for(labels: Sequence[str], plot: float = 5.0) -> float:
+    """Width in inches of a figure whose axes keep `plot` inches beside labels of this length."""
+    return plot + 0.068 * max(len(label) for label in labels)
 
 
 def legend(axes: Axes, colours: dict[str, str]) -> None:
@@ -79,3 +93,18 @@ def shade(share: float) -> tuple[float, float, float]:
 
 def _mix(a: float, b: float, share: float) -> float:
     return a + (b - a) * share
+
+
+def short(what: Candidate | Configuration) -> str:
+    """A label with keys by their last part (`mosaic` for `augment.mosaic`) and few digits: axes have little room."""
+    configuration = what.configuration if isinstance(what, Candidate) else what
+    parts = [configuration.model, f"{configuration.imgsz} px", f"lr {configuration.lr:.3g}"]
+    parts += [f"{name.rpartition('.')[2]} {_few_digits(value)}" for name, value in configuration.extra.items()]
+    if isinstance(what, Candidate):
+        parts += [f"{what.format}/{what.precision}", what.runtime]
+    return " · ".join(parts)
+
+
+def _few_digits(value: str) -> str:
+    number = as_number(value)
+    return value[:24] if number is None else f"{number:.3g}"

@@ -15,6 +15,8 @@ from src.report.figures.style import (
     legend,
     more,
     new_figure,
+    short,
+    width_for,
 )
 from src.report.rank import Ranking
 from src.report.text import Catalogue
@@ -28,7 +30,7 @@ def configurations_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     shown = ranking.finished[:MOST]
     if not shown:
         return None
-    figure, axes = new_figure(7.5, 1.0 + 0.32 * len(shown))
+    figure, axes = new_figure(width_for([short(c) for c in shown]), 1.0 + 0.32 * len(shown))
     colours = colours_of(ranking)
     for row, c in enumerate(shown):
         colour = colours[c.model]
@@ -38,7 +40,7 @@ def configurations_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
             )
         axes.plot(c.scores, [row] * len(c.scores), "o", ms=4, mfc="white", mec=colour, mew=1.1, zorder=3)
         axes.plot([c.spread.mean], [row], "D", ms=5.5, color=colour, zorder=4)
-    axes.set_yticks(range(len(shown)), [c.label for c in shown])
+    axes.set_yticks(range(len(shown)), [short(c) for c in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
     points = [s for c in shown for s in c.scores]
     margin = max(0.02, 0.15 * (max(points) - min(points)))
@@ -46,7 +48,7 @@ def configurations_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     axes.set_xlim(max(0.0, min(points) - 2 * margin), min(1.0, max(points) + 2 * margin))
     axes.set_xlabel(words.say("figure_score") + more(len(shown), len(ranking.finished), words))
     axes.grid(axis="y", visible=False)
-    key(axes, [("o", "white", words.say("figure_run")), ("D", INK, words.say("figure_mean"))])
+    key(figure, axes, [("o", "white", words.say("figure_run")), ("D", INK, words.say("figure_mean"))])
     return figure
 
 

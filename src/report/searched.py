@@ -1,0 +1,32 @@
+"""The course of the search as the figures and the document need it: finished runs, varied keys, pruned trials."""
+
+from __future__ import annotations
+
+from src.records import TrialRecord
+from src.report.configurations import value_of
+from src.report.rank import Ranking
+
+LEAST_RUNS = 6  # finished, for figures of the course of a search
+
+
+def scored(ranking: Ranking) -> list[tuple[TrialRecord, float]]:
+    """Finished trials of the search with their objective, by trial number."""
+    pairs = [(t, s) for c in ranking.finished for t, s in zip(c.trials, c.scores, strict=True)]
+    return sorted(pairs, key=lambda pair: pair[0].trial)
+
+
+def too_few(ranking: Ranking) -> bool:
+    """Whether there are too few finished runs for figures of the search."""
+    return len(scored(ranking)) < LEAST_RUNS
+
+
+def varied_keys(ranking: Ranking) -> list[str]:
+    """Keys that took several values among the finished runs; not the seed, which is no choice."""
+    trials = [t for t, _ in scored(ranking)]
+    keys = (key for key in ranking.saved.sweep.space if key != "seed")
+    return [key for key in keys if len({value_of(t, key) for t in trials}) > 1]
+
+
+def pruned(ranking: Ranking) -> list[TrialRecord]:
+    """Pruned trials that have a curve."""
+    return [t for t in ranking.saved.trials if t.state == "pruned" and t.history]
