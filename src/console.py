@@ -21,9 +21,9 @@ CURVE = 24  # epochs of a curve shown, the latest
 COLOURS = {"running": "bold", "failed": "red", "pruned": "dim", "infeasible": "dim"}
 
 
-def sparkline(values: list[float]) -> str:
-    """A curve in one character a value, scaled from 0 to its own maximum."""
-    top = max(values, default=0.0)
+def sparkline(values: list[float], top: float | None = None) -> str:
+    """A curve in one character a value, scaled from 0 to `top`, by default its own maximum."""
+    top = max(values, default=0.0) if top is None else top
     if top <= 0:
         return SPARKS[0] * len(values)
     return "".join(SPARKS[min(int(v / top * len(SPARKS)), len(SPARKS) - 1)] for v in values)
@@ -135,14 +135,16 @@ class Watch:
         table.add_column("state")
         table.add_column("epoch", justify="right")
         table.add_column("val mAP50-95")
-        for row in self._shown():
+        shown = self._shown()
+        top = max((v for row in shown for v in row.curve), default=0.0)  # one scale, so that curves can be compared
+        for row in shown:
             last = f" {row.curve[-1]:.3f}" if row.curve else ""
             table.add_row(
                 str(row.number),
                 escape(row.label),
                 row.state,
                 f"{len(row.curve)}/{self._epochs}",
-                sparkline(row.curve[-CURVE:]) + last,
+                sparkline(row.curve[-CURVE:], top) + last,
                 style=COLOURS.get(row.state, ""),
             )
         self._bar.update(self._task, completed=self._done, total=self._total, left=self._left())

@@ -55,7 +55,7 @@ def test_a_terminal_shows_a_table_of_trials_with_their_curves() -> None:
     rows = [line.split() for line in shown if "imgsz" in line]
     assert rows == [
         ["0", "imgsz=320", "complete", "4/4", "▃▅▇█", "0.400"],
-        ["1", "imgsz=[416]", "running", "1/4", "█", "0.200"],
+        ["1", "imgsz=[416]", "running", "1/4", "▅", "0.200"],
     ]
     assert "5/12" in shown[-1]
     assert "left" in shown[-1]

@@ -134,8 +134,9 @@ class CellRunner:
             return done
         cfg = self.request.config_of(words)
         self.watch.trial(number, " ".join(words))
-        pruner = self.request.base.study.pruner
-        by_epoch = pruner is not Pruner.wilcoxon and number % len(self.request.seeds) == 0
+        # Optuna takes no reports for several objectives, and Wilcoxon's test is given whole replicates.
+        by_epoch = self.request.base.study.pruner is not Pruner.wilcoxon and len(self.request.goals.objectives) == 1
+        first = number % len(self.request.seeds) == 0
 
         progress = Progress(" ".join(words))
 
@@ -143,7 +144,7 @@ class CellRunner:
             self.watch.epoch(epoch, row)
             progress.add(row.get(OBJECTIVE, 0.0), self.context.trial_folder(number))
             # The first replicate alone decides: others would be judged at epochs that it has reported already.
-            if by_epoch:
+            if by_epoch and first:
                 cell.trial.report(row.get(OBJECTIVE, 0.0), epoch)
                 if cell.trial.should_prune():
                     raise PrunedError(epoch)

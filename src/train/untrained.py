@@ -7,6 +7,7 @@ from typing import Any
 
 from src.config import ModelConfig
 from src.records import Checkpoint, sha256_file
+from src.ultra import is_prepared, prepare_environment
 
 
 def save_untrained(model: ModelConfig, class_names: list[str], imgsz: int, path: Path) -> Checkpoint:
@@ -18,13 +19,19 @@ def save_untrained(model: ModelConfig, class_names: list[str], imgsz: int, path:
         imgsz: px.
         path: where the `.pt` file goes.
     """
+    if not is_prepared():
+        prepare_environment(path.parent / "ultralytics")
     import torch
     from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
+    from ultralytics.utils import LOGGER
     from ultralytics.utils.torch_utils import get_flops
 
     torch.manual_seed(0)
     build: Any = RTDETRDetectionModel if model.yaml.startswith("rtdetr") else DetectionModel
+    level = LOGGER.level
+    LOGGER.setLevel("WARNING")  # it tells of every key of the architecture file that it overrides
     network = build(model.yaml, nc=len(class_names), verbose=False)
+    LOGGER.setLevel(level)
     network.names = dict(enumerate(class_names))
     parameters = sum(p.numel() for p in network.parameters())
     gflops = float(get_flops(network, imgsz))
