@@ -8,16 +8,16 @@ This module imports the standard library only, so that reading records costs no 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 import math
 import os
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar
+
+from src.parsing import RecordError as RecordError
+from src.parsing import parse
 
 SCHEMA_VERSION = 1
 
@@ -27,10 +27,6 @@ Scope = Literal["model_only", "end_to_end"]
 Gate = Literal["pass", "warn", "fail", "reference"]
 
 T = TypeVar("T")
-
-
-class RecordError(ValueError):
-    """A saved record is malformed, or of a schema version that this program does not know."""
 
 
 @dataclass(frozen=True)
@@ -289,65 +285,7 @@ def from_json(cls: type[T], text: str, *, source: str = "record") -> T:
     version = raw.get("schema_version")
     if version != SCHEMA_VERSION:
         raise RecordError(f"{source}: schema version {version!r} is not known (this program reads {SCHEMA_VERSION})")
-    return typing.cast(T, _build(cls, raw, source))
-
-
-def _build(kind: Any, value: Any, where: str) -> Any:
-    """Convert parsed JSON to the annotated type `kind`, naming the field in every error."""
-    if dataclasses.is_dataclass(kind):
-        return _build_dataclass(typing.cast(type, kind), value, where)
-    origin, args = get_origin(kind), get_args(kind)
-    if origin in (types.UnionType, typing.Union):
-        if value is None and type(None) in args:
-            return None
-        return _build(next(a for a in args if a is not type(None)), value, where)
-    if origin is Literal:
-        if value not in args:
-            raise RecordError(f"{where}: {value!r} is none of {', '.join(map(str, args))}")
-        return value
-    if origin is list:
-        if not isinstance(value, list):
-            raise RecordError(f"{where}: expected a list")
-        return [_build(args[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise RecordError(f"{where}: expected an object")
-        if args[1] is float and all(type(item) is float for item in value.values()):
-            return value  # histories are long, and nearly always just this
-        return {k: _build(args[1], item, f"{where}.{k}") for k, item in value.items()}
-    return _build_scalar(kind, value, where)
-
-
-def _build_scalar(kind: Any, value: Any, where: str) -> Any:
-    if kind is Any:
-        return value
-    if kind is float:
-        if value is None:
-            return math.nan
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
-    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-        return value
-    raise RecordError(f"{where}: expected {kind.__name__}, found {value!r}")
-
-
-def _build_dataclass(cls: type, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise RecordError(f"{where}: expected an object")
-    hints, required = _fields(cls)
-    if unknown := sorted(value.keys() - hints.keys()):
-        raise RecordError(f"{where}: unknown field {unknown[0]!r}")
-    if missing := [name for name in required if name not in value]:
-        raise RecordError(f"{where}: field {missing[0]!r} is missing")
-    return cls(**{name: _build(hints[name], item, f"{where}.{name}") for name, item in value.items()})
-
-
-@functools.cache
-def _fields(cls: type) -> tuple[dict[str, Any], list[str]]:
-    """Types of a dataclass's fields, and the names without a default: resolving annotations is slow."""
-    missing = dataclasses.MISSING
-    required = [f.name for f in dataclasses.fields(cls) if f.default is missing and f.default_factory is missing]
-    return typing.get_type_hints(cls), required
+    return parse(cls, raw, source)
 
 
 def write_text(path: Path, text: str) -> None:

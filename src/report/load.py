@@ -6,7 +6,9 @@ Layout: `outputs/sweeps/<sweep>/sweep.json`, `trials/NNNN/record.json`, `trials/
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -77,6 +79,23 @@ def load_sweep(folder: Path) -> Saved:
     Raises:
         UserError: a record is missing, malformed, of an unknown schema version, or belongs to another sweep.
     """
+    with _without_collector():
+        return _load(folder)
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Records hold no cycles; the collector, looking through thousands of them, takes a fifth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _load(folder: Path) -> Saved:
     sweep = _read(SweepRecord, folder / "sweep.json")
     trials = _numbered(TrialRecord, folder.glob("trials/*/record.json"), sweep.sweep)
     finalists = _numbered(FinalistRecord, folder.glob("trials/*/finalist.json"), sweep.sweep)

@@ -43,7 +43,16 @@ def draw_figures(ranking: Ranking, folder: Path, words: Catalogue) -> list[Path]
             path.unlink(missing_ok=True)  # of an earlier report on other records
             figure = make(ranking, words)
             if figure is not None:
-                # The layout is constrained already; a tight bounding box would draw everything twice.
-                figure.savefig(path, facecolor="white")
+                _save(figure, path)
                 drawn.append(path)
     return drawn
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, drawn once; `savefig` draws once more for the layout alone."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB").save(path, "PNG")

@@ -35,18 +35,16 @@ STYLE: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,
-    "figure.dpi": 100,
-    "savefig.dpi": 150,
+    "figure.dpi": 150,
+    "figure.facecolor": "white",
 }
 
 
 def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
     """A figure without pyplot's global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
     return figure, figure.subplots(1, columns)
 
 
