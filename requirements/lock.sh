@@ -6,11 +6,25 @@ cd "$(dirname "$0")/.."
 compile() { uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -q "$@"; }
 compile pyproject.toml --extra openvino --extra litert -o requirements/runtimes.txt
 compile pyproject.toml -c requirements/runtimes.txt -o requirements/base.txt
-for extra in dev joblib dvc roboflow postgresql; do
-	compile pyproject.toml --extra "$extra" -c requirements/runtimes.txt -o "requirements/$extra.txt"
+for extra in dev joblib slurm dashboard dvc roboflow postgresql; do
+	compile pyproject.toml --extra "$extra" -c requirements/base.txt -c requirements/runtimes.txt -o "requirements/$extra.txt"
 done
-for extra in tensorrt ray; do
-	compile pyproject.toml --extra "$extra" -c requirements/runtimes.txt -o "requirements/$extra.txt" ||
-		echo "warning: $extra could not be locked here" >&2
-done
+compile pyproject.toml --extra tensorrt -c requirements/runtimes.txt -o requirements/tensorrt.txt ||
+	echo "warning: tensorrt could not be locked here" >&2
+# Ray and MLflow agree on a pydantic below CPython 3.14 only; a universal lock must be told so, and not by requires-python,
+# whose upper end uv leaves out of account. Bounded so, every dependency must have a wheel for each of the machines named.
+bounded=$(mktemp -d)
+trap 'rm -r "$bounded"' EXIT
+{
+	cat pyproject.toml
+	echo "[tool.uv]"
+	echo "environments = ["
+	for machine in "sys_platform == 'linux' and platform_machine == 'x86_64'" \
+		"sys_platform == 'linux' and platform_machine == 'aarch64'" "sys_platform == 'darwin'"; do
+		echo "\"python_version < '3.14' and platform_python_implementation == 'CPython' and $machine\","
+	done
+	echo "]"
+} >"$bounded/pyproject.toml"
+locks=$PWD/requirements
+(cd "$bounded" && compile pyproject.toml --extra ray -c "$locks/base.txt" -c "$locks/runtimes.txt" -o "$locks/ray.txt")
 echo "uv==0.13.8" | compile - -o requirements/uv.txt

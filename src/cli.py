@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -28,6 +28,8 @@ from src.redact import redact_text
 
 ROOT = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
+# Option of hydra/launcher -> the extra that brings it.
+LAUNCHERS = {"joblib": "joblib", "ray": "ray", "ray_aws": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
 MAX_LINES = 12  # of an error message: Hydra lists every option of a group
 
 
@@ -109,7 +111,15 @@ def _message(error: BaseException) -> str:
     lines = [line.rstrip() for line in lines if line.strip() and not line.strip().startswith("object_type=")]
     if len(lines) > MAX_LINES:
         lines = [*lines[: MAX_LINES - 1], f"  … ({len(lines) - MAX_LINES + 1} more lines)"]
+    if isinstance(error, MissingConfigException) and (remedy := remedy_of(error.missing_cfg_file or "")):
+        lines.append(f"  remedy: {remedy}")
     return "\n".join(lines)
+
+
+def remedy_of(option: str) -> str:
+    """How to get a launcher whose package is missing; "" where nothing is known to help."""
+    group, _, name = option.rpartition("/")
+    return f"make setup EXTRAS={LAUNCHERS[name]}" if group == "hydra/launcher" and name in LAUNCHERS else ""
 
 
 def _tell(message: str, error: BaseException) -> None:

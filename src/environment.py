@@ -95,8 +95,13 @@ def _output(*command: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def module() -> str | None:
+    """The module that `python -m` runs; None when a file is run."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return spec.name.removesuffix(".__main__") if spec else None
+
+
 def command_line() -> str:
     """The command that is running, as a user would type it again."""
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    program = f"python -m {spec.name.removesuffix('.__main__')}" if spec else "python " + Path(sys.argv[0]).name
+    program = f"python -m {module()}" if module() else "python " + Path(sys.argv[0]).name
     return " ".join([program, *sys.argv[1:]])

@@ -10,6 +10,7 @@ from typing import Any
 from src.config import AppConfig, identity
 from src.records import hash_of
 from src.sweeper.goals import Goals, parse_goals
+from src.sweeper.launchers import JobLauncher
 from src.sweeper.space import Space
 
 OBJECTIVE = "val/mAP50-95"
@@ -25,6 +26,7 @@ class SweepRequest:
     n_trials: int | None  # trainings; None = every combination once
     study: str | None  # name of the file in sweeps/
     compose: Callable[[list[str]], AppConfig]
+    launcher: JobLauncher | None = None  # starts the workers; None = plain processes of this machine
 
     @property
     def kind(self) -> str:

@@ -22,6 +22,8 @@ from src.pipeline.cells import CellRunner, all_records, worker_number
 from src.pipeline.context import Context, Inputs, closing, locked, now, open_context, prepare, tags_of, threads_of
 from src.pipeline.cost import Costs, check_costs, measure_ahead
 from src.pipeline.finalist import choose, run_finalists, test_replicates
+from src.pipeline.job import leave_with_parent
+from src.pipeline.launched import run_launched
 from src.pipeline.noop import refuse_noops
 from src.pipeline.request import SweepRequest
 from src.pipeline.workers import run_workers
@@ -48,6 +50,10 @@ def run_sweep(request: SweepRequest) -> int:
     """
     cfg, folder = request.base, request.folder
     threads = threads_of(cfg)
+    if worker_number() is not None:
+        leave_with_parent()
+    elif request.launcher is not None:
+        request.launcher.check(cfg.study.gpus)
     _check_earlier(folder, request)
     check_costs(request)
     inputs = prepare(_distinct(request))
@@ -63,7 +69,9 @@ def run_sweep(request: SweepRequest) -> int:
         _work(request, study, context, inputs)
         return EXIT_OK
     with closing(context, record.run_id) as run:
-        if cfg.study.workers > 1:
+        if request.launcher is not None:
+            run_launched(request, study, context, request.launcher)
+        elif cfg.study.workers > 1:
             run_workers(request, study, context)
         else:
             _work(request, study, context, inputs)

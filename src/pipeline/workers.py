@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.console import Watch
+from src.environment import module
 from src.pipeline.cells import all_records, outcome, running
 from src.pipeline.context import Context
 from src.pipeline.request import OBJECTIVE, SweepRequest
@@ -60,7 +61,14 @@ def run_workers(request: SweepRequest, study: Study, context: Context) -> None:
 
 
 def _start(number: int, request: SweepRequest, share: int, logs: Path) -> Worker:
-    command = [sys.executable, "-m", "src.run", *sys.argv[1:], f"threads={share}", f"sweep={request.name()}"]
+    command = [
+        sys.executable,
+        "-m",
+        module() or "src.run",
+        *sys.argv[1:],
+        f"threads={share}",
+        f"sweep={request.name()}",
+    ]
     with open(logs / f"{number}.log", "ab") as stream:
         process = subprocess.Popen(
             command,
@@ -83,7 +91,7 @@ def _watch(
             watch.skip()
         watch.say(f"sweep {context.name}: {request.trials()} trials, {len(workers)} workers of {share} threads")
         while any(w.process.poll() is None for w in workers):
-            restarts = 0 if _show(watch, context, seen) else restarts
+            restarts = 0 if show(watch, context, seen) else restarts
             for worker in workers:
                 if worker.process.poll() not in (None, 0) and study.unfinished():
                     restarts += 1
@@ -91,13 +99,13 @@ def _watch(
                         raise RuntimeError(f"workers die again and again; see {logs}/{worker.number}.log")
                     worker.process = _start(worker.number, request, share, logs).process
             time.sleep(POLL_S)
-        _show(watch, context, seen)
+        show(watch, context, seen)
     codes = [w.process.returncode for w in workers if w.process.returncode]
     if codes and study.unfinished():
         raise RuntimeError(f"the workers ended with work left; see {logs}/*.log")
 
 
-def _show(watch: Watch, context: Context, seen: set[int]) -> int:
+def show(watch: Watch, context: Context, seen: set[int]) -> int:
     """Tell of the trials that run or ended since the last look; returns how many ended."""
     new = all_records(context.folder, seen)
     for record in new:

@@ -18,6 +18,7 @@ from hydra_plugins.hydra_optuna_sweeper.config import SamplerConfig
 from omegaconf import MISSING, DictConfig, open_dict, read_write
 
 from src.config import AppConfig, check, to_typed
+from src.sweeper.launchers import BASIC, JobLauncher
 
 
 @dataclass
@@ -48,6 +49,7 @@ class DetsweepSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what composing a trial's configuration needs."""
         self.master = config
+        self.context = hydra_context
         self.loader = hydra_context.config_loader
 
     def compose(self, overrides: list[str]) -> AppConfig:
@@ -63,6 +65,11 @@ class DetsweepSweeper(Sweeper):
         typed = to_typed(cfg)
         check(typed)
         return typed
+
+    def job_launcher(self) -> JobLauncher | None:
+        """The launcher that is to start the workers; None where they are plain processes of this machine."""
+        name = str(self.master.hydra.runtime.choices.get("hydra/launcher") or BASIC)
+        return None if name == BASIC else JobLauncher(name, self.master, self.context)
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the sweep; ends the process with the contract's exit code unless all went well."""
@@ -83,6 +90,7 @@ class DetsweepSweeper(Sweeper):
             n_trials=self.n_trials,
             study=self.master.hydra.runtime.choices.get("sweeps"),
             compose=self.compose,
+            launcher=self.job_launcher(),
         )
         if code := run_sweep(request):
             sys.exit(code)

@@ -203,6 +203,10 @@ class Study:
             return False
         return True
 
+    def held(self) -> int:
+        """Running trials whose workers are alive."""
+        return sum(_is_held(frozen) for frozen in self._trials(TrialState.RUNNING))
+
     def unfinished(self) -> int:
         """Slots that wait or run."""
         return len(self._trials(TrialState.WAITING)) + len(self._trials(TrialState.RUNNING))

@@ -1,0 +1,97 @@
+"""`python -m tests.pipeline.toy WORDS…`: `src.run` with a training that only waits, for tests of the engine.
+
+Everything around the training is real: configuration, study, workers, leases, records, tracking. No torch is imported,
+so that eight workers start in seconds. Each trial notes in `toy.txt`, beside its sweep's folder, what it was given.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from src.config import AppConfig
+from src.pipeline.context import Context
+from src.records import Checkpoint, DatasetRef, SweepRecord
+from src.train import EpochHook, TrainResult
+
+PAUSE = "TOY_EPOCH_S"  # seconds that an epoch takes
+
+
+def value_of(cfg: AppConfig) -> float:
+    """What a training of this configuration is worth: the smaller the learning rate, the better."""
+    return round(0.9 - 0.1 * cfg.lr - cfg.seed / 1000, 6)
+
+
+def toy_train(
+    cfg: AppConfig,
+    dataset: DatasetRef,
+    start: Path | None,
+    note: str,
+    out: Path,
+    threads: int,
+    on_epoch: EpochHook,
+) -> TrainResult:
+    """Wait as many epochs as were asked for."""
+    out.mkdir(parents=True, exist_ok=True)
+    begun = time.time()
+    for epoch in range(1, cfg.epochs + 1):
+        time.sleep(float(os.environ.get(PAUSE, "0.05")))
+        on_epoch(epoch, {"val/mAP50-95": value_of(cfg) * epoch / cfg.epochs, "lr": cfg.lr})
+    weights = out / "best.pt"
+    weights.write_text(f"{cfg.lr} {cfg.seed}")
+    note_down(out.parents[2] / "toy.txt", out.parent.name, threads, begun)
+    made = Checkpoint(
+        str(weights), "0" * 64, "0" * 64, cfg.model.name, cfg.imgsz, cfg.seed, cfg.epochs, 1, note, 1, 1.0
+    )
+    return TrainResult(made, weights, [{"epoch": 1.0, "val/mAP50-95": value_of(cfg)}])
+
+
+def note_down(path: Path, trial: str, threads: int, begun: float) -> None:
+    """Add a line on a finished training."""
+    names = ("DETSWEEP_WORKER", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "RAY_NODE", "SUBMITIT_EXECUTOR")
+    line = {"trial": trial, "pid": os.getpid(), "ppid": os.getppid(), "threads": threads, "begun": begun}
+    line |= {"ended": time.time(), **{name: os.environ.get(name) for name in names}}
+    with open(path, "a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
+
+
+def toy_evaluate(
+    made: Checkpoint, dataset: DatasetRef, split: str, cfg: AppConfig, context: Context, folder: Path
+) -> tuple[dict[str, float], Path]:
+    """The metrics that a real evaluation would give."""
+    return {"mAP50-95": value_of(cfg), "mAP50": 0.9}, folder
+
+
+def toy_finalise(request: Any, record: SweepRecord, *rest: Any) -> SweepRecord:
+    """No finalists: nothing was trained that could be exported."""
+    return record
+
+
+DATASET = DatasetRef("toy", "toy.yaml", "f" * 64, {"train": 1, "val": 1, "test": 1}, ["a"])
+PATCHES: dict[str, Any] = {
+    "src.pipeline.trial.train": toy_train,
+    "src.pipeline.trial.evaluate_checkpoint": toy_evaluate,
+    "src.pipeline.context.check_training": lambda cfg: None,
+    "src.pipeline.context.resolve": lambda data, outputs: DATASET,
+    "src.pipeline.context.resolve_start": lambda model, folder: (None, "scratch"),
+    "src.pipeline.sweep.refuse_noops": lambda request, inputs: None,
+    "src.pipeline.sweep.report_files": lambda dataset: [],
+    "src.pipeline.sweep._finalise": toy_finalise,
+}
+
+
+def main() -> None:
+    """Put the toy training in place, and run the command."""
+    for target, replacement in PATCHES.items():
+        mock.patch(target, replacement).start()
+    from src.run import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()
