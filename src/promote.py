@@ -17,7 +17,7 @@ from src.gates import Gate, against, own_gates, standing_of
 from src.records import Artifact, sha256_file
 from src.registry import CHAMPION, Registry
 from src.report import Ranking, find_sweep, load_ranking
-from src.track import store_uri
+from src.track import is_local, store_uri
 
 
 @dataclass
@@ -102,6 +102,12 @@ def _artifact(ranking: Ranking) -> tuple[Artifact, str]:
         )
     if not run_id:
         raise UserError("the sweep ran without tracking, so there is no run to register from", remedy="tracking=local")
+    if is_local(run_id):
+        raise UserError(
+            "the recommended trial's run has not reached the tracking server yet",
+            value=run_id,
+            remedy="python -m src.track tracking.uri=… when the server is back",
+        )
     return artifact, run_id
 
 

@@ -25,6 +25,8 @@ from src.weights import resolve_start
 
 log = logging.getLogger(__name__)
 
+HURRY_S = 2.0  # for sending what waits for a tracking server, when the command must end
+
 
 @dataclass(frozen=True)
 class Start:
@@ -142,6 +144,17 @@ def locked(path: Path) -> Iterator[None]:
     with open(path, "w", encoding="ascii") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def tracking(context: Context, seconds: float = 60.0) -> Iterator[None]:
+    """Close the tracker at the end: what waits for a server is sent, in a hurry when something went wrong."""
+    try:
+        yield
+    except BaseException:
+        context.tracker.close(min(seconds, HURRY_S))
+        raise
+    context.tracker.close(seconds)
 
 
 @contextlib.contextmanager

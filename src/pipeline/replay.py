@@ -17,7 +17,7 @@ from src.config import AppConfig, check, plain_config
 from src.console import Watch
 from src.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.pipeline.cells import outcome
-from src.pipeline.context import open_context, prepare, threads_of
+from src.pipeline.context import open_context, prepare, threads_of, tracking
 from src.pipeline.trial import run_trial
 from src.records import TrialRecord, load
 
@@ -47,7 +47,7 @@ def replay(cfg: AppConfig) -> int:
     name = f"replay-{then.run_id[:8] or then.config_hash}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     inputs = prepare([again])
     context = open_context(again, name, Path(cfg.outputs) / "runs" / name, threads_of(again))
-    with Watch(1, again.epochs) as watch:
+    with tracking(context), Watch(1, again.epochs) as watch:
         watch.say(f"replay of {then.sweep}, trial {then.trial}, run {then.run_id}")
         watch.trial(0, "replay")
         now = run_trial(again, 0, then.overrides, context, inputs, watch.epoch)

@@ -15,7 +15,7 @@ from src.console import Watch
 from src.environment import command_line
 from src.errors import EXIT_FAILED, EXIT_OK
 from src.pipeline.cells import outcome
-from src.pipeline.context import now, open_context, prepare, threads_of
+from src.pipeline.context import Context, Inputs, now, open_context, prepare, threads_of, tracking
 from src.pipeline.finalist import run_finalists
 from src.pipeline.request import OBJECTIVE
 from src.pipeline.trial import run_trial
@@ -36,15 +36,21 @@ def run_single(cfg: AppConfig) -> int:
     inputs = prepare([cfg])
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{cfg.model.name}-{cfg.imgsz}-{identity(cfg)[:4]}"
     context = open_context(cfg, name, Path(cfg.outputs) / "runs" / name, threads)
+    with tracking(context):
+        return _run(cfg, context, inputs)
+
+
+def _run(cfg: AppConfig, context: Context, inputs: Inputs) -> int:
     started = now()
     with Watch(1, cfg.epochs) as watch:
         watch.trial(0, f"{cfg.model.name} {cfg.imgsz} px lr={cfg.lr:g} seed={cfg.seed}")
         record = run_trial(cfg, 0, [], context, inputs, watch.epoch)
         watch.finish(outcome(record), epochs_run=len(record.history))
-    _save_frame(cfg, context.folder, name, record.run_id, started)
+    _save_frame(cfg, context.folder, context.name, record.run_id, started)
     if record.state != "complete":
         return EXIT_FAILED
     run_finalists([(record, cfg)], context, inputs, watch.say, test=False)
+    context.tracker.deliver(context.folder)
     from src.report import load_ranking, print_summary
 
     print_summary(load_ranking(context.folder))

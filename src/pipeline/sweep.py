@@ -19,7 +19,19 @@ from src.environment import command_line
 from src.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.evaluate import evaluate_sweep
 from src.pipeline.cells import CellRunner, all_records, worker_number
-from src.pipeline.context import Context, Inputs, closing, locked, now, open_context, prepare, tags_of, threads_of
+from src.pipeline.context import (
+    HURRY_S,
+    Context,
+    Inputs,
+    closing,
+    locked,
+    now,
+    open_context,
+    prepare,
+    tags_of,
+    threads_of,
+    tracking,
+)
 from src.pipeline.cost import Costs, check_costs, measure_ahead
 from src.pipeline.finalist import choose, run_finalists, test_replicates
 from src.pipeline.job import leave_with_parent
@@ -59,6 +71,12 @@ def run_sweep(request: SweepRequest) -> int:
     inputs = prepare(_distinct(request))
     refuse_noops(request, inputs)
     context = open_context(cfg, request.name(), folder, threads)
+    with tracking(context, 60.0 if worker_number() is None else HURRY_S):
+        return _run(request, context, inputs)
+
+
+def _run(request: SweepRequest, context: Context, inputs: Inputs) -> int:
+    cfg, folder = request.base, context.folder
     measure_ahead(request, Costs(request, context, inputs), Watch(0, 0).say)
     with locked(folder / "open.lock"):
         record = _open(request, context, inputs)
@@ -164,6 +182,7 @@ def _finish(request: SweepRequest, record: SweepRecord, context: Context, inputs
         if any(r.state == "complete" for r in records):
             record = _finalise(request, record, records, context, inputs)
         save(context.folder / "sweep.json", replace(record, finished_at=record.finished_at or now()))
+        context.tracker.deliver(context.folder)
         if request.base.study.report:
             _report(request.base, context, run)
     if any(r.state == "complete" for r in records):

@@ -10,7 +10,8 @@ import pytest
 from src.config import TrackingConfig
 from src.errors import UserError
 from src.records import DatasetRef
-from src.track import MlflowRun, MlflowTracker, NullTracker, flatten, open_tracker, store_uri
+from src.track import MlflowRun, MlflowTracker, NullTracker, open_tracker, store_uri
+from src.track.entries import flatten
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,21 @@
+"""Logs to MLflow: the only package that talks to it.
+
+`store` writes to a database at hand, `remote` to a server, through a spool on disk that outlives the server's absences.
+"""
+
+from src.track.protocol import NullTracker, RunLog, Tracker
+from src.track.remote import RemoteTracker
+from src.track.spool import is_local
+from src.track.store import MlflowRun, MlflowTracker, open_tracker, store_uri
+
+__all__ = [
+    "MlflowRun",
+    "MlflowTracker",
+    "NullTracker",
+    "RemoteTracker",
+    "RunLog",
+    "Tracker",
+    "is_local",
+    "open_tracker",
+    "store_uri",
+]

@@ -1,0 +1,56 @@
+"""`python -m src.track tracking.uri=http://…`: send what waits on disk for a tracking server.
+
+Also done at the end of every sweep and by the next start of its command. Records of finished trials get the server's
+run ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from src.cli import application
+from src.config import TrackingConfig
+from src.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.redact import redact_text
+from src.track.remote import RemoteTracker
+
+
+@dataclass
+class TrackArgs:
+    """Schema of `conf/track.yaml`."""
+
+    outputs: str = "outputs"
+    seconds: float = 600.0
+    tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig(name="local"))
+
+
+def run(args: TrackArgs) -> int:
+    """Send, and return 0 when nothing is left.
+
+    Raises:
+        UserError: no server is named, or it refuses the user or the password.
+    """
+    uri, outputs = args.tracking.uri or "", Path(args.outputs)
+    if not uri.startswith(("http://", "https://")):
+        raise UserError(
+            "tracking.uri must name the server that the records wait for",
+            value=redact_text(uri) or None,
+            remedy="tracking.uri=http://HOST:PORT as in the sweep's command",
+        )
+    tracker = RemoteTracker(args.tracking, outputs)
+    left = tracker.deliver(outputs / "sweeps", args.seconds)
+    for frame in sorted(outputs.glob("*/*/sweep.json")):
+        tracker.deliver(frame.parent, 0)
+    tracker.close(0)
+    print("everything has been sent" if not left else f"{left} entries still wait for the server")
+    return EXIT_FAILED if left else EXIT_OK
+
+
+def main() -> None:
+    """Run as a Hydra application."""
+    application(run, "track", TrackArgs)
+
+
+if __name__ == "__main__":
+    main()

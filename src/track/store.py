@@ -1,0 +1,159 @@
+"""An MLflow store at hand: a SQLite file by default, a database by its address.
+
+Every write goes through `MlflowClient` with an explicit run id, so that no global "active run" can be left open and
+several runs can be written side by side.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from src.config import TrackingConfig
+from src.errors import UserError
+from src.redact import redact_text
+from src.track.entries import EPOCH_METRIC, Entry, Recorder, apply, create, started
+from src.track.protocol import NullRun, NullTracker, RunLog, Tracker
+
+
+class MlflowRun(Recorder):
+    """A run in an MLflow store."""
+
+    def __init__(self, client: Any, run_id: str, monitor: Any = None, last_epoch: int = 0) -> None:
+        super().__init__(run_id, last_epoch)
+        self._client = client
+        self._monitor = monitor
+
+    def _put(self, entry: Entry) -> None:
+        apply(self._client, self.run_id, entry)
+
+    def end(self, status: str = "FINISHED") -> None:
+        """Stop the system metrics and close the run."""
+        if self._monitor is not None:
+            self._monitor.finish()
+            self._monitor = None
+        super().end(status)
+
+
+class MlflowTracker:
+    """An MLflow store that is written to at once."""
+
+    def __init__(self, cfg: TrackingConfig, outputs: Path) -> None:
+        self._cfg = cfg
+        self._uri = store_uri(cfg, outputs)
+        self._client = make_client(self._uri)
+        place = (outputs / "mlartifacts").absolute().as_uri()
+        # Made before any worker starts: several processes migrating a fresh database at once fail.
+        self._experiment = open_experiment(self._client, cfg.experiment, place)
+
+    def start(
+        self, name: str, *, parent: str = "", tags: Mapping[str, str] | None = None, monitor: bool = False
+    ) -> RunLog:
+        """Start a run, as a child of `parent` where given, with system metrics where `monitor` is true."""
+        run_id = create(self._client, self._experiment, started(name, parent, tags or {}), parent)
+        return MlflowRun(self._client, run_id, self._start_monitor(run_id) if monitor else None)
+
+    def resume(self, run_id: str, *, monitor: bool = False) -> RunLog:
+        """Go on writing to an existing run."""
+        if not run_id:
+            return NullRun()
+        self._client.update_run(run_id, status="RUNNING")
+        last = max((m.step for m in self._client.get_metric_history(run_id, EPOCH_METRIC)), default=0)
+        return MlflowRun(self._client, run_id, self._start_monitor(run_id) if monitor else None, last)
+
+    def is_open(self, run_id: str) -> bool:
+        """Whether a run still counts as running."""
+        return bool(run_id) and self._client.get_run(run_id).info.status == "RUNNING"
+
+    def deliver(self, folder: Path, seconds: float = 60.0) -> int:
+        """Nothing waits: every entry was written at once."""
+        return 0
+
+    def close(self, seconds: float = 60.0) -> None:
+        """Nothing is left open."""
+
+    def _start_monitor(self, run_id: str) -> Any:
+        if not self._cfg.system_metrics:
+            return None
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        monitor = SystemMetricsMonitor(
+            run_id, sampling_interval=self._cfg.system_interval_s, resume_logging=True, tracking_uri=self._uri
+        )
+        monitor.start()
+        return monitor
+
+
+def make_client(uri: str) -> Any:
+    """A client of the store at `uri`, with MLflow's telemetry and chatter off."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import mlflow
+
+    _quiet()
+    mlflow.set_tracking_uri(uri)
+    return mlflow.MlflowClient(uri)
+
+
+def open_experiment(client: Any, name: str, artifacts: str | None) -> str:
+    """Id of the experiment called `name`, which is made where it is missing.
+
+    Args:
+        client: of the store.
+        name: of the experiment.
+        artifacts: where a new experiment keeps its files; None leaves that to the server.
+    """
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=artifacts))
+        except MlflowException:
+            found = client.get_experiment_by_name(name)  # another process was quicker
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+def _quiet() -> None:
+    """Keep MLflow's chatter (migrations, monitor start and stop) out of the terminal; it sets its levels on import."""
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("mlflow", "alembic")]
+    for name in ("mlflow", "alembic", *names):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def store_uri(cfg: TrackingConfig, outputs: Path) -> str:
+    """Address of the store: as configured, else a SQLite file under the outputs folder.
+
+    Raises:
+        UserError: a scheme that MLflow no longer takes.
+    """
+    if cfg.uri is None:
+        outputs.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{(outputs / 'mlflow.db').absolute()}"
+    if not cfg.uri.startswith(("http://", "https://", "sqlite:///", "postgresql", "mysql")):
+        raise UserError(
+            "tracking.uri is no store that MLflow writes to",
+            value=redact_text(cfg.uri),
+            remedy="tracking.uri=sqlite:///FILE, http://HOST:PORT or postgresql://…; leave it out for a local file",
+        )
+    return cfg.uri
+
+
+def open_tracker(cfg: TrackingConfig, outputs: Path) -> Tracker:
+    """The tracker that the configuration asks for.
+
+    Raises:
+        UserError: no store that MLflow writes to, or a server that refuses us.
+    """
+    if not cfg.enabled:
+        return NullTracker()
+    if store_uri(cfg, outputs).startswith("http"):
+        from src.track.remote import RemoteTracker
+
+        return RemoteTracker(cfg, outputs)
+    return MlflowTracker(cfg, outputs)
