@@ -30,8 +30,12 @@ log = logging.getLogger(__name__)
 GREET_S = 2.0  # once, at the start: to know whether the server is there
 ANSWER_S = 0.8  # at most, for a trial's run id
 GONE_S = 1.0  # at the end, for a server that is away
-# The library would wait 120 s for an answer and try again seven times, with pauses.
-PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+# The library would wait 120 s for an answer and try again seven times, with pauses; and print two lines at every end.
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 
 
 class SpooledRun(Recorder):
@@ -107,7 +111,7 @@ class RemoteTracker:
     def __init__(self, cfg: TrackingConfig, outputs: Path) -> None:
         assert cfg.uri is not None
         self._cfg, self._uri = cfg, cfg.uri
-        for key, value in PATIENCE.items():
+        for key, value in SETTINGS.items():
             os.environ.setdefault(key, value)
         client = make_client(cfg.uri)
         self.spool = Spool(outputs / "tracking" / hash_of([cfg.uri, cfg.experiment]))
@@ -119,7 +123,11 @@ class RemoteTracker:
             except Exception:
                 self._sender.stop()
                 raise
-            log.warning("%s does not answer: records wait on disk and are sent when it is back", redact_text(cfg.uri))
+            log.warning(
+                "tracking server %s: %s; records wait on disk and are sent when it is back",
+                redact_text(cfg.uri),
+                redact_text(str(self._sender.reason or "no answer yet"))[:200],
+            )
 
     def start(
         self, name: str, *, parent: str = "", tags: Mapping[str, str] | None = None, monitor: bool = False
