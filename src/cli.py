@@ -25,6 +25,7 @@ from src.config import AppConfig, check, register
 from src.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UserError
 from src.records import RecordError
 from src.redact import redact_text
+from src.strict import TARGETS, refuse_odd_numbers, refuse_unknown, refuse_unwritable
 
 ROOT = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
@@ -65,19 +66,52 @@ def application(
 
 
 def _run(task: Callable[[T], int | None], config_name: str, schema: type[T], folder: str | None) -> int | None:
+    typed = _composed(config_name, schema, folder)
+    if typed is None:
+        return EXIT_OK
+    refuse_unwritable(**{key: str(value) for key in ("outputs", "reports") if (value := getattr(typed, key, None))})
+    return task(typed)
+
+
+def _composed(config_name: str, schema: type[T], folder: str | None) -> T | None:
+    """The configuration that the command line composes; None where Hydra did all there was to do.
+
+    Raises:
+        UserError: it can't be composed, or holds a key or number that makes no sense.
+    """
     jobs: list[DictConfig] = []
     # Hydra must raise instead of printing, so that the exit code is ours.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    hydra.main(config_path=folder, config_name=config_name)(jobs.append)()
+    _begun.clear()
+    try:
+        hydra.main(config_path=folder, config_name=config_name, execution_whitelist=TARGETS)(jobs.append)()
+    except (UserError, RecordError, HydraException, OmegaConfBaseException):
+        raise
+    except Exception as error:
+        if _begun:
+            raise
+        # Hydra and its parser fail in ways of their own on some words (null for a group, a number of 20,000 digits).
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise UserError(f"the configuration can't be composed ({reason or type(error).__name__})") from None
     # The job runs here and not inside Hydra, which would print a line of its own about every error. A sweep has run
     # inside Hydra by now, and --help and --cfg have shown what they show: they leave no job.
     if not jobs:
-        return EXIT_OK
+        return None
     if missing := sorted(OmegaConf.missing_keys(jobs[0])):
         raise UserError(f"{missing[0]} is not set", remedy=f"{missing[0]}=…")
+    refuse_unknown(jobs[0], schema)
     typed = OmegaConf.to_object(jobs[0])
     assert isinstance(typed, schema)
-    return task(typed)
+    refuse_odd_numbers(typed)
+    return typed
+
+
+_begun: list[bool] = []
+
+
+def begin() -> None:
+    """A sweep begins its work inside Hydra: what goes wrong from here on is no fault of the words."""
+    _begun.append(True)
 
 
 def guarded(work: Callable[[], int | None]) -> int:

@@ -21,6 +21,7 @@ from src.errors import UserError
 from src.recipe import AugmentConfig, TrainConfig
 from src.recipe_check import Around, check_recipe
 from src.records import hash_of
+from src.strict import refuse_odd_numbers, refuse_unknown
 
 FORMATS = {
     "pytorch": ("fp32",),
@@ -228,6 +229,7 @@ def register() -> None:
 
 def to_typed(cfg: DictConfig) -> AppConfig:
     """Convert a composed configuration to typed objects, once; nothing past the entrypoint sees a `DictConfig`."""
+    refuse_unknown(cfg, AppConfig)
     typed = OmegaConf.to_object(cfg)
     assert isinstance(typed, AppConfig)
     typed.model = scaled(typed.model)
@@ -285,6 +287,7 @@ def check(cfg: AppConfig) -> None:
         UserError: naming the first offending key, its value and the remedy.
     """
     _check_numbers(cfg)
+    refuse_odd_numbers(cfg)
     _check_names(cfg)
     _check_choices(cfg)
     around = Around(cfg.epochs, cfg.batch, cfg.device, cfg.model.yaml, cfg.model.weights, pruner=cfg.study.pruner.value)
@@ -310,6 +313,7 @@ def _check_numbers(cfg: AppConfig) -> None:
         "data.n_val": (cfg.data.n_val, 1),
         "data.n_test": (cfg.data.n_test, 1),
         "data.size": (cfg.data.size, 64),
+        "data.seed": (cfg.data.seed, 0),
         "benchmark.min_samples": (cfg.benchmark.min_samples, 1),
         "benchmark.rounds": (cfg.benchmark.rounds, 1),
         "decision.finalists": (cfg.decision.finalists, 1),
@@ -326,6 +330,22 @@ def _check_numbers(cfg: AppConfig) -> None:
             value=cfg.decision.nothing_map,
             remedy="decision.nothing_map=0.01",
         )
+    at_most = {
+        "imgsz": (cfg.imgsz, 8192),
+        "epochs": (cfg.epochs, 1_000_000),
+        "batch": (cfg.batch, 65_536),
+        "seed": (cfg.seed, 2**32 - 1),  # what numpy's generator takes
+        "data.n_train": (cfg.data.n_train, 1_000_000),
+        "data.n_val": (cfg.data.n_val, 1_000_000),
+        "data.n_test": (cfg.data.n_test, 1_000_000),
+        "data.size": (cfg.data.size, 8192),
+        "data.seed": (cfg.data.seed, 2**32 - 1),
+        "study.workers": (cfg.study.workers, 256),
+        "study.retries": (cfg.study.retries, 1000),
+    }
+    for key, (value, high) in at_most.items():
+        if value > high:
+            raise UserError(f"{key} must be at most {high}", value=value, remedy=f"{key}={high} or less")
     for batch in cfg.benchmark.batches:
         if batch < 1:
             raise UserError("benchmark.batches must hold batch sizes of at least 1", value=batch)

@@ -38,12 +38,13 @@ def run(args: PromoteArgs) -> int:
         raise UserError("model must be a plain name", value=args.model)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    # The sweep is read first: a name that is wrong is told before a store is made.
+    ranking = None if args.rollback else load_ranking(find_sweep(Path(args.outputs), args.sweep))
     registry = Registry(store_uri(args.tracking, Path(args.outputs)), args.model)
-    if args.rollback:
+    if ranking is None:
         restored, replaced = registry.rollback()
         print(f"{args.model}: champion is version {restored} again (was {replaced}, now previous)")
         return EXIT_OK
-    ranking = load_ranking(find_sweep(Path(args.outputs), args.sweep))
     return promote(ranking, registry, args.threads)
 
 

@@ -2,7 +2,7 @@
 
 Everything a report says comes from these records as they were saved, so a record holds what was measured and where
 it came from, never a rendering of it. Files are written aside, flushed and renamed: a record that exists is whole.
-This module imports the standard library only, so that reading records costs no torch.
+Nothing but the standard library is imported here, so that reading records costs no torch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any, Literal, TypeVar
 
 from src.parsing import RecordError as RecordError
 from src.parsing import parse
+
+from src.files import read_regular
 
 SCHEMA_VERSION = 1
 
@@ -278,8 +280,8 @@ def from_json(cls: type[T], text: str, *, source: str = "record") -> T:
     """
     try:
         raw = json.loads(text)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RecordError(f"{source}: not valid JSON ({error})") from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
+        raise RecordError(f"{source}: not valid JSON ({str(error)[:200]})") from None
     if not isinstance(raw, dict):
         raise RecordError(f"{source}: expected an object")
     version = raw.get("schema_version")
@@ -293,7 +295,8 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(aside, "w", encoding="utf-8") as stream:
+        # Names of files needn't be Unicode; what can't be encoded is written as an escape.
+        with open(aside, "w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -314,7 +317,7 @@ def load(cls: type[T], path: Path) -> T:
         RecordError: the file is missing, unreadable or malformed.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: can't be read ({error})") from None
     return from_json(cls, text, source=str(path))

@@ -7,6 +7,7 @@ whatever code they carry, unless told otherwise. Every process that imports it g
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from src.errors import UserError
 
 if TYPE_CHECKING:
     from torch import nn
+
+log = logging.getLogger(__name__)
 
 
 def prepare_environment(config_dir: Path, *, threads: int = 0) -> None:
@@ -77,6 +80,8 @@ def load_checkpoint(path: Path | str, trust: bool = False) -> nn.Module:
         prepare_environment(Path(tempfile.mkdtemp(prefix="detsweep-")))
     from ultralytics.nn.tasks import torch_safe_load
 
+    if trust:
+        log.warning("TRUSTED: %s is unpickled whole (trust=true), which runs whatever code it carries", path)
     try:
         content, _ = torch_safe_load(str(path), safe_only=not trust)  # type: ignore[no-untyped-call]
     # Each kind of damage raises another type, and all of them mean the same to the user.

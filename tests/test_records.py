@@ -83,13 +83,22 @@ def test_values_that_json_lacks_become_null() -> None:
     assert json.loads(text)["decision"] == {"a": None, "b": [None]}
 
 
-def test_a_failed_write_leaves_the_old_content(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError("the disk is full")
+
     path = tmp_path / "r.json"
     write_text(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_text(path, "\ud800")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="full"):
+        write_text(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_a_name_that_is_no_unicode_is_written_as_an_escape(tmp_path: Path) -> None:
+    write_text(tmp_path / "r.txt", "a\udcff")
+    assert (tmp_path / "r.txt").read_text() == "a\\udcff"
 
 
 def test_hashes_follow_content_and_not_place(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from src.data.types import SPLITS, Finding, RawDataset, RawItem
 from src.errors import UserError
+from src.files import read_regular
 
 # Folder and file names in use for each split: this project's own first, then COCO's as downloaded.
 SPLIT_NAMES = {"train": ("train", "train2017"), "val": ("val", "valid", "val2017"), "test": ("test", "test2017")}
@@ -63,7 +64,7 @@ def _image_folder(folder: Path, name: str) -> Path:
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        raw = json.loads(file.read_bytes())
+        raw = json.loads(read_regular(file))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: not valid JSON ({str(error)[:120]})") from None
     if not isinstance(raw, dict):

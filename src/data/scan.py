@@ -22,12 +22,14 @@ from PIL import Image
 
 from src import vault
 from src.errors import UserError
+from src.files import read_regular
 from src.records import hash_of, write_text
 
 VERSION = 2
 THUMB = 16  # px: side of the grey thumbnail
 # Orientations of EXIF that swap width and height.
 SWAPPED = (5, 6, 7, 8)
+PICTURE = 1 << 30  # bytes of a file at most
 CHUNK = 64  # images handed to a thread at a time
 
 
@@ -88,7 +90,7 @@ def look_at(path: Path) -> ImageFacts:
         UserError: it is encrypted, and the environment holds no usable key.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path, PICTURE)
     except (OSError, ValueError) as error:
         return ImageFacts(error=f"can't be read ({getattr(error, 'strerror', None) or error})")
     sha256 = hashlib.sha256(data).hexdigest()
@@ -116,6 +118,8 @@ def _decode(data: bytes, sha256: str) -> ImageFacts:
     with Image.open(io.BytesIO(data)) as image:
         width, height = image.size
         kind = image.format or ""
+        if image.mode in ("F", "I"):
+            raise ValueError("floating-point or 32-bit pixels, which training can't read")
         orientation = int(image.getexif().get(0x0112, 1) or 1)
         # At 1/8 scale a JPEG is still entropy-decoded to its end, so truncation shows, at a third of the cost.
         image.draft("L", (THUMB * 4, THUMB * 4))

@@ -19,6 +19,7 @@ import numpy as np
 from src.data.labels import parse_float
 from src.data.types import IMAGE_SUFFIXES, SPLITS, Boxes, Classes, Finding, RawDataset, RawItem
 from src.errors import UserError
+from src.files import read_regular
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # XML names only a few characters that can't be written at all.
@@ -103,7 +104,7 @@ def read_voc(folder: Path, *, one_based: bool = False) -> RawDataset:
     found: dict[str, tuple[Path, Parsed]] = {}
     for file in sorted(annotations.glob("*.xml")):
         try:
-            found[file.stem] = (file, parse_voc(file.read_bytes()))
+            found[file.stem] = (file, parse_voc(read_regular(file)))
         except (VocError, OSError) as error:
             image = _image(images, file.stem, "")
             data.findings.append(
@@ -157,7 +158,7 @@ def _splits(folder: Path, findings: list[Finding]) -> dict[str, str]:
         file = folder / "ImageSets" / "Main" / f"{split}.txt"
         if not file.is_file():
             continue
-        stems = [line.split()[0] for line in file.read_text("utf-8", "replace").splitlines() if line.strip()]
+        stems = [line.split()[0] for line in read_regular(file).decode("utf-8", "replace").splitlines() if line.strip()]
         for stem in stems:
             if stem in result and result[stem] != split:
                 text = f"{stem} is listed in {result[stem]} and in {split}; it counts for {split}"
@@ -170,7 +171,7 @@ def _class_names(folder: Path, found: dict[str, tuple[Path, Parsed]]) -> list[st
     seen = sorted({name for _, parsed in found.values() for name in parsed.names})
     file = folder / "classes.txt"
     if file.is_file():
-        listed = [line.strip() for line in file.read_text("utf-8", "replace").splitlines() if line.strip()]
+        listed = [line.strip() for line in read_regular(file).decode("utf-8", "replace").splitlines() if line.strip()]
         return list(dict.fromkeys(listed))
     if not seen:
         raise UserError(f"{folder / 'Annotations'}: no annotation names a class", remedy="add <object> with <name>")

@@ -15,7 +15,9 @@ import yaml
 from src.data.labels import parse_labels
 from src.data.types import IMAGE_SUFFIXES, SPLITS, Finding, RawDataset, RawItem
 from src.errors import UserError
+from src.files import read_regular
 
+YAML = 1 << 24  # bytes of a data.yaml at most
 KEYS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
 
 
@@ -74,7 +76,7 @@ def _find_yaml(path: Path) -> Path:
 
 def _load_yaml(file: Path) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(file.read_bytes())
+        raw = yaml.safe_load(read_regular(file, YAML))
     except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError, RecursionError) as error:
         reason = str(error).split("\n")[0]
         mark = getattr(error, "problem_mark", None)
@@ -153,7 +155,7 @@ def _expand(path: Path, root: Path) -> list[Path]:
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return [path]
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_regular(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: can't be read as a list of images ({error})") from None
     return [_listed(line.strip(), path, root) for line in lines if line.strip()]
@@ -192,7 +194,7 @@ def read_item(image: Path, split: str, findings: list[Finding]) -> RawItem:
     item = RawItem(image, split, relative=True)
     file = label_path(image)
     try:
-        data = file.read_bytes()
+        data = read_regular(file)
     except FileNotFoundError:
         return item
     except OSError as error:

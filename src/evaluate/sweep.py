@@ -55,7 +55,7 @@ def _one(
     target = evaluation_file(folder, v)
     if target.is_file() and not again:
         known = _load(EvaluationRecord, target)
-        if known.artifact_sha256 == v.artifact_sha256 and known.figures["threshold@production"] == production:
+        if known.artifact_sha256 == v.artifact_sha256 and known.figures.get("threshold@production") == production:
             return known
     if trial.dataset is None:
         raise UserError(f"trial {trial.trial} is a finalist but its record names no dataset")

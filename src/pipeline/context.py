@@ -77,8 +77,10 @@ class Inputs:
         Raises:
             UserError: the weights are wrong.
         """
-        key = repr(cfg.model)
+        key = repr((cfg.model, cfg.train.distill_model))
         if key not in self._starts:
+            if cfg.train.distill_model is not None:
+                load_checkpoint(cfg.train.distill_model, cfg.model.trust)
             start = Start(*resolve_start(cfg.model, self._outputs / "weights"))
             if start.path is not None:  # a damaged or hostile file is found now, not in the middle of the first trial
                 load_checkpoint(start.path, cfg.model.trust)

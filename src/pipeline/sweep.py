@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -45,7 +46,7 @@ from src.sweeper.loop import work
 from src.sweeper.pruner import make_pruner
 from src.sweeper.space import check_space
 from src.sweeper.storage import STUDY, open_storage
-from src.sweeper.study import Study
+from src.sweeper.study import Study, make_sampler
 from src.track import RunLog
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,9 @@ def run_sweep(request: SweepRequest) -> int:
         request.launcher.check(cfg.study.gpus)
     _check_earlier(folder, request)
     check_costs(request)
+    make_sampler(request.sampler, request.space)
+    if cfg.study.storage is not None:  # one that can't be opened is told before there is a sweep in it
+        open_storage(cfg.study.storage, folder / "study.log")
     inputs = prepare(_distinct(request))
     refuse_noops(request, inputs)
     context = open_context(cfg, request.name(), folder, threads)
@@ -80,8 +84,7 @@ def _run(request: SweepRequest, context: Context, inputs: Inputs) -> int:
     measure_ahead(request, Costs(request, context, inputs), Watch(0, 0).say)
     with locked(folder / "open.lock"):
         record = _open(request, context, inputs)
-        study = _study(request, folder)
-        study.lay_out()
+        study = _laid_out(request, folder)
     context = replace(context, parent=record.run_id)
     if worker_number() is not None:
         _work(request, study, context, inputs)
@@ -94,6 +97,23 @@ def _run(request: SweepRequest, context: Context, inputs: Inputs) -> int:
         else:
             _work(request, study, context, inputs)
         return _finish(request, record, context, inputs, run)
+
+
+def _laid_out(request: SweepRequest, folder: Path) -> Study:
+    """The study with every slot laid out.
+
+    Raises:
+        UserError: what an earlier run kept of it is damaged.
+    """
+    try:
+        study = _study(request, folder)
+        study.lay_out()
+    # Optuna reads its journal line by line and trusts every one; each kind of damage fails in its own way.
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+        kept = redact_text(request.base.study.storage or str(folder / "study.log"))
+        remedy = f"remove {kept}; trials that have a record are not trained again"
+        raise UserError(f"the study can't be read ({type(error).__name__})", value=kept, remedy=remedy) from error
+    return study
 
 
 def _study(request: SweepRequest, folder: Path) -> Study:
@@ -126,7 +146,7 @@ def _distinct(request: SweepRequest) -> list[AppConfig]:
 def _check_earlier(folder: Path, request: SweepRequest) -> None:
     """Refuse a name that is taken by a sweep that trains something else."""
     path = folder / "sweep.json"
-    if path.is_file() and load(SweepRecord, path).identity != request.identity():
+    if os.path.lexists(path) and load(SweepRecord, path).identity != request.identity():
         raise UserError(
             "a sweep of this name exists, and it trains something else",
             value=request.name(),
@@ -138,7 +158,7 @@ def _open(request: SweepRequest, context: Context, inputs: Inputs) -> SweepRecor
     """The sweep's record and its parent run: those of an earlier start, or new ones."""
     cfg, path = request.base, context.folder / "sweep.json"
     decision = asdict(cfg.decision)
-    if path.is_file():
+    if os.path.lexists(path):
         record = load(SweepRecord, path)
         if worker_number() is None and record.decision != decision:
             record = replace(record, decision=decision)

@@ -43,7 +43,8 @@ def quoted(word: str) -> str:
 def main() -> None:
     """Compose the arguments with Hydra and exit with the contract's code."""
     sys.argv[1:] = map(quoted, sys.argv[1:])
-    application(run, "predict", PredictArgs, {"defaults": ["predict_schema", "_self_"], "hydra": HYDRA})
+    logging = {"override hydra/job_logging": "stdout"}  # the default writes a log file into the working folder
+    application(run, "predict", PredictArgs, {"defaults": ["predict_schema", logging, "_self_"], "hydra": HYDRA})
 
 
 if __name__ == "__main__":

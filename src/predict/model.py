@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from src.errors import Unavailable, UserError
+from src.files import read_regular
 from src.records import Artifact, sha256_file
 from src.runtime import ENGINES, availability, supports
 
@@ -93,7 +94,7 @@ def _exported(path: Path) -> Opened:
     if manifest is None:
         return _foreign(path)
     try:
-        artifact = Artifact(**json.loads(manifest.read_text(encoding="utf-8"))["artifact"])
+        artifact = Artifact(**json.loads(read_regular(manifest))["artifact"])
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(
             "the manifest beside the model can't be read", value=manifest, remedy="export it again"
@@ -142,7 +143,7 @@ def _names_of_trial(folder: Path) -> list[str]:
     """From the record of the trial whose `artifacts/` the export lies in."""
     record = folder.parent.parent / "record.json"
     try:
-        return [str(n) for n in json.loads(record.read_text(encoding="utf-8"))["dataset"]["class_names"]]
+        return [str(n) for n in json.loads(read_regular(record))["dataset"]["class_names"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
@@ -157,7 +158,7 @@ def _names_from(path: Path) -> list[str]:
     import yaml
 
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))["names"]
+        found = yaml.safe_load(read_regular(path))["names"]
         return [str(found[i]) for i in range(len(found))]
     except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
         raise UserError("names must be a data.yaml with a list of names", value=path) from None

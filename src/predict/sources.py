@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from src.errors import UserError
+from src.files import read_regular
 from src.predict.engine import Image
 from src.vault import plain
 
@@ -106,7 +107,7 @@ def read_picture(path: Path) -> Image:
     import cv2
 
     try:
-        content = np.frombuffer(plain(path.read_bytes(), str(path)), np.uint8)
+        content = np.frombuffer(plain(read_regular(path, 1 << 30), str(path)), np.uint8)
     except OSError as error:
         raise UserError(f"a picture can't be read ({error.strerror})", value=path) from None
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None

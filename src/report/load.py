@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,13 +98,18 @@ def _without_collector() -> Iterator[None]:
 
 def _load(folder: Path) -> Saved:
     sweep = _read(SweepRecord, folder / "sweep.json")
-    trials = _numbered(TrialRecord, folder.glob("trials/*/record.json"), sweep.sweep)
-    finalists = _numbered(FinalistRecord, folder.glob("trials/*/finalist.json"), sweep.sweep)
+    trials = _numbered(TrialRecord, _files(folder, "record.json"), sweep.sweep)
+    finalists = _numbered(FinalistRecord, _files(folder, "finalist.json"), sweep.sweep)
     if missing := sorted(finalists.keys() - trials.keys()):
         raise UserError(f"{folder}: trial {missing[0]} has a finalist.json but no record.json")
     evaluations = (_read(EvaluationRecord, path) for path in sorted(folder.glob("trials/*/evaluation/*.json")))
     in_depth = {(e.artifact_sha256, e.runtime, e.split): e for e in evaluations}
     return Saved(folder, sweep, [trials[n] for n in sorted(trials)], finalists, in_depth)
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    """The files of this name, one a trial; a link that leads nowhere is one too, and not a trial without a record."""
+    return [path for trial in folder.glob("trials/*") if os.path.lexists(path := trial / name)]
 
 
 def _numbered(cls: type[T], paths: Iterable[Path], sweep: str) -> dict[int, T]:

@@ -17,7 +17,9 @@ from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.config import SamplerConfig
 from omegaconf import MISSING, DictConfig, open_dict, read_write
 
+from src.cli import begin
 from src.config import AppConfig, check, to_typed
+from src.strict import refuse_unwritable
 from src.sweeper.launchers import BASIC, JobLauncher
 
 
@@ -83,6 +85,7 @@ class DetsweepSweeper(Sweeper):
         base = check_space(space, self.compose)
         parse_goals(base.study)
         check_seeds(base.study, len(space.seeds) or 1)
+        refuse_unwritable(outputs=base.outputs, reports=base.reports)
         request = SweepRequest(
             base=base,
             space=space,
@@ -92,5 +95,6 @@ class DetsweepSweeper(Sweeper):
             compose=self.compose,
             launcher=self.job_launcher(),
         )
+        begin()
         if code := run_sweep(request):
             sys.exit(code)

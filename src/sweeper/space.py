@@ -81,7 +81,10 @@ def _sweeps(word: str) -> bool:
 def _seeds(distribution: BaseDistribution | None) -> list[int]:
     if distribution is None:
         return []
-    values = _values(distribution) if _count(distribution) is not None else None
+    count = _count(distribution)
+    if count is not None and count > MOST_CELLS:
+        raise UserError("seed has too many values", value=count, remedy="seed=1,42 or seed=range(1,4)")
+    values = _values(distribution) if count is not None else None
     if isinstance(distribution, IntDistribution) and distribution.log:
         values = None
     if not values or not all(isinstance(v, int) for v in values):
@@ -97,6 +100,12 @@ def _check_shape(space: Space, n_trials: int | None) -> None:
         )
     if n_trials is not None and n_trials < 1:
         raise UserError("hydra.sweeper.n_trials must be at least 1", value=n_trials)
+    if n_trials is not None and n_trials > MOST_CELLS:
+        raise UserError(f"hydra.sweeper.n_trials must be at most {MOST_CELLS}", value=n_trials)
+    for name, d in space.params.items():  # every value of a key is looked at more than once
+        if (_count(d) or 0) > MOST_CELLS:
+            remedy = f"{name}=interval(…) with hydra.sweeper.n_trials, or fewer values"
+            raise UserError(f"{name} has too many values", value=_count(d), remedy=remedy)
     size = space.size()
     if n_trials is None and size is None:
         name = next(k for k, d in space.params.items() if _count(d) is None)

@@ -156,4 +156,14 @@ def open_tracker(cfg: TrackingConfig, outputs: Path) -> Tracker:
         from src.track.remote import RemoteTracker
 
         return RemoteTracker(cfg, outputs)
-    return MlflowTracker(cfg, outputs)
+    try:
+        return MlflowTracker(cfg, outputs)
+    except Exception as error:
+        uri = store_uri(cfg, outputs)
+        if not uri.startswith("sqlite:///"):
+            raise
+        raise UserError(
+            f"the MLflow store can't be opened ({type(error).__name__})",
+            value=uri,
+            remedy="tracking.uri=sqlite:///FILE of a store, or one that does not exist yet",
+        ) from None
