@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from src.files import read_regular
 from src.parsing import RecordError as RecordError
 from src.parsing import parse
-
-from src.files import read_regular
 
 SCHEMA_VERSION = 1
 

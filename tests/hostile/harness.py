@@ -1,7 +1,7 @@
 """Runs hostile cases and judges how they ended.
 
 Each case is a fork of this warm process: a start of its own would cost a second, and a fork can hang, crash or eat its
-memory without taking the others along. What the command types, exits with, prints and leaves is the real thing; only the
+memory without taking the others along. What is typed, printed and left is the real thing; only the
 training behind it is cut off, since no hostile input may get that far unless it is sound.
 """
 
@@ -29,6 +29,7 @@ MEMORY = 6 << 30  # bytes of address space that a case may add
 LINES = 20  # of a refusal
 PLACES = {"in", "outputs", "reports", "cwd", "tmp", "out"}  # all that a case may use below its folder
 TORN = (".tmp", ".tmp.npz", ".part")
+WHOLE = ("reports/", "out/", "outputs/sweeps/", "outputs/runs/")  # where a refusal leaves nothing
 SEEN = ("left out", "skipped", "skip", "warning", "error")
 
 
@@ -125,12 +126,8 @@ def _child(case: Case, home: Path) -> NoReturn:
 
 
 def _main_of(module: str) -> str:
-    return (
-        module
-        if module in ("src.run", "src.promote")
-        or ("." not in module[4:] and not (ROOT / module.replace(".", "/") / "__main__.py").is_file())
-        else f"{module}.__main__"
-    )
+    """The module that `python -m` would run."""
+    return f"{module}.__main__" if (ROOT / module.replace(".", "/") / "__main__.py").is_file() else module
 
 
 def _cut_training() -> None:
@@ -248,9 +245,7 @@ def _judge_files(
         base = name.rpartition("/")[2]
         if (base.startswith(".") and base.endswith(TORN)) or "/.datasets" in name:
             yield f"left a torn file: {name}"
-        elif (code == 2 and name.split("/")[0] in ("reports", "out")) or (
-            code == 2 and name.startswith(("outputs/sweeps/", "outputs/runs/")) and not name.endswith(".lock")
-        ):
+        elif code == 2 and not name.endswith(".lock") and name.startswith(WHOLE):
             yield f"half-written: {name}"
 
 

@@ -42,16 +42,18 @@ class Names:
         self.module, self.name, self.arguments = module, name, arguments
 
 
-class ByName(pickle._Pickler):
+class ByName(pickle._Pickler):  # type: ignore[name-defined, misc]
     """Writes `Names` as a call of what they name, whether or not it can be imported here."""
 
     def save(self, obj: Any, save_persistent_id: bool = True) -> None:
+        plain: Any = super()
         if isinstance(obj, Names):
-            self.write(b"c" + obj.module.encode() + b"\n" + obj.name.encode() + b"\n")
-            super().save(tuple(obj.arguments))
-            self.write(b"R")
+            write: Any = vars(self)["write"]
+            write(b"c" + obj.module.encode() + b"\n" + obj.name.encode() + b"\n")
+            plain.save(tuple(obj.arguments))
+            write(b"R")
         else:
-            super().save(obj, save_persistent_id)
+            plain.save(obj, save_persistent_id)
 
 
 def pickled(value: object) -> bytes:

@@ -104,8 +104,8 @@ def whole() -> list[Case]:
     return found
 
 
-NASTY: tuple[object, ...] = (None, -1, 1e308, 10**30, "", "../../x", "=cmd|calc", "<script>", [], {}, [None], {"a": [1]},
-                             True, "9" * 5000, float("nan"), float("inf"), "\ud800")  # fmt: skip
+NASTY: tuple[object, ...] = (None, -1, 1e308, 10**30, "", "../../x", "=cmd|calc", "<script>", [], {}, [None],
+                             {"a": [1]}, True, "9" * 5000, float("nan"), float("inf"), "\ud800")  # fmt: skip
 
 
 def altered(count: int = 60) -> list[Case]:
