@@ -16,10 +16,13 @@ from omegaconf import DictConfig
 
 from src.errors import UserError
 
-# All that a configuration may name as code: Hydra's own parts and the samplers that a study chooses from.
+# All that a configuration may name as code: Hydra's own parts, its launchers, and the samplers a study chooses from.
 TARGETS = (
     "hydra._internal.*",
+    "hydra_plugins.hydra_joblib_launcher.*",
     "hydra_plugins.hydra_optuna_sweeper.*",
+    "hydra_plugins.hydra_ray_launcher.*",
+    "hydra_plugins.hydra_submitit_launcher.*",
     "optuna.samplers.*",
     "src.sweeper.plugin.DetsweepSweeper",
 )
