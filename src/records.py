@@ -206,6 +206,8 @@ class FinalistRecord:
     test_metrics: dict[str, float] = field(default_factory=dict)  # test/mAP50-95, … of the checkpoint
     failures: list[Failure] = field(default_factory=list)
     environment: Environment | None = None
+    # Static INT8 of the network that quantisation-aware training began from, judged on the same images.
+    post_training: list[Verification] = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
 
 

@@ -16,7 +16,7 @@ from src.detect import Detections
 from src.evaluate import Metrics, evaluate, save_truths, truth_file
 from src.export import export
 from src.pipeline.context import Context
-from src.records import Artifact, Checkpoint, DatasetRef
+from src.records import Artifact, Checkpoint, DatasetRef, Gate
 
 
 def evaluate_checkpoint(
@@ -68,6 +68,16 @@ def evaluate_artifact(
     )
     detections = load_detections(out, len(samples))
     return evaluate(detections, samples, len(dataset.class_names)), out
+
+
+def gate(artifact: Artifact, value: float, reference: float, cfg: AppConfig) -> Gate:
+    """Whether an artifact keeps its source's accuracy (MLPerf's rule: at least 99 %)."""
+    if artifact.format == "pytorch":
+        return "reference"
+    share = value / reference if reference > 0 else 1.0
+    if share >= cfg.export.tolerance:
+        return "pass"
+    return "warn" if share >= cfg.export.warn_below else "fail"
 
 
 def device_of(cfg: AppConfig) -> str:

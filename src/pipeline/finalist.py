@@ -20,15 +20,15 @@ from src.data import load_split
 from src.environment import environment
 from src.errors import StageError, Unavailable, UserError
 from src.export import export
-from src.pipeline.accuracy import device_of, evaluate_artifact, evaluate_checkpoint
+from src.pipeline.accuracy import device_of, evaluate_artifact, evaluate_checkpoint, gate
 from src.pipeline.context import Context, Inputs
+from src.pipeline.post_training import judge_start
 from src.pipeline.request import OBJECTIVE
 from src.records import (
     Artifact,
     DatasetRef,
     Failure,
     FinalistRecord,
-    Gate,
     Measurement,
     TrialRecord,
     Verification,
@@ -56,6 +56,7 @@ class Findings:
     measurements: list[Measurement] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     test: dict[str, float] = field(default_factory=dict)
+    post_training: list[Verification] = field(default_factory=list)  # of the network that QAT began from
 
     def fail(self, stage: str, target: str, error: Exception) -> None:
         """Record what did not happen."""
@@ -140,6 +141,7 @@ def _keep_test(one: Findings) -> None:
         one.test = earlier.test_metrics
         same = {a.sha256 for a in one.artifacts}
         one.verifications += [v for v in earlier.verifications if v.split == "test" and v.artifact_sha256 in same]
+        one.post_training += [v for v in earlier.post_training if v.split == "test"]
 
 
 def has_test(dataset: DatasetRef) -> bool:
@@ -183,16 +185,7 @@ def _verify(one: Findings, context: Context, inputs: Inputs, split: str) -> None
                 extra=agreement(reference_file, saved),
             )
         )
-
-
-def gate(artifact: Artifact, value: float, reference: float, cfg: AppConfig) -> Gate:
-    """Whether an artifact keeps its source's accuracy (MLPerf's rule: at least 99 %)."""
-    if artifact.format == "pytorch":
-        return "reference"
-    share = value / reference if reference > 0 else 1.0
-    if share >= cfg.export.tolerance:
-        return "pass"
-    return "warn" if share >= cfg.export.warn_below else "fail"
+    one.post_training += judge_start(checkpoint, one.cfg, context, inputs, one.folder / "start", split, one.fail)
 
 
 def _measure(found: Sequence[Findings], context: Context, inputs: Inputs, say: Say) -> None:
@@ -237,6 +230,7 @@ def _save(one: Findings, context: Context) -> FinalistRecord:
         verifications=one.verifications,
         measurements=one.measurements,
         test_metrics=one.test,
+        post_training=one.post_training,
         failures=one.failures,
         environment=environment(),
     )

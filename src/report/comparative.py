@@ -12,6 +12,7 @@ from src.report.importance import LEAST_RUNS as LEAST_CONFIGURATIONS
 from src.report.limits import broken
 from src.report.markdown import Raw, escape, table
 from src.report.part import MOST_ROWS, Part, runs
+from src.report.recovery import recoveries, verdict
 from src.report.searched import LEAST_RUNS, pruned, scored, too_few, varied_keys
 from src.report.text import note
 
@@ -95,6 +96,26 @@ class Comparative(Part):
             self.say("yes") if c.key in r.pareto else self.say("no"),
             runs([e.trial for e in c.evidence]),
         ]
+
+    def recovery(self) -> dict[str, Raw]:
+        """What quantisation-aware training was worth; empty where there was none."""
+        found = recoveries(self.ranking.saved)
+        if not found:
+            return {}
+        rows: list[list[object]] = [
+            [
+                f"{r.target} · {r.runtime}",
+                r.split,
+                *(self.number(v, 4) for v in (r.before, r.post_training, r.aware, r.lost, r.recovered)),
+                self.number(100 * r.share, 0),
+                runs([r.trial]),
+            ]
+            for r in found[:MOST_ROWS]
+        ]
+        names = ("candidate", "split", "before", "post_training", "aware", "int8_lost", "recovered", "share", "runs")
+        key, values = verdict(found)
+        columns = [self.say(f"col_{c}") for c in names]
+        return {"table": self.cut(table(columns, rows), len(found)), "verdict": self.say(key, **values)}
 
     def top(self) -> list[dict[str, Any]]:
         """The first three candidates with what speaks for and against each."""

@@ -9,6 +9,7 @@ from src.records import Failure
 from src.report.candidates import Candidate, failures_of
 from src.report.limits import Limit, broken, limits_of
 from src.report.rank import Ranking
+from src.report.recovery import Recovery, recoveries
 from src.report.risks import Risk, Step
 from src.report.signal import chosen_configuration
 from src.report.stats import Spread
@@ -52,6 +53,7 @@ def decision_json(ranking: Ranking, judged: Verdict, found: list[Risk], steps: l
         ],
         "next_steps": [{"horizon": s.horizon, "step": say(s.what)} for s in steps],
         "skipped": skipped(ranking),
+        "recovery": [_recovery(r) for r in recoveries(ranking.saved)],
     }
 
 
@@ -118,6 +120,23 @@ def _limit(limit: Limit, ranking: Ranking) -> dict[str, Any]:
         "measured": finite(limit.measured),
         "holds": limit.holds,
         "run_ids": [e.trial.run_id for e in judged.evidence],
+    }
+
+
+def _recovery(r: Recovery) -> dict[str, Any]:
+    """What quantisation-aware training gave back of what static INT8 costs; figures are mAP50-95."""
+    return {
+        "trial": r.trial.trial,
+        "run_id": r.trial.run_id,
+        "target": r.target,
+        "runtime": r.runtime,
+        "split": r.split,
+        "before": finite(r.before),
+        "post_training": finite(r.post_training),
+        "aware": finite(r.aware),
+        "lost": finite(r.lost),
+        "recovered": finite(r.recovered),
+        "share": finite(r.share),
     }
 
 

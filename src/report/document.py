@@ -40,6 +40,7 @@ def contents(
         "configurations": comparative.configurations(),
         "study": comparative.study(),
         "formats": comparative.formats(),
+        "recovery": comparative.recovery(),
         "top": comparative.top(),
         "risks": closing.risks(found),
         "steps": {h: [say(s.what) for s in steps if s.horizon == h] for h in ("short", "medium", "long")},

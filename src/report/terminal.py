@@ -14,6 +14,8 @@ from src.report.candidates import Candidate
 from src.report.configurations import Configuration
 from src.report.limits import broken
 from src.report.rank import Ranking
+from src.report.recovery import Recovery, recoveries
+from src.report.recovery import verdict as recovery_verdict
 from src.report.text import catalogue
 from src.report.verdict import verdict
 
@@ -81,6 +83,19 @@ def _format_row(c: Candidate, ranking: Ranking) -> list[RenderableType]:
     ]
 
 
+def recovery_table(found: list[Recovery]) -> Table:
+    """What quantisation-aware training gave back, and the sentence that says whether it paid."""
+    key, values = recovery_verdict(found)
+    table = Table(title="INT8 by quantisation-aware training", title_justify="left", box=box.SIMPLE_HEAD)
+    table.caption = catalogue("en").say(key, **values)
+    for name in ("candidate", "split", "before", "INT8", "trained", "lost", "recovered"):
+        table.add_column(name, justify="left" if name in ("candidate", "split") else "right", no_wrap=True)
+    for r in found[:MOST_ROWS]:
+        figures = (r.before, r.post_training, r.aware, r.lost, r.recovered)
+        table.add_row(f"{r.target} · {r.runtime}", r.split, *(number(v, 4) for v in figures))
+    return table
+
+
 def summary(ranking: Ranking) -> Group:
     """Both tables and the verdict."""
     judged, say = verdict(ranking), catalogue("en").say
@@ -90,6 +105,8 @@ def summary(ranking: Ranking) -> Group:
     tables: list[RenderableType] = [configurations_table(ranking)]
     if ranking.candidates:
         tables.append(formats_table(ranking))
+    if found := recoveries(ranking.saved):
+        tables.append(recovery_table(found))
     return Group(*tables, *lines)
 
 

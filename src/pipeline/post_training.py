@@ -1,0 +1,88 @@
+"""What quantisation-aware training is compared with: static INT8 of the network that it began from.
+
+Both networks go through the same exporters with the same calibration images, and both are judged on the same split, so
+that the difference is what the training recovered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from src.config import AppConfig
+from src.data import load_split
+from src.errors import StageError, Unavailable, UserError
+from src.export import export
+from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, gate
+from src.pipeline.context import Context, Inputs
+from src.records import Artifact, Checkpoint, Verification, sha256_file
+from src.runtime import supports
+from src.ultra import class_names, load_checkpoint
+
+Fail = Callable[[str, str, Exception], None]
+STATIC = "/int8"  # how a target of static quantisation ends
+
+
+def judge_start(
+    trained: Checkpoint, cfg: AppConfig, context: Context, inputs: Inputs, folder: Path, split: str, fail: Fail
+) -> list[Verification]:
+    """Accuracy of the starting network's INT8 files; nothing where the training was an ordinary one.
+
+    Args:
+        trained: what quantisation-aware training made.
+        cfg: its configuration.
+        context: of the sweep.
+        inputs: datasets and starting weights.
+        folder: for the files and detections of the starting network.
+        split: to judge on.
+        fail: told of what could not be exported or run.
+    """
+    start, targets = inputs.start(cfg).path, [t for t in cfg.export.targets if t.endswith(STATIC)]
+    if not cfg.train.qat or start is None or not targets:
+        return []
+    dataset = inputs.dataset(cfg)
+    if class_names(load_checkpoint(start, cfg.model.trust)) != dataset.class_names:
+        fail("verify", "post-training INT8", UserError("the starting checkpoint knows other classes than the dataset"))
+        return []
+    sha = sha256_file(start)
+    before = replace(trained, path=str(start), sha256=sha, weights_sha256=sha)
+    reference, _ = evaluate_checkpoint(before, dataset, split, cfg, context, folder)
+    images, found = [s.image for s in load_split(dataset, "calibration")], []
+    for target in targets:
+        for engine in cfg.runtime.engines:
+            if not supports(engine, *target.split("/")):
+                continue
+            try:
+                artifact = export(
+                    before, target, folder / "artifacts", cfg.export, calibration=images, trust=cfg.model.trust
+                )
+                metrics, saved = evaluate_artifact(artifact, engine, dataset, split, cfg, context, folder)
+            except (StageError, Unavailable, UserError) as error:
+                fail("verify", f"{engine} post-training {target}", error)
+                continue
+            place = str(saved.relative_to(context.folder))
+            found.append(_judged(artifact, engine, split, metrics.as_dict(), reference["mAP50-95"], place, cfg))
+    return found
+
+
+def _judged(
+    artifact: Artifact,
+    engine: str,
+    split: str,
+    metrics: dict[str, float],
+    reference: float,
+    detections: str,
+    cfg: AppConfig,
+) -> Verification:
+    return Verification(
+        format=artifact.format,
+        precision=artifact.precision,
+        artifact_sha256=artifact.sha256,
+        runtime=engine,
+        split=split,
+        metrics=metrics,
+        reference_map=reference,
+        gate=gate(artifact, metrics["mAP50-95"], reference, cfg),
+        detections_file=detections,
+    )
