@@ -12,19 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from src.benchmark.foreign import SUFFIXES, describe, format_of
 from src.errors import Unavailable, UserError
 from src.files import read_regular
 from src.records import Artifact, sha256_file
 from src.runtime import ENGINES, availability, supports
 
 MANIFEST = "manifest.json"
-SUFFIXES = {
-    ".onnx": "onnx",
-    ".torchscript": "torchscript",
-    ".tflite": "litert",
-    ".engine": "tensorrt",
-    ".xml": "openvino",
-}
 PREFERRED = ("onnxruntime", "openvino", "litert", "torchscript", "tensorrt", "tensorflow", "pytorch")
 
 
@@ -67,7 +61,7 @@ def open_model(path: Path, *, imgsz: int | None, names: str | None, trust: bool)
     if path.suffix == ".pt":
         opened = _checkpoint(path, imgsz, trust)
     else:
-        opened = _exported(path)
+        opened = _exported(path, imgsz)
         if imgsz is not None and imgsz != opened.imgsz:
             raise UserError(
                 f"this file takes images of {opened.imgsz} px", value=f"imgsz={imgsz}", remedy="leave it out"
@@ -89,10 +83,10 @@ def _artifact(fmt: str, precision: str, path: Path, shape: list[int], head: str)
     return Artifact(fmt, precision, str(path), sha256_file(path), 0, shape, 0.0, "", head=head)
 
 
-def _exported(path: Path) -> Opened:
+def _exported(path: Path, imgsz: int | None) -> Opened:
     manifest = next((p for p in (path / MANIFEST, path.parent / MANIFEST) if p.is_file()), None)
     if manifest is None:
-        return _foreign(path)
+        return _foreign(path, imgsz)
     try:
         artifact = Artifact(**json.loads(read_regular(manifest))["artifact"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -103,40 +97,34 @@ def _exported(path: Path) -> Opened:
     if not file.exists() or sha256_file(file) != artifact.sha256:
         raise UserError("the model is not the file that its manifest names", value=file, remedy="export it again")
     moved = Artifact(**{**vars(artifact), "path": str(file)})
-    names = _onnx_metadata(file)[1] if artifact.format == "onnx" else []
+    names = _onnx_names(file) if artifact.format == "onnx" else []
     return Opened(moved, names or _names_of_trial(manifest.parent) or _names_of_sibling(manifest.parent))
 
 
-def _foreign(path: Path) -> Opened:
-    """A file that another tool exported: ONNX tells enough about itself, other formats don't."""
-    if SUFFIXES.get(path.suffix) != "onnx":
+def _foreign(path: Path, imgsz: int | None) -> Opened:
+    """A file that another tool exported, as far as it tells about itself."""
+    fmt = format_of(path)
+    if fmt is None:
         raise UserError(
-            "nothing says how to read this model: there is no manifest.json beside it",
+            "the model is of no known format, and there is no manifest.json beside it",
             value=path,
-            remedy="a file that detsweep exported, an .onnx file or a .pt checkpoint",
+            remedy=f"a file of: {', '.join(SUFFIXES)}, or an OpenVINO folder",
         )
-    shape, names = _onnx_metadata(path)
-    side = shape[-1]
-    if len(shape) != 4 or side <= 0 or shape[-2] != side:
-        raise UserError("the model has no square input of fixed size", value=f"{path}: {shape}")
-    return Opened(_artifact("onnx", "fp32", path, shape, "dense"), names)
+    artifact = describe(path, fmt, "", imgsz, trust=False)
+    return Opened(artifact, _onnx_names(path) if fmt == "onnx" else [])
 
 
-def _onnx_metadata(path: Path) -> tuple[list[int], list[str]]:
-    """Input shape and class names, read from the file without starting an engine."""
+def _onnx_names(path: Path) -> list[str]:
+    """Class names that an exporter wrote into the file, read without starting an engine."""
     import onnx
 
     try:
         model = onnx.load(str(path), load_external_data=False)
-        dims = [d.dim_value or -1 for d in model.graph.input[0].type.tensor_type.shape.dim]
-    except Exception as error:  # protobuf raises its own kinds for damage
-        raise UserError(f"the ONNX file can't be read ({type(error).__name__})", value=path) from None
-    text = next((p.value for p in model.metadata_props if p.key == "names"), "")
-    try:
-        found = ast.literal_eval(text) if text else {}
-        return dims, [str(found[i]) for i in range(len(found))]
-    except (ValueError, SyntaxError, KeyError, TypeError):
-        return dims, []
+        text = next((p.value for p in model.metadata_props if p.key == "names"), "{}")
+        found = ast.literal_eval(text)
+        return [str(found[i]) for i in range(len(found))]
+    except Exception:  # damage shows in many ways; the engine tells it, names are a nicety
+        return []
 
 
 def _names_of_trial(folder: Path) -> list[str]:
@@ -151,7 +139,7 @@ def _names_of_trial(folder: Path) -> list[str]:
 def _names_of_sibling(folder: Path) -> list[str]:
     """From the ONNX export of the same checkpoint, which carries them."""
     sibling = folder.parent / "onnx-fp32" / "model.onnx"
-    return _onnx_metadata(sibling)[1] if sibling.is_file() else []
+    return _onnx_names(sibling) if sibling.is_file() else []
 
 
 def _names_from(path: Path) -> list[str]:

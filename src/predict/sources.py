@@ -6,6 +6,7 @@ Everything that can be wrong with a source is found before the first frame is pr
 from __future__ import annotations
 
 import glob
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,8 +20,11 @@ from src.files import read_regular
 from src.predict.engine import Image
 from src.vault import plain
 
+log = logging.getLogger(__name__)
+
 IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
+NEARLY_ALL = 0.98  # share of a video's own count of frames that is not worth a word
 LIVE = re.compile(r"(\d+|(rtsp|rtsps|rtmp|http|https|udp|tcp)://.+)")
 
 
@@ -133,7 +137,7 @@ def open_video(path: Path) -> tuple[Any, Clip]:
 
 
 def read_video(name: str, path: Path, *, every: int = 1) -> Iterator[Frame]:
-    """Every `every`-th frame of a video.
+    """Every `every`-th frame of a video. One that breaks off late is told in the log: its count may be an estimate.
 
     Raises:
         UserError: it can't be opened, or breaks off long before its end.
@@ -152,3 +156,5 @@ def read_video(name: str, path: Path, *, every: int = 1) -> Iterator[Frame]:
         capture.release()
     if number == 0 or number < clip.frames // 2:
         raise UserError(f"a video can't be read: it breaks off after {number} of {clip.frames} frames", value=path)
+    if number < clip.frames * NEARLY_ALL:
+        log.warning("%s breaks off after %d of %d frames", path, number, clip.frames)

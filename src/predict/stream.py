@@ -124,33 +124,44 @@ class Stream:
         self._queue.close()
 
     def _read(self) -> None:
-        begun = time.monotonic()
+        begun, tries = time.monotonic(), 0  # openings since the last frame
         try:
             while not self._stop.is_set():
                 ok, image = self._capture.read()
                 if ok:
                     self._queue.put(Frame("stream", image, self.stats.read, time.monotonic() - begun))
                     self.stats.read += 1
-                elif not self._reopen():
+                    self.stats.reconnects += tries > 0
+                    tries = 0
+                elif has_end(self._capture):
+                    self.stats.ended = "at its end"
+                    break
+                elif (tries := self._reopen(tries)) == 0:
                     break
         finally:
             self._capture.release()
             self._queue.close()
 
-    def _reopen(self) -> bool:
-        """Try again with growing waits; False when it is no use."""
-        for attempt in range(self._attempts):
+    def _reopen(self, tries: int) -> int:
+        """Try again with growing waits; openings since the last frame, 0 when it is no use."""
+        for attempt in range(tries, self._attempts):
             self._capture.release()
             wait = min(self._backoff_s * 2**attempt, LONGEST_WAIT_S)
             self.stats.waited_s += wait
             if self._stop.wait(wait):
-                return False
+                return 0
             self._capture = self._open(self.source)
             if self._capture.isOpened():
-                self.stats.reconnects += 1
-                return True
+                return attempt + 1
         self.stats.ended = f"lost, and not there again after {self._attempts} attempts"
-        return False
+        return 0
+
+
+def has_end(capture: Any) -> bool:
+    """Whether an opened source is a file at an address, whose last frame is no loss."""
+    import cv2
+
+    return float(capture.get(cv2.CAP_PROP_FRAME_COUNT)) > 0
 
 
 def open_capture(source: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from src import detect, runtime, vault
@@ -21,6 +22,7 @@ from src.predict.model import open_model
 from src.predict.sources import find_files
 from src.records import Artifact
 from tests.conftest import Command
+from tests.predict import rtsp
 from tests.predict.conftest import FRAMES, exported
 
 CONF = 0.3
@@ -93,6 +95,68 @@ def test_a_video_is_predicted_frame_by_frame_and_drawn(artifact: Artifact, video
     assert facts["boxes"] == len(rows)
 
 
+def test_boxes_are_drawn_where_they_are_found(artifact: Artifact, pictures: Path, tmp_path: Path) -> None:
+    rows = predict(artifact, pictures / "0.png", tmp_path / "out", save=["json", "pictures"], max_det=1)
+    drawn = cv2.imread(str(tmp_path / "out" / "pictures" / "0.jpg"))
+    plain = cv2.imread(str(pictures / "0.png"))
+    assert drawn is not None
+    assert plain is not None
+    changed = np.abs(drawn.astype(int) - plain.astype(int)).max(2) > 60
+    x, y, w, h = (round(v) for v in rows[0]["bbox"])
+    edge = changed[min(y + h, 47), max(x, 0) : x + w]
+    assert edge.mean() > 0.8, "the lower edge, which no name covers"
+
+
+def test_the_json_is_what_coco_evaluation_reads(artifact: Artifact, pictures: Path, tmp_path: Path) -> None:
+    coco = pytest.importorskip("faster_coco_eval")
+    rows = predict(artifact, pictures, tmp_path / "out")
+    truth = {
+        "images": [{"id": i, "width": 80, "height": 48, "file_name": f"{i}.png"} for i in range(6)],
+        "categories": [{"id": i, "name": str(i)} for i in range(3)],
+        "annotations": [
+            {**row, "id": n + 1, "area": row["bbox"][2] * row["bbox"][3], "iscrowd": 0} for n, row in enumerate(rows)
+        ],
+    }
+    reference = coco.COCO(truth)
+    judge = coco.COCOeval_faster(reference, reference.loadRes(str(tmp_path / "out" / "predictions.json")), "bbox")
+    judge.evaluate()
+    judge.accumulate()
+    judge.summarize()
+    assert judge.stats[0] > 0.99, "predictions judged against themselves"
+
+
+def test_a_live_stream_is_predicted_until_it_is_lost(artifact: Artifact, tmp_path: Path) -> None:
+    with rtsp.Camera(frames=20, connections=2) as camera:
+        words: dict[str, Any] = {"queue": 100, "attempts": 1, "backoff_s": 0.05, "save": ["json", "txt", "video"]}
+        predict(artifact, camera.address, tmp_path / "out", **words)
+    facts = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert (facts["read"], facts["reconnects"], facts["frames"] + facts["dropped"]) == (40, 1, 40)
+    assert "lost" in facts["ended"]
+    assert len(list((tmp_path / "out" / "labels").iterdir())) == facts["frames"]
+    assert int(cv2.VideoCapture(str(tmp_path / "out" / "stream.mp4")).get(cv2.CAP_PROP_FRAME_COUNT)) == facts["frames"]
+
+
+def test_a_stream_ends_after_the_frames_asked_for(artifact: Artifact, tmp_path: Path) -> None:
+    with rtsp.Camera(frames=10**6) as camera:
+        predict(artifact, camera.address, tmp_path / "out", frames=5)
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["frames"] == 5
+
+
+def test_a_video_that_breaks_off_leaves_nothing_half_written(
+    artifact: Artifact, video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = video.read_bytes()
+    source = tmp_path / "in" / "torn.avi"
+    source.parent.mkdir()
+    source.write_bytes(content[: len(content) // 4])
+    with pytest.raises(UserError, match="video can't be"):
+        predict(artifact, source.parent, tmp_path / "out", save=["json", "csv", "video"])
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]
+    source.write_bytes(content[: len(content) * 3 // 4])
+    predict(artifact, source.parent, tmp_path / "out")
+    assert f"of {FRAMES} frames" in caplog.text, "what is left is predicted, and the loss is told"
+
+
 def test_every_nth_frame(artifact: Artifact, video: Path, tmp_path: Path) -> None:
     rows = predict(artifact, video, tmp_path / "out", every=5)
     assert {r["file_name"] for r in rows} <= {"clip_000000", "clip_000005", "clip_000010"}
@@ -134,8 +198,9 @@ def test_globs_and_names(pictures: Path, tmp_path: Path) -> None:
         ({"source": "rtsp://127.0.0.1:9/x"}, "can't be opened"),
         ({"source": "97"}, "can't be opened"),
         ({"model": "/no/such.onnx"}, "does not exist"),
-        ({"model": "BROKEN/x.onnx"}, "can't be read"),
-        ({"model": "BROKEN/x.tflite"}, "nothing says"),
+        ({"model": "BROKEN/x.onnx"}, "no onnx model"),
+        ({"model": "BROKEN/x.tflite"}, "no litert model"),
+        ({"model": "BROKEN/x.pdf"}, "no known format"),
         ({"runtime": "abacus"}, "unknown runtime"),
         ({"runtime": "litert"}, "does not run"),
         ({"classes": ["zebra"]}, "does not have"),
@@ -181,6 +246,18 @@ def test_a_changed_file_is_not_the_one_of_its_manifest(artifact: Artifact, tmp_p
     (copy / "model.onnx").write_bytes(b"x")
     with pytest.raises(UserError, match="not the file"):
         open_model(copy, imgsz=None, names=None, trust=False)
+
+
+def test_a_file_of_another_maker_is_read_by_what_it_tells(artifact: Artifact, pictures: Path, tmp_path: Path) -> None:
+    own = predict(artifact, pictures, tmp_path / "a")
+    stray = tmp_path / "stray.onnx"
+    shutil.copy(artifact.path, stray)
+    assert predict(stray, pictures, tmp_path / "b") == own
+    model = onnx.load(str(stray))
+    onnx.helper.set_model_props(model, {**{p.key: p.value for p in model.metadata_props}, "end2end": "True"})
+    onnx.save(model, str(stray))
+    opened = open_model(stray, imgsz=None, names=None, trust=False)
+    assert (opened.artifact.head, opened.names) == ("end2end", ["a", "b", "c"])
 
 
 def test_encrypted_pictures_give_the_same_boxes(

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from src.errors import UserError
 from src.predict.stream import DropOldest, Stream, open_capture
+from tests.predict import rtsp
+
+
+class SilentHandler(SimpleHTTPRequestHandler):
+    """Serves a folder without saying so."""
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
 
 
 class Camera:
@@ -29,6 +41,9 @@ class Camera:
             return False, None
         self.left -= 1
         return True, np.zeros((4, 4, 3), np.uint8)
+
+    def get(self, what: int) -> float:
+        return -1.0  # a live stream has no number of frames
 
     def release(self) -> None:
         self.opened = False
@@ -61,6 +76,56 @@ def test_a_lost_stream_is_opened_again_and_given_up_after_growing_waits() -> Non
     assert stream.stats.reconnects == 1
     assert stream.stats.waited_s == pytest.approx(0.01 + 0.02 + 0.01 + 0.02 + 0.04)
     assert "3 attempts" in stream.stats.ended
+
+
+def test_a_source_that_opens_and_gives_nothing_is_given_up() -> None:
+    cameras = [Camera(1), Camera(0), Camera(0), Camera(0)]
+    stream = Stream("rtsp://x", queue=9, attempts=3, backoff_s=0.01, opener=lambda _: cameras.pop(0))
+    assert len(list(stream.frames())) == 1
+    assert stream.stats.reconnects == 0
+    assert stream.stats.waited_s == pytest.approx(0.01 + 0.02 + 0.04)
+
+
+def test_a_real_stream_is_read_and_taken_up_again_where_it_was_lost() -> None:
+    with rtsp.Camera(frames=8, connections=2) as camera:
+        stream = Stream(camera.address, queue=100, attempts=2, backoff_s=0.05)
+        seen = [rtsp.number_of(frame.image) for frame in stream.frames()]
+    assert seen == list(range(16))
+    assert stream.stats.reconnects == 1
+    assert stream.stats.waited_s == pytest.approx(0.05 + 0.05 + 0.1)
+    assert camera.refused == 2
+
+
+def test_a_slow_reader_of_a_real_stream_sees_what_is_shown_now() -> None:
+    with rtsp.Camera(frames=60, pause_s=0.01) as camera:
+        stream = Stream(camera.address, queue=2, attempts=0, backoff_s=0)
+        late = []
+        for frame in stream.frames():
+            late.append(camera.sent - rtsp.number_of(frame.image))
+            time.sleep(0.1)
+    assert len(late) + stream.dropped == stream.stats.read == 60
+    assert stream.dropped > 30
+    assert max(late[1:]) <= 20, "a queue of all frames would be late by 50 in the end"
+
+
+def test_a_real_address_that_answers_no_stream_is_an_error() -> None:
+    with rtsp.Camera(frames=1, connections=0) as camera, pytest.raises(UserError, match="can't be opened"):
+        Stream(camera.address, queue=1, attempts=9, backoff_s=9)
+
+
+def test_a_file_at_an_address_ends(tmp_path: Path) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, rtsp.SIZE)
+    for i in range(6):
+        writer.write(rtsp.picture(i))
+    writer.release()
+    serve = functools.partial(SilentHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/clip.avi"
+        stream = Stream(address, queue=100, attempts=9, backoff_s=0)
+        assert len(list(stream.frames())) == 6
+        assert (stream.stats.ended, stream.stats.reconnects) == ("at its end", 0)
+        server.shutdown()
 
 
 def test_a_stream_that_can_not_be_opened_is_an_error_without_its_password() -> None:
