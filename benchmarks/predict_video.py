@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks._table import held, lines
 from src.config import ExportConfig
 from src.export import export
 from src.records import Checkpoint, sha256_file
@@ -158,16 +159,33 @@ def measure(frames: int = 300, rounds: int = 3, imgsz: int = 320) -> dict[str, A
         "frames": frames,
         "imgsz": imgsz,
         "cores": len(os.sched_getaffinity(0)),
-        "ours_fps": [round(r["fps"], 1) for r in ours],
-        "peer_fps": [round(r["fps"], 1) for r in peer],
-        "ratio": round(statistics.median(ratios), 3),
-        "ratio_of_wall_time": round(statistics.median(walls), 3),
+        "ours": ours,
+        "peer": peer,
+        "ratio": statistics.median(ratios),
+        "ratio_of_wall_time": statistics.median(walls),
         "boxes": same_boxes(rows, peer[0]["boxes"]),
-        "limit": LIMIT,
-        "holds": statistics.median(ratios) >= LIMIT,
     }
+
+
+def shown(result: dict[str, Any]) -> str:
+    """The figures as a table."""
+    head = f"{result['frames']} frames of 640 x 480 at {result['imgsz']} px, {result['cores']} cores; a column a round"
+    fps = {"detsweep": result["ours"], "yolo predict": result["peer"]}
+    rows: list[tuple[object, ...]] = [
+        *((f"{name}, frames/s", *(f"{r['fps']:.1f}" for r in runs)) for name, runs in fps.items()),
+        *((f"{name}, whole command, s", *(f"{r['wall_s']:.1f}" for r in runs)) for name, runs in fps.items()),
+    ]
+    ratio, boxes = result["ratio"], result["boxes"]
+    same = boxes["ours"] == boxes["peer"] == boxes["paired_within_1px"] > 0
+    verdicts: list[tuple[object, ...]] = [
+        ("frames/s, times yolo predict's", ratio, f"at least {LIMIT}", held(ratio >= LIMIT)),
+        ("whole command, times as fast", result["ratio_of_wall_time"]),
+        ("boxes: detsweep, yolo, alike", f"{boxes['ours']}, {boxes['peer']}, {boxes['paired_within_1px']}",
+         f"within {boxes['largest_gap_px']} px", held(same)),
+    ]  # fmt: skip
+    return f"{head}\n{lines(rows)}\n{lines(verdicts)}"
 
 
 if __name__ == "__main__":
     words = [int(word) for word in sys.argv[1:]]
-    print(json.dumps(measure(*words), indent=1))
+    print(shown(measure(*words)))

@@ -10,7 +10,6 @@ included; the first epoch of each training warms up and is left out.
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
+from benchmarks._table import held, lines
 from src.config import AppConfig, register, to_typed
 from src.data import resolve
 from src.records import DatasetRef
@@ -116,15 +116,30 @@ def measure(images: int = 64, epochs: int = 4, rounds: int = 3) -> dict[str, Any
         "ram_to_none": medians["ours"] / medians["ours cache=none"],
         "disk_to_none": medians["ours cache=disk"] / medians["ours cache=none"],
     }
-    return {
-        "images": images,
-        "cores": threads,
-        "epoch_s": {kind: round(value, 3) for kind, value in medians.items()},
-        "ratios": {name: round(value, 3) for name, value in ratios.items()},
-        "limits": LIMITS,
-        "holds": {name: ratios[name] <= limit for name, limit in LIMITS.items()},
+    return {"images": images, "cores": threads, "epoch_s": medians, "epochs": len(found["ours"]), "ratios": ratios}
+
+
+def shown(result: dict[str, Any]) -> str:
+    """The figures as a table."""
+    names = {
+        "ours": "detsweep, cache=ram",
+        "peer": "Ultralytics alone, cache=ram",
+        "ours cache=none": "detsweep, cache=none",
+        "ours cache=disk": "detsweep, cache=disk",
     }
+    ratios = {
+        "ours_to_peer": "detsweep / Ultralytics alone",
+        "ram_to_none": "cache=ram / cache=none",
+        "disk_to_none": "cache=disk / cache=none",
+    }
+    head = f"{result['images']} images, {result['cores']} cores; medians of {result['epochs']} epochs each"
+    times = [(names[kind], seconds, "s") for kind, seconds in result["epoch_s"].items()]
+    compared: list[tuple[object, ...]] = []
+    for key, name in ratios.items():
+        value, limit = result["ratios"][key], LIMITS.get(key)
+        compared.append((name, value, "", *((f"at most {limit:.2f}", held(value <= limit)) if limit else ())))
+    return f"{head}\n{lines([*times, *compared])}"
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(*[int(word) for word in sys.argv[1:]]), indent=1))
+    print(shown(measure(*[int(word) for word in sys.argv[1:]])))
