@@ -40,8 +40,8 @@ class TrainConfig:
     onecycle_rise: float = 0.3  # onecycle: share of the epochs in which the rate rises to lr
     onecycle_start: float = 0.04  # onecycle: first rate as a share of lr
     warmup_epochs: float = 0.0  # the rate rises from 0, batch by batch
-    warmup_momentum: float = 0.8
-    warmup_bias_lr: float = 0.1
+    warmup_momentum: float = 0.8  # first momentum; of SGD, MuSGD and RMSProp
+    warmup_bias_lr: float = 0.0  # first rate of biases; 0.1, as the YOLO papers have it, is for SGD alone
     nbs: int = 8  # nominal batch: gradients accumulate until it is reached
     accumulate: int = 0  # batches per optimizer step; 0 = as many as nbs asks for
     ema: bool = True  # evaluate and keep the moving average of the weights

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from src.config import AppConfig
+from src.config import AppConfig, ModelConfig
 from src.data import resolve
 from src.environment import cores, environment
 from src.errors import UserError
 from src.records import DatasetRef
 from src.track import RunLog, Tracker, open_tracker
 from src.train import check_training
+from src.train.transfer import transfer
 from src.ultra import load_checkpoint
 from src.weights import resolve_start
 
@@ -97,9 +98,14 @@ def prepare(cfgs: list[AppConfig]) -> Inputs:
     inputs = Inputs(Path(cfgs[0].outputs))
     for cfg in cfgs:
         check_training(cfg)
-        inputs.dataset(cfg)
-        inputs.start(cfg)
+        _check_fit(inputs.start(cfg), cfg.model, inputs.dataset(cfg))
     return inputs
+
+
+def _check_fit(start: Start, model: ModelConfig, dataset: DatasetRef) -> None:
+    """Refuse starting weights of which nothing fits the network."""
+    if start.path is not None:
+        transfer(start.path, model.yaml, len(dataset.class_names), model.trust)
 
 
 def threads_of(cfg: AppConfig) -> int:

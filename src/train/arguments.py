@@ -13,10 +13,11 @@ from src import vault
 from src.config import AppConfig
 from src.errors import UserError
 from src.recipe import AugmentConfig, TrainConfig, gpus_of
+from src.recipe_check import WITH_BETAS
 from src.records import DatasetRef
 
 SAME_NAME = ("momentum", "weight_decay", "lrf", "warmup_epochs", "cls_pw", "box", "cls", "dfl", "multi_scale")
-WARMUP = ("warmup_momentum", "warmup_bias_lr")
+PROCESSOR = Path("/proc/cpuinfo")
 AMP: dict[str, bool | str] = {"fp32": False, "fp16": "fp16", "bf16": "bf16"}
 
 
@@ -86,7 +87,7 @@ def _check_precision(amp: str, device: str) -> None:
 
 def _has_bf16() -> bool:
     try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        flags = PROCESSOR.read_text(encoding="utf-8")
     except OSError:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
@@ -138,7 +139,9 @@ def _recipe(t: TrainConfig, batch: int) -> dict[str, Any]:
         **{name: getattr(t, name) for name in SAME_NAME},
     }
     if t.warmup_epochs:
-        found |= {name: getattr(t, name) for name in WARMUP}
+        found["warmup_bias_lr"] = t.warmup_bias_lr
+        if t.optimizer not in WITH_BETAS:  # the Adam family has no momentum that could rise
+            found["warmup_momentum"] = t.warmup_momentum
     if t.freeze:
         found["freeze"] = t.freeze
     if t.distill_model is not None:

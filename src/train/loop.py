@@ -102,7 +102,7 @@ def train(
 
 def _report_start(start: Path, cfg: AppConfig, dataset: DatasetRef) -> None:
     """Say what of the starting weights is taken over; a file that does not fit at all is refused here."""
-    found = transfer(start, cfg.model.yaml, len(dataset.class_names))
+    found = transfer(start, cfg.model.yaml, len(dataset.class_names), cfg.model.trust)
     log.log(logging.WARNING if found.missing else logging.INFO, "%s: %s", start.name, found.text())
 
 

@@ -6,6 +6,7 @@ refused instead of starting from scratch in silence.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from src.errors import UserError
 from src.ultra import load_checkpoint
 
 SHOWN = 6  # layers named in the log
+LEAST = 0.1  # share of the network's numbers; two architectures have a few tensors of equal name and shape by chance
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Transfer:
         return f"{line}; these start anew: {', '.join(layers[:SHOWN])}{more}"
 
 
-def transfer(path: Path, yaml: str, classes: int) -> Transfer:
+@functools.cache  # every trial of a sweep starts from the same few files
+def transfer(path: Path, yaml: str, classes: int, trust: bool = False) -> Transfer:
     """What of a checkpoint fits a network with `classes` classes, by name and shape; nothing is trained or written.
 
     Rows of a class branch whose class has the same name are also taken over when training begins.
@@ -47,20 +50,22 @@ def transfer(path: Path, yaml: str, classes: int) -> Transfer:
         path: a checkpoint.
         yaml: the architecture to fill.
         classes: number of classes of the dataset.
+        trust: allow a checkpoint that needs unsafe unpickling.
 
     Raises:
-        UserError: the checkpoint can't be loaded, or nothing of it fits.
+        UserError: the checkpoint can't be loaded, or next to nothing of it fits.
     """
-    given = load_checkpoint(path).state_dict()
+    given = load_checkpoint(path, trust).state_dict()
     from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
 
     build: Any = RTDETRDetectionModel if yaml.startswith("rtdetr") else DetectionModel
     wanted = build(yaml, nc=classes, verbose=False).state_dict()
     loaded = [n for n, value in wanted.items() if n in given and given[n].shape == value.shape]
     found = Transfer(loaded, [n for n in wanted if n not in set(loaded)])
-    if not any(n.endswith("weight") for n in loaded):
+    share = sum(wanted[n].numel() for n in loaded) / sum(value.numel() for value in wanted.values())
+    if share < LEAST:
         raise UserError(
-            f"model.weights holds another architecture: nothing of it fits {yaml}",
+            f"model.weights holds another architecture: {share:.1%} of {yaml} would be taken over from it",
             value=path,
             remedy="choose the model that it was trained as (model=…), or model.weights=scratch",
         )

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from src.errors import UserError
+from src.pipeline.context import prepare
 from tests.conftest import Command
+from tests.test_config import composed
+from tests.tiny import make_checkpoint
 
 TINY = ["data.n_train=8", "data.n_val=4", "data.n_test=4", "imgsz=32", "tracking=none"]
 
@@ -26,6 +30,20 @@ def test_a_key_that_changes_nothing_is_refused(command: Command, tmp_path: objec
     done = command("src.run", "-m", *TINY, *words, f"outputs={tmp_path}", timeout=120)
     assert done.returncode == 2, done.stderr
     assert f"{key} is swept" in done.stderr
+
+
+def test_layers_that_are_not_there_are_refused_before_training(command: Command, tmp_path: Path) -> None:
+    done = command("src.run", *TINY, "train.freeze_names=[model.99]", f"outputs={tmp_path}/o", timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert "train.freeze_names holds a pattern" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
+def test_weights_of_another_architecture_are_refused_before_training(tmp_path: Path) -> None:
+    start = make_checkpoint(tmp_path).path  # a YOLOv8n
+    with pytest.raises(UserError, match="another architecture"):
+        prepare([composed(*TINY, "model=rtdetr", f"model.weights={start}", f"outputs={tmp_path}/o")])
 
 
 def test_weights_that_are_no_checkpoint_are_refused_before_training(command: Command, tmp_path: Path) -> None:

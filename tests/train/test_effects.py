@@ -99,19 +99,127 @@ def test_accumulation_halves_the_optimizer_steps(dataset: DatasetRef, tmp_path: 
     assert steps == [2, 1]
 
 
-def test_betas_warm_up_and_class_weights_reach_the_training(dataset: DatasetRef, tmp_path: Path) -> None:
+def test_warm_up_rises_batch_by_batch(dataset: DatasetRef, tmp_path: Path) -> None:
+    seen: list[dict[str, tuple[float, float]]] = []
+
+    def look(trainer: Any) -> None:
+        groups = trainer.optimizer.param_groups
+        seen.append({g["param_group"]: (g["lr"], g["momentum"]) for g in groups})
+
+    words = ["epochs=2", "batch=2", "train.accumulate=1", "lr=0.01", "train.optimizer=SGD", "train.momentum=0.9"]
+    warm = ["train.warmup_epochs=1", "train.warmup_momentum=0.5", "train.warmup_bias_lr=0.1", "train.schedule=step"]
+    run(toy(*words, *warm, "train.step_epochs=1"), dataset, tmp_path / "t", hooks={"on_train_batch_end": look})
+    assert len(seen) == 8
+    share = [i / 4 for i in range(4)]
+    others = [[rate for name, (rate, _) in row.items() if name != "bias"] for row in seen]
+    assert all(len(set(rates)) == 1 for rates in others)
+    assert [rates[0] for rates in others[:4]] == pytest.approx([0.01 * s for s in share])
+    assert [row["bias"][0] for row in seen[:4]] == pytest.approx([0.1 - 0.09 * s for s in share])
+    assert [row["bias"][1] for row in seen[:4]] == pytest.approx([0.5 + 0.4 * s for s in share])
+    assert seen[-1]["bias"] == pytest.approx((0.001, 0.9)), "then the schedule takes over"
+
+
+def moved(dataset: DatasetRef, out: Path, *words: str) -> dict[str, Any]:
+    """Where a ready trainer's optimizer takes the weights in three steps along the same gradients."""
+    import torch
+
+    prepare_environment(out / "settings")
+    from src.train import loop
+
+    trainer = loop._build_trainer(toy("lr=0.001", *words), dataset, None, out, 1)
+    trainer._setup_train()
+    torch.manual_seed(0)
+    learned = [(n, p) for n, p in trainer.model.named_parameters() if p.requires_grad][:12]
+    for _ in range(3):
+        for _, parameter in learned:
+            parameter.grad = torch.randn_like(parameter)
+        trainer.optimizer.step()
+    return {name: parameter.detach().clone() for name, parameter in learned}
+
+
+@pytest.mark.parametrize(
+    ("plain", "changed"),
+    [
+        (["train.optimizer=SGD"], ["train.momentum=0.5"]),
+        (["train.optimizer=SGD"], ["train.weight_decay=0.5"]),
+        ([], ["train.betas=[0.5,0.9]"]),
+        pytest.param([], ["train.weight_decay=0.5"], marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_momentum_betas_and_decay_change_the_steps(
+    dataset: DatasetRef, tmp_path: Path, plain: list[str], changed: list[str]
+) -> None:
+    a, b = moved(dataset, tmp_path / "a", *plain), moved(dataset, tmp_path / "b", *plain, *changed)
+    gaps = {n: float((a[n] - b[n]).abs().max()) for n in a}
+    assert gaps["model.0.conv.weight"] > 1e-5
+    if "weight_decay" in changed[0]:
+        assert gaps["model.0.bn.bias"] == gaps["model.0.bn.weight"] == 0, "norms and biases don't decay"
+
+
+@pytest.mark.slow
+def test_every_optimizer_steps_its_own_way(dataset: DatasetRef, tmp_path: Path) -> None:
+    from src.recipe import Optimizer
+
+    ends = {o.value: moved(dataset, tmp_path / o.value, f"train.optimizer={o.value}") for o in Optimizer}
+    first = [tuple(end["model.0.conv.weight"].flatten()[:50].tolist()) for end in ends.values()]
+    assert len(set(first)) == len(Optimizer)
+
+
+STILL = ["imgsz=64", "lr=1e-9", "train.weight_decay=0"]  # nothing is learned: losses are those of equal weights
+
+
+@pytest.fixture(scope="module")
+def still(dataset: DatasetRef, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    """Losses of the plain recipe."""
+    return run(toy(*STILL), dataset, tmp_path_factory.mktemp("still")).history[0]
+
+
+def test_the_parts_of_the_loss_weigh_what_they_are_told(
+    dataset: DatasetRef, tmp_path: Path, still: dict[str, float]
+) -> None:
+    more = ["train.box=15", "train.cls=1.5", "train.dfl=6"]
+    scaled = run(toy(*STILL, *more), dataset, tmp_path / "b").history[0]
+    ratios = [scaled[f"train/{part}_loss"] / still[f"train/{part}_loss"] for part in ("box", "cls", "dfl")]
+    assert ratios == pytest.approx([2, 3, 4], rel=0.02), "losses are rounded to five digits"
+
+
+def test_rare_classes_weigh_more(dataset: DatasetRef, tmp_path: Path, still: dict[str, float]) -> None:
     found: dict[str, Any] = {}
 
     def look(trainer: Any) -> None:
-        found["betas"] = {tuple(group["betas"]) for group in trainer.optimizer.param_groups}
-        found["class weights"] = trainer.model.class_weights.tolist()
-        found["rates"] = [group["lr"] for group in trainer.optimizer.param_groups]
+        found["weights"] = trainer.model.class_weights.flatten().tolist()
+        found["counts"] = [0] * 10
+        for label in trainer.train_loader.dataset.labels:
+            for i in label["cls"].flatten().astype(int).tolist():
+                found["counts"][i] += 1
 
-    words = ["epochs=2", "train.betas=[0.8,0.95]", "train.cls_pw=1", "train.warmup_epochs=1", "lr=0.01"]
-    run(toy(*words), dataset, tmp_path / "t", hooks={"on_train_batch_start": lambda t: None, "on_train_start": look})
-    assert found["betas"] == {(0.8, 0.95)}
-    assert len(set(found["class weights"])) > 1
-    assert sum(found["class weights"]) / 10 == pytest.approx(1)
+    balanced = run(toy(*STILL, "train.cls_pw=1"), dataset, tmp_path / "t", hooks={"on_train_start": look}).history[0]
+    pairs = sorted(zip(found["counts"], found["weights"], strict=True))
+    assert len({count for count, _ in pairs}) > 1
+    assert [w for _, w in pairs] == sorted((w for _, w in pairs), reverse=True)
+    assert balanced["train/cls_loss"] != pytest.approx(still["train/cls_loss"], rel=1e-3)
+    assert balanced["train/box_loss"] == pytest.approx(still["train/box_loss"], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_the_size_of_pictures_varies_where_it_may(dataset: DatasetRef, tmp_path: Path) -> None:
+    sizes: set[int] = set()
+
+    def watch(trainer: Any) -> None:
+        plain = trainer.preprocess_batch
+
+        def note(batch: Any) -> Any:
+            done = plain(batch)
+            sizes.add(int(done["img"].shape[-1]))
+            return done
+
+        trainer.preprocess_batch = note
+
+    words = ["imgsz=64", "batch=2", "train.multi_scale=0.5"]
+    run(toy(*words), dataset, tmp_path / "t", hooks={"on_train_start": watch})
+    assert len(sizes) > 1
+    assert sizes <= {32, 64, 96}
 
 
 AUGMENTATIONS = {
@@ -160,14 +268,28 @@ def test_every_augmentation_changes_the_images(dataset: DatasetRef, tmp_path: Pa
 
 
 def test_the_best_few_checkpoints_are_kept_and_load(dataset: DatasetRef, tmp_path: Path) -> None:
-    result = run(toy("epochs=3", "train.keep_top=2"), dataset, tmp_path / "t")
+    scores, seen = iter([0.1, 0.3, 0.2]), [0.0]
+
+    def judge(trainer: Any) -> None:
+        plain = trainer.validate
+
+        def scored() -> Any:  # at this size nothing is found, and every epoch would be the best
+            metrics, _ = plain()
+            value = next(scores)
+            seen.append(value)
+            trainer.best_fitness = max(seen)
+            return {**metrics, "metrics/mAP50-95(B)": value}, value
+
+        trainer.validate = scored
+
+    hooks = {"on_train_start": judge}
+    result = run(toy("epochs=3", "train.keep_top=2"), dataset, tmp_path / "t", hooks=hooks)
+    assert [row["val/mAP50-95"] for row in result.history] == [0.1, 0.3, 0.2]
     kept = sorted((tmp_path / "t" / "weights" / "top").iterdir())
-    assert len(kept) == 2
-    by_value = {f"{row['val/mAP50-95']:.4f}" for row in result.history}
-    for path in kept:
-        assert path.stem.rpartition("=")[2] in by_value
-        assert len(weights_hash(path)) == 64
-        assert path.stat().st_size < 1.1 * result.last.stat().st_size, "stripped of the optimizer"
+    assert [p.name for p in kept] == ["epoch002-mAP50-95=0.3000.pt", "epoch003-mAP50-95=0.2000.pt"]
+    assert len({weights_hash(path) for path in kept}) == 2
+    assert weights_hash(kept[1]) == weights_hash(result.last)
+    assert all(p.stat().st_size < 1.1 * result.last.stat().st_size for p in kept), "stripped of the optimizer"
 
 
 def test_other_class_counts_load_what_fits(dataset: DatasetRef, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,19 @@ def test_labels_are_cached_without_pickles_and_read_again_when_they_change(copy:
     assert (data(copy, None).labels[0]["cls"][0] != first.labels[0]["cls"][0]).all()
 
 
+def test_a_planted_pickle_is_never_opened(copy: Path, tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, tuple[str]]:
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    good = data(copy, None)
+    (copy / "labels" / "train.cache").write_bytes(pickle.dumps(Trap()))
+    again = data(copy, None)
+    assert not (tmp_path / "sprung").exists()
+    assert [len(label["cls"]) for label in again.labels] == [len(label["cls"]) for label in good.labels]
+    np.load(copy / "labels" / "train.cache", allow_pickle=False).close()
+
+
 def test_the_cache_in_memory_is_not_changed_by_training(dataset: DatasetRef, tmp_path: Path) -> None:
     before: list[Any] = []
 
@@ -107,6 +121,27 @@ def test_the_cache_in_memory_is_not_changed_by_training(dataset: DatasetRef, tmp
     words = ["epochs=2", "augment.hsv_v=0.9", "augment.fliplr=1.0"]
     run(toy(*words), dataset, tmp_path / "t", hooks={"on_train_epoch_end": look})
     assert all((a == b).all() for a, b in zip(before[0], before[1], strict=True))
+
+
+def test_a_cache_spares_reading(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_environment(copy / "settings")
+    from src.train import images
+
+    seen: list[str] = []
+    read = images._imread
+
+    def count(file: str, flags: int = 1) -> Any:
+        seen.append(str(file))
+        return read(file, flags)
+
+    monkeypatch.setattr(images, "_imread", count)
+    reads = {}
+    for cache in (None, "disk", "ram"):
+        pictures = data(copy, cache)
+        seen.clear()
+        reads[cache] = [(epoch(pictures), len(seen))[1] for _ in range(2)]
+    assert reads == {None: [N, 2 * N], "disk": [N, N], "ram": [0, 0]}
+    assert {image.shape for image in pictures.ims} == {(32, 32, 3)}, "resized when it was cached"
 
 
 def test_encrypted_pictures_train_to_the_same_weights_and_stay_secret(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,32 @@ from tests.conftest import ROOT
 from tests.train.toy import run, toy
 
 MODELS = sorted(p.stem for p in (ROOT / "conf" / "model").glob("*.yaml"))
+
+
+RECIPES = sorted(p.stem for p in (ROOT / "conf" / "train").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def finished(dataset: DatasetRef, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A finished checkpoint, and one of a larger scale."""
+    out = tmp_path_factory.mktemp("finished")
+    cfgs = {"same": toy(), "larger": toy("model.scale=s")}
+    return {name: run(cfg, dataset, out / name).checkpoint.path for name, cfg in cfgs.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_trains(recipe: str, dataset: DatasetRef, tmp_path: Path, finished: dict[str, str]) -> None:
+    words = {
+        "qat": [f"model.weights={finished['same']}", "train.qat_batches=1"],
+        "distill": [f"train.distill_model={finished['larger']}"],
+    }.get(recipe, [])
+    cfg = toy(f"train={recipe}", "epochs=5", *words)
+    start = Path(finished["same"]) if recipe in ("qat", "finetune") else None
+    result = run(cfg, dataset, tmp_path / "t", start=start)
+    assert len(result.history) == 5
+    assert all(math.isfinite(value) for row in result.history for value in row.values())
+    assert any("dis" in name for name in result.history[0]) == (recipe == "distill")
 
 
 @pytest.mark.slow

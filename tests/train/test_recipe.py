@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from src.errors import UserError
-from src.train import check_training, training_options
-from src.train.arguments import _check_precision, training_arguments
+from src.train import arguments, check_training, training_options
+from src.train.arguments import training_arguments
 from tests.train.toy import toy
 
 FILE = str(Path(__file__))
@@ -74,22 +74,17 @@ def test_layers_and_devices_that_are_not_there_are_refused_before_training(words
     assert names in str(caught.value)
 
 
-@pytest.mark.parametrize("flags", ["fma avx512f avx512_vnni", None])
 def test_half_precision_is_refused_where_the_processor_would_emulate_it(
-    monkeypatch: pytest.MonkeyPatch, flags: str | None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def read(path: Path, **words: object) -> str:
-        if flags is None:
-            raise OSError
-        return flags
-
-    monkeypatch.setattr(Path, "read_text", read)
-    with pytest.raises(UserError, match="bfloat16"):
-        _check_precision("bf16", "cpu")
-    monkeypatch.setattr(Path, "read_text", lambda path, **words: "fma avx512_bf16")
-    _check_precision("bf16", "cpu")
-    with pytest.raises(UserError, match="needs a GPU"):
-        _check_precision("fp16", "cpu")
+    monkeypatch.setattr(arguments, "PROCESSOR", tmp_path / "cpuinfo")
+    for flags in (None, "flags: fma avx512f avx512_vnni"):
+        if flags:
+            (tmp_path / "cpuinfo").write_text(flags)
+        with pytest.raises(UserError, match="bfloat16"):
+            check_training(toy("train.amp=bf16"))
+    (tmp_path / "cpuinfo").write_text("flags: fma avx512_bf16")
+    check_training(toy("train.amp=bf16"))
 
 
 @pytest.mark.parametrize("model", ["v8n", "v9t", "v26n", "rtdetr"])
