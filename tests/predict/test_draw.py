@@ -1,0 +1,27 @@
+"""Boxes are drawn where they are, in the colour of their class, on a copy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from src.detect import Detections
+from src.predict.draw import colour, draw
+
+
+def test_boxes_are_drawn_where_they_are() -> None:
+    image = np.zeros((100, 120, 3), np.uint8)
+    found = Detections(np.array([[20, 40, 80, 90]], np.float32), np.array([0.9], np.float32), np.array([3]))
+    drawn = draw(image, found, str)
+    assert not image.any()
+    gap = np.abs(drawn.astype(int) - colour(3)).max(2)  # lines are smoothed
+    assert (gap[90, 20:81] < 80).all(), "the lower edge"
+    assert (gap[42:91, 80] < 80).all(), "the right edge"
+    assert not drawn[45:85, 25:75].any(), "nothing within"
+    assert not drawn[93:].any()
+    assert drawn[:40].any(), "its name stands above"
+
+
+def test_classes_differ_in_colour() -> None:
+    tints = np.array([colour(i) for i in range(20)], int)
+    gaps = np.abs(tints[:, None] - tints[None]).sum(2) + 1000 * np.eye(20, dtype=int)
+    assert gaps.min() > 30
