@@ -6,6 +6,7 @@ work that failed in 1 and an interruption in 130, told in a few lines; DETSWEEP_
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.config import AppConfig, check, register
-from src.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UserError
+from src.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UserError, is_disk_full
 from src.records import RecordError
 from src.redact import redact_text
 from src.strict import TARGETS, refuse_odd_numbers, refuse_unknown, refuse_unwritable
@@ -117,8 +118,9 @@ def begin() -> None:
 def guarded(work: Callable[[], int | None]) -> int:
     """Run `work`, tell what went wrong on stderr, and return the exit code of the contract."""
     signal.signal(signal.SIGTERM, _interrupt)
+    logging.raiseExceptions = False  # a log file on a full disk would end in a traceback for every line
     try:
-        return work() or EXIT_OK
+        return _unless_full(work) or EXIT_OK
     except (UserError, RecordError, HydraException, OmegaConfBaseException) as error:
         _tell(_message(error), error)
         return EXIT_USAGE
@@ -129,6 +131,19 @@ def guarded(work: Callable[[], int | None]) -> int:
         return stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_FAILED
     except Exception as error:
         _tell(f"{type(error).__name__}: {error}\n  DETSWEEP_TRACEBACK=1 shows where", error)
+        return EXIT_FAILED
+
+
+def _unless_full(work: Callable[[], int | None]) -> int | None:
+    try:
+        return work()
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        _tell(
+            f"the disk is full: {reason}\n  what was finished is saved; with some room, the same command goes on", error
+        )
         return EXIT_FAILED
 
 

@@ -170,7 +170,7 @@ class StudyConfig:
     cost_artifact: str = "onnx/fp32"  # what latency, size and memory of an architecture are measured on
     cost_runtime: str = "onnxruntime"
     retries: int = 0  # further attempts at a trial that fails
-    trial_timeout: float | None = None  # seconds that one training may take, looked at after every epoch
+    trial_timeout: float | None = None  # seconds that one training may take
     max_failures: int | None = None  # failed trials allowed; null = all but one
     report: bool = True  # write the report at the end
 

@@ -8,6 +8,10 @@ can't be had on this machine: it ends as `skipped` in the report.
 
 from __future__ import annotations
 
+import errno
+import shutil
+from pathlib import Path
+
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -50,3 +54,32 @@ class StageError(Exception):
 
 class Unavailable(Exception):  # noqa: N818 - it is no error: a machine without a GPU is a fine machine
     """A format or runtime can't be had here; the message gives the reason and the remedy."""
+
+
+class DiskFullError(Exception):
+    """The disk takes no more. It is no trial's fault: the work stops, and goes on when there is room again."""
+
+
+LEAST_FREE = 1 << 20  # bytes; with less, whatever failed is taken to have failed for that
+FULL_WORDS = ("no space left on device", "disk is full", "disk quota exceeded")  # of libraries that hide the number
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, says that a disk is full."""
+    while error is not None:
+        if isinstance(error, DiskFullError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(words in str(error).lower() for words in FULL_WORDS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def stop_if_full(folder: Path, error: BaseException | None = None) -> None:
+    """Tell a failure for want of room from one that counts.
+
+    Raises:
+        DiskFullError: the error says so, or the disk of `folder` has next to nothing left.
+    """
+    if is_disk_full(error) or shutil.disk_usage(folder).free < LEAST_FREE:
+        raise DiskFullError(f"no room left on the disk of {folder}") from error

@@ -16,7 +16,7 @@ from pathlib import Path
 from src.config import AppConfig, ModelConfig
 from src.data import resolve
 from src.environment import cores, environment
-from src.errors import UserError
+from src.errors import DiskFullError, UserError
 from src.records import DatasetRef
 from src.track import RunLog, Tracker, open_tracker
 from src.train import check_training
@@ -50,7 +50,12 @@ class Context:
 
     def trial_folder(self, trial: int) -> Path:
         """Folder of one trial."""
-        return self.folder / "trials" / f"{trial:04d}"
+        return trial_folder(self.folder, trial)
+
+
+def trial_folder(folder: Path, trial: int) -> Path:
+    """Folder of one trial in its sweep's folder."""
+    return folder / "trials" / f"{trial:04d}"
 
 
 class Inputs:
@@ -171,10 +176,8 @@ def closing(context: Context, run_id: str) -> Iterator[RunLog]:
     run = context.tracker.resume(run_id)
     try:
         yield run
-    except KeyboardInterrupt:
-        run.end("KILLED")
-        raise
-    except BaseException:
-        run.end("FAILED")
+    except BaseException as error:
+        with contextlib.suppress(Exception):  # what went wrong first is what has to be told
+            run.end("KILLED" if isinstance(error, (KeyboardInterrupt, DiskFullError)) else "FAILED")
         raise
     run.end("FINISHED")

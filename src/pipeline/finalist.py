@@ -18,7 +18,7 @@ from src.benchmark.verify import agreement
 from src.config import AppConfig
 from src.data import load_split
 from src.environment import environment
-from src.errors import StageError, Unavailable, UserError
+from src.errors import StageError, Unavailable, UserError, stop_if_full
 from src.export import export
 from src.pipeline.accuracy import device_of, evaluate_artifact, evaluate_checkpoint, gate
 from src.pipeline.context import Context, Inputs
@@ -59,7 +59,12 @@ class Findings:
     post_training: list[Verification] = field(default_factory=list)  # of the network that QAT began from
 
     def fail(self, stage: str, target: str, error: Exception) -> None:
-        """Record what did not happen."""
+        """Record what did not happen.
+
+        Raises:
+            DiskFullError: for want of room: the stage stops, and is done again when there is some.
+        """
+        stop_if_full(self.folder, error)
         kind = "unavailable" if isinstance(error, Unavailable) else "error"
         message = error.message if isinstance(error, StageError) else str(error)
         self.failures.append(Failure(stage, target, kind, message[:500]))  # type: ignore[arg-type]

@@ -15,10 +15,11 @@ from src.console import Watch
 from src.environment import command_line
 from src.errors import EXIT_FAILED, EXIT_OK
 from src.pipeline.cells import outcome
-from src.pipeline.context import Context, Inputs, now, open_context, prepare, threads_of, tracking
+from src.pipeline.context import Context, Inputs, now, open_context, prepare, threads_of, tracking, trial_folder
 from src.pipeline.finalist import run_finalists
 from src.pipeline.request import OBJECTIVE
 from src.pipeline.trial import run_trial
+from src.pipeline.watchdog import attended
 from src.records import SweepRecord, save
 from src.redact import redact_text
 
@@ -32,10 +33,17 @@ def run_single(cfg: AppConfig) -> int:
     Raises:
         UserError: the configuration or the data is wrong; nothing has been trained.
     """
+    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{cfg.model.name}-{cfg.imgsz}-{identity(cfg)[:4]}"
+    folder = Path(cfg.outputs) / "runs" / name
+    if cfg.study.trial_timeout is not None:
+        return attended(lambda: _open_and_run(cfg, folder), trial_folder(folder, 0))
+    return _open_and_run(cfg, folder)
+
+
+def _open_and_run(cfg: AppConfig, folder: Path) -> int:
     threads = threads_of(cfg)
     inputs = prepare([cfg])
-    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{cfg.model.name}-{cfg.imgsz}-{identity(cfg)[:4]}"
-    context = open_context(cfg, name, Path(cfg.outputs) / "runs" / name, threads)
+    context = open_context(cfg, folder.name, folder, threads)
     with tracking(context):
         return _run(cfg, context, inputs)
 

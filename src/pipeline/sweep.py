@@ -92,7 +92,8 @@ def _run(request: SweepRequest, context: Context, inputs: Inputs) -> int:
     with closing(context, record.run_id) as run:
         if request.launcher is not None:
             run_launched(request, study, context, request.launcher)
-        elif cfg.study.workers > 1:
+        # A training that hangs is ended with its process: somebody else must be there to go on.
+        elif cfg.study.workers > 1 or cfg.study.trial_timeout is not None:
             run_workers(request, study, context)
         else:
             _work(request, study, context, inputs)

@@ -11,15 +11,16 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from src.config import AppConfig, identity, plain_config
 from src.environment import environment
-from src.errors import StageError
+from src.errors import DiskFullError, StageError, stop_if_full
 from src.pipeline.accuracy import evaluate_checkpoint
 from src.pipeline.context import Context, Inputs, now, tags_of
+from src.pipeline.watchdog import EVIDENCE, hung, watchdog
 from src.records import Failure, State, TrialRecord, load, save, write_text
 from src.redact import redact, redact_text
 from src.sweeper.pruner import PrunedError
@@ -72,6 +73,7 @@ def run_trial(
 
     Raises:
         KeyboardInterrupt: interrupted; the MLflow run is closed as KILLED, and the next attempt goes on with it.
+        DiskFullError: the same for want of room on the disk.
     """
     folder = context.trial_folder(number)
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,13 +82,15 @@ def run_trial(
     run.metrics(record.metrics)
     timings = Timings()
     try:
-        for attempt in range(cfg.study.retries + 1):
-            record = _attempt(cfg, record, context, inputs, run, on_epoch, timings)
-            if record.state != "failed" or attempt == cfg.study.retries:
+        while record.state != "failed" or _may_try_again(cfg, record):
+            with watchdog(folder, cfg.study.trial_timeout):
+                record = _attempt(cfg, record, context, inputs, run, on_epoch, timings)
+            if record.state != "failed":
                 break
-            log.warning("trial %d is tried again (%d of %d)", number, attempt + 1, cfg.study.retries)
-    except KeyboardInterrupt:
-        run.end("KILLED")
+            save(folder / BEGUN, record)  # a process that dies takes no failed attempt with it
+    except (KeyboardInterrupt, DiskFullError):
+        with suppress(OSError):  # a full disk takes no entry either; the next attempt continues the run
+            run.end("KILLED")
         raise
     record = replace(record, finished_at=now(), timings_s=timings.seconds)
     save(folder / RECORD, record)  # first: a report is made of it, and MLflow can be told again
@@ -94,12 +98,19 @@ def run_trial(
     return record
 
 
+def _may_try_again(cfg: AppConfig, record: TrialRecord) -> bool:
+    failed = len(record.failures)
+    if failed <= cfg.study.retries:
+        log.warning("trial %d is tried again (%d of %d)", record.trial, failed, cfg.study.retries)
+    return failed <= cfg.study.retries
+
+
 def _begin(
     cfg: AppConfig, number: int, overrides: list[str], context: Context, inputs: Inputs
 ) -> tuple[TrialRecord, RunLog]:
     """Start the trial's run, or continue the one that an earlier attempt started."""
     folder = context.trial_folder(number)
-    if (earlier := _begun(folder)) is not None:
+    if (earlier := _taken_up(folder)) is not None:
         return earlier, context.tracker.resume(earlier.run_id, monitor=True)
     record = replace(_blank_record(cfg, number, overrides, context), dataset=inputs.dataset(cfg))
     tags = tags_of(context.name, inputs.dataset(cfg), record.config_hash)
@@ -109,6 +120,19 @@ def _begin(
     run.params(plain_config(cfg))
     run.dataset(inputs.dataset(cfg))
     return record, run
+
+
+def _taken_up(folder: Path) -> TrialRecord | None:
+    """The record that an earlier process left; the attempt that it was ended in counts as failed."""
+    earlier = _begun(folder)
+    if earlier is None or not hung(folder):
+        return earlier
+    limit = earlier.config["study"]["trial_timeout"]
+    message = f"no end within study.trial_timeout={limit} s, and its process was ended; traceback.txt says where it was"
+    earlier = _failed(earlier, StageError("train", earlier.model, message), folder)
+    (folder / EVIDENCE).replace(folder / "traceback.txt")
+    save(folder / BEGUN, earlier)
+    return earlier
 
 
 def _begun(folder: Path) -> TrialRecord | None:
@@ -167,6 +191,7 @@ def _attempt(
     except PrunedError:
         return replace(record, state="pruned", history=history)
     except Exception as error:
+        stop_if_full(context.folder, error)
         return _failed(replace(record, history=history), error, context.trial_folder(record.trial))
 
 
@@ -212,6 +237,8 @@ def _failed(record: TrialRecord, error: Exception, folder: Path) -> TrialRecord:
     shutil.rmtree(folder / "train", ignore_errors=True)
     stage = error.stage if isinstance(error, StageError) else "train"
     message = error.message if isinstance(error, StageError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError):
+        message = "out of memory (a smaller batch or imgsz needs less)"
     failure = Failure(stage=stage, target=record.model, kind="error", message=redact_text(message)[:500])
     log.warning("trial %d failed in %s: %s", record.trial, stage, failure.message)
     return replace(record, state="failed", failures=[*record.failures, failure])
@@ -269,11 +296,12 @@ def refuse_trial(
 def save_lost(number: int, context: Context) -> None:
     """Record a trial whose worker died again and again without finishing an epoch."""
     folder = context.trial_folder(number)
-    earlier = _begun(folder)
+    earlier = _taken_up(folder)
     if earlier is None:
         return
     failure = Failure("train", earlier.model, "error", "its worker process died again and again (out of memory?)")
-    record = replace(earlier, state="failed", failures=[failure], finished_at=now())
+    failures = earlier.failures or [failure]
+    record = replace(earlier, state="failed", failures=failures, finished_at=now())
     save(folder / RECORD, record)
     _close(context.tracker.resume(record.run_id), record, folder)
 

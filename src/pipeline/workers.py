@@ -6,7 +6,9 @@ they are, and starts one again that died while there is work left.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from pathlib import Path
 
 from src.console import Watch
 from src.environment import module
+from src.errors import stop_if_full
 from src.pipeline.cells import all_records, outcome, running
 from src.pipeline.context import Context
 from src.pipeline.request import OBJECTIVE, SweepRequest
@@ -90,19 +93,29 @@ def _watch(
         for _ in seen:
             watch.skip()
         watch.say(f"sweep {context.name}: {request.trials()} trials, {len(workers)} workers of {share} threads")
-        while any(w.process.poll() is None for w in workers):
+        while True:
             restarts = 0 if show(watch, context, seen) else restarts
             for worker in workers:
                 if worker.process.poll() not in (None, 0) and study.unfinished():
                     restarts += 1
+                    _clear(worker)
+                    stop_if_full(context.folder)
                     if restarts > MOST_RESTARTS:
                         raise RuntimeError(f"workers die again and again; see {logs}/{worker.number}.log")
                     worker.process = _start(worker.number, request, share, logs).process
+            if all(w.process.poll() is not None for w in workers):
+                break
             time.sleep(POLL_S)
         show(watch, context, seen)
     codes = [w.process.returncode for w in workers if w.process.returncode]
     if codes and study.unfinished():
         raise RuntimeError(f"the workers ended with work left; see {logs}/*.log")
+
+
+def _clear(worker: Worker) -> None:
+    """End what a dead worker has left running: its own children."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(worker.process.pid, signal.SIGKILL)
 
 
 def show(watch: Watch, context: Context, seen: set[int]) -> int:

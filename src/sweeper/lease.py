@@ -1,8 +1,8 @@
 """Leases: how a study knows that the worker of a running trial is alive.
 
 Optuna sends no heartbeats for trials that are asked and told. A worker therefore writes a lease to its trial and
-renews it; whoever finds a lease that ran out takes the trial over. On the same machine nobody has to wait for that:
-a process that is gone is seen at once.
+renews it; whoever finds a lease that is renewed no more takes the trial over. On the same machine nobody has to wait
+for that: a process that is gone is seen at once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from src.environment import environment
 
 LEASE_S = 90.0
 RENEW_S = 20.0
+FIRST_S = 15.0  # from the taking of a trial to its first lease, at most
 
 
 @dataclass(frozen=True)
@@ -30,22 +31,46 @@ class Lease:
     boot: str  # a process id means nothing after a restart of the machine
     pid: int
     started: int  # clock ticks since boot: a process id is used again
-    expires: float  # seconds since the epoch
+    expires: float  # seconds since the epoch, by the worker's clock: for people; what counts is that it changes
 
     @classmethod
     def own(cls, seconds: float = LEASE_S) -> Lease:
         """A lease of this process."""
         return cls(environment().host, _boot(), os.getpid(), _started(os.getpid()), time.time() + seconds)
 
-    def alive(self) -> bool:
-        """Whether the worker still holds it."""
-        if self.host == environment().host and self.boot == _boot() and self.boot:
-            return self.expires > 0 and self.started == _started(self.pid)
-        return self.expires > time.time()
+    def is_near(self) -> bool:
+        """Whether its worker is, or was, a process of this machine since its last start."""
+        return bool(self.boot) and self.host == environment().host and self.boot == _boot()
+
+    def process_lives(self) -> bool:
+        """Whether the process of a worker that is near is still there."""
+        return self.started == _started(self.pid)
 
     def plain(self) -> dict[str, Any]:
         """As kept in a trial's attributes."""
         return asdict(self)
+
+
+class Sightings:
+    """Judges the leases of a study's running trials.
+
+    By this process's own clock alone: those of several machines differ, and the time of day jumps. A worker elsewhere
+    counts as alive for `LEASE_S` after its lease was last seen to change.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[int, tuple[Lease | None, float]] = {}
+
+    def held(self, trial: int, lease: Lease | None) -> bool:
+        """Whether a worker is on a trial. Its first lease comes a moment after the trial was taken."""
+        if lease is not None and lease.is_near():
+            return lease.process_lives()
+        before = self._seen.get(trial)
+        if before is None or before[0] != lease:
+            self._seen[trial] = (lease, self._clock())
+            return True
+        return self._clock() - before[1] < (LEASE_S if lease is not None else FIRST_S)
 
 
 def read_lease(value: Any) -> Lease | None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import optuna
@@ -29,13 +28,12 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from src.sweeper.lease import Lease, read_lease
+from src.sweeper.lease import Lease, Sightings, read_lease
 from src.sweeper.space import Space
 from src.sweeper.storage import STUDY, quiet
 
 SAMPLERS = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
 RESEEDED = ("TPESampler", "RandomSampler", "GPSampler")  # the others keep what they need in the study
-LEASE_DUE = timedelta(seconds=15)  # after a trial was taken
 MOST_REPEATS = 20  # times the sampler may repeat itself before a finite space is searched for what is left
 SLOT, LEASE, DEATHS, ENDED = "slot", "lease", "deaths", "ended"
 MOST_DEATHS = 5  # of workers on one slot without an epoch of progress between, before it counts as failed
@@ -80,6 +78,7 @@ class Study:
         quiet()
         self._storage, self._space, self._seed = storage, space, seed
         self._sampler_config = dict(sampler)
+        self._sightings = Sightings()
         self._is_grid = budget is None
         self.budget = min(b for b in (budget, space.size()) if b is not None)
         self._directions = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in maximize]
@@ -178,7 +177,7 @@ class Study:
         """
         lost = []
         for frozen in self._trials(TrialState.RUNNING):
-            if _is_held(frozen):
+            if self._is_held(frozen):
                 continue
             deaths = int(frozen.user_attrs.get(DEATHS, 0)) + 1 if not frozen.intermediate_values else 1
             if deaths >= MOST_DEATHS:
@@ -205,7 +204,10 @@ class Study:
 
     def held(self) -> int:
         """Running trials whose workers are alive."""
-        return sum(_is_held(frozen) for frozen in self._trials(TrialState.RUNNING))
+        return sum(self._is_held(frozen) for frozen in self._trials(TrialState.RUNNING))
+
+    def _is_held(self, frozen: FrozenTrial) -> bool:
+        return self._sightings.held(frozen._trial_id, read_lease(frozen.user_attrs.get(LEASE)))
 
     def unfinished(self) -> int:
         """Slots that wait or run."""
@@ -239,15 +241,6 @@ class Study:
 
     def _frozen(self, cell: Cell) -> FrozenTrial:
         return self._storage.get_trial(cell.trial._trial_id)
-
-
-def _is_held(frozen: FrozenTrial) -> bool:
-    """Whether a worker is on a running trial. Its lease comes a moment after the trial was taken."""
-    lease = read_lease(frozen.user_attrs.get(LEASE))
-    if lease is not None:
-        return lease.alive()
-    taken = frozen.datetime_start
-    return taken is not None and datetime.now() - taken < LEASE_DUE
 
 
 def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:

@@ -154,7 +154,7 @@ def check(uri: str, experiment: str) -> None:
 def test_a_server_with_accounts_gets_everything(server: Server, tmp_path: Path) -> None:
     tracker = RemoteTracker(tracking(server.uri, "accounts"), tmp_path / "o")
     ids, _ = sweep(tracker, tmp_path, epoch_s=0.4)
-    tracker.close()
+    tracker.close(400)
     known = {tracker.known_as(run_id) for run_id in ids}
     assert known == {run.info.run_id for run in stored(server.uri, "accounts")}
     check(server.uri, "accounts")
@@ -173,7 +173,7 @@ def test_a_server_that_is_away_for_a_whole_sweep_gets_every_record_afterwards(se
     begun = time.monotonic()
     tracker = RemoteTracker(tracking(server.uri, "away"), tmp_path / "o")
     ids, _ = sweep(tracker, tmp_path)
-    tracker.close()
+    tracker.close(400)
     assert (time.monotonic() - begun) / TRIALS < 1.0
     assert all(is_local(run_id) for run_id in ids)
     server.start()
@@ -191,11 +191,11 @@ def test_a_server_that_is_killed_in_the_middle_gets_every_record_once(server: Se
     killer.start()
     _, cost = sweep(tracker, tmp_path, epoch_s=0.2)
     killer.join()
-    tracker.close()
+    tracker.close(400)
     assert cost / TRIALS < 1.0
     server.start()
     again = RemoteTracker(tracking(server.uri, "killed"), tmp_path / "o")
-    again.close()
+    again.close(400)
     check(server.uri, "killed")
 
 
@@ -260,5 +260,5 @@ def test_a_server_that_is_there_and_does_not_answer_costs_no_trial_a_second(
     assert (time.monotonic() - begun) / TRIALS < 1.0, "with the greeting and the last attempt"
     front.mend()
     again = RemoteTracker(cfg, tmp_path / "o")
-    again.close()
+    again.close(400)
     check(server.uri, fault)

@@ -1,0 +1,121 @@
+"""Trainings that take no time, and fail in the way that their learning rate asks for."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from src.config import AppConfig
+from src.errors import StageError
+from src.records import Checkpoint, DatasetRef, TrialRecord, load
+from src.train import TrainResult
+from tests.conftest import ROOT
+
+FINE, HANG, LOCKED, DIE, NAN, MEMORY, DATA, DISK = 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008
+FAKES = Path(__file__).with_name("fakes")
+
+
+def train(
+    cfg: AppConfig,
+    dataset: DatasetRef,
+    start: Path | None,
+    start_note: str,
+    out: Path,
+    threads: int,
+    on_epoch: Callable[[int, dict[str, float]], None],
+) -> TrainResult:
+    """Train nothing, with the fault after the first epoch."""
+    weights = out / "weights"
+    weights.mkdir(parents=True, exist_ok=True)
+    history = []
+    for epoch in range(1, cfg.epochs + 1):
+        row = {"lr": cfg.lr, "val/mAP50-95": 0.1 * epoch, "train/box_loss": 1.0}
+        history.append({"epoch": float(epoch), **row})
+        on_epoch(epoch, row)
+        fail(cfg, dataset, out)
+    for name in ("best.pt", "last.pt"):
+        (weights / name).write_bytes(b"weights")
+    sha = f"{cfg.lr:g}"
+    best = str(weights / "best.pt")
+    checkpoint = Checkpoint(best, sha, sha, cfg.model.name, cfg.imgsz, cfg.seed, cfg.epochs, cfg.epochs, "none", 1, 0.1)
+    return TrainResult(checkpoint, weights / "last.pt", history)
+
+
+def fail(cfg: AppConfig, dataset: DatasetRef, out: Path) -> None:
+    """The fault that a learning rate stands for."""
+    match cfg.lr:
+        case 0.002:
+            time.sleep(600)
+        case 0.003:
+            ctypes.PyDLL(None).sleep(600)  # holds the interpreter's lock: no thread of Python's gets a turn
+        case 0.004:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case 0.005:
+            raise StageError("train", cfg.model.name, "train/box_loss is not finite in epoch 1; try a smaller lr")
+        case 0.006:
+            limit_memory()
+        case 0.007:
+            shutil.rmtree(Path(dataset.yaml).parent)
+            Path(dataset.yaml).read_text()
+        case 0.008:
+            (out / "last.pt").write_bytes(b"x" * 100_000_000)
+
+
+def limit_memory() -> None:
+    """Ask for more memory than there is."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 50_000_000, hard))
+    try:
+        bytearray(500_000_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def evaluate_checkpoint(*_: Any) -> tuple[dict[str, float], list[Any]]:
+    """Metrics of nothing."""
+    return {"mAP50-95": 0.3, "mAP50": 0.5, "precision": 0.5, "recall": 0.5, "f1": 0.5}, []
+
+
+def _finalise(request: Any, record: Any, *_: Any) -> Any:
+    """Export and measure nothing."""
+    return record
+
+
+WORDS = [
+    *("data.n_train=4", "data.n_val=2", "data.n_test=2", "imgsz=32", "epochs=2", "export=none", "runtime.engines=[]"),
+    *("tracking.system_metrics=false", "train.plots=false", "study.report=false", "sweep=faulty"),
+]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment in which trainings are these."""
+    return {**os.environ, "PYTHONPATH": str(FAKES), **more}
+
+
+def run(home: Path, *words: str, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m src.run` with these trainings."""
+    return subprocess.run(
+        [sys.executable, "-m", "src.run", *WORDS, *words, f"outputs={home}/o", f"reports={home}/r"],
+        cwd=ROOT,
+        env=environment(**env),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def records(home: Path) -> list[TrialRecord]:
+    """The records of the sweep's trials."""
+    return [load(TrialRecord, p) for p in sorted((home / "o/sweeps/faulty").glob("trials/*/record.json"))]
