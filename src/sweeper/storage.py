@@ -11,12 +11,13 @@ import os
 from pathlib import Path
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 
 from src.errors import UserError
 from src.redact import redact_text
+from src.sweeper.patience import PatientStorage
 
 STUDY = "sweep"
 _TAIL = 1 << 16  # bytes read back at a time while looking for the last whole line
@@ -73,7 +74,7 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
         journal.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal)))
     try:
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return PatientStorage(url, engine_kwargs={"pool_pre_ping": True})
     except Exception as error:
         raise UserError(
             f"study.storage can't be opened ({type(error).__name__})",

@@ -32,7 +32,7 @@ def run(args: TrackArgs) -> int:
         UserError: no server is named, or it refuses the user or the password.
     """
     uri, outputs = args.tracking.uri or "", Path(args.outputs)
-    if not uri.startswith(("http://", "https://")):
+    if not uri or uri.startswith("sqlite"):
         raise UserError(
             "tracking.uri must name the server that the records wait for",
             value=redact_text(uri) or None,

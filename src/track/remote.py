@@ -1,5 +1,6 @@
-"""A tracking server, by `tracking.uri=http(s)://…`: everything is put on disk first and sent behind the trials' backs.
+"""A tracking server or database by `tracking.uri` (`http(s)://…`, `postgresql://…`): what can be away for a while.
 
+Everything is put on disk first and sent behind the trials' backs.
 A run that starts while the server is away gets an id of its own (`…-local-…`). When the server has the run, `known_as`
 gives the server's id, and the run carries its own as the tag `detsweep.run`. User and password come from the
 environment, as MLflow's client reads them.
@@ -115,7 +116,9 @@ class RemoteTracker:
             os.environ.setdefault(key, value)
         client = make_client(cfg.uri)
         self.spool = Spool(outputs / "tracking" / hash_of([cfg.uri, cfg.experiment]))
-        self._sender = Sender(self.spool, lambda: (client, open_experiment(client, cfg.experiment, None)))
+        # A server says itself where files go; beside a database they stay in the folder that all machines share.
+        files = None if cfg.uri.startswith("http") else (outputs / "mlartifacts").absolute().as_uri()
+        self._sender = Sender(self.spool, lambda: (client, open_experiment(client, cfg.experiment, files)))
         self._sender.greet(GREET_S)
         if self._sender.away:
             try:

@@ -152,7 +152,7 @@ def open_tracker(cfg: TrackingConfig, outputs: Path) -> Tracker:
     """
     if not cfg.enabled:
         return NullTracker()
-    if store_uri(cfg, outputs).startswith("http"):
+    if not store_uri(cfg, outputs).startswith("sqlite"):  # whatever is reached over a network can be away
         from src.track.remote import RemoteTracker
 
         return RemoteTracker(cfg, outputs)

@@ -52,7 +52,7 @@ def toy_train(
 
 def note_down(path: Path, trial: str, threads: int, begun: float) -> None:
     """Add a line on a finished training."""
-    names = ("DETSWEEP_WORKER", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "RAY_NODE", "SUBMITIT_EXECUTOR")
+    names = ("DETSWEEP_WORKER", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "RAY_RAYLET_PID", "SUBMITIT_EXECUTOR")
     line = {"trial": trial, "pid": os.getpid(), "ppid": os.getppid(), "threads": threads, "begun": begun}
     line |= {"ended": time.time(), **{name: os.environ.get(name) for name in names}}
     with open(path, "a", encoding="utf-8") as stream:
