@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.config import AppConfig, check, register
+from src.environment import take_secret_words
 from src.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UserError, is_disk_full
 from src.records import RecordError
 from src.redact import redact_text
@@ -38,6 +39,7 @@ MAX_LINES = 12  # of an error message: Hydra lists every option of a group
 def main(task: Callable[[AppConfig], int | None]) -> None:
     """Run `task` as the Hydra application `conf/config.yaml` on the checked configuration, and exit with its code."""
     register()
+    take_secret_words()
 
     def checked(cfg: AppConfig) -> int | None:
         check(cfg)

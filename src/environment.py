@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import platform
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from src.records import Environment, hash_of, sha256_file
 
+SECRET_WORDS = "DETSWEEP_SECRET_WORDS"
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = (
     "torch",
@@ -99,6 +101,11 @@ def module() -> str | None:
     """The module that `python -m` runs; None when a file is run."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     return spec.name.removesuffix(".__main__") if spec else None
+
+
+def take_secret_words() -> None:
+    """A worker's words that hold a secret come by the environment; they leave it here, before others inherit it."""
+    sys.argv += json.loads(os.environ.pop(SECRET_WORDS, "[]"))
 
 
 def command_line() -> str:

@@ -7,9 +7,11 @@ work on the same study.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -70,8 +72,10 @@ def run_sweep(request: SweepRequest) -> int:
     _check_earlier(folder, request)
     check_costs(request)
     make_sampler(request.sampler, request.space)
-    if cfg.study.storage is not None:  # one that can't be opened is told before there is a sweep in it
-        open_storage(cfg.study.storage, folder / "study.log")
+    journal = folder / "study.log"
+    with readable(request, journal):  # one that can't be opened is told before there is a sweep in it
+        if cfg.study.storage is not None or journal.is_file():
+            open_storage(cfg.study.storage, journal)
     inputs = prepare(_distinct(request))
     refuse_noops(request, inputs)
     context = open_context(cfg, request.name(), folder, threads)
@@ -106,15 +110,26 @@ def _laid_out(request: SweepRequest, folder: Path) -> Study:
     Raises:
         UserError: what an earlier run kept of it is damaged.
     """
-    try:
+    with readable(request, folder / "study.log"):
         study = _study(request, folder)
         study.lay_out()
+    return study
+
+
+@contextlib.contextmanager
+def readable(request: SweepRequest, journal: Path) -> Iterator[None]:
+    """Tell of a damaged study as what it is.
+
+    Raises:
+        UserError: what was kept of it can't be understood.
+    """
+    try:
+        yield
     # Optuna reads its journal line by line and trusts every one; each kind of damage fails in its own way.
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError, RecursionError) as error:
-        kept = redact_text(request.base.study.storage or str(folder / "study.log"))
+        kept = redact_text(request.base.study.storage or str(journal))
         remedy = f"remove {kept}; trials that have a record are not trained again"
         raise UserError(f"the study can't be read ({type(error).__name__})", value=kept, remedy=remedy) from error
-    return study
 
 
 def _study(request: SweepRequest, folder: Path) -> Study:

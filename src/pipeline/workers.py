@@ -7,6 +7,7 @@ they are, and starts one again that died while there is work left.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -16,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.console import Watch
-from src.environment import module
+from src.environment import SECRET_WORDS, module
 from src.errors import stop_if_full
 from src.pipeline.cells import all_records, outcome, running
 from src.pipeline.context import Context
 from src.pipeline.request import OBJECTIVE, SweepRequest
+from src.redact import redact_text
 from src.sweeper.study import Study
 
 POLL_S = 0.5
@@ -64,21 +66,17 @@ def run_workers(request: SweepRequest, study: Study, context: Context) -> None:
 
 
 def _start(number: int, request: SweepRequest, share: int, logs: Path) -> Worker:
-    command = [
-        sys.executable,
-        "-m",
-        module() or "src.run",
-        *sys.argv[1:],
-        f"threads={share}",
-        f"sweep={request.name()}",
-    ]
+    # Everybody on the machine can read a command line: words that hold a secret go by the environment.
+    shown = [word for word in sys.argv[1:] if redact_text(word) == word]
+    hidden = [word for word in sys.argv[1:] if word not in shown]
+    command = [sys.executable, "-m", module() or "src.run", *shown, f"threads={share}", f"sweep={request.name()}"]
     with open(logs / f"{number}.log", "ab") as stream:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
-            env=environment_of(number, request, share),
+            env={**environment_of(number, request, share), SECRET_WORDS: json.dumps(hidden)},
             start_new_session=True,  # Ctrl-C reaches this process, which stops them in order
         )
     return Worker(number, process)

@@ -245,7 +245,7 @@ def _judge_files(
         base = name.rpartition("/")[2]
         if (base.startswith(".") and base.endswith(TORN)) or "/.datasets" in name:
             yield f"left a torn file: {name}"
-        elif code == 2 and not name.endswith(".lock") and name.startswith(WHOLE):
+        elif code == 2 and not name.endswith("lock") and name.startswith(WHOLE):
             yield f"half-written: {name}"
 
 
