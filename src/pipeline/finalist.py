@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from src.benchmark import measure
-from src.benchmark.verify import agreement
+from src.benchmark.verify import agreement, timed_outputs_match
 from src.config import AppConfig
 from src.data import load_split
 from src.environment import environment
@@ -214,10 +214,34 @@ def _measure(found: Sequence[Findings], context: Context, inputs: Inputs, say: S
         gflops={r.checkpoint.sha256: r.checkpoint.gflops for r in (one.record for one in found) if r.checkpoint},
         progress=say,
     )
-    for m in measurements:
-        owners[(m.artifact_sha256, m.runtime)].measurements.append(m)
+    keep_measurements(measurements, owners, context.folder)
     for failure in failures:
         found[0].failures.append(failure)
+
+
+def keep_measurements(
+    measurements: Sequence[Measurement], owners: Mapping[tuple[str, str], Findings], folder: Path
+) -> None:
+    """Give each measurement to its finalist, unless what was timed is not what was judged."""
+    strangers: set[tuple[str, str]] = set()
+    for m in measurements:
+        key = (m.artifact_sha256, m.runtime)
+        if key not in strangers and not is_same_model(m, owners[key], folder):
+            strangers.add(key)
+            message = "outputs of timed runs differ from those of the accuracy pass"
+            owners[key].failures.append(Failure("benchmark", f"{m.runtime}/{m.format}/{m.precision}", "error", message))
+    for m in measurements:
+        if (key := (m.artifact_sha256, m.runtime)) not in strangers:
+            owners[key].measurements.append(m)
+
+
+def is_same_model(m: Measurement, owner: Findings, folder: Path) -> bool:
+    """Whether what was timed is what was judged: equal outputs on the same images, where both were kept."""
+    if m.scope != "model_only" or m.batch != 1:
+        return True
+    judged = (v for v in owner.verifications if v.split == "val" and v.runtime == m.runtime)
+    files = [folder / v.detections_file for v in judged if v.artifact_sha256 == m.artifact_sha256]
+    return all(timed_outputs_match(folder / m.samples_file, path) for path in files)
 
 
 def _passed(one: Findings, artifact: Artifact, engine: str) -> bool:
