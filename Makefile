@@ -33,7 +33,7 @@ report: setup  ## write the latest sweep's report again (ARGS="sweep=NAME")
 	@$(PY) -m src.report $(or $(ARGS),sweep=latest)
 
 ui: setup  ## MLflow UI on the local store, at http://127.0.0.1:5000
-	@$(PY) -m mlflow ui --backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db --host 127.0.0.1 $(ARGS)
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(PY) -m mlflow ui --backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db --host 127.0.0.1 $(ARGS)
 
 test: setup  ## the default tests: CPU, offline, quick
 	@$(PY) -m pytest $(ARGS)

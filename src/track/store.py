@@ -18,6 +18,9 @@ from src.redact import redact_text
 from src.track.entries import EPOCH_METRIC, Entry, Recorder, apply, create, started
 from src.track.protocol import NullRun, NullTracker, RunLog, Tracker
 
+# MLflow's UI shows pages for language models otherwise.
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+
 
 class MlflowRun(Recorder):
     """A run in an MLflow store."""
@@ -111,7 +114,7 @@ def open_experiment(client: Any, name: str, artifacts: str | None) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(client.create_experiment(name, artifact_location=artifacts))
+            return str(client.create_experiment(name, artifact_location=artifacts, tags=KIND))
         except MlflowException:
             found = client.get_experiment_by_name(name)  # another process was quicker
             if found is None:

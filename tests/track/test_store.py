@@ -42,6 +42,11 @@ def test_a_child_run_holds_what_it_was_given(tracker: MlflowTracker, tmp_path: P
     assert run.info.status == "FINISHED"
 
 
+def test_the_ui_opens_the_experiment_as_model_training(tracker: MlflowTracker) -> None:
+    experiment = tracker._client.get_experiment_by_name("detsweep")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
 def test_system_metrics_reach_the_run(tracker: MlflowTracker) -> None:
     import time
 
