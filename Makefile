@@ -12,7 +12,7 @@ STAMP := $(VENV)/.setup-$(shell cat $(LOCKS) | cksum | cut -d' ' -f1)
 ARGS ?=
 STUDY ?= imgsz_lr_seed
 
-.PHONY: help setup sweep report ui test test-slow test-gpu bench lint format lock clean
+.PHONY: help setup sweep report ui dashboard test test-slow test-gpu bench lint format lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ report: setup  ## write the latest sweep's report again (ARGS="sweep=NAME")
 
 ui: setup  ## MLflow UI on the local store, at http://127.0.0.1:5000
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(PY) -m mlflow ui --backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db --host 127.0.0.1 $(ARGS)
+
+dashboard: setup  ## optuna-dashboard on the latest sweep (ARGS="sweep=NAME" or "storage=URL"; EXTRAS=dashboard)
+	@$(PY) -m src.dashboard $(ARGS)
 
 test: setup  ## the default tests: CPU, offline, quick
 	@$(PY) -m pytest $(ARGS)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from src.config import TrackingConfig
+from src.errors import UserError
 from src.records import hash_of
 from src.redact import redact_text
 from src.track.adopt import adopt
@@ -37,6 +38,24 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+
+
+def check_database(uri: str) -> None:
+    """Look whether a database can be reached at all: MLflow would try for minutes.
+
+    Raises:
+        UserError: it can't.
+    """
+    from sqlalchemy import create_engine
+
+    try:
+        create_engine(uri).connect().close()
+    except Exception as error:
+        raise UserError(
+            f"tracking.uri can't be opened ({type(error).__name__})",
+            value=redact_text(uri),
+            remedy="the address of a running server: postgresql+psycopg://… (make setup EXTRAS=postgresql)",
+        ) from None
 
 
 class SpooledRun(Recorder):
@@ -114,6 +133,8 @@ class RemoteTracker:
         self._cfg, self._uri = cfg, cfg.uri
         for key, value in SETTINGS.items():
             os.environ.setdefault(key, value)
+        if not cfg.uri.startswith("http"):
+            check_database(cfg.uri)
         client = make_client(cfg.uri)
         self.spool = Spool(outputs / "tracking" / hash_of([cfg.uri, cfg.experiment]))
         # A server says itself where files go; beside a database they stay in the folder that all machines share.
