@@ -97,3 +97,10 @@ def test_tracking_can_be_off(tmp_path: Path) -> None:
 
 def test_flatten_joins_keys_with_dots() -> None:
     assert flatten({"a": {"b": 1, "c": {"d": [1]}}, "e": None}) == {"a.b": 1, "a.c.d": [1], "e": None}
+
+
+def test_a_database_that_is_not_there_is_told_before_training(tmp_path: Path) -> None:
+    cfg = TrackingConfig(name="x", uri="postgresql+psycopg://sweep:hunter2@127.0.0.1:1/runs")
+    with pytest.raises(UserError, match=r"tracking\.uri") as told:
+        open_tracker(cfg, tmp_path)
+    assert "hunter2" not in str(told.value)
