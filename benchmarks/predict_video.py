@@ -176,13 +176,14 @@ def shown(result: dict[str, Any]) -> str:
         *((f"{name}, whole command, s", *(f"{r['wall_s']:.1f}" for r in runs)) for name, runs in fps.items()),
     ]
     ratio, boxes = result["ratio"], result["boxes"]
-    same = boxes["ours"] == boxes["peer"] == boxes["paired_within_1px"] > 0
+    share = boxes["paired_within_1px"] / max(boxes["peer"], 1)
     verdicts: list[tuple[object, ...]] = [
         ("frames/s, times yolo predict's", ratio, f"at least {LIMIT}", held(ratio >= LIMIT)),
         ("whole command, times as fast", result["ratio_of_wall_time"]),
-        ("boxes: detsweep, yolo, alike", f"{boxes['ours']}, {boxes['peer']}, {boxes['paired_within_1px']}",
-         f"within {boxes['largest_gap_px']} px", held(same)),
-    ]  # fmt: skip
+        ("boxes: detsweep", boxes["ours"]),
+        ("boxes: yolo predict", boxes["peer"]),
+        ("  of these found by both, within 1 px", boxes["paired_within_1px"], f"{share:.2%}"),
+    ]
     return f"{head}\n{lines(rows)}\n{lines(verdicts)}"
 
 
