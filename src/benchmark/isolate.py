@@ -75,7 +75,7 @@ def _wait(command: list[str], environment: dict[str, str], log: Path, timeout_s:
     with open(log, "wb") as stream:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # it ends when this process dies; see `src.parent`
             stdout=stream,
             stderr=stream,
             env=environment,
@@ -93,6 +93,8 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _answer(result: Path, code: int, log: Path, target: str, stage: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from src.benchmark.latency import RING, Plan, Timed, digest, time_end_to_end, ti
 from src.benchmark.memory import peak_rss_mb, peak_vram_mb
 from src.benchmark.roofline import gemm_job
 from src.errors import StageError, Unavailable, UserError
+from src.parent import leave_with_parent
 from src.records import Artifact, write_text
 
 
@@ -193,6 +194,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    leave_with_parent(gently=False)
     code = main(sys.argv[1:])
     sys.stdout.flush()
     # Some engines crash while the interpreter takes them down; the answer is on disk, so leave at once.

@@ -23,6 +23,7 @@ from src.sweeper.space import overrides_of
 from src.sweeper.study import Cell
 
 log = logging.getLogger(__name__)
+FAR = 100_000  # more epochs than any training has: a later replicate's epoch is always further on
 
 
 class FailureLimitError(Exception):
@@ -144,6 +145,7 @@ class CellRunner:
             self.watch.epoch(epoch, row)
             progress.add(row.get(OBJECTIVE, 0.0), self.context.trial_folder(number))
             # The first replicate alone decides: others would be judged at epochs that it has reported already.
+            cell.progress(number % len(self.request.seeds) * FAR + epoch)
             if by_epoch and first:
                 cell.trial.report(row.get(OBJECTIVE, 0.0), epoch)
                 if cell.trial.should_prune():

@@ -16,9 +16,9 @@ from pathlib import Path
 from src.config import AppConfig, ModelConfig
 from src.data import resolve
 from src.environment import cores, environment
-from src.errors import DiskFullError, UserError
+from src.errors import UserError
 from src.records import DatasetRef
-from src.track import RunLog, Tracker, open_tracker
+from src.track import Tracker, open_tracker
 from src.train import check_training
 from src.train.transfer import transfer
 from src.ultra import load_checkpoint
@@ -168,16 +168,3 @@ def tracking(context: Context, seconds: float = 60.0) -> Iterator[None]:
         context.tracker.close(min(seconds, HURRY_S))
         raise
     context.tracker.close(seconds)
-
-
-@contextlib.contextmanager
-def closing(context: Context, run_id: str) -> Iterator[RunLog]:
-    """Close the sweep's run as FINISHED, KILLED or FAILED, whatever happens."""
-    run = context.tracker.resume(run_id)
-    try:
-        yield run
-    except BaseException as error:
-        with contextlib.suppress(Exception):  # what went wrong first is what has to be told
-            run.end("KILLED" if isinstance(error, (KeyboardInterrupt, DiskFullError)) else "FAILED")
-        raise
-    run.end("FINISHED")

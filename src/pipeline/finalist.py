@@ -24,6 +24,7 @@ from src.pipeline.accuracy import device_of, evaluate_artifact, evaluate_checkpo
 from src.pipeline.context import Context, Inputs
 from src.pipeline.post_training import judge_start
 from src.pipeline.request import OBJECTIVE
+from src.pipeline.runs import closing
 from src.records import (
     Artifact,
     DatasetRef,
@@ -37,6 +38,7 @@ from src.records import (
 )
 from src.runtime import supports
 from src.sweeper.goals import Goals, best_first
+from src.track import RunLog
 
 log = logging.getLogger(__name__)
 
@@ -270,11 +272,16 @@ def _save(one: Findings, context: Context) -> FinalistRecord:
 
 def log_finalist(record: FinalistRecord, one: Findings, context: Context) -> None:
     """Add the finalist's metrics and files to its trial's run."""
-    run = context.tracker.resume(record.run_id)
+    with closing(
+        context, record.run_id, interrupted="FINISHED"
+    ) as run:  # its training is finished, whatever happens here
+        _log_to(run, record, one)
+
+
+def _log_to(run: RunLog, record: FinalistRecord, one: Findings) -> None:
     run.metrics({**record.test_metrics, **bench_metrics(record)})
     run.files([Path(a.path) for a in record.artifacts if a.format != "pytorch" and Path(a.path).is_file()], "artifacts")
     run.files([one.folder / "finalist.json"], "record")
-    run.end("FINISHED")
 
 
 def bench_metrics(record: FinalistRecord) -> dict[str, float]:

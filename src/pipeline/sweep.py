@@ -26,7 +26,6 @@ from src.pipeline.context import (
     HURRY_S,
     Context,
     Inputs,
-    closing,
     locked,
     now,
     open_context,
@@ -41,14 +40,16 @@ from src.pipeline.job import leave_with_parent
 from src.pipeline.launched import run_launched
 from src.pipeline.noop import refuse_noops
 from src.pipeline.request import SweepRequest
+from src.pipeline.runs import closing, start_once
 from src.pipeline.workers import run_workers
 from src.records import SweepRecord, TrialRecord, hash_of, load, save, write_text
 from src.redact import redact, redact_text
 from src.sweeper.loop import work
 from src.sweeper.pruner import make_pruner
+from src.sweeper.sampler import make_sampler
 from src.sweeper.space import check_space
 from src.sweeper.storage import STUDY, open_storage
-from src.sweeper.study import Study, make_sampler
+from src.sweeper.study import Study
 from src.track import RunLog
 
 log = logging.getLogger(__name__)
@@ -88,12 +89,12 @@ def _run(request: SweepRequest, context: Context, inputs: Inputs) -> int:
     measure_ahead(request, Costs(request, context, inputs), Watch(0, 0).say)
     with locked(folder / "open.lock"):
         record = _open(request, context, inputs)
-        study = _laid_out(request, folder)
     context = replace(context, parent=record.run_id)
     if worker_number() is not None:
-        _work(request, study, context, inputs)
+        _work(request, _laid_out(request, folder), context, inputs)
         return EXIT_OK
     with closing(context, record.run_id) as run:
+        study = _laid_out(request, folder)
         if request.launcher is not None:
             run_launched(request, study, context, request.launcher)
         # A training that hangs is ended with its process: somebody else must be there to go on.
@@ -110,7 +111,7 @@ def _laid_out(request: SweepRequest, folder: Path) -> Study:
     Raises:
         UserError: what an earlier run kept of it is damaged.
     """
-    with readable(request, folder / "study.log"):
+    with readable(request, folder / "study.log"), locked(folder / "open.lock"):
         study = _study(request, folder)
         study.lay_out()
     return study
@@ -181,21 +182,30 @@ def _open(request: SweepRequest, context: Context, inputs: Inputs) -> SweepRecor
             save(path, record)
         return record
     tags = {**tags_of(context.name, inputs.dataset(cfg), request.identity()), "kind": request.kind}
-    run = context.tracker.start(context.name, tags=tags)
-    run.params({**plain_config(cfg), "sweep": context.name, "space": request.space.words})
-    run.dataset(inputs.dataset(cfg))
-    run.files([Path(name) for name in report_files(inputs.dataset(cfg))], "data")
+    run = start_once(context, context.folder, context.name, tags=tags)
+    try:
+        run.params({**plain_config(cfg), "sweep": context.name, "space": request.space.words})
+        run.dataset(inputs.dataset(cfg))
+        run.files([Path(name) for name in report_files(inputs.dataset(cfg))], "data")
+        return _save_request(request, run.run_id, path)
+    except KeyboardInterrupt:
+        run.end("KILLED")
+        raise
+
+
+def _save_request(request: SweepRequest, run_id: str, path: Path) -> SweepRecord:
+    """Keep what was asked for; from now on the sweep exists."""
     record = SweepRecord(
-        sweep=context.name,
+        sweep=request.name(),
         kind=request.kind,
         command=redact_text(command_line()),
-        run_id=run.run_id,
+        run_id=run_id,
         identity=request.identity(),
         space=redact(request.space.words),
         n_trials=request.trials(),
         objective=request.goals.selects,
         goals=request.goals.words(),
-        decision=decision,
+        decision=asdict(request.base.decision),
         started_at=now(),
     )
     save(path, record)
@@ -242,11 +252,14 @@ def _finalise(
     if _content(done) == key:
         return record
     # Test is opened once. A stage that was cut off goes on under its own opening; another one needs `decision.reopen`.
-    test = _content(begun) == key or not record.test_openings or request.base.decision.reopen
-    if test and _content(begun) != key:
-        record = replace(record, test_openings=[*record.test_openings, now()])
+    own, _, when = _content(begun).partition(" ")
+    test = own == key or not record.test_openings or request.base.decision.reopen
+    if test and own != key:
+        when = now()
+        write_text(begun, f"{key} {when}")
+    if test and when and when not in record.test_openings:  # the note comes second: a kill between must not close test
+        record = replace(record, test_openings=[*record.test_openings, when])
         save(context.folder / "sweep.json", record)
-        write_text(begun, key)
 
     def config_of(trial: TrialRecord) -> AppConfig:
         return request.config_of(trial.overrides)

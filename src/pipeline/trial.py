@@ -20,12 +20,13 @@ from src.environment import environment
 from src.errors import DiskFullError, StageError, stop_if_full
 from src.pipeline.accuracy import evaluate_checkpoint
 from src.pipeline.context import Context, Inputs, now, tags_of
+from src.pipeline.runs import start_once
 from src.pipeline.watchdog import EVIDENCE, hung, watchdog
 from src.records import Failure, State, TrialRecord, load, save, write_text
 from src.redact import redact, redact_text
 from src.sweeper.pruner import PrunedError
 from src.track import RunLog
-from src.train import TrainResult, train
+from src.train import TrainResult, forget_state, train
 
 log = logging.getLogger(__name__)
 
@@ -77,24 +78,25 @@ def run_trial(
     """
     folder = context.trial_folder(number)
     folder.mkdir(parents=True, exist_ok=True)
-    record, run = _begin(cfg, number, overrides, context, inputs)
-    record = replace(record, metrics=dict(known or {}))
-    run.metrics(record.metrics)
+    clear_leftovers(folder)
     timings = Timings()
+    record, run = _begin(cfg, number, overrides, context, inputs)
     try:
+        record = replace(record, metrics=dict(known or {}))
+        run.metrics(record.metrics)
         while record.state != "failed" or _may_try_again(cfg, record):
             with watchdog(folder, cfg.study.trial_timeout):
                 record = _attempt(cfg, record, context, inputs, run, on_epoch, timings)
             if record.state != "failed":
                 break
             save(folder / BEGUN, record)  # a process that dies takes no failed attempt with it
+        record = replace(record, finished_at=now(), timings_s=timings.seconds)
+        save(folder / RECORD, record)  # first: a report is made of it, and MLflow can be told again
+        _close(run, record, folder)
     except (KeyboardInterrupt, DiskFullError):
         with suppress(OSError):  # a full disk takes no entry either; the next attempt continues the run
             run.end("KILLED")
         raise
-    record = replace(record, finished_at=now(), timings_s=timings.seconds)
-    save(folder / RECORD, record)  # first: a report is made of it, and MLflow can be told again
-    _close(run, record, folder)
     return record
 
 
@@ -103,6 +105,12 @@ def _may_try_again(cfg: AppConfig, record: TrialRecord) -> bool:
     if failed <= cfg.study.retries:
         log.warning("trial %d is tried again (%d of %d)", record.trial, failed, cfg.study.retries)
     return failed <= cfg.study.retries
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what a killed process was writing aside in a trial's folder; whoever calls this has the trial alone."""
+    for path in [*folder.rglob(".*.tmp"), *folder.rglob(".*.tmp.npz")]:
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _begin(
@@ -114,11 +122,16 @@ def _begin(
         return earlier, context.tracker.resume(earlier.run_id, monitor=True)
     record = replace(_blank_record(cfg, number, overrides, context), dataset=inputs.dataset(cfg))
     tags = tags_of(context.name, inputs.dataset(cfg), record.config_hash)
-    run = context.tracker.start(run_name(record), parent=context.parent, tags=tags, monitor=True)
-    record = replace(record, run_id=run.run_id)
-    save(folder / BEGUN, record)
-    run.params(plain_config(cfg))
-    run.dataset(inputs.dataset(cfg))
+    run = start_once(context, folder, run_name(record), parent=context.parent, tags=tags, monitor=True)
+    try:
+        run.params(plain_config(cfg))
+        run.dataset(inputs.dataset(cfg))
+        # Last: a trial that has begun is not told of its configuration again.
+        record = replace(record, run_id=run.run_id)
+        save(folder / BEGUN, record)
+    except KeyboardInterrupt:
+        run.end("KILLED")
+        raise
     return record, run
 
 
@@ -251,11 +264,14 @@ def _close(run: RunLog, record: TrialRecord, folder: Path) -> None:
     run.tags({"state": record.state})
     if record.failures:
         run.tags({"failure": f"{record.failures[-1].stage}: {record.failures[-1].message}"})
+    forget_state(folder / "train")  # not before: whoever comes after a kill would have to train again
     run.end(STATUS[record.state])
 
 
 def settle(record: TrialRecord, context: Context) -> None:
     """Close the run of a finished trial whose process died between saving the record and closing the run."""
+    clear_leftovers(context.trial_folder(record.trial))
+    forget_state(context.trial_folder(record.trial) / "train")
     if context.tracker.is_open(record.run_id):
         _close(context.tracker.resume(record.run_id), record, context.trial_folder(record.trial))
 

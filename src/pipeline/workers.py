@@ -21,6 +21,7 @@ from src.environment import SECRET_WORDS, module
 from src.errors import stop_if_full
 from src.pipeline.cells import all_records, outcome, running
 from src.pipeline.context import Context
+from src.pipeline.job import PARENT
 from src.pipeline.request import OBJECTIVE, SweepRequest
 from src.redact import redact_text
 from src.sweeper.study import Study
@@ -41,7 +42,7 @@ class Worker:
 def environment_of(number: int, request: SweepRequest, threads: int) -> dict[str, str]:
     """Environment of a worker: its number, its share of the threads, its GPU."""
     gpus = request.base.study.gpus
-    env = {**os.environ, "DETSWEEP_WORKER": str(number), "OMP_NUM_THREADS": str(threads)}
+    env = {**os.environ, "DETSWEEP_WORKER": str(number), "OMP_NUM_THREADS": str(threads), PARENT: str(os.getpid())}
     if gpus:
         env["CUDA_VISIBLE_DEVICES"] = str(gpus[number % len(gpus)])
     return env

@@ -5,6 +5,7 @@ Several workers run this loop on one study without knowing of each other. It hol
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,14 +49,20 @@ def work(
         renew_s: seconds between renewals of the lease.
     """
     ran = 0
+    for slot in study.died():
+        on_lost(slot)
+    looked = -math.inf
     while True:
-        for slot in study.reap():
-            on_lost(slot)
+        if time.monotonic() - looked >= IDLE_S:  # looking through a long study before every short trial would add up
+            for slot in study.reap():
+                on_lost(slot)
+            looked = time.monotonic()
         cell = study.claim()
         if cell is None:
             if not study.unfinished():
                 return ran
             idle(IDLE_S)
+            looked = -math.inf
             continue
         _run_one(study, cell, run, renew_s)
         ran += 1

@@ -16,27 +16,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from hydra.utils import instantiate
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from src.sweeper.lease import Lease, Sightings, read_lease
+from src.sweeper.handover import AFTER, ENDED, LEASE, MARK, SLOT, UNFINISHED, Handover
+from src.sweeper.lease import Lease
+from src.sweeper.sampler import is_reseeded, make_sampler, suggest
 from src.sweeper.space import Space
-from src.sweeper.storage import STUDY, quiet
+from src.sweeper.storage import STUDY, quiet, unhurried
 
-SAMPLERS = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
-RESEEDED = ("TPESampler", "RandomSampler", "GPSampler")  # the others keep what they need in the study
 MOST_REPEATS = 20  # times the sampler may repeat itself before a finite space is searched for what is left
-SLOT, LEASE, DEATHS, ENDED = "slot", "lease", "deaths", "ended"
-MOST_DEATHS = 5  # of workers on one slot without an epoch of progress between, before it counts as failed
 
 
 @dataclass(frozen=True)
@@ -47,6 +38,10 @@ class Cell:
     number: int  # Optuna's trial number
     params: dict[str, Any]
     trial: optuna.Trial
+
+    def progress(self, mark: int) -> None:
+        """Say how far the work is, in a number that only grows: a worker that dies further on is no hopeless case."""
+        self.trial.set_user_attr(MARK, mark)
 
 
 class Study:
@@ -78,11 +73,11 @@ class Study:
         quiet()
         self._storage, self._space, self._seed = storage, space, seed
         self._sampler_config = dict(sampler)
-        self._sightings = Sightings()
         self._is_grid = budget is None
         self.budget = min(b for b in (budget, space.size()) if b is not None)
         self._directions = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in maximize]
         self._study = self._open(storage, name, None if self._is_grid else make_sampler(sampler, space), pruner)
+        self._trials = Handover(self._study, storage, space, self._is_grid)
 
     def _open(
         self,
@@ -101,21 +96,29 @@ class Study:
 
     def lay_out(self) -> None:
         """Lay out the slots that are missing. One process at a time may do this: the caller holds the sweep's lock."""
-        known = {t.user_attrs[SLOT] for t in self._trials()}
+        known = {
+            t.user_attrs[SLOT]
+            for t in self._trials.all()
+            if not (t.state.is_finished() and t.user_attrs.get(ENDED) in UNFINISHED)
+        }
         cells = self._space.cells() if self._is_grid else iter([{}] * self.budget)
-        for slot, params in enumerate(cells):
-            if slot not in known:
-                self._study.enqueue_trial(params, user_attrs={SLOT: slot})
+        with unhurried(self._storage):
+            for slot, params in enumerate(cells):
+                if slot not in known:
+                    self._study.enqueue_trial(params, user_attrs={SLOT: slot})
 
     def claim(self) -> Cell | None:
         """Take the next slot; None when none is waiting (others may still be at work, see `unfinished`)."""
-        for frozen in self._trials(TrialState.WAITING):
-            if (cell := self._take(frozen)) is not None:
+        while (waiting := self._trials.waiting()) is not None:
+            if (cell := self._take(waiting)) is not None:
                 return cell
         return None
 
     def _take(self, frozen: FrozenTrial) -> Cell | None:
         """Make a waiting trial this worker's own; None when another was quicker or its values were only a repeat."""
+        if self._trials.is_double(frozen):
+            self._trials.end(frozen, "double")
+            return None
         try:
             if not self._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING):
                 return None
@@ -126,38 +129,35 @@ class Study:
         slot = int(frozen.user_attrs[SLOT])
         self._reseed(slot)
         params = {name: suggest(trial, name, d) for name, d in self._space.params.items()}
-        if not self._is_grid and not frozen.user_attrs.get("fixed") and self._is_repeat(trial, params):
-            return self._instead_of(trial, slot)
+        if not self._is_grid and not frozen.user_attrs.get("fixed") and self._trials.is_repeat(trial, params):
+            self._instead_of(trial, slot)
+            return None
         return Cell(slot, trial.number, params, trial)
 
     def _reseed(self, slot: int) -> None:
         """Draw from a generator of the slot's own: what a sweep tries must not depend on where it was interrupted."""
-        if self._is_grid or self._sampler_config.get("seed") is None:
+        if self._is_grid or not is_reseeded(self._sampler_config):
             return
-        if str(self._sampler_config.get("_target_", "")).rpartition(".")[2] not in RESEEDED:
-            return
-        attempts = sum(t.user_attrs.get(SLOT) == slot and t.user_attrs.get(ENDED) == "repeat" for t in self._trials())
+        attempts = sum(
+            t.user_attrs.get(SLOT) == slot and t.user_attrs.get(ENDED) == "repeat" for t in self._trials.all()
+        )
         seed = (int(self._sampler_config["seed"]) * 1_000_003 + slot * 101 + attempts) % 2**31
         self._study.sampler = make_sampler({**self._sampler_config, "seed": seed}, self._space)
 
-    def _is_repeat(self, trial: optuna.Trial, params: dict[str, Any]) -> bool:
-        return any(t.params == params and t.number != trial.number for t in self._trials() if t.params)
-
-    def _instead_of(self, trial: optuna.Trial, slot: int) -> Cell | None:
+    def _instead_of(self, trial: optuna.Trial, slot: int) -> None:
         """A configuration asked for again teaches nothing: end it and lay its slot out anew."""
-        repeats = sum(t.user_attrs.get(SLOT) == slot for t in self._trials())
+        repeats = sum(t.user_attrs.get(SLOT) == slot for t in self._trials.all())
         trial.set_user_attr(ENDED, "repeat")
-        self._study.tell(trial, state=TrialState.FAIL)
         fixed = self._untried() if repeats >= MOST_REPEATS else {}
-        attrs = {SLOT: slot, **({"fixed": True} if fixed else {})}
+        attrs = {SLOT: slot, AFTER: trial.number, **({"fixed": True} if fixed else {})}
         self._study.enqueue_trial(fixed, user_attrs=attrs)
-        return self.claim()
+        self._study.tell(trial, state=TrialState.FAIL)
 
     def _untried(self) -> dict[str, Any]:
         """A configuration of a finite space that no trial has; empty when there is none or the space is infinite."""
         if self._space.size() is None:
             return {}
-        tried = [t.params for t in self._trials() if t.params]
+        tried = [t.params for t in self._trials.all() if t.params]
         left = [cell for cell in self._space.cells() if cell not in tried]
         return random.Random(self._seed).choice(left) if left else {}
 
@@ -167,51 +167,23 @@ class Study:
 
     def release(self, cell: Cell) -> None:
         """Give a slot back unfinished: whoever comes next goes on with it."""
-        self._lay_out_again(self._frozen(cell), deaths=0)
+        self._trials.lay_out_again(self._frozen(cell), deaths=0)
 
     def reap(self) -> list[int]:
-        """Lay the slots of dead workers out again.
+        """Lay the slots of dead workers out again; returns those that failed for good (see `Handover.reap`)."""
+        return self._trials.reap()
 
-        Returns:
-            Slots that failed for good, because their worker died again and again without progress.
-        """
-        lost = []
-        for frozen in self._trials(TrialState.RUNNING):
-            if self._is_held(frozen):
-                continue
-            deaths = int(frozen.user_attrs.get(DEATHS, 0)) + 1 if not frozen.intermediate_values else 1
-            if deaths >= MOST_DEATHS:
-                if self._end(frozen._trial_id, "died"):
-                    lost.append(int(frozen.user_attrs[SLOT]))
-                continue
-            self._lay_out_again(frozen, deaths)
-        return lost
-
-    def _lay_out_again(self, frozen: FrozenTrial, deaths: int) -> None:
-        # Only one of several workers that see the same dead trial can end it; that one lays the slot out.
-        if not self._end(frozen._trial_id, "lost"):
-            return
-        attrs = {SLOT: frozen.user_attrs[SLOT], DEATHS: deaths, **({"fixed": True} if frozen.params else {})}
-        self._study.enqueue_trial(dict(frozen.params), user_attrs=attrs)
-
-    def _end(self, trial_id: int, how: str) -> bool:
-        try:
-            self._storage.set_trial_user_attr(trial_id, ENDED, how)
-            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
-        except UpdateFinishedTrialError:
-            return False
-        return True
+    def died(self) -> list[int]:
+        """All slots that failed for good: whoever saw it may have died before it was recorded."""
+        return self._trials.died()
 
     def held(self) -> int:
         """Running trials whose workers are alive."""
-        return sum(self._is_held(frozen) for frozen in self._trials(TrialState.RUNNING))
-
-    def _is_held(self, frozen: FrozenTrial) -> bool:
-        return self._sightings.held(frozen._trial_id, read_lease(frozen.user_attrs.get(LEASE)))
+        return sum(self._trials.is_held(frozen) for frozen in self._trials.in_state(TrialState.RUNNING))
 
     def unfinished(self) -> int:
         """Slots that wait or run."""
-        return len(self._trials(TrialState.WAITING)) + len(self._trials(TrialState.RUNNING))
+        return sum(not t.state.is_finished() for t in self._trials.all())
 
     def tell(
         self,
@@ -235,30 +207,5 @@ class Study:
         state = TrialState.PRUNED if pruned else None if values else TrialState.FAIL
         self._study.tell(cell.number, list(values) if state is None else None, state=state, skip_if_finished=True)
 
-    def _trials(self, *states: TrialState) -> list[FrozenTrial]:
-        found = self._study.get_trials(deepcopy=False, states=states or None)
-        return sorted(found, key=lambda t: (t.user_attrs.get(SLOT, -1), t.number))
-
     def _frozen(self, cell: Cell) -> FrozenTrial:
         return self._storage.get_trial(cell.trial._trial_id)
-
-
-def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
-    """The sampler's value for a parameter, or the one that its slot was laid out with."""
-    if isinstance(distribution, CategoricalDistribution):
-        return trial.suggest_categorical(name, distribution.choices)
-    if isinstance(distribution, IntDistribution):
-        return trial.suggest_int(
-            name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
-        )
-    assert isinstance(distribution, FloatDistribution)
-    return trial.suggest_float(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
-
-
-def make_sampler(sampler: Mapping[str, Any], space: Space) -> optuna.samplers.BaseSampler:
-    """Instantiate the configured sampler; nothing but Optuna's samplers may be named."""
-    made = instantiate(dict(sampler), _execution_whitelist_=SAMPLERS)
-    if callable(made) and not isinstance(made, optuna.samplers.BaseSampler):  # the grid sampler waits for its space
-        made = made({name: [c[name] for c in space.cells()] for name in space.params})
-    assert isinstance(made, optuna.samplers.BaseSampler)
-    return made

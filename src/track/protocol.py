@@ -49,7 +49,13 @@ class Tracker(Protocol):
         """Go on writing to an existing run."""
 
     def is_open(self, run_id: str) -> bool:
-        """Whether a run still counts as running."""
+        """Whether a run was not brought to its end: it counts as running, or was interrupted."""
+
+    def find(self, tag: str, value: str) -> str:
+        """The id of the run with this tag; "" when there is none."""
+
+    def end_run(self, run_id: str, status: str) -> None:
+        """Close a run that is not at hand."""
 
     def deliver(self, folder: Path, seconds: float = 60.0) -> int:
         """Send what waits on disk, as long as the store takes it, and return how many entries are left.
@@ -107,6 +113,13 @@ class NullTracker:
     def is_open(self, run_id: str) -> bool:
         """No run is ever open."""
         return False
+
+    def find(self, tag: str, value: str) -> str:
+        """There are no runs."""
+        return ""
+
+    def end_run(self, run_id: str, status: str) -> None:
+        """There are no runs."""
 
     def deliver(self, folder: Path, seconds: float = 60.0) -> int:
         """Nothing waits."""

@@ -25,7 +25,7 @@ from src.track.entries import EPOCH_METRIC, Entry, Recorder, started
 from src.track.protocol import NullRun, RunLog
 from src.track.send import Sender, check_greeting
 from src.track.spool import SYSTEM, Spool, SpooledFolder, is_local
-from src.track.store import make_client, open_experiment
+from src.track.store import UNENDED, make_client, open_experiment, search
 
 log = logging.getLogger(__name__)
 
@@ -183,11 +183,27 @@ class RemoteTracker:
         return run
 
     def is_open(self, run_id: str) -> bool:
-        """Whether a run still counts as running, once everything that waits has been sent."""
+        """Whether a run was not brought to its end, once everything that waits has been sent."""
         folder = self.spool.find(run_id) if run_id else None
         if folder is not None:
             return folder.now().open
-        return bool(run_id) and self._sender.ask(lambda c: c.get_run(run_id).info.status == "RUNNING", False, ANSWER_S)
+        return bool(run_id) and self._sender.ask(lambda c: c.get_run(run_id).info.status in UNENDED, False, ANSWER_S)
+
+    def find(self, tag: str, value: str) -> str:
+        """The id of the run with this tag, also of one that the server has yet to hear of; "" when there is none."""
+        for folder in self.spool.waiting():
+            for entry, _ in folder.entries():
+                if entry["kind"] == "start" and entry["tags"].get(tag) == value:
+                    return folder.state().run_id or folder.key
+
+        def ask(client: Any) -> str:
+            return search(client, open_experiment(client, self._cfg.experiment, None), tag, value)
+
+        return str(self._sender.ask(ask, "", ANSWER_S))
+
+    def end_run(self, run_id: str, status: str) -> None:
+        """Close a run that is not at hand."""
+        self.resume(run_id).end(status)
 
     def known_as(self, run_id: str) -> str:
         """The server's id of a run that was started while the server was away; any other id comes back as it is."""

@@ -47,7 +47,7 @@ class State:
             for name in {SYSTEM if key.startswith(SYSTEM) else key for key in entry["values"]} & {SYSTEM, EPOCH_METRIC}:
                 self.steps[name] = max(self.steps.get(name, 0), int(entry["step"]))
         elif kind in ("start", "resume", "end"):
-            self.open = kind != "end"
+            self.open = kind != "end" or entry.get("status") == "KILLED"  # an interrupted run is not at its end
 
 
 class SpooledFolder:

@@ -6,6 +6,7 @@ several runs can be written side by side.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from src.track.protocol import NullRun, NullTracker, RunLog, Tracker
 
 # MLflow's UI shows pages for language models otherwise.
 KIND = {"mlflow.experimentKind": "custom_model_development"}
+UNENDED = ("RUNNING", "KILLED")
 
 
 class MlflowRun(Recorder):
@@ -47,6 +49,7 @@ class MlflowTracker:
     def __init__(self, cfg: TrackingConfig, outputs: Path) -> None:
         self._cfg = cfg
         self._uri = store_uri(cfg, outputs)
+        make_store(self._uri)
         self._client = make_client(self._uri)
         place = (outputs / "mlartifacts").absolute().as_uri()
         # Made before any worker starts: several processes migrating a fresh database at once fail.
@@ -68,8 +71,17 @@ class MlflowTracker:
         return MlflowRun(self._client, run_id, self._start_monitor(run_id) if monitor else None, last)
 
     def is_open(self, run_id: str) -> bool:
-        """Whether a run still counts as running."""
-        return bool(run_id) and self._client.get_run(run_id).info.status == "RUNNING"
+        """Whether a run was not brought to its end: it counts as running, or was interrupted."""
+        return bool(run_id) and self._client.get_run(run_id).info.status in UNENDED
+
+    def find(self, tag: str, value: str) -> str:
+        """The id of the run with this tag; "" when there is none."""
+        return search(self._client, self._experiment, tag, value)
+
+    def end_run(self, run_id: str, status: str) -> None:
+        """Close a run that is not at hand."""
+        if run_id:
+            self._client.set_terminated(run_id, status)
 
     def deliver(self, folder: Path, seconds: float = 60.0) -> int:
         """Nothing waits: every entry was written at once."""
@@ -99,6 +111,30 @@ def make_client(uri: str) -> Any:
     _quiet()
     mlflow.set_tracking_uri(uri)
     return mlflow.MlflowClient(uri)
+
+
+def search(client: Any, experiment: str, tag: str, value: str) -> str:
+    """The id of an experiment's run with this tag; "" when there is none."""
+    found = client.search_runs([experiment], f"tags.`{tag}` = '{value}'", max_results=1)
+    return str(found[0].info.run_id) if found else ""
+
+
+def make_store(uri: str) -> None:
+    """Make a SQLite store that is not there yet, aside, and put it in place whole.
+
+    MLflow makes its tables in some seventy steps. Killed among them, the file can neither be opened nor made again.
+    """
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or path.exists() or not path.parent.is_dir():
+        return
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside.unlink(missing_ok=True)
+    try:
+        make_client(f"sqlite:///{aside}").search_experiments(max_results=1)
+        with contextlib.suppress(FileExistsError):  # another process was quicker
+            os.link(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def open_experiment(client: Any, name: str, artifacts: str | None) -> str:

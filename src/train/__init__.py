@@ -7,7 +7,7 @@ Nothing heavy is imported until a training begins.
 from __future__ import annotations
 
 from src.train.arguments import check_device, check_training, training_arguments, training_options
-from src.train.loop import EpochHook, TrainResult, epoch_metrics, train, weights_hash
+from src.train.loop import EpochHook, TrainResult, epoch_metrics, forget_state, train, weights_hash
 from src.train.untrained import save_untrained
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "check_device",
     "check_training",
     "epoch_metrics",
+    "forget_state",
     "save_untrained",
     "train",
     "training_arguments",

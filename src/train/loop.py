@@ -31,6 +31,7 @@ from src.ultra import load_checkpoint, prepare_environment, quiet_settings
 log = logging.getLogger(__name__)
 
 EpochHook = Callable[[int, dict[str, float]], None]
+STATE_FOLDER = "state"
 
 # Ultralytics' names -> the field's names, as they reach MLflow and the records.
 METRIC_NAMES = {
@@ -81,7 +82,7 @@ def train(
         _report_start(start, cfg, dataset)
     trainer = _build_trainer(cfg, dataset, start, out, threads)
     history: list[dict[str, float]] = []
-    keeper = Keeper(out / "state", history, on_epoch)
+    keeper = Keeper(out / STATE_FOLDER, history, on_epoch)
     if not trainer.ddp:  # worker processes could not call back
         _hook(trainer, history, on_epoch, cfg.model.name)
         take_up(cfg, out)
@@ -95,9 +96,12 @@ def train(
         for row in read_history(out / "results.csv"):
             history.append(row)
             on_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
-    result = _result(cfg, start_note, history, out)
-    keeper.forget()
-    return result
+    return _result(cfg, start_note, history, out)
+
+
+def forget_state(out: Path) -> None:
+    """Remove the state that a training in `out` would go on from: its result is recorded, and it won't be resumed."""
+    Keeper(out / STATE_FOLDER, [], lambda epoch, row: None).forget()
 
 
 def _report_start(start: Path, cfg: AppConfig, dataset: DatasetRef) -> None:

@@ -9,12 +9,13 @@ import optuna
 import pytest
 
 from src.config import Pruner, StudyConfig
+from src.sweeper.handover import LEASE, MOST_DEATHS
 from src.sweeper.lease import Lease
 from src.sweeper.loop import Outcome, work
 from src.sweeper.pruner import make_pruner
 from src.sweeper.space import Space, parse_space
 from src.sweeper.storage import STUDY, mend, open_storage
-from src.sweeper.study import LEASE, MOST_DEATHS, Cell, Study
+from src.sweeper.study import Cell, Study
 
 TPE = {"_target_": "optuna.samplers.TPESampler", "seed": 3, "n_startup_trials": 3}
 
@@ -173,9 +174,9 @@ def test_a_dead_worker_is_noticed_and_a_living_one_left_alone(tmp_path: Path) ->
 
 def test_a_slot_that_kills_its_workers_fails_for_good_but_not_while_it_makes_progress(tmp_path: Path) -> None:
     study = opened(tmp_path, grid("imgsz=32,64"))
-    for _ in range(MOST_DEATHS + 2):
+    for epoch in range(1, MOST_DEATHS + 3):
         cell = taken(study)
-        cell.trial.report(0.1, 1)
+        cell.trial.report(0.1, epoch)
         bury(study, cell)
         assert study.reap() == []
     lost: list[int] = []

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from src.sweeper.handover import SLOT
 from src.sweeper.space import parse_space
 from src.sweeper.storage import open_storage
-from src.sweeper.study import SLOT, Study
+from src.sweeper.study import Study
 from tests.conftest import ROOT
 
 # A worker that does nothing but note, in one line, which cell it finished.
@@ -52,7 +53,7 @@ def laid_out(folder: Path, count: int) -> Study:
 
 
 def finished_slots(study: Study) -> list[int]:
-    return sorted(int(t.user_attrs[SLOT]) for t in study._trials() if t.state.name == "COMPLETE")
+    return sorted(int(t.user_attrs[SLOT]) for t in study._trials.all() if t.state.name == "COMPLETE")
 
 
 def test_workers_share_a_study_without_losing_or_doubling_a_cell(tmp_path: Path) -> None:

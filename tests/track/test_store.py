@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from src.errors import UserError
 from src.records import DatasetRef
 from src.track import MlflowRun, MlflowTracker, NullTracker, open_tracker, store_uri
 from src.track.entries import flatten
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +107,36 @@ def test_a_database_that_is_not_there_is_told_before_training(tmp_path: Path) ->
     with pytest.raises(UserError, match=r"tracking\.uri") as told:
         open_tracker(cfg, tmp_path)
     assert "hunter2" not in str(told.value)
+
+
+KILLED_WHILE_MADE = """
+import os, sys
+from pathlib import Path
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from src.config import TrackingConfig
+from src.track import open_tracker
+
+@event.listens_for(Engine, "after_cursor_execute")
+def die(connection, cursor, statement, *rest):
+    if "alembic_version" in statement and statement.startswith("INSERT"):
+        os._exit(9)
+
+open_tracker(TrackingConfig(name="local"), Path(sys.argv[1]))
+"""
+
+
+def test_a_store_whose_making_was_killed_is_made_again(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", KILLED_WHILE_MADE, str(tmp_path)]
+    assert subprocess.run(words, cwd=ROOT, check=False, capture_output=True).returncode == 9
+    run = open_tracker(TrackingConfig(name="local", system_metrics=False), tmp_path).start("a", tags={"k": "v"})
+    assert run.run_id
+
+
+def test_a_run_is_found_by_a_tag_and_counts_as_open_until_it_is_finished(tracker: MlflowTracker) -> None:
+    run = tracker.start("findable", tags={"detsweep.key": "abc"})
+    assert tracker.find("detsweep.key", "abc") == run.run_id
+    assert tracker.find("detsweep.key", "abd") == ""
+    for status, is_open in (("KILLED", True), ("FINISHED", False), ("FAILED", False)):
+        tracker.end_run(run.run_id, status)
+        assert tracker.is_open(run.run_id) is is_open

@@ -1,0 +1,215 @@
+"""MLflow runs: one for every trial and sweep, whenever its process was killed, and none left open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from src.pipeline import trial
+from src.pipeline.context import Context
+from src.pipeline.runs import closing, start_once
+from src.track import RunLog
+from src.track.protocol import NullRun
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing is cleaned up."""
+
+
+class FakeRun(NullRun):
+    """A run that remembers how it ended."""
+
+    def __init__(self, store: FakeTracker, run_id: str) -> None:
+        self.store, self.run_id = store, run_id
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        self.store.params.append(self.run_id)
+
+    def end(self, status: str = "FINISHED") -> None:
+        self.store.status[self.run_id] = status
+
+
+class FakeTracker:
+    """Keeps runs in memory; `fails` is raised after a run was made, before anyone knows its id."""
+
+    def __init__(self) -> None:
+        self.status: dict[str, str] = {}
+        self.tags: dict[str, Mapping[str, str]] = {}
+        self.params: list[str] = []
+        self.fails: BaseException | None = None
+
+    def start(
+        self, name: str, *, parent: str = "", tags: Mapping[str, str] | None = None, monitor: bool = False
+    ) -> RunLog:
+        run_id = f"run{len(self.status)}"
+        self.status[run_id], self.tags[run_id] = "RUNNING", tags or {}
+        if self.fails is not None:
+            raise self.fails
+        return FakeRun(self, run_id)
+
+    def resume(self, run_id: str, *, monitor: bool = False) -> RunLog:
+        self.status[run_id] = "RUNNING"
+        return FakeRun(self, run_id)
+
+    def is_open(self, run_id: str) -> bool:
+        return self.status[run_id] in ("RUNNING", "KILLED")
+
+    def find(self, tag: str, value: str) -> str:
+        return next((run for run, tags in self.tags.items() if tags.get(tag) == value), "")
+
+    def end_run(self, run_id: str, status: str) -> None:
+        self.status[run_id] = status
+
+    def deliver(self, folder: Path, seconds: float = 60.0) -> int:
+        return 0
+
+    def close(self, seconds: float = 60.0) -> None:
+        pass
+
+
+@pytest.fixture
+def tracker() -> FakeTracker:
+    return FakeTracker()
+
+
+@pytest.fixture
+def context(tracker: FakeTracker, tmp_path: Path) -> Context:
+    return Context("s", tmp_path, tmp_path, tracker, "", 1)
+
+
+def test_a_run_whose_process_was_killed_before_it_knew_the_id_is_found_again(
+    tracker: FakeTracker, context: Context
+) -> None:
+    tracker.fails = Killed()
+    with pytest.raises(Killed):
+        start_once(context, context.folder, "a", tags={})
+    tracker.fails = None
+    assert start_once(context, context.folder, "a", tags={}).run_id == "run0"
+    assert len(tracker.status) == 1
+
+
+def test_another_folder_of_the_same_name_gets_a_run_of_its_own(tracker: FakeTracker, context: Context) -> None:
+    start_once(context, context.folder / "x", "a", tags={})
+    assert start_once(context, context.folder / "y", "a", tags={}).run_id == "run1"
+
+
+def test_an_interruption_while_a_run_is_made_leaves_none_open(tracker: FakeTracker, context: Context) -> None:
+    tracker.fails = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        start_once(context, context.folder, "a", tags={})
+    assert tracker.status == {"run0": "KILLED"}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(None, "FINISHED"), (KeyboardInterrupt(), "KILLED"), (ValueError(), "FAILED")]
+)
+def test_a_run_is_closed_whatever_happens(
+    tracker: FakeTracker, context: Context, error: BaseException | None, status: str
+) -> None:
+    tracker.status["run0"] = "FINISHED"
+    try:
+        with closing(context, "run0"):
+            assert tracker.status["run0"] == "RUNNING"
+            if error is not None:
+                raise error
+    except (KeyboardInterrupt, ValueError):
+        pass
+    assert tracker.status["run0"] == status
+
+
+class Inputs:
+    """No dataset, no weights."""
+
+    def dataset(self, cfg: Any) -> None:
+        return None
+
+    def start(self, cfg: Any) -> Any:
+        return SimpleNamespace(path=None, note="scratch")
+
+
+@pytest.fixture
+def ready(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A configuration, with the arithmetic of a trial taken out."""
+    from src.config import AppConfig, ModelConfig
+    from src.records import Checkpoint
+
+    cfg = AppConfig(model=ModelConfig(name="m", yaml="y", pretrained="p"))
+    checkpoint = Checkpoint("x.pt", "0", "0", "m", 32, 1, 1, 1, "scratch", 1, 0.1)
+    result = SimpleNamespace(checkpoint=checkpoint, history=[], last=Path("x"), files=[])
+
+    def train(cfg: Any, dataset: Any, start: Any, note: str, out: Path, *rest: Any) -> Any:
+        (out / "state").mkdir(parents=True, exist_ok=True)
+        return result
+
+    monkeypatch.setattr(trial, "train", train)
+    monkeypatch.setattr(trial, "plain_config", lambda cfg: {})
+    monkeypatch.setattr(trial, "identity", lambda cfg, **named: "0")
+    monkeypatch.setattr(trial, "evaluate_checkpoint", lambda *_: ({"mAP50-95": 0.5}, Path()))
+    return cfg
+
+
+def run_trial(cfg: Any, context: Context) -> Any:
+    return trial.run_trial(cfg, 0, [], context, Inputs(), lambda epoch, row: None)  # type: ignore[arg-type]
+
+
+def test_what_a_training_would_go_on_from_is_kept_until_the_trial_is_recorded(
+    ready: Any, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = context.trial_folder(0) / "train" / "state"
+
+    def die(*args: Any) -> Any:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trial, "evaluate_checkpoint", die)
+        with pytest.raises(Killed):
+            run_trial(ready, context)
+    assert state.is_dir(), "killed while it was evaluated, a training must not begin again"
+    assert run_trial(ready, context).state == "complete"
+    assert not state.exists()
+
+
+def test_a_run_that_was_killed_before_it_had_its_parameters_gets_them(
+    ready: Any, tracker: FakeTracker, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(self: Any, values: Any) -> Any:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeRun, "params", die)
+        with pytest.raises(Killed):
+            run_trial(ready, context)
+    run_trial(ready, context)
+    assert tracker.params == ["run0"]
+    assert tracker.status == {"run0": "FINISHED"}
+
+
+@pytest.mark.parametrize("place", ["_log_training", "_close"])
+def test_an_interrupted_trial_leaves_no_open_run_and_is_settled_later(
+    ready: Any, tracker: FakeTracker, context: Context, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def interrupt(*args: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trial, place, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run_trial(ready, context)
+    assert tracker.status == {"run0": "KILLED"}
+    if (done := trial.finished(context, 0)) is not None:
+        trial.settle(done, context)
+    else:
+        run_trial(ready, context)
+    assert tracker.status == {"run0": "FINISHED"}
+
+
+def test_what_a_killed_process_was_writing_is_cleared_away(ready: Any, context: Context) -> None:
+    folder = context.trial_folder(0)
+    (folder / "artifacts" / ".onnx-fp32.1.tmp").mkdir(parents=True)
+    (folder / ".record.json.1.tmp").write_text("{")
+    run_trial(ready, context)
+    assert not list(folder.rglob(".*.tmp"))
