@@ -10,9 +10,12 @@ EXTRAS ?=
 LOCKS := requirements/base.txt requirements/runtimes.txt requirements/dev.txt $(EXTRAS:%=requirements/%.txt)
 STAMP := $(VENV)/.setup-$(shell cat $(LOCKS) | cksum | cut -d' ' -f1)
 ARGS ?=
+KILLS ?= 100
+SEED ?= 1
+PLANT ?=
 STUDY ?= imgsz_lr_seed
 
-.PHONY: help setup sweep report ui dashboard test test-slow test-gpu bench lint format lock clean
+.PHONY: help setup sweep report ui dashboard test test-slow test-gpu bench chaos lint format lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -49,6 +52,9 @@ test-gpu: setup  ## tests that need an NVIDIA GPU
 
 bench: setup  ## measure the promised figures, as ratios against named peers
 	@$(PY) -m benchmarks $(ARGS)
+
+chaos: setup  ## kill toy sweeps again and again and count what is lost (KILLS=100 SEED=1, or PLANT=all: planted defects)
+	@$(PY) -m benchmarks.chaos --kills $(KILLS) --seed $(SEED) $(PLANT:%=--plant %) $(ARGS)
 
 lint: setup  ## ruff, mypy and the import contracts
 	@$(PY) -m ruff check .

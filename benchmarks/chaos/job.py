@@ -40,11 +40,17 @@ def predict(job: dict[str, Any]) -> dict[str, Any]:
             scores=np.array([r[2] for r in rows], np.float32),
             classes=np.array([r[3] for r in rows], np.int64),
             n_images=np.int64(len(job["images"])),
-            digests=np.zeros((len(job["images"]), 2)),
+            digests=np.array([_digest(artifact, path) for path in job["images"]], np.float64).reshape(-1, 2),
             raw=np.zeros(0, np.float32),
         )
     aside.replace(out)
     return {"runtime_version": "toy", "providers": [], "images": len(job["images"])}
+
+
+def _digest(artifact: dict[str, Any], image: str) -> list[float]:
+    """What the raw output would be summed up as: the same in the accuracy pass and in the timed one."""
+    rng = random.Random(f"{artifact['sha256']} {Path(image).name}")
+    return [rng.random(), rng.random()]
 
 
 def _truth(image: Path) -> list[tuple[int, list[float]]]:
@@ -74,7 +80,7 @@ def measure_block(job: dict[str, Any]) -> dict[str, Any]:
         "samples_ms": [base * (1 + 0.02 * rng.random()) for _ in range(40)],
         "warmup_calls": 2,
         "outputs_equal": True,
-        "digest": [[rng.random(), rng.random()]],
+        "digest": [_digest(artifact, path) for path in job["images"][:8]],
         "stages_ms": {"inference": [base]},
         "peak_mb": 100.0,
         "vram_mb": 0.0,

@@ -156,7 +156,7 @@ def test_a_run_is_continued_by_another_process_while_the_server_is_away(opened: 
     assert again.last_epoch == 2, "so that no epoch is logged twice"
     again.metrics({"lr": 0.1}, step=3)
     again.end("KILLED")
-    assert not second.is_open(run.run_id)
+    assert second.is_open(run.run_id), "an interrupted run is not at its end"
     server.mode = "up"
     second.close()
     (stored,) = server.runs()
