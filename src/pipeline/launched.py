@@ -7,6 +7,7 @@ others go on: they are left to finish, and only when nobody is at work any more 
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -124,12 +125,18 @@ def _round(
     current = Round(launcher, job, count, share)
     try:
         while not current.over(study):
+            keep_handler()
             show(watch, context, seen)
             time.sleep(POLL_S)
         show(watch, context, seen)
     finally:
         current.stop()
     return current
+
+
+def keep_handler() -> None:
+    """Take SIGTERM back from Ray, whose core makes the process abort at it: it must end as an interruption."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 def _own_words(words: list[str]) -> list[str]:

@@ -125,7 +125,7 @@ def test_submitit_starts_the_workers_and_loses_one(tmp_path: Path) -> None:
     gone(sweep.notes())
 
 
-def test_a_ray_cluster_of_two_nodes_loses_one(tmp_path: Path) -> None:
+def test_a_ray_cluster_of_two_nodes_loses_one_and_is_stopped(tmp_path: Path) -> None:
     need("ray", "hydra_plugins.hydra_ray_launcher")
     from ray.cluster_utils import Cluster
 
@@ -140,12 +140,18 @@ def test_a_ray_cluster_of_two_nodes_loses_one(tmp_path: Path) -> None:
             assert time.monotonic() < deadline, sweep.printed()
             time.sleep(0.1)
         cluster.remove_node(second, allow_graceful=False)
-        assert sweep.wait() == 0, sweep.printed()
-        sweep.check()
+        sweep.wait_for(len(sweep.notes()) + 4)
+        begun = time.monotonic()
+        sweep.process.send_signal(signal.SIGTERM)  # Ray's own handler would abort
+        assert sweep.wait() == 130, sweep.printed()
+        assert time.monotonic() - begun < 10
         assert {n["threads"] for n in sweep.notes()} == {1}
         gone(sweep.notes())
     finally:
         cluster.shutdown()
+    again = Sweep(tmp_path, "tracking=none", epoch_s=0.01)  # what the cluster began is finished here
+    assert again.wait() == 0, again.printed()
+    again.check()
 
 
 def need(extra: str, module: str) -> None:
