@@ -187,6 +187,7 @@ class TrialRecord:
     metrics: dict[str, float] = field(default_factory=dict)  # val/mAP50-95, …
     history: list[dict[str, float]] = field(default_factory=list)  # a row per epoch
     timings_s: dict[str, float] = field(default_factory=dict)  # stage -> seconds
+    energy_j: dict[str, float] = field(default_factory=dict)  # counter -> joules; empty where nothing counts them
     failures: list[Failure] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)  # resolved configuration, secrets taken out
     schema_version: int = SCHEMA_VERSION
@@ -204,6 +205,8 @@ class FinalistRecord:
     verifications: list[Verification] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     test_metrics: dict[str, float] = field(default_factory=dict)  # test/mAP50-95, … of the checkpoint
+    timings_s: dict[str, float] = field(default_factory=dict)  # stage -> seconds; benchmarks are shared, see the sweep
+    energy_j: dict[str, float] = field(default_factory=dict)  # counter -> joules
     failures: list[Failure] = field(default_factory=list)
     environment: Environment | None = None
     # Static INT8 of the network that quantisation-aware training began from, judged on the same images.
@@ -253,6 +256,8 @@ class SweepRecord:
     started_at: str
     finished_at: str = ""  # "" while it runs
     failures: list[Failure] = field(default_factory=list)
+    timings_s: dict[str, float] = field(default_factory=dict)  # of the finalist stage as a whole -> seconds
+    energy_j: dict[str, float] = field(default_factory=dict)  # of the finalist stage: counter -> joules
     test_openings: list[str] = field(default_factory=list)  # when the test split was opened, ISO 8601
     goals: list[str] = field(default_factory=list)  # objectives and constraints of the study, as typed
     schema_version: int = SCHEMA_VERSION

@@ -25,6 +25,7 @@ from src.pipeline.context import Context, Inputs
 from src.pipeline.post_training import judge_start
 from src.pipeline.request import OBJECTIVE
 from src.pipeline.runs import closing
+from src.pipeline.spent import Spent
 from src.records import (
     Artifact,
     DatasetRef,
@@ -59,6 +60,7 @@ class Findings:
     failures: list[Failure] = field(default_factory=list)
     test: dict[str, float] = field(default_factory=dict)
     post_training: list[Verification] = field(default_factory=list)  # of the network that QAT began from
+    spent: Spent = field(default_factory=Spent)
 
     def fail(self, stage: str, target: str, error: Exception) -> None:
         """Record what did not happen.
@@ -111,12 +113,15 @@ def run_finalists(
     found = [Findings(record, cfg, context.trial_folder(record.trial)) for record, cfg in finalists]
     for one in found:
         say(f"finalist {one.record.trial}: export and verify")
-        _export(one, inputs)
-        _verify(one, context, inputs, "val")
-        if not test:
-            _keep_test(one)
-        elif has_test(inputs.dataset(one.cfg)):
-            _verify(one, context, inputs, "test")
+        one.spent.gpu = one.cfg.device != "cpu"
+        with one.spent.of("export"):
+            _export(one, inputs)
+        with one.spent.of("verify"):
+            _verify(one, context, inputs, "val")
+            if not test:
+                _keep_test(one)
+            elif has_test(inputs.dataset(one.cfg)):
+                _verify(one, context, inputs, "test")
     _measure(found, context, inputs, say)
     return [_save(one, context) for one in found]
 
@@ -262,6 +267,8 @@ def _save(one: Findings, context: Context) -> FinalistRecord:
         measurements=one.measurements,
         test_metrics=one.test,
         post_training=one.post_training,
+        timings_s=one.spent.seconds,
+        energy_j=one.spent.joules,
         failures=one.failures,
         environment=environment(),
     )

@@ -41,6 +41,7 @@ from src.pipeline.launched import run_launched
 from src.pipeline.noop import refuse_noops
 from src.pipeline.request import SweepRequest
 from src.pipeline.runs import closing, start_once
+from src.pipeline.spent import Spent
 from src.pipeline.workers import run_workers
 from src.records import SweepRecord, TrialRecord, hash_of, load, save, write_text
 from src.redact import redact, redact_text
@@ -267,10 +268,15 @@ def _finalise(
     watch = Watch(0, 0)
     if not test:
         watch.say("test stays closed: it was opened for these trials before (decision.reopen=true opens it again)")
-    run_finalists([(r, config_of(r)) for r in finalists], context, inputs, watch.say, test=test)
-    if test:
-        test_replicates(finalists, records, config_of, context, inputs)
-    evaluate_sweep(context.folder, say=watch.say)
+    # Other finalists or artifacts later on add to what the sweep cost.
+    spent = Spent(request.base.device != "cpu", dict(record.timings_s), dict(record.energy_j))
+    with spent.of("finalists"):
+        run_finalists([(r, config_of(r)) for r in finalists], context, inputs, watch.say, test=test)
+        if test:
+            test_replicates(finalists, records, config_of, context, inputs)
+        evaluate_sweep(context.folder, say=watch.say)
+    record = replace(record, timings_s=spent.seconds, energy_j=spent.joules)
+    save(context.folder / "sweep.json", record)
     write_text(done, key)
     return record
 

@@ -10,9 +10,9 @@ import logging
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from src.config import AppConfig, identity, plain_config
@@ -21,6 +21,7 @@ from src.errors import DiskFullError, StageError, stop_if_full
 from src.pipeline.accuracy import evaluate_checkpoint
 from src.pipeline.context import Context, Inputs, now, tags_of
 from src.pipeline.runs import start_once
+from src.pipeline.spent import Spent
 from src.pipeline.watchdog import EVIDENCE, hung, watchdog
 from src.records import Failure, State, TrialRecord, load, save, write_text
 from src.redact import redact, redact_text
@@ -34,22 +35,6 @@ EpochHook = Callable[[int, dict[str, float]], None]
 BEGUN = "begun.json"  # the record as it was when the trial began: it has the run that a later attempt continues
 RECORD = "record.json"
 STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "infeasible": "FINISHED", "failed": "FAILED"}
-
-
-@dataclass
-class Timings:
-    """Seconds per stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def of(self, stage: str) -> Iterator[None]:
-        """Time a stage, also one that fails."""
-        begun = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - begun, 3)
 
 
 def run_trial(
@@ -79,18 +64,18 @@ def run_trial(
     folder = context.trial_folder(number)
     folder.mkdir(parents=True, exist_ok=True)
     clear_leftovers(folder)
-    timings = Timings()
+    spent = Spent(gpu=cfg.device != "cpu")
     record, run = _begin(cfg, number, overrides, context, inputs)
     try:
         record = replace(record, metrics=dict(known or {}))
         run.metrics(record.metrics)
         while record.state != "failed" or _may_try_again(cfg, record):
             with watchdog(folder, cfg.study.trial_timeout):
-                record = _attempt(cfg, record, context, inputs, run, on_epoch, timings)
+                record = _attempt(cfg, record, context, inputs, run, on_epoch, spent)
             if record.state != "failed":
                 break
             save(folder / BEGUN, record)  # a process that dies takes no failed attempt with it
-        record = replace(record, finished_at=now(), timings_s=timings.seconds)
+        record = replace(record, finished_at=now(), timings_s=spent.seconds, energy_j=spent.joules)
         save(folder / RECORD, record)  # first: a report is made of it, and MLflow can be told again
         _close(run, record, folder)
     except (KeyboardInterrupt, DiskFullError):
@@ -185,7 +170,7 @@ def _attempt(
     inputs: Inputs,
     run: RunLog,
     on_epoch: EpochHook,
-    timings: Timings,
+    spent: Spent,
 ) -> TrialRecord:
     """Train and evaluate once; the record that comes back is complete, pruned or failed."""
     history: list[dict[str, float]] = []
@@ -195,12 +180,12 @@ def _attempt(
         history.append({"epoch": float(epoch), **row})
         if epoch > run.last_epoch:
             run.metrics(row, step=epoch)
-        _check_time(cfg, timings, begun)
+        _check_time(cfg, spent, begun)
         on_epoch(epoch, row)
 
     begun = time.perf_counter()
     try:
-        return _train_and_evaluate(cfg, record, context, inputs, run, after_epoch, timings)
+        return _train_and_evaluate(cfg, record, context, inputs, run, after_epoch, spent)
     except PrunedError:
         return replace(record, state="pruned", history=history)
     except Exception as error:
@@ -208,7 +193,7 @@ def _attempt(
         return _failed(replace(record, history=history), error, context.trial_folder(record.trial))
 
 
-def _check_time(cfg: AppConfig, timings: Timings, begun: float) -> None:
+def _check_time(cfg: AppConfig, spent: Spent, begun: float) -> None:
     limit = cfg.study.trial_timeout
     if limit is not None and time.perf_counter() - begun > limit:
         raise StageError("train", cfg.model.name, f"it took longer than study.trial_timeout={limit:g} s")
@@ -221,13 +206,13 @@ def _train_and_evaluate(
     inputs: Inputs,
     run: RunLog,
     on_epoch: EpochHook,
-    timings: Timings,
+    spent: Spent,
 ) -> TrialRecord:
     folder, dataset, start = context.trial_folder(record.trial), inputs.dataset(cfg), inputs.start(cfg)
-    with timings.of("train"):
+    with spent.of("train"):
         result = train(cfg, dataset, start.path, start.note, folder / "train", context.threads, on_epoch)
     record = replace(record, checkpoint=result.checkpoint, history=result.history)
-    with timings.of("evaluate"):
+    with spent.of("evaluate"):
         metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, folder)
     record = replace(record, metrics={**record.metrics, **{f"val/{name}": value for name, value in metrics.items()}})
     run.metrics(record.metrics, step=result.checkpoint.epochs + 1)
@@ -260,6 +245,7 @@ def _failed(record: TrialRecord, error: Exception, folder: Path) -> TrialRecord:
 def _close(run: RunLog, record: TrialRecord, folder: Path) -> None:
     """Tell MLflow how the trial ended. Doing it twice does no harm."""
     run.metrics({f"seconds/{k}": v for k, v in record.timings_s.items()})
+    run.metrics({f"energy_j/{k}": v for k, v in record.energy_j.items()})
     run.files([p for p in (folder / RECORD, folder / "traceback.txt") if p.is_file()], "record")
     run.tags({"state": record.state})
     if record.failures:

@@ -12,6 +12,7 @@ from src.report.rank import Ranking
 from src.report.recovery import Recovery, recoveries
 from src.report.risks import Risk, Step
 from src.report.signal import chosen_configuration
+from src.report.spent import search_cost
 from src.report.stats import Spread
 from src.report.text import catalogue
 from src.report.verdict import Verdict
@@ -54,6 +55,21 @@ def decision_json(ranking: Ranking, judged: Verdict, found: list[Risk], steps: l
         "next_steps": [{"horizon": s.horizon, "step": say(s.what)} for s in steps],
         "skipped": skipped(ranking),
         "recovery": [_recovery(r) for r in recoveries(ranking.saved)],
+        "cost": _cost(ranking),
+    }
+
+
+def _cost(ranking: Ranking) -> dict[str, Any]:
+    """What the search cost; null where the records don't establish it."""
+    spent = search_cost(ranking.saved)
+    return {
+        "trials": spent.trials,
+        "trial_hours": finite(spent.trial_hours),
+        "finalist_hours": finite(spent.finalist_hours),
+        "wall_hours": finite(spent.wall_hours),
+        "energy_wh": finite(spent.energy_wh),
+        "energy_counters": list(spent.counters),
+        "energy_trials": spent.metered,
     }
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from datetime import datetime
 
 from src.report.limits import limits_of
 from src.report.markdown import Raw, code, escape, table
 from src.report.part import Part, runs
-from src.report.text import note
+from src.report.spent import SearchCost, search_cost
+from src.report.text import Note, note
 
 SPLITS = ("train", "val", "test")
 
@@ -20,6 +19,7 @@ class Overview(Part):
     def facts(self) -> Raw:
         """What was run, on what, and what it cost."""
         sweep, trials = self.ranking.saved.sweep, self.ranking.saved.trials
+        spent = search_cost(self.ranking.saved)
         states = {s: sum(t.state == s for t in trials) for s in ("complete", "failed", "pruned")}
         rows: list[list[object]] = [
             [self.say("fact_objective"), code(sweep.objective)],
@@ -27,13 +27,18 @@ class Overview(Part):
             [self.say("fact_trials"), self.say("trial_counts", total=len(trials), **states)],
             *self._dataset_rows(),
             *self._machine_rows(),
-            [self.say("fact_cost"), self.say("search_cost", hours=self._hours(), wall=self._wall())],
+            [self.say("fact_cost"), self.say(self._cost(spent))],
+            [self.say("fact_energy"), self.say(spent.energy())],
             [self.say("fact_run"), code(sweep.run_id)],
         ]
         if sweep.test_openings:
             opened = note("test_opened", n=len(sweep.test_openings), when=", ".join(sweep.test_openings))
             rows.append([self.say("fact_test"), self.say(opened)])
         return table([self.say("col_what"), self.say("col_value")], rows)
+
+    def _cost(self, spent: SearchCost) -> Note:
+        hours = {"hours": spent.trial_hours, "finalists": spent.finalist_hours, "wall": spent.wall_hours}
+        return note("search_cost", n=spent.trials, **hours)
 
     def _dataset_rows(self) -> Iterable[list[object]]:
         dataset = next((t.dataset for t in self.ranking.saved.trials if t.dataset), None)
@@ -61,18 +66,6 @@ class Overview(Part):
             yield [self.say("fact_software"), f"Python {env.python}" + (f", {versions}" if versions else "")]
             yield [self.say("fact_commit"), Raw(f"{code(env.git_commit[:12])} {escape(dirty)}".rstrip())]
             yield [self.say("fact_lock"), code(env.lock_sha256[:16])]
-
-    def _hours(self) -> float:
-        return sum(sum(t.timings_s.values()) for t in self.ranking.saved.trials) / 3600
-
-    def _wall(self) -> float:
-        """Hours from the sweep's start to its end, NaN while it runs."""
-        sweep = self.ranking.saved.sweep
-        try:
-            begun, ended = datetime.fromisoformat(sweep.started_at), datetime.fromisoformat(sweep.finished_at)
-            return (ended - begun).total_seconds() / 3600
-        except (ValueError, TypeError):
-            return math.nan
 
     def space(self) -> Raw:
         """The swept keys."""

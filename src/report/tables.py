@@ -47,6 +47,7 @@ def _trial_row(t: TrialRecord, finalist: FinalistRecord | None, metrics: list[st
         "parameters": checkpoint.parameters if checkpoint else None,
         "gflops": checkpoint.gflops if checkpoint else None,
         "seconds": round(sum(t.timings_s.values()), 3),
+        "energy_j": round(sum(t.energy_j.values()), 3) if t.energy_j else None,
         "started_at": t.started_at,
         "finished_at": t.finished_at,
         "host": t.environment.host,

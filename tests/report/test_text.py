@@ -42,7 +42,8 @@ def test_numbers_follow_the_language() -> None:
 
 
 def test_unknown_values_read_not_established() -> None:
-    assert "not established h from start" in catalogue("en").say("search_cost", hours=1.0, wall=math.nan)
+    said = catalogue("en").say("search_cost", n=3, hours=1.0, finalists=0.5, wall=math.nan)
+    assert "not established h from start" in said
 
 
 def test_unknown_language() -> None:
