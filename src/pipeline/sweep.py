@@ -35,6 +35,7 @@ from src.pipeline.context import (
     tracking,
 )
 from src.pipeline.cost import Costs, check_costs, measure_ahead
+from src.pipeline.evaluations import log_evaluations
 from src.pipeline.finalist import choose, run_finalists, test_replicates
 from src.pipeline.job import leave_with_parent
 from src.pipeline.launched import run_launched
@@ -274,7 +275,7 @@ def _finalise(
         run_finalists([(r, config_of(r)) for r in finalists], context, inputs, watch.say, test=test)
         if test:
             test_replicates(finalists, records, config_of, context, inputs)
-        evaluate_sweep(context.folder, say=watch.say)
+        log_evaluations(evaluate_sweep(context.folder, say=watch.say), context)
     record = replace(record, timings_s=spent.seconds, energy_j=spent.joules)
     save(context.folder / "sweep.json", record)
     write_text(done, key)

@@ -14,6 +14,7 @@ from src.report.text import Catalogue
 
 MOST = 8  # candidates in one table
 MOST_CLASSES = 5  # best and worst
+THRESHOLDS = tuple(t / 10 for t in range(1, 10))
 ERRORS = ("true_positives", "localisation", "class", "duplicate", "background", "both", "missed")
 
 
@@ -71,6 +72,8 @@ class Depth:
             "errors": self.errors(),
             "classes": self.classes(),
             "confusions": self.confusions(),
+            "operating": self.operating(),
+            "by_threshold": self.by_threshold(),
             "subject": escape(self.chosen[0].label),
             "run": self._run(self.chosen[0]),
         }
@@ -123,6 +126,31 @@ class Depth:
         return table(
             [self._say("col_candidate"), *[self._say(f"error_{k}") for k in ERRORS], self._say("col_runs")], rows
         )
+
+    def operating(self) -> Raw:
+        """Precision, recall and F1 at the threshold in use and at the best one."""
+        rows = []
+        for c in self.chosen:
+            f = c.best.val_depth.figures if c.best.val_depth else {}
+            at = [f.get(f"{name}@production") for name in ("threshold", "precision", "recall", "f1")]
+            best = [f.get(name) for name in ("threshold", "precision", "recall", "f1")]
+            rows.append([c.label, *[self._number(v) for v in [*at, *best]], self._run(c)])
+        words = [self._say("col_threshold_used"), *self._metrics("precision", "recall", "f1")]
+        words += [self._say("col_threshold_best"), *self._metrics("precision", "recall", "f1")]
+        return table([self._say("col_candidate"), *words, self._say("col_runs")], rows)
+
+    def by_threshold(self) -> Raw:
+        """F1 as the confidence threshold moves, a row per artifact: quantising shifts scores."""
+        rows = []
+        for c in self.chosen:
+            curve = c.best.val_depth.curve if c.best.val_depth else []
+            near = [min(curve, key=lambda p, t=t: abs(p[0] - t), default=None) for t in THRESHOLDS]  # type: ignore[misc]
+            rows.append([c.label, *[self._number(p[3] if p else None) for p in near], self._run(c)])
+        titles = [Raw(self.words.number(t, 1)) for t in THRESHOLDS]
+        return table([self._say("col_candidate"), *titles, self._say("col_runs")], rows)
+
+    def _metrics(self, *names: str) -> list[Raw]:
+        return [self._say(f"metric_{n}") if f"metric_{n}" in self.words.sentences else escape(n.upper()) for n in names]
 
     def classes(self) -> Raw:
         """The worst and the best classes of the first candidate."""

@@ -36,6 +36,7 @@ def contents(
         "recommended_in_vain": judged.word == "reject" and bool(recommended.accuracy()),
         "accuracy": recommended.accuracy(),
         "worth": recommended.worth(),
+        "trends": recommended.trends(),
         "chosen_by": recommended.chosen_by(),
         "configurations": comparative.configurations(),
         "study": comparative.study(),

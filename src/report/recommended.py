@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from src.console import sparkline
 from src.records import Checkpoint
 from src.report.candidates import PERCENTILES, Candidate
 from src.report.depth import Depth, resolvable
@@ -14,6 +15,9 @@ from src.report.rank import cost
 from src.report.signal import chosen_configuration
 from src.report.text import Note, note
 from src.report.verdict import from_scratch
+
+MOST_TRENDS, MOST_EPOCHS = 3, 60
+TRENDS = ("val/mAP50-95", "train/box_loss")
 
 
 class Recommended(Part):
@@ -96,6 +100,22 @@ class Recommended(Part):
             notes.append(note("worth_val" if val < 100 else "worth_val_large", n=val))
         notes.append(note("worth_seeds" if len(chosen.trials) > 1 else "worth_one_seed", n=len(chosen.trials)))
         return [self.say(n) for n in notes]
+
+    def trends(self) -> Raw:
+        """Curves over epochs of the recommended configuration's runs, as small bars."""
+        chosen = chosen_configuration(self.ranking)
+        if chosen is None:
+            return Raw("")
+        rows: list[list[object]] = []
+        for t in chosen.trials[:MOST_TRENDS]:
+            for name in TRENDS:
+                values = [row[name] for row in t.history if math.isfinite(row.get(name, math.nan))]
+                if len(values) > 1:
+                    bars = sparkline(values[-MOST_EPOCHS:])
+                    ends = f"{self.number(values[0], 4)} → {self.number(values[-1], 4)}"
+                    rows.append([code(name), bars, Raw(ends), runs([t])])
+        columns = [self.say(f"col_{c}") for c in ("metric", "trend", "ends", "runs")]
+        return table(columns, rows) if rows else Raw("")
 
     def chosen_by(self) -> list[Raw]:
         """The steps from all candidates to the one."""

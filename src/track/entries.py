@@ -21,6 +21,7 @@ Entry = dict[str, Any]
 
 EPOCH_METRIC = "lr"  # logged once an epoch: its last step is the last epoch that arrived
 PARAM_LENGTH = 6000  # MLflow's limit on a parameter's value
+METRICS_AT_ONCE = 1000  # that MLflow takes in one request
 MOST_AT_ONCE = 100  # parameters or tags that a server takes in one request
 
 
@@ -38,6 +39,11 @@ class Recorder:
         """Log finite metrics in one batch: a call each would cost a hundred times more on SQLite."""
         finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
         self._put({"kind": "metrics", "values": finite, "step": step, "time": now_ms()})
+
+    def series(self, values: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+        """Log metrics that have a value at each of several steps, in as few calls as MLflow allows."""
+        finite = {name: [[s, float(v)] for s, v in points if math.isfinite(v)] for name, points in values.items()}
+        self._put({"kind": "series", "values": finite, "time": now_ms()})
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log flattened parameters, secrets masked."""
@@ -90,7 +96,11 @@ def apply(client: Any, run_id: str, entry: Entry) -> None:
     """
     match entry["kind"]:
         case "metrics":
-            _metrics(client, run_id, entry)
+            points = [(name, value, entry["step"]) for name, value in entry["values"].items()]
+            _metrics(client, run_id, points, entry["time"])
+        case "series":
+            points = [(name, value, step) for name, found in entry["values"].items() for step, value in found]
+            _metrics(client, run_id, points, entry["time"])
         case "params" | "tags":
             _pairs(client, run_id, entry)
         case "dataset":
@@ -106,11 +116,12 @@ def apply(client: Any, run_id: str, entry: Entry) -> None:
             client.set_terminated(run_id, entry["status"], entry["time"])
 
 
-def _metrics(client: Any, run_id: str, entry: Entry) -> None:
+def _metrics(client: Any, run_id: str, points: Sequence[tuple[str, float, int]], when: int) -> None:
     from mlflow.entities import Metric
 
-    batch = [Metric(name, value, entry["time"], entry["step"]) for name, value in entry["values"].items()]
-    client.log_batch(run_id, metrics=batch)
+    batch = [Metric(name, value, when, step) for name, value, step in points]
+    for first in range(0, len(batch), METRICS_AT_ONCE):
+        client.log_batch(run_id, metrics=batch[first : first + METRICS_AT_ONCE])
 
 
 def _pairs(client: Any, run_id: str, entry: Entry) -> None:

@@ -18,6 +18,9 @@ class RunLog(Protocol):
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log finite metrics at a step; others are left out."""
 
+    def series(self, values: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+        """Log metrics that have a value at each of several steps."""
+
     def params(self, values: Mapping[str, Any]) -> None:
         """Log flattened parameters."""
 
@@ -76,6 +79,9 @@ class NullRun:
     last_epoch = 0
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Keep nothing."""
+
+    def series(self, values: Mapping[str, Sequence[tuple[int, float]]]) -> None:
         """Keep nothing."""
 
     def params(self, values: Mapping[str, Any]) -> None:

@@ -1,0 +1,70 @@
+"""Puts the evaluations in depth into the runs of their trials: the same figures as the report and the terminal show."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.console import Console
+
+from src.evaluate.dashboard import dashboard
+from src.pipeline.context import Context
+from src.records import EvaluationRecord, TrialRecord, load, write_text
+
+WIDTH = 140  # characters of the dashboard as a file
+
+
+def log_evaluations(found: Sequence[EvaluationRecord], context: Context) -> None:
+    """Log figures, classes, threshold sweeps, the records themselves and the dashboard to every finalist's run."""
+    for number, group in groupby(sorted(found, key=lambda r: r.trial), key=lambda r: r.trial):
+        records = list(group)
+        folder = context.trial_folder(number)
+        trial = load(TrialRecord, folder / "record.json")
+        write_text(folder / "evaluation" / "dashboard.txt", dashboard_text(trial, records))
+        run = context.tracker.resume(trial.run_id)
+        for record in records:
+            run.metrics(figures_of(record))
+            run.series(sweep_of(record))
+        run.folder(folder / "evaluation", "evaluation")
+        run.end("FINISHED")
+
+
+def stem(record: EvaluationRecord) -> str:
+    """`eval/<split>/<runtime>/<format>/<precision>`."""
+    return f"eval/{record.split}/{record.runtime}/{record.format}/{record.precision}"
+
+
+def figures_of(record: EvaluationRecord) -> dict[str, float]:
+    """Figures, ends of intervals, counts of errors and AP by class, under names that MLflow takes."""
+    head = stem(record)
+    out = {f"{head}/{plain(name)}": value for name, value in record.figures.items()}
+    for name, (low, high) in record.intervals.items():
+        out |= {f"{head}/{plain(name)}_low": low, f"{head}/{plain(name)}_high": high}
+    out |= {f"{head}/errors/{kind}": float(count) for kind, count in record.errors.items()}
+    for row in record.per_class:
+        values = {name: row[name] for name in ("AP50-95", "AP50") if row.get(name) is not None}
+        out |= {f"{head}/class/{plain(str(row['name']))}/{name}": float(value) for name, value in values.items()}
+    return out
+
+
+def sweep_of(record: EvaluationRecord) -> dict[str, list[tuple[int, float]]]:
+    """Precision, recall and F1 by confidence threshold; the step is the threshold in thousandths."""
+    head = f"{stem(record)}/by_threshold"
+    return {
+        f"{head}/{name}": [(round(1000 * point[0]), point[i]) for point in record.curve]
+        for i, name in enumerate(("precision", "recall", "f1"), start=1)
+    }
+
+
+def plain(name: str) -> str:
+    """A name of letters, digits, `_`, `-` and spaces: MLflow refuses others, and slashes would make levels."""
+    return re.sub(r"[^\w -]", "_", name, flags=re.ASCII) or "_"
+
+
+def dashboard_text(trial: TrialRecord, records: Sequence[EvaluationRecord]) -> str:
+    """The dashboard of `python -m src.evaluate` as plain text."""
+    stream = io.StringIO()
+    Console(file=stream, width=WIDTH, no_color=True).print(dashboard(trial, records))
+    return stream.getvalue()
