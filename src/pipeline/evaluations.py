@@ -11,6 +11,7 @@ from rich.console import Console
 
 from src.evaluate.dashboard import dashboard
 from src.pipeline.context import Context
+from src.pipeline.runs import closing
 from src.records import EvaluationRecord, TrialRecord, load, write_text
 
 WIDTH = 140  # characters of the dashboard as a file
@@ -23,12 +24,11 @@ def log_evaluations(found: Sequence[EvaluationRecord], context: Context) -> None
         folder = context.trial_folder(number)
         trial = load(TrialRecord, folder / "record.json")
         write_text(folder / "evaluation" / "dashboard.txt", dashboard_text(trial, records))
-        run = context.tracker.resume(trial.run_id)
-        for record in records:
-            run.metrics(figures_of(record))
-            run.series(sweep_of(record))
-        run.folder(folder / "evaluation", "evaluation")
-        run.end("FINISHED")
+        with closing(context, trial.run_id, interrupted="FINISHED") as run:  # the trial itself was finished before
+            for record in records:
+                run.metrics(figures_of(record))
+                run.series(sweep_of(record))
+            run.folder(folder / "evaluation", "evaluation")
 
 
 def stem(record: EvaluationRecord) -> str:
