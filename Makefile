@@ -15,7 +15,7 @@ SEED ?= 1
 PLANT ?=
 STUDY ?= imgsz_lr_seed
 
-.PHONY: help setup sweep report ui dashboard test test-slow test-gpu bench chaos lint format lock clean
+.PHONY: help setup sweep report ui dashboard test test-slow test-gpu bench chaos hostile sbom audit lint format lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,8 +35,8 @@ sweep: setup  ## run the study sweeps/$(STUDY).yaml and write its decision (ARGS
 report: setup  ## write the latest sweep's report again (ARGS="sweep=NAME")
 	@$(PY) -m src.report $(or $(ARGS),sweep=latest)
 
-ui: setup  ## MLflow UI on the local store, at http://127.0.0.1:5000
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(PY) -m mlflow ui --backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db --host 127.0.0.1 $(ARGS)
+ui: setup  ## MLflow UI on the local store, at http://127.0.0.1:5000 (HOST=… demands a password)
+	@$(PY) -m src.ui $(if $(HOST),host=$(HOST)) $(ARGS)
 
 dashboard: setup  ## optuna-dashboard on the latest sweep (ARGS="sweep=NAME" or "storage=URL"; EXTRAS=dashboard)
 	@$(PY) -m src.dashboard $(ARGS)
@@ -61,6 +61,15 @@ lint: setup  ## ruff, mypy and the import contracts
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports
+
+hostile: setup  ## hostile and broken input of every kind, as a table
+	@$(PY) -m tests.hostile $(ARGS)
+
+sbom:  ## bill of materials of the lock files, as CycloneDX JSON (sbom.cdx.json)
+	@$(PYTHON) requirements/sbom.py $(ARGS)
+
+audit: setup  ## hold the lock files against known advisories (needs pip-audit and a network)
+	@$(PY) requirements/audit.py $(ARGS)
 
 format: setup  ## mend what ruff can mend
 	@$(PY) -m ruff check --fix .

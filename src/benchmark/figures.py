@@ -31,6 +31,7 @@ def draw(rows: Rows, folder: Path) -> list[Path]:
 def _save(paint: Callable[[Any, Rows], None], rows: Rows, path: Path) -> Path:
     import matplotlib.pyplot as plt
 
+    plt.rcParams["text.parse_math"] = False  # a file name with a dollar sign is no formula
     figure, axes = plt.subplots(figsize=(8, max(3.0, 0.4 * len(rows) + 1.5)), constrained_layout=True)
     paint(axes, rows)
     for side in ("top", "right"):

@@ -39,8 +39,10 @@ def write_pictures(base: Path) -> list[Path]:
 
 def _figure(width: float, height: float) -> Figure:
     # Not pyplot: it keeps global state and may look for a display.
+    import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    mpl.rcParams["text.parse_math"] = False  # a class name with a dollar sign is no formula
     return Figure(figsize=(width, height), layout="constrained")
 
 

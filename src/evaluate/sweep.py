@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from src.config import is_name
 from src.errors import UserError
 from src.evaluate.dossier import PRODUCTION, Subject, dossier
 from src.evaluate.files import load_detections, load_truths, truth_file
@@ -24,7 +25,14 @@ Say = Callable[[str], None]
 
 
 def evaluation_file(trial_folder: Path, v: Verification) -> Path:
-    """Where the evaluation of one verification is kept."""
+    """Where the evaluation of one verification is kept.
+
+    Raises:
+        UserError: the record would lead out of the folder.
+    """
+    for key in ("split", "runtime", "format", "precision"):
+        if not is_name(getattr(v, key)):
+            raise UserError(f"{trial_folder / 'finalist.json'}: {key} is no plain name", value=getattr(v, key))
     return trial_folder / "evaluation" / f"{v.split}-{v.runtime}-{v.format}-{v.precision}.json"
 
 

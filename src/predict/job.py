@@ -10,11 +10,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from src import detect, runtime
 from src.environment import cores
 from src.errors import UserError
 from src.predict.arguments import PredictArgs, out_folder
-from src.predict.engine import Predictor, Wanted
+from src.predict.engine import Predictor, Wanted, prepare
 from src.predict.model import Opened, choose_runtime, open_model
 from src.predict.run import Stats, ahead, predict
 from src.predict.sources import Frame, find_files, is_live, is_video, open_video, read_picture, read_video
@@ -84,7 +86,28 @@ def load(args: PredictArgs, opened: Opened, wanted: Wanted) -> Predictor:
         raise UserError("the model's output is laid out in an unknown way", value=opened.artifact.head)
     threads = args.threads or cores()
     session = runtime.load(engine, opened.artifact, threads=threads, device=args.device, trust=args.trust)
-    return Predictor(session, head, opened.imgsz, wanted)
+    predictor = Predictor(session, head, opened.imgsz, wanted)
+    _check_answer(predictor, args, opened)
+    return predictor
+
+
+def _check_answer(predictor: Predictor, args: PredictArgs, opened: Opened) -> None:
+    """Call the model once before anything is written.
+
+    Raises:
+        UserError: it fails, or answers like no detector.
+    """
+    blank = prepare(np.zeros((opened.imgsz, opened.imgsz, 3), np.uint8), opened.imgsz, stretch=predictor.stretch)
+    try:
+        predictor([blank] * args.batch)
+    # Engines are foreign code, and each fails in its own way on a file that lies about itself.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0][:160]
+        raise UserError(
+            f"the model does not answer like a detector ({type(error).__name__}: {reason})",
+            value=opened.artifact.path,
+            remedy="export it again, or give another file",
+        ) from None
 
 
 def classes_of(words: list[str] | None, opened: Opened) -> tuple[int, ...] | None:

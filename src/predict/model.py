@@ -19,6 +19,7 @@ from src.records import Artifact, sha256_file
 from src.runtime import ENGINES, availability, supports
 
 MANIFEST = "manifest.json"
+MOST_SIDE, MOST_BATCH = 8192, 1024
 PREFERRED = ("onnxruntime", "openvino", "litert", "torchscript", "tensorrt", "tensorflow", "pytorch")
 
 
@@ -62,11 +63,28 @@ def open_model(path: Path, *, imgsz: int | None, names: str | None, trust: bool)
         opened = _checkpoint(path, imgsz, trust)
     else:
         opened = _exported(path, imgsz)
+        check_shape(opened.artifact)
         if imgsz is not None and imgsz != opened.imgsz:
             raise UserError(
                 f"this file takes images of {opened.imgsz} px", value=f"imgsz={imgsz}", remedy="leave it out"
             )
     return Opened(opened.artifact, _names_from(Path(names)) if names else opened.names)
+
+
+def check_shape(artifact: Artifact) -> None:
+    """Refuse a file whose input is no picture: what it says of itself is taken for nothing.
+
+    Raises:
+        UserError: naming the shape.
+    """
+    shape: Any = artifact.input_shape
+    whole = isinstance(shape, list) and len(shape) == 4 and all(type(side) is int for side in shape)
+    if not whole or shape[1] != 3 or shape[2] != shape[3] or not 1 <= shape[3] <= MOST_SIDE or shape[0] > MOST_BATCH:
+        raise UserError(
+            f"the model's input is no batch of square pictures of at most {MOST_SIDE} px",
+            value=f"{artifact.path}: {str(shape)[:80]}",
+            remedy="export it again with a fixed image size",
+        )
 
 
 def _checkpoint(path: Path, imgsz: int | None, trust: bool) -> Opened:
@@ -89,11 +107,12 @@ def _exported(path: Path, imgsz: int | None) -> Opened:
         return _foreign(path, imgsz)
     try:
         artifact = Artifact(**json.loads(read_regular(manifest))["artifact"])
-    except (OSError, ValueError, KeyError, TypeError):
+        name = Path(artifact.path).name
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError(
             "the manifest beside the model can't be read", value=manifest, remedy="export it again"
         ) from None
-    file = manifest.parent / Path(artifact.path).name  # the folder may have been moved since
+    file = manifest.parent / name  # the folder may have been moved since
     if not file.exists() or sha256_file(file) != artifact.sha256:
         raise UserError("the model is not the file that its manifest names", value=file, remedy="export it again")
     moved = Artifact(**{**vars(artifact), "path": str(file)})

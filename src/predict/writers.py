@@ -19,6 +19,7 @@ from src.errors import UserError
 from src.predict.draw import draw
 from src.predict.model import Opened
 from src.predict.sources import Frame
+from src.spreadsheet import cell
 
 KINDS = ("json", "txt", "csv", "pictures", "video")
 
@@ -89,12 +90,13 @@ class Csv:
 
     def add(self, frame: Frame, found: Detections) -> None:
         """Rows of a frame."""
-        place = (frame.name, frame.number if frame.number >= 0 else "", f"{frame.time_s:.3f}")
+        place = (cell(frame.name), frame.number if frame.number >= 0 else "", f"{frame.time_s:.3f}")
         for box, score, class_id in zip(
             found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True
         ):
             corners = (f"{value:.2f}" for value in box)
-            self._rows.writerow((*place, class_id, self._opened.name_of(class_id), f"{score:.5f}", *corners))
+            name = cell(self._opened.name_of(class_id))
+            self._rows.writerow((*place, class_id, name, f"{score:.5f}", *corners))
 
     def close(self) -> None:
         """Finish the file."""

@@ -98,6 +98,8 @@ def _without_collector() -> Iterator[None]:
 
 def _load(folder: Path) -> Saved:
     sweep = _read(SweepRecord, folder / "sweep.json")
+    if sweep.sweep != folder.name or not is_name(sweep.sweep):  # its name becomes that of a folder
+        raise UserError(f"{folder / 'sweep.json'} belongs to another sweep", value=sweep.sweep, remedy=folder.name)
     trials = _numbered(TrialRecord, _files(folder, "record.json"), sweep.sweep)
     finalists = _numbered(FinalistRecord, _files(folder, "finalist.json"), sweep.sweep)
     if missing := sorted(finalists.keys() - trials.keys()):

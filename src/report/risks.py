@@ -49,7 +49,7 @@ def _risk(key: str, level: Level, /, **values: object) -> Risk:
 
 def risks(ranking: Ranking) -> list[Risk]:
     """Every risk found, the gravest first. The licence and the choice of one among many are always among them."""
-    found = [_licence(), _selection(ranking)]
+    found = [_licence(), _selection(ranking), *_trust(ranking)]
     found += _data_risks(ranking) + _failures(ranking) + _edges(ranking)
     if ranking.finished:
         found += _training_risks(ranking)
@@ -68,6 +68,13 @@ def _licence() -> Risk:
 def _selection(ranking: Ranking) -> Risk:
     n = sum(len(c.trials) for c in ranking.configurations)
     return _risk("selection", "medium" if n > 1 else "low", n=n, k=len(ranking.finished))
+
+
+def _trust(ranking: Ranking) -> list[Risk]:
+    """A checkpoint was unpickled whole, which runs whatever code it carries."""
+    models = [m for t in ranking.saved.trials if isinstance(m := t.config.get("model"), dict)]
+    files = sorted({str(m.get("weights")) for m in models if m.get("trust") is True})
+    return [_risk("trusted", "high", files=", ".join(files))] if files else []
 
 
 def _data_risks(ranking: Ranking) -> list[Risk]:

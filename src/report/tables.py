@@ -13,10 +13,9 @@ from typing import Any
 from src.records import Artifact, FinalistRecord, Measurement, TrialRecord, Verification
 from src.report.configurations import HEADLINE, swept_values
 from src.report.load import Saved
+from src.spreadsheet import cell
 
 Row = dict[str, Any]
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def trial_rows(saved: Saved) -> list[Row]:
@@ -131,15 +130,6 @@ def to_csv(rows: list[Row], columns: list[str]) -> str:
     writer.writerow([cell(name) for name in names])
     writer.writerows([[cell(row.get(name)) for name in names] for row in rows])
     return stream.getvalue()
-
-
-def cell(value: Any) -> Any:
-    """A value as a CSV cell: unknown numbers are empty, text can't start a formula."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return ""
-    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA):
-        return "'" + value
-    return value
 
 
 def plain_rows(rows: list[Row]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""`python -m tests.hostile [kind=…] [quick=true] [keep=DIR] [json=FILE]`: the whole set, as a table."""
+"""`python -m tests.hostile [kind=…] [quick=true] [shard=0/2] [keep=DIR] [json=FILE]`: the whole set, as a table."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ def main(words: list[str]) -> int:
         cases = [c for c in cases if c.kind in kind.split(",")]
     if name := given.get("name"):
         cases = [c for c in cases if name in c.label]
+    if shard := given.get("shard"):
+        part, parts = map(int, shard.split("/"))
+        cases = cases[part::parts]
     warm(cases)
     with tempfile.TemporaryDirectory(prefix="detsweep-hostile-") as scratch:
         base = Path(given.get("keep") or scratch)

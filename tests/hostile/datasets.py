@@ -80,7 +80,8 @@ YAML: dict[str, str | bytes] = {
 }  # fmt: skip
 
 ODD = {  # sound, if strange
-    "class-names": HEAD + "names: ['../../x', '=cmd|calc', '<script>x</script>', \"a\\nb|c\", '\u202e', '', '  ']\n",
+    "class-names": HEAD
+    + "names: ['../../x', '$\\frac{x', '=cmd|calc', '<script>x</script>', \"a\\nb|c\", '\u202e', '', '  ']\n",
     "path-of-another-machine": HEAD + "path: C:\\Users\\x\nnames: [a, b]\n",
     "byte-order-mark": "\ufeff" + HEAD + "names: [a, b]\n",
 }

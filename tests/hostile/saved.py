@@ -108,7 +108,7 @@ NASTY: tuple[object, ...] = (None, -1, 1e308, 10**30, "", "../../x", "=cmd|calc"
                              {"a": [1]}, True, "9" * 5000, float("nan"), float("inf"), "\ud800")  # fmt: skip
 
 
-def altered(count: int = 60) -> list[Case]:
+def altered(count: int = 40) -> list[Case]:
     """Records with one field changed at random, however deep: refused, or taken where it means something."""
     rng = random.Random(99)
     found = []

@@ -23,6 +23,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 INK, FAINT = "#333333", "#D9D9D9"
 STYLE: Any = {
     "font.size": 9,
+    "text.parse_math": False,  # a name with a dollar sign is no formula
     "axes.edgecolor": "#888888",
     "axes.labelcolor": INK,
     "axes.spines.top": False,

@@ -1,0 +1,116 @@
+"""Bill of materials from the lock files, as CycloneDX 1.6 JSON, and what is wrong with the lock files themselves.
+
+python requirements/sbom.py [FILE]     write the bill (default: sbom.cdx.json)
+
+Nothing but the standard library is imported and nothing is asked of the network: the lock files hold all there
+is to say. The same lock files give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+PINNED = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<extras>\[[^\]]+\])?==(?P<version>[^\s;\\]+)(?P<marker>\s*;[^\\]*)?"
+)
+HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
+ADDRESS = re.compile(
+    r"--(?:extra-)?index-url|--find-links|--trusted-host|https?://|git\+|file:|@\s*\S+://", re.IGNORECASE
+)
+
+
+@dataclass
+class Package:
+    """One pinned package of a lock file."""
+
+    name: str
+    version: str
+    hashes: list[str] = field(default_factory=list)  # sha256 of the files that may be installed
+    marker: str = ""  # environments that it is meant for
+    files: list[str] = field(default_factory=list)  # lock files that pin it
+
+
+def read_lock(path: Path) -> list[Package]:
+    """The packages of a lock file.
+
+    Raises:
+        ValueError: a line that is no pinned package with hashes.
+    """
+    found = []
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in text.splitlines():
+        line = line.partition(" #")[0].strip()
+        if not line or line.startswith("#"):
+            continue
+        pinned = PINNED.match(line)
+        hashes = HASH.findall(line)
+        if pinned is None or not hashes or ADDRESS.search(line):
+            raise ValueError(f"{path.name}: no pinned package with hashes, or an address: {line[:80]}")
+        marker = (pinned["marker"] or "").split("--hash")[0].strip(" ;")
+        found.append(Package(pinned["name"].lower(), pinned["version"], sorted(set(hashes)), marker, [path.name]))
+    return found
+
+
+def read_all(folder: Path = HERE) -> list[Package]:
+    """Every package of every lock file once, sorted; one that several pin alike names all of them."""
+    merged: dict[tuple[str, str], Package] = {}
+    for path in sorted(folder.glob("*.txt")):
+        for package in read_lock(path):
+            known = merged.setdefault((package.name, package.version), package)
+            if known is not package:
+                known.files = sorted({*known.files, *package.files})
+                known.hashes = sorted({*known.hashes, *package.hashes})
+    return [merged[key] for key in sorted(merged)]
+
+
+def bill(packages: list[Package]) -> dict[str, Any]:
+    """The bill of materials."""
+    components = [_component(p) for p in packages]
+    digest = hashlib.sha256(json.dumps(components, sort_keys=True).encode()).hexdigest()
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, digest)}",
+        "version": 1,
+        "metadata": {"component": {"type": "application", "name": "detsweep", "bom-ref": "detsweep"}},
+        "components": components,
+        "dependencies": [{"ref": "detsweep", "dependsOn": [c["bom-ref"] for c in components]}],
+    }
+
+
+def _component(package: Package) -> dict[str, Any]:
+    purl = f"pkg:pypi/{package.name.replace('_', '-').replace('.', '-')}@{package.version}"
+    properties = [{"name": "detsweep:lock", "value": name} for name in package.files]
+    if package.marker:
+        properties.append({"name": "detsweep:marker", "value": package.marker})
+    # Which of the files is installed depends on the machine, so the hashes are alternatives, not hashes of one thing.
+    properties += [{"name": "detsweep:sha256", "value": value} for value in package.hashes]
+    return {
+        "type": "library",
+        "bom-ref": purl,
+        "name": package.name,
+        "version": package.version,
+        "purl": purl,
+        "properties": properties,
+    }
+
+
+def main(words: list[str]) -> int:
+    """Write the bill."""
+    target = Path(words[0] if words else "sbom.cdx.json")
+    packages = read_all()
+    target.write_text(json.dumps(bill(packages), indent=1) + "\n", encoding="utf-8")
+    print(f"{len(packages)} packages of {len(list(HERE.glob('*.txt')))} lock files: {target}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,104 @@
+"""The lock files pin every package by hash and name no index; the bill of materials says what is in them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.conftest import ROOT
+
+REQUIREMENTS = ROOT / "requirements"
+LOCKS = sorted(REQUIREMENTS.glob("*.txt"))
+PIN = "left-pad==1.0.0 \\\n    --hash=sha256:" + "a" * 64 + "\n"
+
+
+def tool(name: str) -> ModuleType:
+    """A script beside the lock files."""
+    spec = importlib.util.spec_from_file_location(f"requirements_{name}", REQUIREMENTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+sbom, audit = tool("sbom"), tool("audit")
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda p: p.stem)
+def test_every_package_is_pinned_by_hash_and_no_index_is_named(path: Path) -> None:
+    packages = sbom.read_lock(path)
+    assert packages
+    pinned = [line for line in path.read_text().splitlines() if line and not line.startswith((" ", "#"))]
+    assert len(packages) == len(pinned)
+    assert all(p.hashes for p in packages)
+    assert not sbom.ADDRESS.search(path.read_text())
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "left-pad==1.0.0\n",
+        "left-pad>=1.0.0 \\\n    --hash=sha256:" + "a" * 64 + "\n",
+        "--index-url https://example.org/simple\n" + PIN,
+        "left-pad @ https://example.org/left-pad.whl --hash=sha256:" + "a" * 64 + "\n",
+        "git+https://example.org/x.git\n",
+        "left-pad==1.0.0 \\\n    --hash=md5:" + "a" * 32 + "\n",
+        "left-pad==1.0.0 \\\n    --hash=sha256:" + "a" * 63 + "\n",
+    ],
+)
+def test_a_lock_file_that_is_not_is_found(bad: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text(PIN)
+    assert [p.name for p in sbom.read_lock(path)] == ["left-pad"]
+    path.write_text(PIN + bad)
+    with pytest.raises(ValueError, match="no pinned package"):
+        sbom.read_lock(path)
+
+
+def test_the_bill_names_every_package_once_and_is_the_same_every_time() -> None:
+    made = sbom.bill(sbom.read_all())
+    assert made == sbom.bill(sbom.read_all())
+    assert (made["bomFormat"], made["specVersion"]) == ("CycloneDX", "1.6")
+    references = [c["bom-ref"] for c in made["components"]]
+    assert len(references) == len(set(references)) > 100
+    assert any(r.startswith("pkg:pypi/ultralytics@8") for r in references)
+    assert set(made["dependencies"][0]["dependsOn"]) == set(references)
+    json.dumps(made)
+
+
+def test_setup_installs_by_hash_only() -> None:
+    recipe = (ROOT / "Makefile").read_text()
+    installs = [line for line in recipe.splitlines() if "pip install" in line]
+    assert installs
+    assert all("--require-hashes" in line for line in installs)
+
+
+def test_an_audit_that_did_not_happen_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert audit.main([]) == 3
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(audit, "audit", lambda lock: (1, "", "ServiceError: Connection refused"))
+    assert audit.main([]) == 3
+    said = capsys.readouterr()
+    assert said.err.count("NOT AUDITED") == 2
+    assert "no advisory database can be reached" in said.err
+    assert "no known advisory" not in said.out
+
+
+def test_advisories_fail_the_audit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    vulnerable = {"name": "x", "version": "1", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2"]}]}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(audit, "audit", lambda lock: (1, json.dumps({"dependencies": [vulnerable]}), ""))
+    assert audit.main(["base.txt"]) == 1
+    assert "x 1: PYSEC-1, mended in 2" in capsys.readouterr().out
+    monkeypatch.setattr(audit, "audit", lambda lock: (0, json.dumps({"dependencies": []}), ""))
+    assert audit.main(["base.txt"]) == 0
