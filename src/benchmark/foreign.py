@@ -81,7 +81,7 @@ def describe(path: Path, fmt: str, source: str, imgsz: int | None, trust: bool) 
         ) from None
     shape = [int(side) for side in facts["shape"]]
     shape = [*shape[:2], *(side if side > 0 else int(imgsz or facts.get("imgsz") or 0) for side in shape[2:])]
-    if shape[2] <= 0 or shape[2] != shape[3]:
+    if len(shape) != 4 or shape[2] <= 0 or shape[2] != shape[3]:
         raise UserError("the input is not a square of a known size", value=f"{path}: {shape}", remedy="imgsz=640")
     size = sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
     return Artifact(

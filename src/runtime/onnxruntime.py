@@ -75,6 +75,8 @@ def open_session(artifact: Artifact, threads: int, device: str, providers: list[
         raise UserError(
             f"ONNX Runtime can't load the file ({text})", value=artifact.path, remedy="export it again"
         ) from None
+    if not session.get_inputs() or not session.get_outputs():
+        raise UserError("the ONNX file has no input or no output", value=artifact.path, remedy="export it again")
     wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
     if wanted not in session.get_providers():
         raise Unavailable(f"ONNX Runtime could not start {wanted}: its libraries are missing or of another version")
