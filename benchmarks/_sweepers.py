@@ -6,6 +6,7 @@ own loop, which launches `n_jobs` trials, waits for all of them and goes on.
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -70,9 +71,8 @@ def stock(folder: Path, trials: int, jobs: int = 2) -> None:
                 return list(pool.map(job, batch))
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    space = {"x": list(range(trials))}
     impl: Any = OptunaSweeperImpl(
-        sampler=optuna.samplers.GridSampler(space, seed=0),
+        sampler=functools.partial(optuna.samplers.GridSampler, seed=0),
         direction="maximize",
         storage=None,
         study_name=None,
