@@ -43,6 +43,7 @@ from src.pipeline.noop import refuse_noops
 from src.pipeline.request import SweepRequest
 from src.pipeline.runs import closing, start_once
 from src.pipeline.spent import Spent
+from src.pipeline.trial import clear_leftovers
 from src.pipeline.workers import run_workers
 from src.records import SweepRecord, TrialRecord, hash_of, load, save, write_text
 from src.redact import redact, redact_text
@@ -225,6 +226,8 @@ def _work(request: SweepRequest, study: Study, context: Context, inputs: Inputs)
 def _finish(request: SweepRequest, record: SweepRecord, context: Context, inputs: Inputs, run: RunLog) -> int:
     """Finalists and report. One process does it, others that worked on the sweep wait and find it done."""
     with locked(context.folder / "finish.lock"):
+        for folder in (context.folder / "benchmark", Path(request.base.reports) / context.name):
+            clear_leftovers(folder)
         records = all_records(context.folder)
         record = load(SweepRecord, context.folder / "sweep.json")
         if any(r.state == "complete" for r in records):

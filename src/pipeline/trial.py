@@ -93,7 +93,7 @@ def _may_try_again(cfg: AppConfig, record: TrialRecord) -> bool:
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what a killed process was writing aside in a trial's folder; whoever calls this has the trial alone."""
+    """Remove what a killed process was writing aside in a folder; whoever calls this has the folder alone."""
     for path in [*folder.rglob(".*.tmp"), *folder.rglob(".*.tmp.npz")]:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
