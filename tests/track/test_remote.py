@@ -134,13 +134,19 @@ def test_what_was_done_without_an_answer_is_not_done_twice(opened: Open, server:
     server.mode = "lost"
     run = tracker.start("0000")
     write_trial(run)
-    until(lambda: "create_run" in server.calls)
     until(lambda: server.calls.count("search_runs") >= 2)
+    server.mode = "up"
+    until(lambda: "log_batch" in server.calls)
+    server.mode = "lost"
+    for epoch in range(4, 7):
+        run.metrics({"lr": 0.1, "val/mAP50-95": 0.4}, step=epoch)
+    asked = server.calls.count("log_batch")
+    until(lambda: server.calls.count("log_batch") >= asked + 3)
     server.mode = "up"
     tracker.close()
     (stored,) = server.runs()
     assert stored.data.tags[TAG] == run.run_id
-    assert server.history(stored.info.run_id, "lr") == [(1, 0.1), (2, 0.1), (3, 0.1)]
+    assert server.history(stored.info.run_id, "lr") == [(n, 0.1) for n in range(1, 7)]
 
 
 def test_a_run_is_continued_by_another_process_while_the_server_is_away(opened: Open, server: FlakyClient) -> None:
