@@ -79,7 +79,7 @@ def run_trial(
         save(folder / RECORD, record)  # first: a report is made of it, and MLflow can be told again
         _close(run, record, folder)
     except (KeyboardInterrupt, DiskFullError):
-        with suppress(OSError):  # a full disk takes no entry either; the next attempt continues the run
+        with suppress(Exception):  # a full disk takes no entry either; the next attempt continues the run
             run.end("KILLED")
         raise
     return record

@@ -159,10 +159,10 @@ def open_experiment(client: Any, name: str, artifacts: str | None) -> str:
 
 
 def _quiet() -> None:
-    """Keep MLflow's chatter (migrations, monitor start and stop) out of the terminal; it sets its levels on import."""
+    """Keep MLflow's chatter out of the terminal, and tracebacks of what it raises anyway; it sets levels on import."""
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("mlflow", "alembic")]
     for name in ("mlflow", "alembic", *names):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def store_uri(cfg: TrackingConfig, outputs: Path) -> str:
