@@ -108,3 +108,31 @@ def test_a_disk_that_fills_up_in_training_stops_the_sweep_which_goes_on_with_roo
     assert [r.state for r in records(small_disk)] == ["complete", "complete"]
     with sqlite3.connect(small_disk / "o" / "mlflow.db") as db:
         assert sorted(s for (s,) in db.execute("SELECT status FROM runs")) == ["FINISHED"] * 3
+
+
+@pytest.mark.slow
+def test_wherever_the_disk_is_full_the_sweep_stops_cleanly_and_loses_nothing(small_disk: Path) -> None:
+    """From no room at all to enough, so that each kind of write is the first to fail once."""
+    words = ["-m", lr(FINE, 0.0011), "tracking=local"]
+    prepared = run(small_disk, *words, "sweep=other")
+    assert prepared.returncode == 0, prepared.stderr
+    filler = small_disk / "filler"
+    codes = []
+    for room in (0, 4, 12, 24, 40, 64, 128, 1024):  # KB
+        filler.unlink(missing_ok=True)
+        size = shutil.disk_usage(small_disk).free - room * 1024
+        with open(filler, "wb") as stream:
+            stream.truncate(0)
+            stream.write(b"\0" * max(size, 0))
+        done = run(small_disk, *words)
+        codes.append(done.returncode)
+        assert done.returncode in (0, 1), (room, done.stderr)
+        assert "Traceback" not in done.stdout + done.stderr, room
+        assert done.returncode == 0 or "full" in done.stderr or "space" in done.stderr, (room, done.stderr)
+    filler.unlink()
+    assert codes[0] == 1
+    again = run(small_disk, *words)
+    assert again.returncode == 0, again.stderr
+    assert [r.state for r in records(small_disk)] == ["complete", "complete"]
+    with sqlite3.connect(small_disk / "o" / "mlflow.db") as db:
+        assert "RUNNING" not in {s for (s,) in db.execute("SELECT status FROM runs")}
