@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 compile() { uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -q "$@"; }
 compile pyproject.toml --extra openvino --extra litert -o requirements/runtimes.txt
 compile pyproject.toml -c requirements/runtimes.txt -o requirements/base.txt
-for extra in dev joblib slurm dashboard dvc roboflow postgresql auth; do
+for extra in dev tensorflow joblib slurm dashboard dvc roboflow postgresql auth; do
 	compile pyproject.toml --extra "$extra" -c requirements/base.txt -c requirements/runtimes.txt -o "requirements/$extra.txt"
 done
 compile pyproject.toml --extra tensorrt -c requirements/runtimes.txt -o requirements/tensorrt.txt ||

@@ -1,9 +1,11 @@
-"""TensorFlow SavedModel, by onnx2tf from the float32 ONNX file. An extra with a lock of its own: TensorFlow's pins
-conflict with the rest."""
+"""TensorFlow SavedModel, by onnx2tf from the float32 ONNX file; an extra with a lock of its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from src.export.job import Built, Job, require, versions
 
@@ -13,7 +15,7 @@ FOLDER = "model_saved_model"
 
 def check_available() -> None:
     """Raises `Unavailable` where the libraries are missing."""
-    remedy = 'install the extra "tensorflow" in an environment of its own'
+    remedy = "make setup EXTRAS=tensorflow"
     require("tensorflow", "tensorflow", remedy)
     require("onnx2tf", "onnx2tf", remedy)
 
@@ -25,8 +27,10 @@ def tool_versions() -> dict[str, str]:
 
 def build(job: Job, folder: Path) -> Built:
     """Convert with a fixed batch of one: the converter moves channels last and needs all shapes for it."""
-    import onnx2tf
+    from onnx2tf import onnx2tf
 
+    # It compares layers on photographs that it would fetch from the network; noise serves as well.
+    onnx2tf.download_test_image_data = _noise
     base = job.base("onnx/fp32")
     path = folder / FOLDER
     onnx2tf.convert(
@@ -38,3 +42,8 @@ def build(job: Job, folder: Path) -> Built:
         verbosity="error",
     )
     return Built(path, [1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz], base.head, tool_versions())
+
+
+def _noise() -> NDArray[np.float32]:
+    """Images that the converter compares its layers on, [20, 128, 128, 3]."""
+    return np.random.default_rng(0).random((20, 128, 128, 3), dtype=np.float32)

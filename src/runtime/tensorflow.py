@@ -15,7 +15,7 @@ from src.runtime.protocol import Float
 def check_available() -> None:
     """Raises `Unavailable` where the library is missing."""
     if importlib.util.find_spec("tensorflow") is None:
-        raise Unavailable('tensorflow is not installed; install the extra "tensorflow" (it has a lock of its own)')
+        raise Unavailable("tensorflow is not installed; make setup EXTRAS=tensorflow")
 
 
 class TensorFlowSession:
