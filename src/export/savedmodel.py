@@ -32,16 +32,31 @@ def build(job: Job, folder: Path) -> Built:
     # It compares layers on photographs that it would fetch from the network; noise serves as well.
     onnx2tf.download_test_image_data = _noise
     base = job.base("onnx/fp32")
-    path = folder / FOLDER
+    path, fixed = folder / FOLDER, folder / "fixed.onnx"
+    _fix_batch(Path(base.path), fixed)
     onnx2tf.convert(
-        input_onnx_file_path=base.path,
+        input_onnx_file_path=str(fixed),
         output_folder_path=str(path),
-        batch_size=1,
         not_use_onnxsim=True,
+        enable_batchmatmul_unfold=True,
+        optimization_for_gpu_delegate=True,
         output_signaturedefs=True,
         verbosity="error",
     )
+    fixed.unlink()
     return Built(path, [1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz], base.head, tool_versions())
+
+
+def _fix_batch(source: Path, target: Path) -> None:
+    """Give an ONNX file a batch of one and the shapes that follow from it; without them layers are turned wrongly."""
+    import onnx
+    import onnxslim
+
+    model = onnx.load(str(source))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    del model.graph.value_info[:]
+    onnx.save(onnx.shape_inference.infer_shapes(onnxslim.slim(model)), str(target))
 
 
 def _noise() -> NDArray[np.float32]:

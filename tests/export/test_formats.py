@@ -31,7 +31,7 @@ def _needs(module: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(importlib.util.find_spec(module) is None, reason=f"{module} is not installed")
 
 
-OPENVINO, LITERT = _needs("openvino"), _needs("litert_torch")
+OPENVINO, LITERT, TENSORFLOW = _needs("openvino"), _needs("litert_torch"), _needs("onnx2tf")
 CASES = [
     ("torchscript/fp32", "torchscript", 1e-3, 1e-4),
     ("onnx/fp32", "onnxruntime", 1e-2, 1e-4),
@@ -45,6 +45,7 @@ CASES = [
     pytest.param("litert/fp32", "litert", 1e-2, 1e-4, marks=[LITERT, pytest.mark.slow]),
     pytest.param("litert/int8", "litert", 20.0, 0.5, marks=[LITERT, pytest.mark.slow]),
     pytest.param("litert/int8-dynamic", "litert", 20.0, 0.5, marks=[LITERT, pytest.mark.slow]),
+    pytest.param("savedmodel/fp32", "tensorflow", 1e-2, 1e-4, marks=[TENSORFLOW, pytest.mark.slow]),
 ]
 
 
