@@ -226,7 +226,11 @@ def _work(request: SweepRequest, study: Study, context: Context, inputs: Inputs)
 def _finish(request: SweepRequest, record: SweepRecord, context: Context, inputs: Inputs, run: RunLog) -> int:
     """Finalists and report. One process does it, others that worked on the sweep wait and find it done."""
     with locked(context.folder / "finish.lock"):
-        for folder in (context.folder / "benchmark", Path(request.base.reports) / context.name):
+        for folder in (
+            context.folder / "benchmark",
+            context.folder / "trials",
+            Path(request.base.reports) / context.name,
+        ):
             clear_leftovers(folder)
         records = all_records(context.folder)
         record = load(SweepRecord, context.folder / "sweep.json")
