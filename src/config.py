@@ -149,6 +149,7 @@ class DecisionConfig:
     nothing_map: float = 0.01  # mAP50-95 that counts as detecting nothing: what can't be told from it is rejected
     max_export_loss: float = 0.01  # largest share of mAP50-95 that export may cost
     reopen: bool = False  # open the test split again for other finalists or artifacts; the report says so
+    confirm_seeds: int = 0  # fresh seeds that the finalists are trained with again before test is opened
     finalists: int = 3  # configurations taken to export and benchmark, beside the best of every model x imgsz
 
 
@@ -317,6 +318,7 @@ def _check_numbers(cfg: AppConfig) -> None:
         "benchmark.min_samples": (cfg.benchmark.min_samples, 1),
         "benchmark.rounds": (cfg.benchmark.rounds, 1),
         "decision.finalists": (cfg.decision.finalists, 1),
+        "decision.confirm_seeds": (cfg.decision.confirm_seeds, 0),
         "study.workers": (cfg.study.workers, 1),
         "study.retries": (cfg.study.retries, 0),
         "study.pruner_warmup": (cfg.study.pruner_warmup, 0),

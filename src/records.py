@@ -23,6 +23,7 @@ from src.parsing import parse
 SCHEMA_VERSION = 1
 
 State = Literal["complete", "failed", "pruned", "infeasible"]  # infeasible: it broke a constraint before training
+Role = Literal["search", "confirm"]
 FailureKind = Literal["unavailable", "error", "refused"]  # refused: not run, because it could not win
 Scope = Literal["model_only", "end_to_end"]
 Gate = Literal["pass", "warn", "fail", "reference"]
@@ -184,6 +185,7 @@ class TrialRecord:
     environment: Environment
     dataset: DatasetRef | None = None
     checkpoint: Checkpoint | None = None
+    role: Role = "search"  # confirm: trained again with a fresh seed, after the choice
     metrics: dict[str, float] = field(default_factory=dict)  # val/mAP50-95, …
     history: list[dict[str, float]] = field(default_factory=list)  # a row per epoch
     timings_s: dict[str, float] = field(default_factory=dict)  # stage -> seconds

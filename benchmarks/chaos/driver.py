@@ -93,13 +93,13 @@ def plant_tracking(moments: Moments) -> None:
 
 def plant_stages(moments: Moments) -> None:
     """Moments where the pipeline goes from one stage to the next, and between the figures of the report."""
-    from src.pipeline import sweep
+    from src.pipeline import finish, sweep
     from src.report import figures
 
     around(sweep, "_work", moments, "phase trials")
     around(sweep, "run_workers", moments, "phase trials")
-    around(sweep, "_finalise", moments, "phase finalists")
-    around(sweep, "_report", moments, "phase report")
+    around(finish, "_finalise", moments, "phase finalists")
+    around(finish, "_report", moments, "phase report")
 
     def save(figure: Any, path: Path) -> None:
         with open(path, "wb") as stream:  # in place, as the report does, without the seconds of drawing

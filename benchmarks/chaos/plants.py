@@ -23,6 +23,7 @@ def planted(name: str) -> bool:
 
 def torn_write(moments: Moments) -> None:
     """Records are written in place, in two halves."""
+    import src.pipeline.finish
     import src.pipeline.sweep
     import src.pipeline.trial
     import src.records

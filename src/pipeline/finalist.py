@@ -78,13 +78,13 @@ def choose(records: Sequence[TrialRecord], top: int, goals: Goals = PLAIN) -> li
     """Finalists by `val` alone: the best replicate of each chosen configuration, best configuration first.
 
     Args:
-        records: all trials of the sweep.
+        records: all trials of the sweep; those that confirm take no part in the choice.
         top: configurations to take beside the best one of every model and image size.
         goals: of the study; configurations that break a constraint are left out, unless all do.
     """
     by_config: dict[str, list[TrialRecord]] = defaultdict(list)
     for record in records:
-        if record.state == "complete" and OBJECTIVE in record.metrics:
+        if record.role == "search" and record.state == "complete" and OBJECTIVE in record.metrics:
             by_config[record.config_id].append(record)
     known = [(rs, values) for rs in by_config.values() if (values := goals.values([r.metrics for r in rs]))]
     kept = [row for row in known if all(x <= 0 for x in goals.excesses([r.metrics for r in row[0]]).values())] or known

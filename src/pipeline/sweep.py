@@ -8,8 +8,6 @@ work on the same study.
 from __future__ import annotations
 
 import contextlib
-import json
-import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -19,9 +17,8 @@ from src.config import AppConfig, plain_config
 from src.console import Watch
 from src.data import report_files
 from src.environment import command_line
-from src.errors import EXIT_FAILED, EXIT_OK, UserError
-from src.evaluate import evaluate_sweep
-from src.pipeline.cells import CellRunner, all_records, worker_number
+from src.errors import EXIT_OK, UserError
+from src.pipeline.cells import CellRunner, worker_number
 from src.pipeline.context import (
     HURRY_S,
     Context,
@@ -35,17 +32,14 @@ from src.pipeline.context import (
     tracking,
 )
 from src.pipeline.cost import Costs, check_costs, measure_ahead
-from src.pipeline.evaluations import log_evaluations
-from src.pipeline.finalist import choose, run_finalists, test_replicates
+from src.pipeline.finish import finish
 from src.pipeline.job import leave_with_parent
 from src.pipeline.launched import run_launched
 from src.pipeline.noop import refuse_noops
 from src.pipeline.request import SweepRequest
 from src.pipeline.runs import closing, start_once
-from src.pipeline.spent import Spent
-from src.pipeline.trial import clear_leftovers
 from src.pipeline.workers import run_workers
-from src.records import SweepRecord, TrialRecord, hash_of, load, save, write_text
+from src.records import SweepRecord, load, save
 from src.redact import redact, redact_text
 from src.sweeper.loop import work
 from src.sweeper.pruner import make_pruner
@@ -53,9 +47,6 @@ from src.sweeper.sampler import make_sampler
 from src.sweeper.space import check_space
 from src.sweeper.storage import STUDY, open_storage
 from src.sweeper.study import Study
-from src.track import RunLog
-
-log = logging.getLogger(__name__)
 
 
 def run_sweep(request: SweepRequest) -> int:
@@ -105,7 +96,7 @@ def _run(request: SweepRequest, context: Context, inputs: Inputs) -> int:
             run_workers(request, study, context)
         else:
             _work(request, study, context, inputs)
-        return _finish(request, record, context, inputs, run)
+        return finish(request, context, inputs, run)
 
 
 def _laid_out(request: SweepRequest, folder: Path) -> Study:
@@ -221,87 +212,3 @@ def _work(request: SweepRequest, study: Study, context: Context, inputs: Inputs)
         watch.say(f"sweep {context.name}: {request.trials()} trials, {context.threads} threads, in {context.folder}")
         runner = CellRunner(request, context, inputs, watch, Costs(request, context, inputs))
         work(study, runner.run, on_lost=runner.lost)
-
-
-def _finish(request: SweepRequest, record: SweepRecord, context: Context, inputs: Inputs, run: RunLog) -> int:
-    """Finalists and report. One process does it, others that worked on the sweep wait and find it done."""
-    with locked(context.folder / "finish.lock"):
-        for folder in (
-            context.folder / "benchmark",
-            context.folder / "trials",
-            Path(request.base.reports) / context.name,
-        ):
-            clear_leftovers(folder)
-        records = all_records(context.folder)
-        record = load(SweepRecord, context.folder / "sweep.json")
-        if any(r.state == "complete" for r in records):
-            record = _finalise(request, record, records, context, inputs)
-        save(context.folder / "sweep.json", replace(record, finished_at=record.finished_at or now()))
-        context.tracker.deliver(context.folder)
-        if request.base.study.report:
-            _report(request.base, context, run)
-    if any(r.state == "complete" for r in records):
-        return EXIT_OK
-    log.error("no trial survived; the reasons stand in the report and in %s/trials/*/traceback.txt", context.folder)
-    return EXIT_FAILED
-
-
-def _finalise(
-    request: SweepRequest, record: SweepRecord, records: list[TrialRecord], context: Context, inputs: Inputs
-) -> SweepRecord:
-    """Run the finalist stage, unless an earlier run finished it with the same settings.
-
-    Returns:
-        The sweep's record, with the opening of the test split noted.
-    """
-    finalists = choose(records, request.base.decision.finalists, request.goals)
-    plain = plain_config(request.base)
-    key = hash_of([[r.trial for r in finalists], plain["export"], plain["runtime"], plain["benchmark"]])
-    begun, done = context.folder / "finalists.begun", context.folder / "finalists.key"
-    if _content(done) == key:
-        return record
-    # Test is opened once. A stage that was cut off goes on under its own opening; another one needs `decision.reopen`.
-    own, _, when = _content(begun).partition(" ")
-    test = own == key or not record.test_openings or request.base.decision.reopen
-    if test and own != key:
-        when = now()
-        write_text(begun, f"{key} {when}")
-    if test and when and when not in record.test_openings:  # the note comes second: a kill between must not close test
-        record = replace(record, test_openings=[*record.test_openings, when])
-        save(context.folder / "sweep.json", record)
-
-    def config_of(trial: TrialRecord) -> AppConfig:
-        return request.config_of(trial.overrides)
-
-    watch = Watch(0, 0)
-    if not test:
-        watch.say("test stays closed: it was opened for these trials before (decision.reopen=true opens it again)")
-    # Other finalists or artifacts later on add to what the sweep cost.
-    spent = Spent(request.base.device != "cpu", dict(record.timings_s), dict(record.energy_j))
-    with spent.of("finalists"):
-        run_finalists([(r, config_of(r)) for r in finalists], context, inputs, watch.say, test=test)
-        if test:
-            test_replicates(finalists, records, config_of, context, inputs)
-        log_evaluations(evaluate_sweep(context.folder, say=watch.say), context)
-    record = replace(record, timings_s=spent.seconds, energy_j=spent.joules)
-    save(context.folder / "sweep.json", record)
-    write_text(done, key)
-    return record
-
-
-def _content(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
-
-
-def _report(cfg: AppConfig, context: Context, run: RunLog) -> None:
-    from src.report import Options, load_ranking, print_summary, write_report
-
-    document = write_report(context.folder, Path(cfg.reports), Options(language=cfg.report.language))
-    ranking = load_ranking(context.folder)
-    print_summary(ranking)
-    run.folder(document.parent, "report")
-    decision = json.loads(document.with_suffix(".json").read_text(encoding="utf-8"))
-    run.tags({"verdict": decision["verdict"], "recommended": json.dumps(decision["recommended"])[:5000]})
-    if ranking.configurations:
-        run.metrics({"best/val/mAP50-95": ranking.configurations[0].spread.mean})
-    Watch(0, 0).say(f"decision: {document}")

@@ -10,7 +10,7 @@ import logging
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from src.pipeline.context import Context, Inputs, now, tags_of
 from src.pipeline.runs import start_once
 from src.pipeline.spent import Spent
 from src.pipeline.watchdog import EVIDENCE, hung, watchdog
-from src.records import Failure, State, TrialRecord, load, save, write_text
+from src.records import Failure, Role, State, TrialRecord, load, save, write_text
 from src.redact import redact, redact_text
 from src.sweeper.pruner import PrunedError
 from src.track import RunLog
@@ -45,6 +45,7 @@ def run_trial(
     inputs: Inputs,
     on_epoch: EpochHook,
     known: Mapping[str, float] | None = None,
+    role: Role = "search",
 ) -> TrialRecord:
     """Run one trial to its end and return its saved record; a failure is a record too.
 
@@ -56,6 +57,7 @@ def run_trial(
         inputs: datasets and starting weights.
         on_epoch: told of every epoch; may raise `PrunedError`.
         known: metrics that are known beforehand, such as the latency of its architecture.
+        role: whether it takes part in the search, or confirms what was chosen.
 
     Raises:
         KeyboardInterrupt: interrupted; the MLflow run is closed as KILLED, and the next attempt goes on with it.
@@ -65,7 +67,7 @@ def run_trial(
     folder.mkdir(parents=True, exist_ok=True)
     clear_leftovers(folder)
     spent = Spent(gpu=cfg.device != "cpu")
-    record, run = _begin(cfg, number, overrides, context, inputs)
+    record, run = _begin(cfg, number, overrides, context, inputs, role)
     try:
         record = replace(record, metrics=dict(known or {}))
         run.metrics(record.metrics)
@@ -99,13 +101,13 @@ def clear_leftovers(folder: Path) -> None:
 
 
 def _begin(
-    cfg: AppConfig, number: int, overrides: list[str], context: Context, inputs: Inputs
+    cfg: AppConfig, number: int, overrides: list[str], context: Context, inputs: Inputs, role: Role = "search"
 ) -> tuple[TrialRecord, RunLog]:
     """Start the trial's run, or continue the one that an earlier attempt started."""
     folder = context.trial_folder(number)
     if (earlier := _taken_up(folder)) is not None:
         return earlier, context.tracker.resume(earlier.run_id, monitor=True)
-    record = replace(_blank_record(cfg, number, overrides, context), dataset=inputs.dataset(cfg))
+    record = replace(_blank_record(cfg, number, overrides, context), dataset=inputs.dataset(cfg), role=role)
     tags = tags_of(context.name, inputs.dataset(cfg), record.config_hash)
     run = start_once(context, folder, run_name(record), parent=context.parent, tags=tags, monitor=True)
     try:
@@ -293,6 +295,14 @@ def refuse_trial(
     run.metrics(record.metrics)
     _close(run, record, context.trial_folder(number))
     return record
+
+
+def begun_as(context: Context, role: Role) -> Iterator[tuple[tuple[str, int], int]]:
+    """((config_id, seed), number) of every trial of a role that has begun."""
+    for path in sorted(context.folder.glob(f"trials/*/{BEGUN}")):
+        record = load(TrialRecord, path)
+        if record.role == role:
+            yield (record.config_id, record.seed), record.trial
 
 
 def save_lost(number: int, context: Context) -> None:

@@ -38,6 +38,25 @@ class Comparative(Part):
         columns = [self.say(f"col_{c}") for c in ("configuration", "seeds", "mean", "sd", "test", "lost", "runs")]
         return self.cut(table(columns, rows), len(self.ranking.configurations))
 
+    def confirmed(self) -> Raw:
+        """What fresh seeds made of the configurations that were chosen; "" where none was asked for."""
+        found = [c for c in self.ranking.configurations if c.selection is not None]
+        if not found:
+            return Raw("")
+        rows: list[list[object]] = [
+            [
+                c.label,
+                self.interval(c.selection),
+                self.interval(c.spread),
+                self.number(c.spread.mean - c.selection.mean, 4),
+                runs(list(c.trials)),
+            ]
+            for c in found[:MOST_ROWS]
+            if c.selection is not None
+        ]
+        columns = [self.say(f"col_{c}") for c in ("configuration", "selection", "confirmation", "difference", "runs")]
+        return self.cut(table(columns, rows), len(found))
+
     def _test_mean(self, c: Configuration) -> float:
         finalists = self.ranking.saved.finalists
         found = [finalists[t.trial].test_metrics.get("test/mAP50-95") for t in c.trials if t.trial in finalists]

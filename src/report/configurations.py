@@ -6,7 +6,7 @@ A configuration is judged by the mean over its seeds, never by its luckiest run.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from src.errors import UserError
 from src.records import TrialRecord
@@ -28,6 +28,7 @@ class Configuration:
     lost: tuple[TrialRecord, ...]  # failed, pruned, or without a finite objective
     scores: tuple[float, ...]  # the objective of each of `trials`
     spread: Spread  # of the scores
+    selection: Spread | None = None  # of the seeds that it was chosen by, where fresh ones replace them
 
     @property
     def label(self) -> str:
@@ -64,10 +65,24 @@ def configurations(trials: list[TrialRecord], objective: str) -> list[Configurat
     for trial in trials:
         groups.setdefault(trial.config_id, []).append(trial)
     found = [_configuration(members, objective) for members in groups.values()]
-    return sorted(found, key=lambda c: (not c.trials, -c.spread.mean if c.trials else 0.0, c.config_id))
+    return sorted(found, key=_rank)
+
+
+def _rank(c: Configuration) -> tuple[bool, bool, float, str]:
+    """Confirmed ones first: the mean of the others is still that of the seeds that they were chosen by."""
+    return (not c.trials, c.selection is None, -c.spread.mean if c.trials else 0.0, c.config_id)
 
 
 def _configuration(members: list[TrialRecord], objective: str) -> Configuration:
+    """The configuration of all its trials; fresh replicates speak for it as soon as one of them is complete."""
+    fresh = [t for t in members if t.role == "confirm"]
+    if any(t.state == "complete" for t in fresh):
+        chosen_by = [t for t in members if t.role == "search"]
+        return replace(_of(fresh, objective), selection=_of(chosen_by, objective).spread if chosen_by else None)
+    return _of([t for t in members if t.role == "search"] or members, objective)
+
+
+def _of(members: list[TrialRecord], objective: str) -> Configuration:
     kept: dict[int, TrialRecord] = {}  # seed -> its first trial: a repeated seed is no new evidence
     lost = []
     for trial in members:

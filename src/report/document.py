@@ -39,6 +39,7 @@ def contents(
         "trends": recommended.trends(),
         "chosen_by": recommended.chosen_by(),
         "configurations": comparative.configurations(),
+        "confirmed": comparative.confirmed(),
         "study": comparative.study(),
         "formats": comparative.formats(),
         "recovery": comparative.recovery(),

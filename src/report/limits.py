@@ -70,7 +70,9 @@ def disqualified(candidate: Candidate) -> list[str]:
 
 def broken(candidate: Candidate, decision: DecisionConfig) -> list[str]:
     """Keys of the limits that a candidate breaks (or that nobody measured), and why else it can't be recommended."""
-    return [x.key for x in limits_of(candidate, decision) if not x.holds] + disqualified(candidate)
+    unconfirmed = decision.confirm_seeds > 0 and candidate.configuration.selection is None
+    reasons = [*disqualified(candidate), *(["unconfirmed"] if unconfirmed else [])]
+    return [x.key for x in limits_of(candidate, decision) if not x.holds] + reasons
 
 
 def feasible(candidate: Candidate, decision: DecisionConfig) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from src.records import TrialRecord
 from src.report.configurations import value_of
 from src.report.rank import Ranking
@@ -11,7 +13,9 @@ LEAST_RUNS = 6  # finished, for figures of the course of a search
 
 def scored(ranking: Ranking) -> list[tuple[TrialRecord, float]]:
     """Finished trials of the search with their objective, by trial number."""
-    pairs = [(t, s) for c in ranking.finished for t, s in zip(c.trials, c.scores, strict=True)]
+    objective = ranking.saved.sweep.objective
+    trials = [t for t in ranking.saved.trials if t.role == "search" and t.state == "complete"]
+    pairs = [(t, t.metrics[objective]) for t in trials if math.isfinite(t.metrics.get(objective, math.nan))]
     return sorted(pairs, key=lambda pair: pair[0].trial)
 
 

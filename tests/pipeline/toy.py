@@ -80,7 +80,7 @@ PATCHES: dict[str, Any] = {
     "src.pipeline.context.resolve_start": lambda model, folder: (None, "scratch"),
     "src.pipeline.sweep.refuse_noops": lambda request, inputs: None,
     "src.pipeline.sweep.report_files": lambda dataset: [],
-    "src.pipeline.sweep._finalise": toy_finalise,
+    "src.pipeline.finish._finalise": toy_finalise,
 }
 
 

@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-PATCHED = {"src.pipeline.trial": ("train", "evaluate_checkpoint"), "src.pipeline.sweep": ("_finalise",)}
+PATCHED = {"src.pipeline.trial": ("train", "evaluate_checkpoint"), "src.pipeline.finish": ("_finalise",)}
 
 
 class Patch:
