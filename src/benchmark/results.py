@@ -13,6 +13,7 @@ from typing import Any
 from rich.table import Table
 
 from src.records import SCHEMA_VERSION, Failure, Measurement, Verification, write_text
+from src.spreadsheet import cell
 
 COLUMNS = (
     "runtime", "format", "precision", "batch", "scope", "device", "threads", "imgsz", "mAP50-95", "map_share", "gate",
@@ -56,7 +57,7 @@ def write_csv(path: Path, table: Sequence[dict[str, Any]]) -> None:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} for row in table)
+    writer.writerows({k: round(v, 6) if isinstance(v, float) else cell(v) for k, v in row.items()} for row in table)
     write_text(path, buffer.getvalue())
 
 

@@ -87,6 +87,13 @@ def test_measurements_are_compared_with_float32_and_the_peak(measurements: list[
     assert fp32.extra["offline_ips"] > fp32.throughput_ips
 
 
+def test_names_are_no_formulas(measurements: list[Measurement], tmp_path: Path) -> None:
+    row = {**results.rows(measurements, [])[0], "format": "=cmd|' /C calc'!A0"}
+    results.write_csv(tmp_path / "b.csv", [row])
+    with open(tmp_path / "b.csv", encoding="utf-8") as stream:
+        assert next(csv.DictReader(stream))["format"] == "'=cmd|' /C calc'!A0"
+
+
 def test_rows_are_written_and_drawn(measurements: list[Measurement], tmp_path: Path) -> None:
     checked = Verification("onnx", "int8", "b" * 64, "onnxruntime", "val", {"mAP50-95": 0.4}, 0.5, "fail", "x.npz")
     table = results.rows(measurements, [checked])
