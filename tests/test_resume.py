@@ -9,7 +9,7 @@ import pytest
 from src.config import AppConfig
 from src.data import resolve
 from src.records import DatasetRef
-from src.train import TrainResult, train
+from src.train import TrainResult, forget_state, train
 from tests.test_config import composed
 
 EPOCHS = 4
@@ -57,7 +57,9 @@ def test_a_killed_training_ends_as_if_it_had_not_been(cfg: AppConfig, dataset: D
     assert cut.checkpoint.weights_sha256 == whole.checkpoint.weights_sha256
     assert cut.checkpoint.best_epoch == whole.checkpoint.best_epoch
     assert (tmp_path / "cut/train/results.csv").read_text().count("\n") == EPOCHS + 1
-    assert not (tmp_path / "cut/train/state").exists(), "a finished training needs no state"
+    assert (tmp_path / "cut/train/state").exists(), "until its result is recorded, a kill must not cost the training"
+    forget_state(tmp_path / "cut" / "train")
+    assert not (tmp_path / "cut/train/state").exists()
 
 
 def test_a_torn_state_is_not_taken_for_a_whole_one(cfg: AppConfig, dataset: DatasetRef, tmp_path: Path) -> None:

@@ -70,7 +70,13 @@ def start(home: Path, *words: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("words", [(), (SERVER, "study.workers=2")], ids=["local-store", "absent-server-two-workers"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param((), id="local-store"),
+        pytest.param((SERVER, "study.workers=2"), id="absent-server-two-workers", marks=pytest.mark.slow),
+    ],
+)
 def test_no_canary_in_anything_that_a_sweep_prints_or_leaves(tmp_path: Path, words: tuple[str, ...]) -> None:
     process = start(tmp_path, *words)
     printed = process.communicate(timeout=120)[0]
@@ -82,6 +88,7 @@ def test_no_canary_in_anything_that_a_sweep_prints_or_leaves(tmp_path: Path, wor
     assert not leaks(tmp_path / "o") + leaks(tmp_path / "r")
 
 
+@pytest.mark.slow
 def test_workers_do_not_repeat_a_secret_on_their_command_line(tmp_path: Path) -> None:
     process = start(tmp_path, SERVER, "study.workers=2", "epochs=3")
     seen: set[str] = set()

@@ -57,6 +57,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.mark.slow
 def test_a_sweep_killed_in_mid_training_ends_like_an_undisturbed_one(undisturbed: Path, tmp_path: Path) -> None:
     first = start(tmp_path)
     state = tmp_path / "o" / "sweeps" / "cut" / "trials" / "0001" / "train" / "state" / "state.pt"
@@ -73,6 +74,7 @@ def test_a_sweep_killed_in_mid_training_ends_like_an_undisturbed_one(undisturbed
     assert report.read_text().count("\n") == whole.read_text().count("\n")
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_ends_in_130_quickly_and_says_how_to_go_on(tmp_path: Path, command: Command) -> None:
     process = start(tmp_path)
     wait_for(process, (tmp_path / "o/sweeps/cut/trials/0000/train/state/state.pt").exists)

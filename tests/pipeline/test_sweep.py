@@ -159,6 +159,7 @@ def test_the_report_is_written_again_without_training_or_torch(toy: Toy, command
     assert (tmp_path / toy.folder.name / "decision.md").read_text() == (toy.report / "decision.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_repeated_training_is_bit_identical(toy: Toy, command: Command, tmp_path: Path) -> None:
     words = [
         "-m",
@@ -197,6 +198,7 @@ def test_an_unknown_run_is_not_replayed(toy: Toy, command: Command) -> None:
     assert "replay" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_failing_trial_is_recorded_and_the_sweep_goes_on(command: Command, tmp_path: Path) -> None:
     words = [
         "-m",
