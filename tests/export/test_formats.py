@@ -167,7 +167,7 @@ def test_a_missing_library_is_unavailable(
 ) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else real(name))
-    with pytest.raises(Unavailable, match="install the extra|make setup EXTRAS"):
+    with pytest.raises(Unavailable, match=r"install the extra|make setup EXTRAS"):
         export(checkpoint, target, tmp_path, ExportConfig(name="test"))
     assert list(tmp_path.iterdir()) == []
 

@@ -13,5 +13,8 @@ def all_cases() -> list[Case]:
 
 def quick_cases() -> list[Case]:
     """A selection without torch that takes a few seconds."""
-    light = [c for c in all_cases() if not c.heavy]
-    return light[::60]
+    light: dict[str, list[Case]] = {}
+    for case in all_cases():
+        if not case.heavy:
+            light.setdefault(case.kind, []).append(case)
+    return [case for cases in light.values() for case in cases[::80]]
