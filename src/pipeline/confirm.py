@@ -15,8 +15,8 @@ from src.console import Watch
 from src.pipeline.cells import outcome
 from src.pipeline.context import Context, Inputs
 from src.pipeline.cost import Costs
-from src.pipeline.finalist import choose
 from src.pipeline.request import OBJECTIVE, SweepRequest
+from src.pipeline.selection import choose
 from src.pipeline.trial import begun_as, finished, run_trial, settle
 from src.records import TrialRecord
 

@@ -15,8 +15,9 @@ from src.pipeline.cells import all_records
 from src.pipeline.confirm import confirm, shipped
 from src.pipeline.context import Context, Inputs, locked, now
 from src.pipeline.evaluations import log_evaluations
-from src.pipeline.finalist import choose, run_finalists, test_replicates
+from src.pipeline.finalist import run_finalists, test_replicates
 from src.pipeline.request import SweepRequest
+from src.pipeline.selection import choose
 from src.pipeline.spent import Spent
 from src.pipeline.trial import clear_leftovers
 from src.records import SweepRecord, TrialRecord, hash_of, load, save, write_text

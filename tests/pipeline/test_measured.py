@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from src.pipeline.finalist import Findings, keep_measurements
+from src.pipeline.measured import Findings, keep_measurements
 from src.records import Latency, Measurement, Verification
 
 

@@ -1,0 +1,132 @@
+"""What has been found for the finalists, and their measurement: all artifacts together, interleaved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from src.benchmark import measure
+from src.benchmark.verify import timed_outputs_match
+from src.config import AppConfig
+from src.data import load_split
+from src.errors import StageError, Unavailable, stop_if_full
+from src.pipeline.accuracy import device_of
+from src.pipeline.context import Context, Inputs
+from src.pipeline.spent import Spent
+from src.records import Artifact, Failure, FinalistRecord, Measurement, TrialRecord, Verification
+from src.runtime import supports
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Findings:
+    """What has been found for one finalist so far."""
+
+    record: TrialRecord
+    cfg: AppConfig
+    folder: Path
+    artifacts: list[Artifact] = field(default_factory=list)
+    verifications: list[Verification] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    test: dict[str, float] = field(default_factory=dict)
+    post_training: list[Verification] = field(default_factory=list)  # of the network that QAT began from
+    spent: Spent = field(default_factory=Spent)
+
+    def fail(self, stage: str, target: str, error: Exception) -> None:
+        """Record what did not happen.
+
+        Raises:
+            DiskFullError: for want of room: the stage stops, and is done again when there is some.
+        """
+        stop_if_full(self.folder, error)
+        kind = "unavailable" if isinstance(error, Unavailable) else "error"
+        message = error.message if isinstance(error, StageError) else str(error)
+        self.failures.append(Failure(stage, target, kind, message[:500]))  # type: ignore[arg-type]
+
+
+def pairs(one: Findings) -> list[tuple[Artifact, str]]:
+    """Every artifact with every configured runtime that can run it."""
+    engines = one.cfg.runtime.engines
+    return [(a, e) for a in one.artifacts for e in engines if supports(e, a.format, a.precision)]
+
+
+def measure_all(found: Sequence[Findings], context: Context, inputs: Inputs, say: Say) -> None:
+    """Time all artifacts of all finalists together, interleaved, so that drift of the machine hits all alike."""
+    owners = {(a.sha256, engine): one for one in found for a, engine in pairs(one) if _passed(one, a, engine)}
+    jobs = [(a, engine) for one in found for a, engine in pairs(one) if owners.get((a.sha256, engine)) is one]
+    if not jobs:
+        return
+    cfg = found[0].cfg
+    images = [s.image for s in load_split(inputs.dataset(cfg), "val")]
+    measurements, failures = measure(
+        jobs,
+        cfg.benchmark,
+        images,
+        device=device_of(cfg),
+        threads=context.threads,
+        out_dir=context.folder / "benchmark",
+        base=context.folder,
+        seed=cfg.seed,
+        trust=cfg.model.trust,
+        gflops={r.checkpoint.sha256: r.checkpoint.gflops for r in (one.record for one in found) if r.checkpoint},
+        progress=say,
+    )
+    keep_measurements(measurements, owners, context.folder)
+    for failure in failures:
+        found[0].failures.append(failure)
+
+
+def keep_measurements(
+    measurements: Sequence[Measurement], owners: Mapping[tuple[str, str], Findings], folder: Path
+) -> None:
+    """Give each measurement to its finalist, unless what was timed is not what was judged."""
+    strangers: set[tuple[str, str]] = set()
+    for m in measurements:
+        key = (m.artifact_sha256, m.runtime)
+        if key not in strangers and not is_same_model(m, owners[key], folder):
+            strangers.add(key)
+            message = "outputs of timed runs differ from those of the accuracy pass"
+            owners[key].failures.append(Failure("benchmark", f"{m.runtime}/{m.format}/{m.precision}", "error", message))
+    for m in measurements:
+        if (key := (m.artifact_sha256, m.runtime)) not in strangers:
+            owners[key].measurements.append(m)
+
+
+def is_same_model(m: Measurement, owner: Findings, folder: Path) -> bool:
+    """Whether what was timed is what was judged: equal outputs on the same images, where both were kept."""
+    if m.scope != "model_only" or m.batch != 1:
+        return True
+    judged = (v for v in owner.verifications if v.split == "val" and v.runtime == m.runtime)
+    files = [folder / v.detections_file for v in judged if v.artifact_sha256 == m.artifact_sha256]
+    return all(timed_outputs_match(folder / m.samples_file, path) for path in files)
+
+
+def _passed(one: Findings, artifact: Artifact, engine: str) -> bool:
+    """Only what ran in the accuracy pass is timed."""
+    return any(v.artifact_sha256 == artifact.sha256 and v.runtime == engine for v in one.verifications)
+
+
+def bench_metrics(record: FinalistRecord) -> dict[str, float]:
+    """Measurements under the contract's names: bench/<runtime>/<format>/<precision>/b<batch>/<name>."""
+    out: dict[str, float] = {}
+    for m in record.measurements:
+        if m.scope != "model_only":
+            continue
+        stem = f"bench/{m.runtime}/{m.format}/{m.precision}/b{m.batch}"
+        latency = {f"latency_{n}_ms": getattr(m.latency, n) for n in ("mean", "p50", "p90", "p95", "p99")}
+        figures = {
+            **latency,
+            "throughput_ips": m.throughput_ips,
+            "memory_mb": m.memory_mb,
+            "size_mb": m.size_bytes / 1e6,
+            "load_ms": m.load_ms,
+            "cold_ms": m.cold_ms,
+        }
+        out.update({f"{stem}/{name}": value for name, value in figures.items() if value is not None})
+    for v in record.verifications:
+        if v.split == "val":
+            out[f"bench/{v.runtime}/{v.format}/{v.precision}/b1/mAP50-95"] = v.metrics["mAP50-95"]
+    return out

@@ -1,0 +1,40 @@
+"""Which trained models become finalists. Selection looks at `val` alone.
+
+The best configuration of every architecture at every image size goes on, because speed depends on just these two, and
+so does the overall top.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from src.pipeline.request import OBJECTIVE
+from src.records import TrialRecord
+from src.sweeper.goals import Goals, best_first
+
+PLAIN = Goals()
+
+
+def choose(records: Sequence[TrialRecord], top: int, goals: Goals = PLAIN) -> list[TrialRecord]:
+    """Finalists by `val` alone: the best replicate of each chosen configuration, best configuration first.
+
+    Args:
+        records: all trials of the sweep; those that confirm take no part in the choice.
+        top: configurations to take beside the best one of every model and image size.
+        goals: of the study; configurations that break a constraint are left out, unless all do.
+    """
+    by_config: dict[str, list[TrialRecord]] = defaultdict(list)
+    for record in records:
+        if record.role == "search" and record.state == "complete" and OBJECTIVE in record.metrics:
+            by_config[record.config_id].append(record)
+    known = [(rs, values) for rs in by_config.values() if (values := goals.values([r.metrics for r in rs]))]
+    kept = [row for row in known if all(x <= 0 for x in goals.excesses([r.metrics for r in row[0]]).values())] or known
+    order = best_first([values for _, values in kept], goals.objectives)
+    chosen, architectures = [], set()
+    for rank, replicates in enumerate(kept[i][0] for i in order):
+        architecture = (replicates[0].model, replicates[0].imgsz)
+        if rank < top or architecture not in architectures:
+            chosen.append(max(replicates, key=lambda r: r.metrics[OBJECTIVE]))
+        architectures.add(architecture)
+    return chosen
