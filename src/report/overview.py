@@ -20,9 +20,10 @@ class Overview(Part):
         """What was run, on what, and what it cost."""
         sweep, trials = self.ranking.saved.sweep, self.ranking.saved.trials
         spent = search_cost(self.ranking.saved)
-        states = {s: sum(t.state == s for t in trials) for s in ("complete", "failed", "pruned")}
+        states = {s: sum(t.state == s for t in trials) for s in ("complete", "failed", "pruned", "infeasible")}
         rows: list[list[object]] = [
             [self.say("fact_objective"), code(sweep.objective)],
+            *self._goal_rows(),
             [self.say("fact_command"), code(sweep.command)],
             [self.say("fact_trials"), self.say("trial_counts", total=len(trials), **states)],
             *self._dataset_rows(),
@@ -39,6 +40,11 @@ class Overview(Part):
     def _cost(self, spent: SearchCost) -> Note:
         hours = {"hours": spent.trial_hours, "finalists": spent.finalist_hours, "wall": spent.wall_hours}
         return note("search_cost", n=spent.trials, **hours)
+
+    def _goal_rows(self) -> list[list[object]]:
+        """What a study of several goals searched for."""
+        goals = self.ranking.saved.sweep.goals
+        return [[self.say("fact_goals"), code(", ".join(goals))]] if len(goals) > 1 else []
 
     def _dataset_rows(self) -> Iterable[list[object]]:
         dataset = next((t.dataset for t in self.ranking.saved.trials if t.dataset), None)

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from src.errors import UserError
-from src.records import TrialRecord
+from src.records import Failure, TrialRecord
 from src.report import load_ranking, summary, write_report
 from tests.report.factory import ONNX, PYTORCH, Sweep, failed, finalist, study, trial
 
@@ -272,3 +272,16 @@ def test_the_report_imports_no_torch() -> None:
     heavy = "torch", "ultralytics", "mlflow", "onnxruntime", "cv2", "sklearn"
     code = f"import sys, src.report, src.report.__main__; sys.exit(any(m in sys.modules for m in {heavy!r}))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_refused_trial_is_counted_and_its_reason_shown(tmp_path: Path) -> None:
+    refusal = Failure("study", "v8n", "refused", "before training: size_mb is 12, not <= 8")
+    refused = trial(
+        99, imgsz=320, lr=0.5, state="infeasible", metrics={"arch/size_mb": 12.0}, history=[], failures=[refusal]
+    )
+    goals = {"goals": ["max mAP50-95", "size_mb <= 8"]}
+    text, decision = report(replace(study(), trials=[*study().trials, refused], changes=goals), tmp_path)
+    assert "1 infeasible" in text
+    assert "max mAP50-95, size_mb <= 8" in text
+    assert "not run" in text
+    assert [s["kind"] for s in decision["skipped"] if s["where"] == "trial 99"] == ["refused"]
