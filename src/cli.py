@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
@@ -33,6 +34,8 @@ ROOT = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
 # Option of hydra/launcher -> the extra that brings it.
 LAUNCHERS = {"joblib": "joblib", "ray": "ray", "ray_aws": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
+NAMES = ("replay", "sweep", "tracking.experiment")
+NUMBER = re.compile(r"[0-9_]*\.?[0-9_]+([eE][+-]?[0-9_]+)?|inf|nan", re.IGNORECASE)
 MAX_LINES = 12  # of an error message: Hydra lists every option of a group
 
 
@@ -76,6 +79,12 @@ def _run(task: Callable[[T], int | None], config_name: str, schema: type[T], fol
     return task(typed)
 
 
+def as_name(word: str) -> str:
+    """A word that gives a name, quoted where Hydra would read a number: the run id 148e400647 is not infinite."""
+    key, _, value = word.partition("=")
+    return f"{key}='{value}'" if key in NAMES and NUMBER.fullmatch(value) else word
+
+
 def _composed(config_name: str, schema: type[T], folder: str | None) -> T | None:
     """The configuration that the command line composes; None where Hydra did all there was to do.
 
@@ -86,6 +95,7 @@ def _composed(config_name: str, schema: type[T], folder: str | None) -> T | None
     # Hydra must raise instead of printing, so that the exit code is ours.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     _begun.clear()
+    sys.argv[1:] = map(as_name, sys.argv[1:])
     try:
         hydra.main(config_path=folder, config_name=config_name, execution_whitelist=TARGETS)(jobs.append)()
     except (UserError, RecordError, HydraException, OmegaConfBaseException):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from src.cli import guarded
+from src.cli import as_name, guarded
 from src.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from tests.conftest import Command
 
@@ -71,3 +71,25 @@ def test_no_secret_in_an_error(capsys: pytest.CaptureFixture[str], monkeypatch: 
     err = capsys.readouterr().err
     assert "canary" not in err
     assert "***" in err
+
+
+@pytest.mark.parametrize(
+    ("word", "seen"),
+    [
+        ("replay=148e400647", "replay='148e400647'"),
+        ("replay=00123456", "replay='00123456'"),
+        ("sweep=1e3", "sweep='1e3'"),
+        ("replay=9dfacba3ff", "replay=9dfacba3ff"),
+        ("sweep=null", "sweep=null"),
+        ("lr=1e-3", "lr=1e-3"),
+    ],
+)
+def test_a_name_that_looks_like_a_number_stays_a_name(word: str, seen: str) -> None:
+    assert as_name(word) == seen
+    assert as_name(seen) == seen
+
+
+def test_a_run_id_of_digits_reaches_the_command_as_it_is(command: Command) -> None:
+    done = command("src.run", "replay=148e400647", timeout=60)
+    assert done.returncode == EXIT_USAGE
+    assert "148e400647" in done.stderr
