@@ -22,9 +22,8 @@ PINNED = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<extras>\[[^\]]+\])?==(?P<version>[^\s;\\]+)(?P<marker>\s*;[^\\]*)?"
 )
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
-ADDRESS = re.compile(
-    r"--(?:extra-)?index-url|--find-links|--trusted-host|https?://|git\+|file:|@\s*\S+://", re.IGNORECASE
-)
+# Any option but a hash, and any address: a lock file says what is installed, never from where.
+ADDRESS = re.compile(r"--(?!hash=)\S|\S://|git\+|file:|@\s*\S+://", re.IGNORECASE)
 
 
 @dataclass

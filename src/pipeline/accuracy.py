@@ -16,7 +16,7 @@ from src.detect import Detections
 from src.evaluate import Metrics, evaluate, save_truths, truth_file
 from src.export import export
 from src.pipeline.context import Context
-from src.records import Artifact, Checkpoint, DatasetRef, Gate
+from src.records import Artifact, Checkpoint, DatasetRef, Gate, Verification
 
 
 def evaluate_checkpoint(
@@ -68,6 +68,44 @@ def evaluate_artifact(
     )
     detections = load_detections(out, len(samples))
     return evaluate(detections, samples, len(dataset.class_names)), out
+
+
+def judged(
+    artifact: Artifact,
+    runtime: str,
+    split: str,
+    metrics: dict[str, float],
+    reference_map: float,
+    saved: Path,
+    cfg: AppConfig,
+    context: Context,
+    agreement: dict[str, float] | None = None,
+) -> Verification:
+    """What an artifact's accuracy on a split says of it.
+
+    Args:
+        artifact: what ran.
+        runtime: what it ran on.
+        split: the images.
+        metrics: what it reached.
+        reference_map: mAP50-95 of its source on the same split.
+        saved: its detections.
+        cfg: the tolerance.
+        context: of the sweep.
+        agreement: how its outputs compare with the source's.
+    """
+    return Verification(
+        format=artifact.format,
+        precision=artifact.precision,
+        artifact_sha256=artifact.sha256,
+        runtime=runtime,
+        split=split,
+        metrics=metrics,
+        reference_map=reference_map,
+        gate=gate(artifact, metrics["mAP50-95"], reference_map, cfg),
+        detections_file=str(saved.relative_to(context.folder)),
+        extra=agreement or {},
+    )
 
 
 def gate(artifact: Artifact, value: float, reference: float, cfg: AppConfig) -> Gate:

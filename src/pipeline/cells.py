@@ -15,7 +15,7 @@ from src.console import Watch
 from src.pipeline.context import Context, Inputs
 from src.pipeline.cost import Costs
 from src.pipeline.request import OBJECTIVE, SweepRequest
-from src.pipeline.trial import RECORD, finished, refuse_trial, run_trial, save_lost, settle
+from src.pipeline.trial import RECORD, finished, refuse_trial, run_trial, save_lost, settled
 from src.records import State, TrialRecord, load, write_text
 from src.sweeper.loop import Outcome
 from src.sweeper.pruner import PrunedError
@@ -104,8 +104,7 @@ class CellRunner:
     def _refuse(
         self, number: int, words: list[str], state: State, reason: str, known: Mapping[str, float]
     ) -> TrialRecord:
-        if (done := finished(self.context, number)) is not None:
-            settle(done, self.context)
+        if (done := settled(self.context, number)) is not None:
             self.watch.skip()
             return done
         cfg = self.request.config_of(words)
@@ -129,8 +128,7 @@ class CellRunner:
                 yield number, [*overrides_of(cell.params), *([f"seed={seed}"] if self.request.space.seeds else [])]
 
     def _replicate(self, number: int, words: list[str], cell: Cell, known: Mapping[str, float]) -> TrialRecord:
-        if (done := finished(self.context, number)) is not None:
-            settle(done, self.context)
+        if (done := settled(self.context, number)) is not None:
             self.watch.skip()
             return done
         cfg = self.request.config_of(words)

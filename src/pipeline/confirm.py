@@ -17,7 +17,7 @@ from src.pipeline.context import Context, Inputs
 from src.pipeline.cost import Costs
 from src.pipeline.request import OBJECTIVE, SweepRequest
 from src.pipeline.selection import choose
-from src.pipeline.trial import begun_as, finished, run_trial, settle
+from src.pipeline.trial import begun_as, run_trial, settled
 from src.records import TrialRecord
 
 
@@ -87,8 +87,7 @@ def _replicate(
     inputs: Inputs,
     watch: Watch,
 ) -> TrialRecord:
-    if (done := finished(context, number)) is not None:
-        settle(done, context)
+    if (done := settled(context, number)) is not None:
         watch.skip()
         return done
     words = [*(w for w in finalist.overrides if w.split("=")[0] != "seed"), f"seed={seed}"]

@@ -13,7 +13,6 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from src.benchmark import measure
 from src.config import AppConfig
@@ -22,8 +21,9 @@ from src.errors import StageError, Unavailable, UserError
 from src.export import export
 from src.pipeline.accuracy import device_of
 from src.pipeline.context import Context, Inputs, locked
+from src.pipeline.measured import figures_of
 from src.pipeline.request import SweepRequest
-from src.records import Artifact, Checkpoint, hash_of, write_text
+from src.records import Artifact, Checkpoint, Measurement, hash_of, write_text
 from src.runtime import availability, supports
 from src.sweeper.goals import Bound, samples_needed
 from src.sweeper.space import Space, overrides_of
@@ -118,17 +118,9 @@ class Costs:
             write_text(path, text + "\n")
 
 
-def _figures(checkpoint: Checkpoint, m: Any) -> dict[str, float]:
-    latency = {f"latency_{n}_ms": getattr(m.latency, n) for n in ("mean", "p50", "p90", "p95", "p99")}
-    figures = {
-        **latency,
-        "throughput_ips": m.throughput_ips,
-        "size_mb": m.size_bytes / 1e6,
-        "memory_mb": m.memory_mb,
-        "parameters": checkpoint.parameters,
-        "gflops": checkpoint.gflops,
-    }
-    return {f"arch/{name}": float(value) for name, value in figures.items() if value is not None}
+def _figures(checkpoint: Checkpoint, m: Measurement) -> dict[str, float]:
+    figures = {**figures_of(m), "parameters": checkpoint.parameters, "gflops": checkpoint.gflops}
+    return {f"arch/{name}": float(value) for name, value in figures.items()}
 
 
 def check_costs(request: SweepRequest) -> None:

@@ -16,12 +16,12 @@ from src.data import load_split
 from src.environment import environment
 from src.errors import StageError, Unavailable, UserError
 from src.export import export
-from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, gate
+from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, judged
 from src.pipeline.context import Context, Inputs
 from src.pipeline.measured import Findings, Say, bench_metrics, measure_all, pairs
 from src.pipeline.post_training import judge_start
 from src.pipeline.runs import closing
-from src.records import DatasetRef, FinalistRecord, TrialRecord, Verification, load, save
+from src.records import DatasetRef, FinalistRecord, TrialRecord, load, save
 from src.track import RunLog
 
 
@@ -105,17 +105,16 @@ def _verify(one: Findings, context: Context, inputs: Inputs, split: str) -> None
             one.fail("verify", f"{engine} {artifact.label}", error)
             continue
         one.verifications.append(
-            Verification(
-                format=artifact.format,
-                precision=artifact.precision,
-                artifact_sha256=artifact.sha256,
-                runtime=engine,
-                split=split,
-                metrics=metrics,
-                reference_map=reference["mAP50-95"],
-                gate=gate(artifact, metrics["mAP50-95"], reference["mAP50-95"], one.cfg),
-                detections_file=str(saved.relative_to(context.folder)),
-                extra=agreement(reference_file, saved),
+            judged(
+                artifact,
+                engine,
+                split,
+                metrics,
+                reference["mAP50-95"],
+                saved,
+                one.cfg,
+                context,
+                agreement(reference_file, saved),
             )
         )
     one.post_training += judge_start(checkpoint, one.cfg, context, inputs, one.folder / "start", split, one.fail)

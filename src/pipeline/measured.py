@@ -109,6 +109,13 @@ def _passed(one: Findings, artifact: Artifact, engine: str) -> bool:
     return any(v.artifact_sha256 == artifact.sha256 and v.runtime == engine for v in one.verifications)
 
 
+def figures_of(m: Measurement) -> dict[str, float]:
+    """What was measured, by the names that metrics have; percentiles without enough samples are left out."""
+    latency = {f"latency_{n}_ms": getattr(m.latency, n) for n in ("mean", "p50", "p90", "p95", "p99")}
+    known = {name: value for name, value in latency.items() if value is not None}
+    return {**known, "throughput_ips": m.throughput_ips, "memory_mb": m.memory_mb, "size_mb": m.size_bytes / 1e6}
+
+
 def bench_metrics(record: FinalistRecord) -> dict[str, float]:
     """Measurements under the contract's names: bench/<runtime>/<format>/<precision>/b<batch>/<name>."""
     out: dict[str, float] = {}
@@ -116,16 +123,8 @@ def bench_metrics(record: FinalistRecord) -> dict[str, float]:
         if m.scope != "model_only":
             continue
         stem = f"bench/{m.runtime}/{m.format}/{m.precision}/b{m.batch}"
-        latency = {f"latency_{n}_ms": getattr(m.latency, n) for n in ("mean", "p50", "p90", "p95", "p99")}
-        figures = {
-            **latency,
-            "throughput_ips": m.throughput_ips,
-            "memory_mb": m.memory_mb,
-            "size_mb": m.size_bytes / 1e6,
-            "load_ms": m.load_ms,
-            "cold_ms": m.cold_ms,
-        }
-        out.update({f"{stem}/{name}": value for name, value in figures.items() if value is not None})
+        figures = {**figures_of(m), "load_ms": m.load_ms, "cold_ms": m.cold_ms}
+        out.update({f"{stem}/{name}": value for name, value in figures.items()})
     for v in record.verifications:
         if v.split == "val":
             out[f"bench/{v.runtime}/{v.format}/{v.precision}/b1/mAP50-95"] = v.metrics["mAP50-95"]

@@ -14,9 +14,9 @@ from src.config import AppConfig
 from src.data import load_split
 from src.errors import StageError, Unavailable, UserError
 from src.export import export
-from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, gate
+from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, judged
 from src.pipeline.context import Context, Inputs
-from src.records import Artifact, Checkpoint, Verification, sha256_file
+from src.records import Checkpoint, Verification, sha256_file
 from src.runtime import supports
 from src.ultra import class_names, load_checkpoint
 
@@ -61,28 +61,5 @@ def judge_start(
             except (StageError, Unavailable, UserError) as error:
                 fail("verify", f"{engine} post-training {target}", error)
                 continue
-            place = str(saved.relative_to(context.folder))
-            found.append(_judged(artifact, engine, split, metrics.as_dict(), reference["mAP50-95"], place, cfg))
+            found.append(judged(artifact, engine, split, metrics.as_dict(), reference["mAP50-95"], saved, cfg, context))
     return found
-
-
-def _judged(
-    artifact: Artifact,
-    engine: str,
-    split: str,
-    metrics: dict[str, float],
-    reference: float,
-    detections: str,
-    cfg: AppConfig,
-) -> Verification:
-    return Verification(
-        format=artifact.format,
-        precision=artifact.precision,
-        artifact_sha256=artifact.sha256,
-        runtime=engine,
-        split=split,
-        metrics=metrics,
-        reference_map=reference,
-        gate=gate(artifact, metrics["mAP50-95"], reference, cfg),
-        detections_file=detections,
-    )

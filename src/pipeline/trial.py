@@ -318,6 +318,13 @@ def save_lost(number: int, context: Context) -> None:
     _close(context.tracker.resume(record.run_id), record, folder)
 
 
+def settled(context: Context, number: int) -> TrialRecord | None:
+    """The record of a trial that is finished, its run closed; None when it is still to be done."""
+    if (done := finished(context, number)) is not None:
+        settle(done, context)
+    return done
+
+
 def finished(context: Context, number: int) -> TrialRecord | None:
     """The record of a trial that is finished."""
     path = context.trial_folder(number) / RECORD

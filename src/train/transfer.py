@@ -40,6 +40,14 @@ class Transfer:
         return f"{line}; these start anew: {', '.join(layers[:SHOWN])}{more}"
 
 
+def build_network(yaml: str, classes: int) -> Any:
+    """An untrained detector of an architecture file that Ultralytics ships."""
+    from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
+
+    build: Any = RTDETRDetectionModel if yaml.startswith("rtdetr") else DetectionModel
+    return build(yaml, nc=classes, verbose=False)
+
+
 @functools.cache  # every trial of a sweep starts from the same few files
 def transfer(path: Path, yaml: str, classes: int, trust: bool = False) -> Transfer:
     """What of a checkpoint fits a network with `classes` classes, by name and shape; nothing is trained or written.
@@ -56,10 +64,7 @@ def transfer(path: Path, yaml: str, classes: int, trust: bool = False) -> Transf
         UserError: the checkpoint can't be loaded, or next to nothing of it fits.
     """
     given = load_checkpoint(path, trust).state_dict()
-    from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
-
-    build: Any = RTDETRDetectionModel if yaml.startswith("rtdetr") else DetectionModel
-    wanted = build(yaml, nc=classes, verbose=False).state_dict()
+    wanted = build_network(yaml, classes).state_dict()
     loaded = [n for n, value in wanted.items() if n in given and given[n].shape == value.shape]
     found = Transfer(loaded, [n for n in wanted if n not in set(loaded)])
     share = sum(wanted[n].numel() for n in loaded) / sum(value.numel() for value in wanted.values())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from src.config import ModelConfig
 from src.records import Checkpoint, sha256_file
+from src.train.transfer import build_network
 from src.ultra import is_prepared, prepare_environment
 
 
@@ -22,15 +22,13 @@ def save_untrained(model: ModelConfig, class_names: list[str], imgsz: int, path:
     if not is_prepared():
         prepare_environment(path.parent / "ultralytics")
     import torch
-    from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
     from ultralytics.utils import LOGGER
     from ultralytics.utils.torch_utils import get_flops
 
     torch.manual_seed(0)
-    build: Any = RTDETRDetectionModel if model.yaml.startswith("rtdetr") else DetectionModel
     level = LOGGER.level
     LOGGER.setLevel("WARNING")  # it tells of every key of the architecture file that it overrides
-    network = build(model.yaml, nc=len(class_names), verbose=False)
+    network = build_network(model.yaml, len(class_names))
     LOGGER.setLevel(level)
     network.names = dict(enumerate(class_names))
     parameters = sum(p.numel() for p in network.parameters())

@@ -77,7 +77,7 @@ class Bench:
 
         patch.setattr(cells, "run_trial", run_trial)
         patch.setattr(cells, "refuse_trial", refuse)
-        patch.setattr(cells, "finished", lambda *_: None)
+        patch.setattr(cells, "settled", lambda *_: None)
         request: Any = Request(cfg, **size)
         runner = CellRunner(request, Context(folder), None, Watch(0, 0), Costs())  # type: ignore[arg-type]
         maximize = [o.maximize for o in request.goals.objectives]
