@@ -26,7 +26,7 @@ $(STAMP): $(LOCKS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "detsweep needs CPython 3.11 or newer"; exit 2; }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/uv --version >/dev/null 2>&1 || $(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	$(VENV)/bin/uv pip install -q --python $(PY) --require-hashes $(LOCKS:%=-r %)
+	$(VENV)/bin/uv pip install -q --compile-bytecode --python $(PY) --require-hashes $(LOCKS:%=-r %)
 	@rm -f $(VENV)/.setup-*; touch $@
 
 sweep: setup  ## run the study sweeps/$(STUDY).yaml and write its decision (ARGS="key=value …" to override)
