@@ -21,6 +21,7 @@ from src.errors import StageError, Unavailable, UserError
 from src.export import export
 from src.pipeline.accuracy import device_of
 from src.pipeline.context import Context, Inputs, locked
+from src.pipeline.leftovers import clear_leftovers
 from src.pipeline.measured import figures_of
 from src.pipeline.request import SweepRequest
 from src.records import Artifact, Checkpoint, Measurement, hash_of, write_text
@@ -60,6 +61,7 @@ class Costs:
             StageError: an architecture can't be exported or measured.
         """
         with locked(self._folder / "lock"):
+            clear_leftovers(self._folder)
             missing = {self._path(c): c for c in cfgs if not self._path(c).is_file()}
             if not missing:
                 return

@@ -16,10 +16,10 @@ from src.pipeline.confirm import confirm, shipped
 from src.pipeline.context import Context, Inputs, locked, now
 from src.pipeline.evaluations import log_evaluations
 from src.pipeline.finalist import run_finalists, test_replicates
+from src.pipeline.leftovers import clear_sweep
 from src.pipeline.request import SweepRequest
 from src.pipeline.selection import choose
 from src.pipeline.spent import Spent
-from src.pipeline.trial import clear_leftovers
 from src.records import SweepRecord, TrialRecord, hash_of, load, save, write_text
 from src.track import RunLog
 
@@ -39,12 +39,7 @@ def finish(request: SweepRequest, context: Context, inputs: Inputs, run: RunLog)
         The contract's exit code.
     """
     with locked(context.folder / "finish.lock"):
-        for folder in (
-            context.folder / "benchmark",
-            context.folder / "trials",
-            Path(request.base.reports) / context.name,
-        ):
-            clear_leftovers(folder)
+        clear_sweep(context.folder, Path(request.base.reports) / context.name)
         records = [r for r in all_records(context.folder) if r.role == "search"]
         record = load(SweepRecord, context.folder / "sweep.json")
         if any(r.state == "complete" for r in records):

@@ -20,6 +20,7 @@ from src.environment import environment
 from src.errors import DiskFullError, StageError, stop_if_full
 from src.pipeline.accuracy import evaluate_checkpoint
 from src.pipeline.context import Context, Inputs, now, tags_of
+from src.pipeline.leftovers import clear_leftovers
 from src.pipeline.runs import start_once
 from src.pipeline.spent import Spent
 from src.pipeline.watchdog import EVIDENCE, hung, watchdog
@@ -92,12 +93,6 @@ def _may_try_again(cfg: AppConfig, record: TrialRecord) -> bool:
     if failed <= cfg.study.retries:
         log.warning("trial %d is tried again (%d of %d)", record.trial, failed, cfg.study.retries)
     return failed <= cfg.study.retries
-
-
-def clear_leftovers(folder: Path) -> None:
-    """Remove what a killed process was writing aside in a folder; whoever calls this has the folder alone."""
-    for path in [*folder.rglob(".*.tmp"), *folder.rglob(".*.tmp.npz")]:
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _begin(
