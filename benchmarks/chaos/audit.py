@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from src.errors import UserError
-from src.records import FinalistRecord, RecordError, TrialRecord, load, sha256_file
+from src.records import FinalistRecord, RecordError, SweepRecord, TrialRecord, load, sha256_file
 from src.report import load_sweep
 
 NAME = "toy"
 LATER = ("lost", "repeat", "double")  # ends of Optuna's trials that are no end of their slot
-VARIES = re.compile(r"^(run_ids?|started_at|finished_at|seconds|test_openings|export_s|.*_at)$")
+VARIES = re.compile(r"^(run_ids?|started_at|finished_at|seconds|test_openings|export_s|.*_at|.*_hours)$")
 COLUMNS = ("run_id", "run_ids", "seconds", "started_at", "finished_at", "export_s")
 IDENTITY = re.compile(r"\b[0-9a-f]{32}\b|\b\d{4}-\d\d-\d\dT[0-9:+.]+|\b[0-9a-f]{8}\b")
 
@@ -116,12 +116,24 @@ def audit(home: Path, reference: Path, asked: int) -> Findings:
     found.finished = sum(r.state == "complete" for r in records.values())
     found.lost += [f"trial {n}" for n in range(asked) if n not in records or records[n].state != "complete"]
     found.doubled += [f"trial {n} beyond those asked for" for n in records if n >= asked]
+    _openings(here, found)
     _study(here, found)
     _runs(here, records, found)
     _files(here, records, found)
     _epochs(here, found)
     found.different += list(_differences(here, whole))
     return found
+
+
+def _openings(here: Home, found: Findings) -> None:
+    """The test split was opened once, and that was noted."""
+    try:
+        openings = load(SweepRecord, here.sweep / "sweep.json").test_openings
+    except RecordError as error:
+        found.torn.append(str(error)[-120:])
+        return
+    if len(openings) != 1:
+        (found.doubled if openings else found.lost).append(f"{len(openings)} openings of the test split")
 
 
 def _study(here: Home, found: Findings) -> None:
@@ -175,7 +187,7 @@ def _files(here: Home, records: dict[int, TrialRecord], found: Findings) -> None
     for path, run in ((p / "record.json", r.run_id) for p, r in _folders(here, records)):
         _copies(here, path, run, found)
     _readable(here, found)
-    litter = [p for root in (here.sweep, here.home / "reports") for p in root.rglob("*") if _is_litter(p)]
+    litter = [p for root in (here.home / "outputs", here.home / "reports") for p in root.rglob("*") if _is_litter(p)]
     found.litter += [str(p.relative_to(here.home)) for p in litter]
 
 
