@@ -59,11 +59,12 @@ def search_cost(saved: Saved) -> SearchCost:
 
 
 def hours_between(begun: str, ended: str) -> float:
-    """Hours between two moments in ISO 8601; NaN while the second is missing."""
+    """Hours between two moments in ISO 8601; NaN while the second is missing, or where a clock was put back."""
     try:
-        return (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds() / 3600
+        hours = (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds() / 3600
     except (ValueError, TypeError):
         return math.nan
+    return hours if hours >= 0 else math.nan
 
 
 def _side_by_side(trials: list[TrialRecord]) -> bool:

@@ -19,7 +19,8 @@ from src.records import Checkpoint, DatasetRef, TrialRecord, load
 from src.train import TrainResult
 from tests.conftest import ROOT
 
-FINE, HANG, LOCKED, DIE, NAN, MEMORY, DATA, DISK = 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008
+FINE, HANG, LOCKED, DIE, NAN, MEMORY, DATA, DISK, CLOCK = (i / 1000 for i in range(1, 10))
+CLOCK_OF_THE_MACHINE = time.time
 FAKES = Path(__file__).with_name("fakes")
 
 
@@ -67,6 +68,14 @@ def fail(cfg: AppConfig, dataset: DatasetRef, out: Path) -> None:
             Path(dataset.yaml).read_text()
         case 0.008:
             (out / "last.pt").write_bytes(b"x" * 100_000_000)
+        case 0.009:
+            jump()
+
+
+def jump() -> None:
+    """Put the clock two days back, or one day forward where that was done before."""
+    clock, days = time.time, -2 if time.time is CLOCK_OF_THE_MACHINE else 3
+    time.time = lambda: clock() + days * 86400
 
 
 def limit_memory() -> None:

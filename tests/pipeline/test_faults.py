@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from src.report import load_ranking
-from tests.pipeline.faults import DATA, DIE, DISK, FINE, HANG, LOCKED, MEMORY, NAN, records, run
+from tests.pipeline.faults import CLOCK, DATA, DIE, DISK, FINE, HANG, LOCKED, MEMORY, NAN, records, run
 
 OFF = "tracking=none"
 
@@ -75,6 +75,20 @@ def test_a_worker_that_is_killed_again_and_again_costs_its_trial_alone(tmp_path:
     found = records(tmp_path)
     assert [r.state for r in found] == ["failed", "complete"]
     assert "died again and again" in found[0].failures[-1].message
+
+
+@pytest.mark.slow
+def test_a_clock_that_jumps_costs_no_trial_and_takes_none_from_its_worker(tmp_path: Path) -> None:
+    words = ["-m", lr(CLOCK, 0.0011, 0.0012, 0.0013), "study.workers=2", "study.trial_timeout=60"]
+    done = run(tmp_path, *words, timeout=400)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    found = records(tmp_path)
+    assert [(r.state, len(r.history), r.failures) for r in found] == [("complete", 2, [])] * 4
+    with sqlite3.connect(tmp_path / "o" / "mlflow.db") as db:
+        assert [s for (s,) in db.execute("SELECT status FROM runs")] == ["FINISHED"] * 5
+        steps = db.execute("SELECT run_uuid, step FROM metrics WHERE key = 'lr'").fetchall()
+    assert len(steps) == len(set(steps)) == 8, "no epoch is lost or logged twice"
 
 
 @pytest.fixture

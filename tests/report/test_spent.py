@@ -61,3 +61,11 @@ def test_trials_side_by_side_give_an_upper_bound(tmp_path: Path) -> None:
     found = trials(3600.0, 3600.0, side_by_side=True)
     assert "at most 2.0 Wh" in written(found, tmp_path)[0]
     assert search_cost(load_sweep(Sweep(found).write(tmp_path / "again"))).shared
+
+
+def test_a_clock_that_was_put_back_makes_no_negative_hours(tmp_path: Path) -> None:
+    changes = {"timings_s": {"finalists": 1800.0}, "finished_at": "2026-11-20T08:00:00+00:00"}
+    _, cost = written(trials(None), tmp_path, **changes)
+    assert cost["wall_hours"] is None
+    assert cost["finalist_hours"] == 0.5
+    assert "nan" not in next(tmp_path.rglob("decision.md")).read_text()
