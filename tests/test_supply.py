@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,7 @@ def tool(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
+    sys.modules[spec.name] = sys.modules[name] = module  # the scripts import each other by their plain names
     spec.loader.exec_module(module)
     return module
 
@@ -95,11 +97,51 @@ def test_an_audit_that_did_not_happen_says_so(
     assert "no known advisory" not in said.out
 
 
-def test_advisories_fail_the_audit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    vulnerable = {"name": "x", "version": "1", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2"]}]}
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], list[str]]:
+    """pip-audit, with its answer for one package and nothing known of the others; gives what it was asked for."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(audit, "audit", lambda lock: (1, json.dumps({"dependencies": [vulnerable]}), ""))
-    assert audit.main(["base.txt"]) == 1
-    assert "x 1: PYSEC-1, mended in 2" in capsys.readouterr().out
-    monkeypatch.setattr(audit, "audit", lambda lock: (0, json.dumps({"dependencies": []}), ""))
-    assert audit.main(["base.txt"]) == 0
+
+    def answer(special: dict[str, Any]) -> list[str]:
+        asked: list[str] = []
+
+        def audit_file(lock: Path) -> tuple[int, str, str]:
+            names = [line.split(" ")[0] for line in lock.read_text().splitlines()]
+            assert len({n.split("==")[0] for n in names}) == len(names), "pip-audit reads no second version"
+            asked.extend(names)
+            parts = [name.split("==") for name in names]
+            told: list[dict[str, Any]] = [{"name": name, "version": version, "vulns": []} for name, version in parts]
+            told = [special if t["name"] == special.get("name") else t for t in told]
+            return 0, json.dumps({"dependencies": told}), "No known vulnerabilities found"
+
+        monkeypatch.setattr(audit, "audit", audit_file)
+        return asked
+
+    return answer
+
+
+def test_every_locked_package_is_asked_about_once(answered: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = answered({})
+    assert audit.main([]) == 0
+    assert sorted(asked) == sorted(f"{p.name}=={p.version}" for p in sbom.read_all())
+    assert len(asked) == len(set(asked)) > 200
+    assert "no known advisory" in capsys.readouterr().out
+
+
+def test_advisories_fail_the_audit(answered: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    answered({"name": "uv", "version": "1", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2"]}]})
+    assert audit.main(["uv.txt"]) == 1
+    said = capsys.readouterr().out
+    assert "uv 1: PYSEC-1, mended in 2" in said
+    assert "no known advisory" not in said
+
+
+def test_a_package_that_the_service_does_not_know_is_not_called_safe(
+    answered: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answered({"name": "uv", "skip_reason": "Dependency not found on PyPI and could not be audited: uv"})
+    assert audit.main(["uv.txt"]) == 3
+    assert audit.main([]) == 3
+    said = capsys.readouterr()
+    assert "NOT AUDITED: 1 of 1 packages" in said.err
+    assert "no known advisory" not in said.out
