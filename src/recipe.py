@@ -54,6 +54,7 @@ class TrainConfig:
     stop_metric: str = "mAP50-95"  # mAP50-95 | mAP50 | precision | recall | f1 | loss: what has to improve, on val
     min_gain: float = 0.0  # smaller improvements don't count
     amp: str = "fp32"  # fp32 | fp16 | bf16: arithmetic of the forward pass
+    channels_last: bool = True  # NHWC order in memory: the same network, faster to train
     cls_pw: float = 0.0  # class weights: inverse frequency to this power; 0 = off, 1 = full
     box: float = 7.5  # gains of the parts of the loss
     cls: float = 0.5

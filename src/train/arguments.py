@@ -136,6 +136,7 @@ def _recipe(t: TrainConfig, batch: int) -> dict[str, Any]:
         "cos_lr": t.schedule == "cosine",
         "nbs": t.accumulate * batch if t.accumulate else t.nbs,
         "amp": AMP[t.amp],
+        "channels_last": None if t.channels_last else False,  # None: on CUDA; on CPU the trainer sees to it
         **{name: getattr(t, name) for name in SAME_NAME},
     }
     if t.warmup_epochs:
@@ -171,6 +172,7 @@ class Options:
     keep_top: int = 0
     resume: str = ""
     qat_batches: int = 0  # 0 = no quantisation-aware training
+    channels_last: bool = False
 
 
 def training_options(cfg: AppConfig) -> Options:
@@ -188,4 +190,5 @@ def training_options(cfg: AppConfig) -> Options:
         keep_top=t.keep_top,
         resume=t.resume or "",
         qat_batches=t.qat_batches if t.qat else 0,
+        channels_last=t.channels_last,
     )

@@ -196,27 +196,36 @@ def _result(cfg: AppConfig, start_note: str, history: list[dict[str, float]], ou
     if not best.is_file():
         raise StageError("train", cfg.model.name, "Ultralytics wrote no checkpoint")
     curve = [row["val/mAP50-95"] for row in history]
+    model = load_checkpoint(best)
+    parameters, gflops = _size_of(model, cfg.imgsz)
     checkpoint = Checkpoint(
         path=str(best),
         sha256=sha256_file(best),
-        weights_sha256=weights_hash(best),
+        weights_sha256=_hash_of(model),
         model=cfg.model.name,
         imgsz=cfg.imgsz,
         seed=cfg.seed,
         epochs=len(history),
         best_epoch=int(history[curve.index(max(curve))]["epoch"]),
         start=start_note,
-        **_size_of(best, cfg.imgsz),
+        parameters=parameters,
+        gflops=gflops,
     )
     files = sorted(p for p in out.iterdir() if p.suffix in {".png", ".jpg", ".csv"})
     return TrainResult(checkpoint, best.with_name("last.pt"), history, files)
 
 
-def _size_of(path: Path, imgsz: int) -> dict[str, Any]:
-    from ultralytics.utils.torch_utils import get_flops, get_num_params
+_sizes: dict[tuple[str, int], tuple[int, float]] = {}
 
-    model = load_checkpoint(path)
-    return {"parameters": int(get_num_params(model)), "gflops": round(float(get_flops(model, imgsz)), 4)}
+
+def _size_of(model: Any, imgsz: int) -> tuple[int, float]:
+    """Parameters, and GFLOPs at an image size. Counting takes as long as a batch: trials of a sweep share it."""
+    key = (str(model.yaml), imgsz)
+    if key not in _sizes:
+        from ultralytics.utils.torch_utils import get_flops, get_num_params
+
+        _sizes[key] = int(get_num_params(model)), round(float(get_flops(model, imgsz)), 4)
+    return _sizes[key]
 
 
 def weights_hash(path: Path) -> str:
@@ -224,8 +233,12 @@ def weights_hash(path: Path) -> str:
 
     The file itself also holds a date and folders, so two bit-identical trainings have different files.
     """
+    return _hash_of(load_checkpoint(path))
+
+
+def _hash_of(model: Any) -> str:
     digest = hashlib.sha256()
-    for name, tensor in sorted(load_checkpoint(path).state_dict().items()):
+    for name, tensor in sorted(model.state_dict().items()):
         array = tensor.detach().cpu().contiguous().numpy()
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
         digest.update(array.tobytes())

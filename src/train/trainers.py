@@ -69,6 +69,18 @@ class Recipe:
                 group["betas"] = self.options.betas
         return optimizer
 
+    def setup_model(self: Any) -> Any:
+        """The network, in the memory order that this processor convolves fastest.
+
+        Ultralytics knows that order on CUDA only. It writes its checkpoints in the plain order.
+        """
+        checkpoint = super().setup_model()  # type: ignore[misc]
+        if self.options.channels_last and self.device.type == "cpu":
+            import torch
+
+            self.model = self.model.to(memory_format=torch.channels_last)
+        return checkpoint
+
     def _setup_scheduler(self: Any) -> None:
         curve = self._curve()
         if curve is None:
@@ -116,6 +128,7 @@ class Recipe:
 
     def validate(self: Any) -> Any:
         """Judge the weights as their INT8 file would compute them, so that the best epoch is the best to export."""
+        self.validator.args.plots = False  # Ultralytics draws the last epoch, and `final_eval` the best one again
         with self._rounded(self.ema.ema):
             return super().validate()  # type: ignore[misc]
 
@@ -146,11 +159,15 @@ class Recipe:
         return saved
 
     def final_eval(self: Any) -> None:
-        """Strip the kept checkpoints as the best one is."""
+        """Strip the checkpoints, and draw pictures of the best one: it is evaluated on its own afterwards."""
+        if self.args.plots:
+            super().final_eval()  # type: ignore[misc]
+        elif engine.RANK in {-1, 0} and self.best.exists():
+            last = engine.strip_optimizer(self.last)
+            engine.strip_optimizer(self.best, updates={"train_results": last.get("train_results")})
         if self.options.keep_top and engine.RANK in {-1, 0}:
             for path in self._top().files():
                 engine.strip_optimizer(path)
-        super().final_eval()  # type: ignore[misc]
 
     def _top(self: Any) -> TopK:
         return TopK(Path(self.wdir) / "top", self.options.keep_top)

@@ -333,3 +333,39 @@ def test_a_finished_training_goes_on_to_more_epochs(dataset: DatasetRef, tmp_pat
     (state / "best.pt").unlink()
     with pytest.raises(UserError, match="no state"):
         check_training(toy(*longer))
+
+
+def test_networks_are_trained_in_the_order_that_convolves_fastest(dataset: DatasetRef, tmp_path: Path) -> None:
+    import torch
+
+    orders: list[tuple[bool, bool]] = []
+
+    def look(trainer: Any) -> None:
+        networks = (trainer.model, trainer.ema.ema)
+        found = [n.model[1].conv.weight.is_contiguous(memory_format=torch.channels_last) for n in networks]
+        orders.append((found[0], found[1]))
+
+    hooks = {"on_train_end": look}
+    fast = run(toy("epochs=2"), dataset, tmp_path / "fast", hooks=hooks)
+    plain = run(toy("epochs=2", "train.channels_last=false"), dataset, tmp_path / "plain", hooks=hooks)
+    assert orders == [(True, True), (False, False)]
+    for row, other in zip(fast.history, plain.history, strict=True):
+        assert row["train/box_loss"] == pytest.approx(other["train/box_loss"], rel=1e-3), "the same arithmetic"
+    assert all(w.is_contiguous() for w in weights(fast.checkpoint.path).values()), "files keep the plain order"
+
+
+def test_pictures_are_drawn_once(dataset: DatasetRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_environment(tmp_path / "settings")
+    from ultralytics.utils.metrics import ConfusionMatrix
+
+    drawn: list[bool] = []
+    plot: Any = ConfusionMatrix.plot
+
+    def counted(self: Any, normalize: bool = True, **kwargs: Any) -> Any:
+        drawn.append(normalize)
+        return plot(self, normalize=normalize, **kwargs)
+
+    monkeypatch.setattr(ConfusionMatrix, "plot", counted)
+    result = run(toy("epochs=1", "train.plots=true"), dataset, tmp_path / "t")
+    assert sorted(drawn) == [False, True], "of the best weights alone, counts and shares"
+    assert {"confusion_matrix.png", "BoxPR_curve.png", "results.png"} <= {p.name for p in result.files}
