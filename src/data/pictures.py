@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from src import vault
 from src.data import Sample
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Array = NDArray[np.uint8]
+
 GRID = (3, 4)  # rows and columns of the sample sheet
+CELL_PX = 600  # a picture on the sheet is drawn from at most so many pixels a side
 MANY_CLASSES = 30  # beyond, only the most frequent are drawn
 
 
@@ -68,20 +73,32 @@ def _spread(splits: dict[str, list[Sample]], count: int) -> list[tuple[str, Samp
 
 def _draw(axes: Axes, sample: Sample, names: Sequence[str]) -> None:
     from matplotlib.patches import Rectangle
-    from PIL import Image, ImageOps
 
     axes.set_axis_off()
     if vault.is_secret(sample.image):  # what is drawn is written, and logged, in clear
         axes.text(0.5, 0.5, "encrypted", ha="center", transform=axes.transAxes)
         return
-    with Image.open(sample.image) as image:
-        axes.imshow(np.asarray(ImageOps.exif_transpose(image).convert("RGB")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its size: the check has let it pass
+        axes.imshow(_small(sample.image), extent=(0, sample.width, sample.height, 0))
     for (x1, y1, x2, y2), label in zip(sample.boxes.tolist(), sample.classes.tolist(), strict=True):
         color = f"C{label % 10}"
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.2))
         axes.text(
             x1, y1, names[label][:16], fontsize=5, color="white", backgroundcolor=color, va="bottom", clip_on=True
         )
+
+
+def _small(path: str) -> Array:
+    """A picture, upright, with at most CELL_PX pixels a side: (height, width, 3) uint8."""
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as image:
+        image.draft("RGB", (2 * CELL_PX, 2 * CELL_PX))  # a JPEG is decoded at a fraction of its size
+        small = image.convert("RGB")
+        small.info["exif"] = image.getexif().tobytes()
+    small.thumbnail((CELL_PX, CELL_PX))
+    return np.asarray(ImageOps.exif_transpose(small))
 
 
 def _classes(splits: dict[str, list[Sample]], names: Sequence[str]) -> Figure:
