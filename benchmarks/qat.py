@@ -20,7 +20,8 @@ from typing import Any
 from benchmarks._table import held, lines
 from benchmarks.train_epoch import configured
 from src.benchmark import predict
-from src.config import AppConfig, check
+from src.config import AppConfig
+from src.config_check import check
 from src.data import load_split, resolve
 from src.errors import StageError, Unavailable
 from src.evaluate import evaluate

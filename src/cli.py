@@ -23,7 +23,8 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config import AppConfig, check, register
+from src.config import AppConfig, register
+from src.config_check import check
 from src.environment import take_secret_words
 from src.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UserError, is_disk_full
 from src.records import RecordError

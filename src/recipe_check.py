@@ -1,6 +1,6 @@
 """What of a recipe makes no sense, alone or together. Values only are looked at: nothing heavy is imported for it.
 
-`src.config.check` calls it with the parts of the configuration that it needs.
+`src.config_check` calls it with the parts of the configuration that it needs.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config import AppConfig, check, identity, plain_config, register, to_typed
+from src.config import AppConfig, identity, plain_config, register, to_typed
+from src.config_check import check
 from src.errors import UserError
 from src.sweeper import plugin
 from tests.conftest import ROOT

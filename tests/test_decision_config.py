@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hydra import compose, initialize_config_dir
 
-from src.config import AppConfig, check, register, to_typed
+from src.config import AppConfig, register, to_typed
+from src.config_check import check
 from src.errors import UserError
 from src.sweeper import plugin
 from tests.conftest import ROOT

@@ -14,8 +14,9 @@ from src.config import AppConfig, Pruner
 from src.console import Watch
 from src.pipeline.context import Context, Inputs
 from src.pipeline.cost import Costs
+from src.pipeline.ledger import RECORD, finished, refuse_trial, save_lost, settled
 from src.pipeline.request import OBJECTIVE, SweepRequest
-from src.pipeline.trial import RECORD, finished, refuse_trial, run_trial, save_lost, settled
+from src.pipeline.trial import run_trial
 from src.records import State, TrialRecord, load, write_text
 from src.sweeper.loop import Outcome
 from src.sweeper.pruner import PrunedError

@@ -15,9 +15,10 @@ from src.console import Watch
 from src.pipeline.cells import outcome
 from src.pipeline.context import Context, Inputs
 from src.pipeline.cost import Costs
+from src.pipeline.ledger import begun_as, settled
 from src.pipeline.request import OBJECTIVE, SweepRequest
 from src.pipeline.selection import choose
-from src.pipeline.trial import begun_as, run_trial, settled
+from src.pipeline.trial import run_trial
 from src.records import TrialRecord
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config import AppConfig, check, plain_config
+from src.config import AppConfig, plain_config
+from src.config_check import check
 from src.console import Watch
 from src.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.pipeline.cells import outcome

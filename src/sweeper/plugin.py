@@ -18,7 +18,8 @@ from hydra_plugins.hydra_optuna_sweeper.config import SamplerConfig
 from omegaconf import MISSING, DictConfig, open_dict, read_write
 
 from src.cli import begin
-from src.config import AppConfig, check, to_typed
+from src.config import AppConfig, to_typed
+from src.config_check import check
 from src.strict import refuse_unwritable
 from src.sweeper.launchers import BASIC, JobLauncher
 

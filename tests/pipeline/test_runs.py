@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from src.pipeline import trial
+from src.pipeline import ledger, trial
 from src.pipeline.context import Context
 from src.pipeline.runs import closing, start_once
 from src.track import RunLog
@@ -146,8 +146,8 @@ def ready(monkeypatch: pytest.MonkeyPatch) -> Any:
         return result
 
     monkeypatch.setattr(trial, "train", train)
-    monkeypatch.setattr(trial, "plain_config", lambda cfg: {})
-    monkeypatch.setattr(trial, "identity", lambda cfg, **named: "0")
+    monkeypatch.setattr(ledger, "plain_config", lambda cfg: {})
+    monkeypatch.setattr(ledger, "identity", lambda cfg, **named: "0")
     monkeypatch.setattr(trial, "evaluate_checkpoint", lambda *_: ({"mAP50-95": 0.5}, Path()))
     return cfg
 
@@ -188,7 +188,7 @@ def test_a_run_that_was_killed_before_it_had_its_parameters_gets_them(
     assert tracker.status == {"run0": "FINISHED"}
 
 
-@pytest.mark.parametrize("place", ["_log_training", "_close"])
+@pytest.mark.parametrize("place", ["_log_training", "close"])
 def test_an_interrupted_trial_leaves_no_open_run_and_is_settled_later(
     ready: Any, tracker: FakeTracker, context: Context, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -200,8 +200,8 @@ def test_an_interrupted_trial_leaves_no_open_run_and_is_settled_later(
         with pytest.raises(KeyboardInterrupt):
             run_trial(ready, context)
     assert tracker.status == {"run0": "KILLED"}
-    if (done := trial.finished(context, 0)) is not None:
-        trial.settle(done, context)
+    if (done := ledger.finished(context, 0)) is not None:
+        ledger.settle(done, context)
     else:
         run_trial(ready, context)
     assert tracker.status == {"run0": "FINISHED"}

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from src.config import AppConfig, check
+from src.config import AppConfig
+from src.config_check import check
 from src.data import resolve
 from src.records import DatasetRef
 from src.train import TrainResult, loop, train
