@@ -23,6 +23,7 @@ Head = Literal["dense", "dense_unit", "end2end", "queries"]
 HEADS: tuple[Head, ...] = ("dense", "dense_unit", "end2end", "queries")
 PAD_VALUE = 114
 MAX_CANDIDATES = 30_000
+BLOCK = 64  # boxes that suppression compares at once: fewer calls of numpy, in memory that stays in the cache
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,10 @@ def decode_image(content: NDArray[np.uint8], name: str = "image in memory") -> N
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def letterbox(image: NDArray[np.uint8], imgsz: int, *, stretch: bool = False) -> tuple[Float, LetterboxTransform]:
-    """Fit an image uint8 [h, w, 3] into a square input float32 [3, imgsz, imgsz] in 0..1.
+def letterbox(
+    image: NDArray[np.uint8], imgsz: int, *, stretch: bool = False, bgr: bool = False
+) -> tuple[Float, LetterboxTransform]:
+    """Fit an image uint8 [h, w, 3] into a square input float32 [3, imgsz, imgsz] in 0..1, RGB; `bgr` if the image is.
 
     The longer side becomes `imgsz`; the rest is filled with grey, evenly on both sides. With `stretch` both sides
     become `imgsz`, as RT-DETR is trained.
@@ -121,13 +124,17 @@ def letterbox(image: NDArray[np.uint8], imgsz: int, *, stretch: bool = False) ->
         grey = (PAD_VALUE,) * 3
         padded = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=grey)
         image = np.asarray(padded, np.uint8)
-    return _to_planes(image), transform
+    return _to_planes(image, bgr), transform
 
 
-def _to_planes(image: NDArray[np.uint8]) -> Float:
+def _to_planes(image: NDArray[np.uint8], bgr: bool) -> Float:
     """uint8 [h, w, 3] to float32 [3, h, w] in 0..1. Planes are parted as bytes: a quarter of the memory to move."""
-    planes = np.ascontiguousarray(image.transpose(2, 0, 1))
-    return np.multiply(planes, np.float32(1 / 255), dtype=np.float32)
+    import cv2
+
+    planes = np.empty((3, *image.shape[:2]), np.float32)
+    for plane, target in zip(cv2.split(np.ascontiguousarray(image)), planes[::-1] if bgr else planes, strict=True):
+        np.multiply(plane, np.float32(1 / 255), out=target, dtype=np.float32)
+    return planes
 
 
 def _resized(width: int, height: int, imgsz: int, stretch: bool) -> tuple[int, int]:
@@ -202,7 +209,7 @@ def _corners(boxes: Float) -> Float:
 
 
 def suppress(boxes: Float, classes: NDArray[np.int64], iou: float, max_det: int) -> NDArray[np.int64]:
-    """Greedy non-maximum suppression within each class.
+    """Greedy non-maximum suppression within each class, a block of the best boxes that are left at a time.
 
     Args:
         boxes: [n, 4] xyxy, best score first.
@@ -213,20 +220,32 @@ def suppress(boxes: Float, classes: NDArray[np.int64], iou: float, max_det: int)
     Returns:
         Indices of the kept boxes, best first.
     """
-    x1, y1, x2, y2 = boxes.T
-    area = (x2 - x1) * (y2 - y1)
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+    def covers(better: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which boxes [b] go because of which [a]: [a, b]."""
+        a = better[:, None]
+        x1, y1, x2, y2 = boxes.T
+        width = np.minimum(x2[a], x2[others]) - np.maximum(x1[a], x1[others])
+        height = np.minimum(y2[a], y2[others]) - np.maximum(y1[a], y1[others])
+        overlap = np.maximum(width, 0) * np.maximum(height, 0)
+        # No division: overlap / union > iou, with union = areas - overlap.
+        over = overlap > iou * (area[a] + area[others] - overlap)
+        return np.asarray(over & (classes[a] == classes[others]), np.bool_)
+
     left = np.arange(len(boxes))
     kept: list[int] = []
     while left.size and len(kept) < max_det:
-        i, left = left[0], left[1:]
-        kept.append(int(i))
-        width = np.minimum(x2[i], x2[left]) - np.maximum(x1[i], x1[left])
-        height = np.minimum(y2[i], y2[left]) - np.maximum(y1[i], y1[left])
-        overlap = np.maximum(width, 0) * np.maximum(height, 0)
-        # No division: overlap / union > iou, with union = areas - overlap.
-        same = (overlap > iou * (area[i] + area[left] - overlap)) & (classes[left] == classes[i])
-        left = left[~same]
-    return np.array(kept, np.int64)
+        block, left = left[:BLOCK], left[BLOCK:]
+        goes, free, best = covers(block, block), np.ones(len(block), np.bool_), []
+        for i in range(len(block)):
+            if free[i]:
+                best.append(i)
+                free &= ~goes[i]
+        kept.extend(block[best].tolist())
+        if left.size:
+            left = left[~covers(block[best], left).any(axis=0)]
+    return np.array(kept[:max_det], np.int64)
 
 
 def to_detections(decoded: tuple[Float, Float, NDArray[np.int64]], transform: LetterboxTransform) -> Detections:

@@ -57,6 +57,14 @@ def test_boxes_come_back_to_the_image(height: int, width: int, imgsz: int, stret
     assert transform.to_image(corners)[0] == pytest.approx([0, 0, width, height], abs=1e-2)
 
 
+def test_letterbox_takes_either_order_of_colours_and_any_layout() -> None:
+    image = _noise(64, 64)
+    x, _ = detect.letterbox(image, 64)
+    assert np.array_equal(x, image.transpose(2, 0, 1).astype(np.float32) * np.float32(1 / 255))
+    assert np.array_equal(detect.letterbox(image, 64, bgr=True)[0], x[::-1])
+    assert np.array_equal(detect.letterbox(image[..., ::-1], 64)[0], x[::-1]), "a view"
+
+
 def _raw(seed: int, classes: int, anchors: int = 400) -> detect.Float:
     rng = np.random.default_rng(seed)
     centres, sizes = rng.uniform(0, 320, (2, anchors)), rng.uniform(10, 80, (2, anchors))
@@ -94,6 +102,24 @@ def test_suppression_leaves_other_classes_alone() -> None:
     assert detect.suppress(boxes, classes, 0.7, 300).tolist() == [0, 2, 3]
     assert detect.suppress(boxes, classes, 0.7, 2).tolist() == [0, 2]
     assert detect.suppress(boxes, classes, 0.95, 300).tolist() == [0, 1, 2, 3]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 3 * detect.BLOCK), st.integers(1, 3), st.sampled_from([1, 20, detect.BLOCK, 300]), st.integers())
+def test_suppression_in_blocks_is_that_of_one_box_after_the_other(n: int, kinds: int, max_det: int, seed: int) -> None:
+    rng = np.random.default_rng(seed % 2**32)
+    corners = rng.uniform(0, 100, (n, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(5, 60, (n, 2))], 1).astype(np.float32)
+    classes = rng.integers(0, kinds, n)
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    kept: list[int] = []
+    for i in range(n):
+        sides = np.minimum(boxes[i, 2:], boxes[kept, 2:]) - np.maximum(boxes[i, :2], boxes[kept, :2])
+        common = np.maximum(sides[:, 0], 0) * np.maximum(sides[:, 1], 0)
+        over = common > 0.4 * (area[i] + area[kept] - common)
+        if len(kept) < max_det and not (over & (classes[kept] == classes[i])).any():
+            kept.append(i)
+    assert detect.suppress(boxes, classes, 0.4, max_det).tolist() == kept
 
 
 def test_unit_coordinates_give_the_same_boxes() -> None:

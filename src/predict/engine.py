@@ -38,8 +38,7 @@ class Input:
 
 def prepare(image: Image, imgsz: int, *, stretch: bool) -> Input:
     """Letterbox a picture uint8 [h, w, 3] in OpenCV's order of colours (BGR)."""
-    planes, transform = detect.letterbox(image, imgsz, stretch=stretch)
-    return Input(planes[::-1], transform)
+    return Input(*detect.letterbox(image, imgsz, stretch=stretch, bgr=True))
 
 
 class Predictor:

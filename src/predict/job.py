@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from src.errors import UserError
 from src.predict.arguments import PredictArgs, out_folder
 from src.predict.engine import Predictor, Wanted, prepare
 from src.predict.model import Opened, choose_runtime, open_model
-from src.predict.run import Stats, ahead, predict
+from src.predict.parallel import at_once, workers_for
+from src.predict.run import Done, Stats, ahead, in_turn, keep
 from src.predict.sources import Frame, find_files, is_live, is_video, open_video, read_picture, read_video
 from src.predict.stream import Stream
 from src.predict.writers import Aside, make_writers
@@ -40,18 +41,21 @@ def execute(args: PredictArgs) -> int:
     wanted = Wanted(args.conf, args.iou, args.max_det, args.nms, classes_of(args.classes, opened))  # type: ignore[arg-type]
     clips = {name: open_clip(path) for name, path in files if is_video(path)}
     aside = Aside(out_folder(args))
-    predictor = load(args, opened, wanted)
+    total = args.frames if not files else frames_in(files, clips, args.every)
+    engine, threads = choose_runtime(opened.artifact, args.runtime), args.threads or cores()
+    workers = workers_for(engine, args.device, threads, -(-total // args.batch)) if files else 1
+    # An engine with n threads adds n - 1 to those that call it.
+    predictor = load(args, opened, wanted, engine, threads - workers + 1)
     stream = None
     if not files:
         stream = Stream(source, queue=args.queue, attempts=args.attempts, backoff_s=args.backoff_s)
     frames = islice(stream.frames(), args.frames or None) if stream else read_all(files, args.every)
-    total = args.frames if stream else sum(-(-clips[n][0] // args.every) if n in clips else 1 for n, _ in files)
     fps = {name: rate / args.every for name, (_, rate) in clips.items()}
-    batches = ahead(frames, predictor.imgsz, stretch=predictor.stretch, batch=args.batch, depth=1 if stream else 8)
     with aside, progress_bar(total, shown=args.progress) as tick:
         aside.writers = make_writers(args.save, aside.folder, opened, fps)
         try:
-            stats = predict(batches, predictor, aside.writers, tick)
+            with closing(predicted(frames, predictor, args.batch, workers, depth=1 if stream else 8)) as batches:
+                stats = keep(batches, aside.writers, tick)
         finally:
             if stream is not None:
                 stream.stop()
@@ -60,6 +64,22 @@ def execute(args: PredictArgs) -> int:
     print("\n".join(f"{key:<12} {value}" for key, value in facts.items()))
     print(f"{'results':<12} {aside.target}")
     return 0
+
+
+def predicted(
+    frames: Iterator[Frame], predictor: Predictor, batch: int, workers: int, depth: int
+) -> Generator[Done, None, None]:
+    """Predicted batches: several at a time, or one after the other while `depth` are made ready."""
+    if workers > 1:
+        return at_once(frames, predictor, batch=batch, workers=workers)
+    return in_turn(ahead(frames, predictor.imgsz, stretch=predictor.stretch, batch=batch, depth=depth), predictor)
+
+
+def frames_in(files: list[tuple[str, Path]], clips: dict[str, tuple[int, float]], every: int) -> int:
+    """Frames to predict; 0 where a video does not tell."""
+    if not all(count for count, _ in clips.values()):
+        return 0
+    return sum(-(-clips[name][0] // every) if name in clips else 1 for name, _ in files)
 
 
 def open_clip(path: Path) -> tuple[int, float]:
@@ -78,13 +98,11 @@ def read_all(files: list[tuple[str, Path]], every: int) -> Iterator[Frame]:
             yield Frame(name, read_picture(path))
 
 
-def load(args: PredictArgs, opened: Opened, wanted: Wanted) -> Predictor:
-    """The model in its engine."""
-    engine = choose_runtime(opened.artifact, args.runtime)
+def load(args: PredictArgs, opened: Opened, wanted: Wanted, engine: str, threads: int) -> Predictor:
+    """The model in its engine, which may use so many threads."""
     head = next((h for h in detect.HEADS if h == opened.artifact.head), None)
     if head is None:
         raise UserError("the model's output is laid out in an unknown way", value=opened.artifact.head)
-    threads = args.threads or cores()
     session = runtime.load(engine, opened.artifact, threads=threads, device=args.device, trust=args.trust)
     predictor = Predictor(session, head, opened.imgsz, wanted)
     _check_answer(predictor, args, opened)

@@ -1,6 +1,7 @@
 """Joins frames, network and writers: reading and letterboxing run ahead in a thread, so that the network never waits.
 
-Frames of files are all predicted, in order; a live stream drops what it can't keep up with.
+Frames of files are all predicted, in order, and several at a time where the engine can (`parallel`); a live stream
+drops what it can't keep up with.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -23,6 +24,15 @@ from src.predict.writers import Writer
 AHEAD = 8  # batches that may wait
 Tick = Callable[[int], None]
 Pair = tuple[Frame, Input]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A predicted batch."""
+
+    frames: list[Frame]
+    found: list[Detections]  # of each frame
+    ms: float  # network and suppression
 
 
 @dataclass
@@ -83,29 +93,37 @@ def ahead(
         stop.set()
 
 
-def predict(
-    batches: Iterable[list[Pair]], predictor: Predictor, writers: Iterable[Writer], tick: Tick | None = None
-) -> Stats:
-    """Predict every frame and hand it to the writers.
+def call(predictor: Predictor, pairs: Sequence[Pair]) -> Done:
+    """Predict a batch, and time it."""
+    start = time.perf_counter()
+    found = predictor([item for _, item in pairs])
+    return Done([frame for frame, _ in pairs], found, (time.perf_counter() - start) * 1000)
+
+
+def in_turn(batches: Iterable[list[Pair]], predictor: Predictor) -> Generator[Done, None, None]:
+    """Predict one batch from `ahead` after the other: the soonest answer to each."""
+    for pairs in batches:
+        yield call(predictor, pairs)
+
+
+def keep(batches: Iterable[Done], writers: Iterable[Writer], tick: Tick | None = None) -> Stats:
+    """Hand every predicted frame to the writers.
 
     Args:
-        batches: from `ahead`.
-        predictor: finds the boxes.
-        writers: keep them.
+        batches: from `in_turn` or `parallel.at_once`.
+        writers: keep what was found.
         tick: told of the number of frames done.
     """
     stats, begun, writers = Stats(), time.perf_counter(), list(writers)
-    for pairs in batches:
-        start = time.perf_counter()
-        found = predictor([item for _, item in pairs])
-        stats.call_ms.append((time.perf_counter() - start) * 1000)
-        for (frame, _), detections in zip(pairs, found, strict=True):
+    for batch in batches:
+        stats.call_ms.append(batch.ms)
+        for frame, detections in zip(batch.frames, batch.found, strict=True):
             _count(stats, detections)
             for writer in writers:
                 writer.add(frame, detections)
         stats.seconds = time.perf_counter() - begun
         if tick is not None:
-            tick(len(pairs))
+            tick(len(batch.frames))
     return stats
 
 

@@ -13,7 +13,7 @@ from src.errors import Unavailable, UserError
 from src.records import Artifact
 from src.runtime.protocol import Session
 
-__all__ = ["ENGINES", "Session", "availability", "load", "supports"]
+__all__ = ["CONCURRENT", "ENGINES", "Session", "availability", "load", "supports"]
 
 # Engine -> the formats it runs, with their precisions ("*" = all).
 ENGINES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -29,6 +29,10 @@ ENGINES: dict[str, dict[str, tuple[str, ...]]] = {
     "tensorflow": {"savedmodel": ("*",)},
     "null": {"*": ("*",)},
 }
+
+# Engines whose session may be called from several threads at once; on the processor each call computes on the thread
+# that makes it, and on the session's own threads beyond the first.
+CONCURRENT = frozenset({"onnxruntime"})
 
 
 def supports(runtime: str, fmt: str, precision: str) -> bool:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from threading import current_thread
 from typing import Any
 
 import cv2
@@ -18,6 +19,7 @@ from src import detect, runtime, vault
 from src.errors import UserError
 from src.predict.__main__ import run
 from src.predict.arguments import PredictArgs
+from src.predict.engine import Input, prepare
 from src.predict.model import open_model
 from src.predict.sources import find_files
 from src.records import Artifact
@@ -95,6 +97,25 @@ def test_a_video_is_predicted_frame_by_frame_and_drawn(artifact: Artifact, video
     assert facts["boxes"] == len(rows)
 
 
+def test_calls_at_once_write_what_one_after_the_other_does(
+    artifact: Artifact, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.predict.arguments.cores", lambda: 4)
+    kinds = ["json", "csv", "txt"]
+    predict(artifact, video, tmp_path / "one", save=kinds)
+    names = set()
+
+    def noted(*args: Any, **words: Any) -> Input:
+        names.add(current_thread().name)
+        return prepare(*args, **words)
+
+    monkeypatch.setattr("src.predict.parallel.prepare", noted)
+    predict(artifact, video, tmp_path / "four", save=kinds, threads=4, runtime="onnxruntime")
+    assert 1 < len(names) <= 4
+    for name in ("predictions.json", "predictions.csv", *(f"labels/clip_{i:06d}.txt" for i in range(FRAMES))):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "four" / name).read_bytes()
+
+
 def test_the_json_is_what_coco_evaluation_reads(artifact: Artifact, pictures: Path, tmp_path: Path) -> None:
     coco = pytest.importorskip("faster_coco_eval")
     rows = predict(artifact, pictures, tmp_path / "out")
@@ -130,18 +151,25 @@ def test_a_stream_ends_after_the_frames_asked_for(artifact: Artifact, tmp_path: 
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["frames"] == 5
 
 
+@pytest.mark.parametrize("threads", [1, 4])
 def test_a_video_that_breaks_off_leaves_nothing_half_written(
-    artifact: Artifact, video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    artifact: Artifact,
+    video: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int,
 ) -> None:
+    monkeypatch.setattr("src.predict.arguments.cores", lambda: 4)
     content = video.read_bytes()
     source = tmp_path / "in" / "torn.avi"
     source.parent.mkdir()
     source.write_bytes(content[: len(content) // 4])
     with pytest.raises(UserError, match="video can't be"):
-        predict(artifact, source.parent, tmp_path / "out", save=["json", "csv", "video"])
+        predict(artifact, source.parent, tmp_path / "out", save=["json", "csv", "video"], threads=threads)
     assert [p.name for p in tmp_path.iterdir()] == ["in"]
     source.write_bytes(content[: len(content) * 3 // 4])
-    predict(artifact, source.parent, tmp_path / "out")
+    predict(artifact, source.parent, tmp_path / "out", threads=threads)
     assert f"of {FRAMES} frames" in caplog.text, "what is left is predicted, and the loss is told"
 
 
