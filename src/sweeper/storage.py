@@ -110,14 +110,38 @@ def mend(path: Path) -> int:
     return size - end
 
 
+def check_end(path: Path) -> None:
+    """Refuse a journal whose last whole line was written by nobody here.
+
+    Optuna lets that line pass, and fails at it as soon as anything stands behind it.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    if not path.is_file():
+        return
+    with open(path, "rb") as stream:
+        size, length = stream.seek(0, os.SEEK_END), _TAIL
+        while True:
+            stream.seek(max(size - length, 0))
+            *whole, _ = stream.read(min(length, size)).split(b"\n")  # what follows the last line's end is being written
+            if len(whole) > 1 or length >= size:
+                break
+            length *= 2
+    if whole:
+        json.loads(whole[-1])
+
+
 def open_storage(url: str | None, journal: Path) -> BaseStorage:
     """The storage at `url`, or the journal where there is none.
 
     Raises:
         UserError: the URL can't be used.
+        ValueError: the journal is damaged; each kind of damage raises in its own way.
     """
     if url is None:
         journal.parent.mkdir(parents=True, exist_ok=True)
+        check_end(journal)
         return JournalStorage(Journal(str(journal), lock_obj=JournalLock(journal)))
     try:
         return PatientStorage(url, engine_kwargs={"pool_pre_ping": True})
