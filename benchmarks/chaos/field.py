@@ -22,6 +22,7 @@ NAME = "toy"
 REACH_S = 60.0  # for a moment to be reached
 LEAVE_S = 30.0  # for a command to end after a signal; workers are given eight seconds
 ORPHAN_S = 6.0  # for what a killed command started to notice
+AT_ONCE_S = 2.0  # for a command that ended by itself: it waits for what it started
 DONE_S = 90.0  # for a sweep to be finished when nothing strikes any more
 
 WORDS = [
@@ -174,13 +175,14 @@ class Field:
         expected = {"SIGKILL": (-signal.SIGKILL,), "SIGINT2": (130, 0, -signal.SIGINT)}.get(fault.signal, (130, 0))
         if code not in expected:
             self.damage.endings.append(f"status {code} after {what}")
-        self._no_orphans(what)
+        # A second Ctrl-C cuts the waiting short.
+        self._no_orphans(what, ORPHAN_S if code < 0 or fault.signal == "SIGINT2" else AT_ONCE_S)
         if code == 130 and fault.signal != "SIGINT2" and (left := self.running() - self._before):
             self.damage.left_open.append(f"{len(left)} after {what}")
         return True
 
-    def _no_orphans(self, what: str) -> None:
-        deadline = time.monotonic() + ORPHAN_S
+    def _no_orphans(self, what: str, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
         while (left := self.alive()) and time.monotonic() < deadline:
             time.sleep(0.05)
         if left:
@@ -197,7 +199,7 @@ class Field:
                 self._sweep_up()
                 return
             if code == 0:
-                self._no_orphans("the end")
+                self._no_orphans("the end", AT_ONCE_S)
                 return
             self.damage.endings.append(f"status {code} in the last run")
 
