@@ -104,13 +104,12 @@ def orphan(moments: Moments) -> None:
     import signal
 
     from benchmarks.chaos import toys
-    from src import cli
     from src.pipeline import workers
 
     workers._stop = lambda *rest: None
     if os.environ.get("DETSWEEP_WORKER"):
-        cli.signal.signal = lambda *rest: signal.SIG_IGN  # type: ignore
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal = lambda *rest: signal.SIG_IGN  # type: ignore
         toys.EPOCH_S = 1.0  # as a real training, which does not happen to be over before anybody looks
 
 
