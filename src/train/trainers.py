@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -26,6 +27,7 @@ from src.train.keep import TopK
 from src.train.qat import Rounding
 from src.train.stopping import Stopper, stop_value
 
+SCREEN_DPI = 110
 VARIABLE = "DETSWEEP_TRAINING_OPTIONS"
 engine: Any = trainer_module  # its names are not exported in the sense of type checkers
 
@@ -50,6 +52,23 @@ def _options() -> Options:
     raw: dict[str, Any] = json.loads(os.environ[VARIABLE])
     plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}
     return Options(**plain)
+
+
+@contextmanager
+def _for_the_screen() -> Iterator[None]:
+    """A block in which figures are written for the screen: for print, they take longer than a short epoch."""
+    from matplotlib.figure import Figure
+
+    save: Any = Figure.savefig
+
+    def smaller(self: Figure, *args: Any, dpi: float = SCREEN_DPI, **named: Any) -> None:
+        save(self, *args, dpi=min(dpi, SCREEN_DPI), **named)
+
+    Figure.savefig = smaller  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        Figure.savefig = save  # type: ignore[method-assign]
 
 
 class Recipe:
@@ -161,13 +180,22 @@ class Recipe:
     def final_eval(self: Any) -> None:
         """Strip the checkpoints, and draw pictures of the best one: it is evaluated on its own afterwards."""
         if self.args.plots:
-            super().final_eval()  # type: ignore[misc]
+            with _for_the_screen():
+                super().final_eval()  # type: ignore[misc]
         elif engine.RANK in {-1, 0} and self.best.exists():
             last = engine.strip_optimizer(self.last)
             engine.strip_optimizer(self.best, updates={"train_results": last.get("train_results")})
         if self.options.keep_top and engine.RANK in {-1, 0}:
             for path in self._top().files():
                 engine.strip_optimizer(path)
+
+    def plot_training_labels(self) -> None:
+        """Nothing: the check of the dataset has drawn its classes and boxes, once for all trials."""
+
+    def plot_metrics(self) -> None:
+        """Draw the losses and metrics of every epoch."""
+        with _for_the_screen():
+            super().plot_metrics()  # type: ignore[misc]
 
     def _top(self: Any) -> TopK:
         return TopK(Path(self.wdir) / "top", self.options.keep_top)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from src.errors import UserError
 from src.records import DatasetRef
@@ -368,4 +369,7 @@ def test_pictures_are_drawn_once(dataset: DatasetRef, tmp_path: Path, monkeypatc
     monkeypatch.setattr(ConfusionMatrix, "plot", counted)
     result = run(toy("epochs=1", "train.plots=true"), dataset, tmp_path / "t")
     assert sorted(drawn) == [False, True], "of the best weights alone, counts and shares"
-    assert {"confusion_matrix.png", "BoxPR_curve.png", "results.png"} <= {p.name for p in result.files}
+    files = {p.name: p for p in result.files}
+    assert {"confusion_matrix.png", "BoxPR_curve.png", "results.png", "val_batch0_pred.jpg"} <= files.keys()
+    with Image.open(files["BoxPR_curve.png"]) as picture:
+        assert 800 < picture.width < 1200, "for the screen"
