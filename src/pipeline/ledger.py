@@ -16,6 +16,7 @@ from pathlib import Path
 from src.config import AppConfig, identity, plain_config
 from src.environment import environment
 from src.errors import StageError
+from src.pipeline import spent
 from src.pipeline.context import Context, Inputs, now, tags_of
 from src.pipeline.leftovers import clear_leftovers
 from src.pipeline.runs import start_once
@@ -103,7 +104,7 @@ def save_lost(number: int, context: Context) -> None:
 def settle(record: TrialRecord, context: Context) -> None:
     """Close the run of a finished trial whose process died between saving the record and closing the run."""
     clear_leftovers(context.trial_folder(record.trial))
-    forget_state(context.trial_folder(record.trial) / "train")
+    _forget(context.trial_folder(record.trial))
     if context.tracker.is_open(record.run_id):
         close(context.tracker.resume(record.run_id), record, context.trial_folder(record.trial))
 
@@ -137,7 +138,7 @@ def close(run: RunLog, record: TrialRecord, folder: Path) -> None:
     run.tags({"state": record.state})
     if record.failures:
         run.tags({"failure": f"{record.failures[-1].stage}: {record.failures[-1].message}"})
-    forget_state(folder / "train")  # not before: whoever comes after a kill would have to train again
+    _forget(folder)  # not before: whoever comes after a kill would have to train again
     run.end(STATUS[record.state])
 
 
@@ -154,6 +155,12 @@ def failed(record: TrialRecord, error: Exception, folder: Path) -> TrialRecord:
     failure = Failure(stage=stage, target=record.model, kind="error", message=redact_text(message)[:500])
     log.warning("trial %d failed in %s: %s", record.trial, stage, failure.message)
     return replace(record, state="failed", failures=[*record.failures, failure])
+
+
+def _forget(folder: Path) -> None:
+    """Remove what only an unfinished trial needs."""
+    forget_state(folder / "train")
+    spent.forget(folder)
 
 
 def _taken_up(folder: Path) -> TrialRecord | None:

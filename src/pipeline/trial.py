@@ -60,7 +60,7 @@ def run_trial(
     folder = context.trial_folder(number)
     folder.mkdir(parents=True, exist_ok=True)
     clear_leftovers(folder)
-    spent = Spent(gpu=cfg.device != "cpu")
+    spent = Spent.so_far(folder, gpu=cfg.device != "cpu")
     record, run = begin(cfg, number, overrides, context, inputs, role)
     try:
         record = replace(record, metrics=dict(known or {}))
@@ -105,6 +105,7 @@ def _attempt(
         history.append({"epoch": float(epoch), **row})
         if epoch > run.last_epoch:
             run.metrics(row, step=epoch)
+        spent.keep()
         _check_time(cfg, begun)
         on_epoch(epoch, row)
 
