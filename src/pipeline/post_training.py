@@ -50,13 +50,18 @@ def judge_start(
     reference, _ = evaluate_checkpoint(before, dataset, split, cfg, context, folder)
     images, found = [s.image for s in load_split(dataset, "calibration")], []
     for target in targets:
-        for engine in cfg.runtime.engines:
-            if not supports(engine, *target.split("/")):
-                continue
+        engines = [e for e in cfg.runtime.engines if supports(e, *target.split("/"))]
+        if not engines:
+            continue
+        try:
+            artifact = export(
+                before, target, folder / "artifacts", cfg.export, calibration=images, trust=cfg.model.trust
+            )
+        except (StageError, Unavailable, UserError) as error:
+            fail("export", f"post-training {target}", error)
+            continue
+        for engine in engines:
             try:
-                artifact = export(
-                    before, target, folder / "artifacts", cfg.export, calibration=images, trust=cfg.model.trust
-                )
                 metrics, saved = evaluate_artifact(artifact, engine, dataset, split, cfg, context, folder)
             except (StageError, Unavailable, UserError) as error:
                 fail("verify", f"{engine} post-training {target}", error)

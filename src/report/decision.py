@@ -44,6 +44,8 @@ def decision_json(ranking: Ranking, judged: Verdict, found: list[Risk], steps: l
                 "seeds": [t.seed for t in c.trials],
                 "run_ids": [t.run_id for t in c.trials],
                 "objective": spread_json(c.spread),
+                "confirmed": c.selection is not None,
+                "selection": spread_json(c.selection) if c.selection is not None else None,
                 "lost_trials": [t.trial for t in c.lost],
             }
             for c in ranking.configurations

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from src.report import Options, load_ranking, write_report
 from src.report.searched import scored
 from tests.report.factory import Sweep, finalist, trial
@@ -40,6 +42,10 @@ def test_both_are_shown(tmp_path: Path) -> None:
     assert "-0.1200" in text or "−0.1200" in text, "0.51 less 0.63"
     decision = json.loads(document.with_suffix(".json").read_text(encoding="utf-8"))
     assert decision["recommended"]["seeds"] == [4, 5, 6]
+    first, second = decision["configurations"]
+    assert (first["confirmed"], second["confirmed"]) == (True, False)
+    assert (first["objective"]["mean"], first["selection"]["mean"]) == pytest.approx((0.51, 0.63))
+    assert second["selection"] is None
 
 
 def test_what_was_not_confirmed_cannot_be_recommended(tmp_path: Path) -> None:
