@@ -58,4 +58,9 @@ def closing(context: Context, run_id: str, interrupted: str = "KILLED") -> Itera
         with contextlib.suppress(Exception):  # what went wrong first is what has to be told
             end(interrupted if isinstance(error, (KeyboardInterrupt, DiskFullError)) else "FAILED")
         raise
-    end("FINISHED")
+    try:
+        end("FINISHED")
+    except KeyboardInterrupt:  # the work is done, and was interrupted in being told so
+        with contextlib.suppress(Exception):
+            end("FINISHED")
+        raise

@@ -121,6 +121,23 @@ def test_a_run_is_closed_whatever_happens(
     assert tracker.status["run0"] == status
 
 
+def test_an_interruption_while_a_run_is_closed_leaves_it_closed(
+    tracker: FakeTracker, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def end(run: FakeRun, status: str = "FINISHED") -> None:
+        calls.append(status)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        tracker.end_run("run0", status)
+
+    monkeypatch.setattr(FakeRun, "end", end)
+    with pytest.raises(KeyboardInterrupt), closing(context, "run0"):
+        pass
+    assert tracker.status["run0"] == "FINISHED"
+
+
 class Inputs:
     """No dataset, no weights."""
 
