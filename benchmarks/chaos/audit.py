@@ -20,6 +20,7 @@ from src.report import load_sweep
 NAME = "toy"
 LATER = ("lost", "repeat", "double")  # ends of Optuna's trials that are no end of their slot
 VARIES = re.compile(r"^(run_ids?|started_at|finished_at|seconds|test_openings|export_s|.*_at|.*_hours)$")
+HIDDEN = (".scan", ".lock")  # of the datasets; whatever else is hidden was written aside
 COLUMNS = ("run_id", "run_ids", "seconds", "started_at", "finished_at", "export_s")
 IDENTITY = re.compile(r"\b[0-9a-f]{32}\b|\b\d{4}-\d\d-\d\dT[0-9:+.]+|\b[0-9a-f]{8}\b")
 
@@ -218,7 +219,7 @@ def _readable(here: Home, found: Findings) -> None:
 
 
 def _is_litter(path: Path) -> bool:
-    return path.name.endswith(".tmp") or (path.name.startswith(".") and path.suffix == ".npz") or path.name == "state"
+    return (path.name.startswith(".") and path.name not in HIDDEN) or path.name == "state"
 
 
 def _epochs(here: Home, found: Findings) -> None:

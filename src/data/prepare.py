@@ -17,6 +17,7 @@ from src.data import gate
 from src.data.check import Checked, check_dataset, classes_by_split
 from src.data.fingerprint import fingerprint, label_fingerprint
 from src.data.layout import Plan, Ready, load_index, verify_layout, write_layout
+from src.data.leftovers import preparing
 from src.data.naming import unique_names
 from src.data.report import write_report
 from src.data.roles import assign_splits, calibration_names, take_fraction
@@ -49,9 +50,10 @@ def prepare(cfg: DataConfig, root: Path) -> Prepared:
     base = root.absolute() / "datasets"
     base.mkdir(parents=True, exist_ok=True)
     scanner = Scanner(base / ".scan", verify=cfg.verify)
-    if cfg.kind == "digits":
-        return _prepare_digits(cfg, base, scanner)
-    return _prepare_source(read_source(cfg, base), cfg, base, scanner)
+    with preparing(base):
+        if cfg.kind == "digits":
+            return _prepare_digits(cfg, base, scanner)
+        return _prepare_source(read_source(cfg, base), cfg, base, scanner)
 
 
 def _check_config(cfg: DataConfig) -> None:

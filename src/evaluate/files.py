@@ -37,7 +37,7 @@ def truth_file(sweep: Path, fingerprint: str, split: str) -> Path:
 def save_truths(path: Path, truths: Sequence[Truth]) -> None:
     """Save ground truth; a file that exists is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp.npz")
     counts = [len(t.classes) for t in truths]
     boxes = [np.asarray(t.boxes, dtype=np.float64).reshape(-1, 4) for t in truths]
     try:

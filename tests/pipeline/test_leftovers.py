@@ -8,7 +8,7 @@ from pathlib import Path
 from src.pipeline.context import locked
 from src.pipeline.leftovers import clear_sweep
 
-ASIDE = (".sweep.json.7.tmp", "trials/0001/.record.json.7.tmp", "truths/.val.npz.7.tmp", "benchmark/.a.7.tmp.npz")
+ASIDE = (".sweep.json.7.tmp", "trials/0001/.record.json.7.tmp", "truths/.val.npz.7.tmp.npz", "benchmark/.a.7.tmp.npz")
 KEPT = ("sweep.json", "run.key", "trials/0001/record.json", "costs/.v8n.json.7.tmp", "truths/val.npz")
 
 
