@@ -212,5 +212,5 @@ def test_several_processes_at_once(tmp_path: Path) -> None:
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
         found = {job.result() for job in [pool.submit(_resolve, str(file), str(tmp_path / "out")) for _ in range(6)]}
     assert len(found) == 1
-    folders = [p.name for p in (tmp_path / "out/datasets").iterdir() if p.name != ".scan"]
+    folders = [p.name for p in (tmp_path / "out/datasets").iterdir() if not p.name.startswith(".")]
     assert len(folders) == 1
