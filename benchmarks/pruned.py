@@ -1,15 +1,17 @@
 """A pruned study against the full grid: how much accuracy is given up, and how many epochs are saved.
 
-python -m benchmarks.pruned [epochs] [n_train]
+python -m benchmarks.pruned [epochs] [n_train] [FOLDER]
 
 The grid (two detectors, two image sizes, five learning rates, one seed) is trained in full once, on digits, by our own
 command. Its curves are then replayed: a pruned study is told the recorded value of every epoch, as if it had trained,
 with 20 seeds of its sampler. The best configuration that it finds is judged by the value that the grid knows for it.
+A grid that FOLDER holds already is not trained again.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -19,29 +21,36 @@ from typing import Any
 
 from src.config import Pruner, StudyConfig
 from src.records import TrialRecord, load
-from src.sweeper.pruner import make_pruner
+from src.sweeper.pruner import make_pruner, standing
 from src.sweeper.space import parse_space
 from src.sweeper.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
 SPACE = ["model=v8n,v11n", "imgsz=96,128", "lr=0.0002,0.0006,0.002,0.006,0.02"]
 SEEDS = range(20)
+WORKERS = len(os.sched_getaffinity(0))
 SAMPLER = {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 5, "multivariate": True}
 LIMITS = {"map_lost": 0.01, "share_of_epochs": 1 / 3}
 MAP = "val/mAP50-95"
 
-Curves = dict[tuple[Any, ...], list[float]]
+Curves = dict[tuple[Any, ...], list[dict[str, float]]]  # figures of every epoch of a configuration
 
 
 def record(epochs: int, n_train: int, folder: Path) -> Curves:
-    """Train the whole grid; val mAP50-95 per epoch of every configuration."""
+    """Train the whole grid, a thread a worker: these networks are too small for two; figures per epoch."""
     words = [*SPACE, f"epochs={epochs}", f"data.n_train={n_train}", "data.n_val=40", "export=none", "runtime=pytorch"]
     places = [f"outputs={folder / 'outputs'}", f"reports={folder / 'reports'}", "sweep=full"]
-    stages = ["benchmark=quick", "decision.finalists=1", "tracking=none"]
+    stages = [
+        "benchmark=quick",
+        "decision.finalists=1",
+        "tracking=none",
+        "train.plots=false",
+        f"study.workers={WORKERS}",
+    ]
     command = [sys.executable, "-m", "src.run", "-m", *words, *places, *stages]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     records = [load(TrialRecord, p) for p in sorted((folder / "outputs/sweeps/full/trials").glob("*/record.json"))]
-    return {(r.model, r.imgsz, r.lr): [row[MAP] for row in r.history] for r in records}
+    return {(r.model, r.imgsz, r.lr): r.history for r in records}
 
 
 def replay(curves: Curves, study_cfg: StudyConfig, epochs: int, seed: int) -> tuple[float, int]:
@@ -57,24 +66,25 @@ def replay(curves: Curves, study_cfg: StudyConfig, epochs: int, seed: int) -> tu
     spent, best = 0, 0.0
     while (cell := study.claim()) is not None:
         curve = curves[(cell.params["model"], cell.params["imgsz"], cell.params["lr"])]
-        for epoch, value in enumerate(curve, start=1):
+        for epoch, row in enumerate(curve, start=1):
             spent += 1
-            cell.trial.report(value, epoch)
+            cell.trial.report(standing(row, MAP), epoch)
             if cell.trial.should_prune():
                 study.tell(cell, [], pruned=True)
                 break
         else:
-            study.tell(cell, [curve[-1]])
-            best = max(best, max(curve))
+            value = max(row[MAP] for row in curve)
+            study.tell(cell, [value])
+            best = max(best, value)
     return best, spent
 
 
-def measure(epochs: int = 9, n_train: int = 120) -> dict[str, Any]:
+def measure(epochs: int = 27, n_train: int = 120, folder: Path | None = None) -> dict[str, Any]:
     """Train the grid, then replay every pruner on it."""
     with tempfile.TemporaryDirectory() as name:
-        curves = record(epochs, n_train, Path(name))
+        curves = record(epochs, n_train, folder or Path(name))
     full = sum(len(c) for c in curves.values())
-    best = max(max(c) for c in curves.values())
+    best = max(row[MAP] for c in curves.values() for row in c)
     rows = {}
     for pruner in (Pruner.asha, Pruner.hyperband, Pruner.median):
         cfg = StudyConfig(name="replayed", pruner=pruner, pruner_warmup=1)
@@ -92,10 +102,10 @@ def measure(epochs: int = 9, n_train: int = 120) -> dict[str, Any]:
         "configurations": len(curves),
         "epochs_of_the_grid": full,
         "best_of_the_grid": round(best, 4),
-        "final_values": sorted((round(c[-1], 3) for c in curves.values()), reverse=True),
+        "final_values": sorted((round(c[-1][MAP], 3) for c in curves.values()), reverse=True),
         "pruners": rows,
         "limits": {k: round(v, 3) for k, v in LIMITS.items()},
-        "curves": {" ".join(map(str, k)): [round(v, 4) for v in c] for k, c in curves.items()},
+        "curves": {" ".join(map(str, k)): [round(row[MAP], 4) for row in c] for k, c in curves.items()},
     }
 
 
@@ -105,4 +115,5 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(*[int(word) for word in sys.argv[1:]]), indent=1))
+    epochs, n_train, folder = [*sys.argv[1:], *["27", "120", ""][len(sys.argv) - 1 :]]
+    print(json.dumps(measure(int(epochs), int(n_train), Path(folder) if folder else None), indent=1))

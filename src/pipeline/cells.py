@@ -19,7 +19,7 @@ from src.pipeline.request import OBJECTIVE, SweepRequest
 from src.pipeline.trial import run_trial
 from src.records import State, TrialRecord, load, write_text
 from src.sweeper.loop import Outcome
-from src.sweeper.pruner import PrunedError
+from src.sweeper.pruner import PrunedError, standing
 from src.sweeper.space import overrides_of
 from src.sweeper.study import Cell
 
@@ -146,13 +146,19 @@ class CellRunner:
             # The first replicate alone decides: others would be judged at epochs that it has reported already.
             cell.progress(number % len(self.request.seeds) * FAR + epoch)
             if by_epoch and first:
-                cell.trial.report(row.get(OBJECTIVE, 0.0), epoch)
+                cell.trial.report(self._reported(row), epoch)
                 if cell.trial.should_prune():
                     raise PrunedError(epoch)
 
         record = run_trial(cfg, number, words, self.context, self.inputs, after_epoch, known)
         self.watch.finish(outcome(record), epochs_run=len(record.history), state=record.state)
         return record
+
+    def _reported(self, row: Mapping[str, float]) -> float:
+        """A threshold is one of mAP itself; the other pruners compare."""
+        if self.request.base.study.pruner is Pruner.threshold:
+            return row.get(OBJECTIVE, 0.0)
+        return standing(row, OBJECTIVE)
 
 
 def outcome(record: TrialRecord) -> str:

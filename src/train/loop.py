@@ -24,6 +24,7 @@ from src.errors import StageError
 from src.records import Checkpoint, DatasetRef, sha256_file
 from src.resume import Keeper
 from src.train.arguments import training_arguments, training_options
+from src.train.curves import draw_curves
 from src.train.extend import keep_final, take_up
 from src.train.transfer import transfer
 from src.ultra import load_checkpoint, prepare_environment, quiet_settings
@@ -196,6 +197,8 @@ def _result(cfg: AppConfig, start_note: str, history: list[dict[str, float]], ou
     if not best.is_file():
         raise StageError("train", cfg.model.name, "Ultralytics wrote no checkpoint")
     curve = [row["val/mAP50-95"] for row in history]
+    if cfg.train.plots:
+        draw_curves(history, out)
     model = load_checkpoint(best)
     parameters, gflops = _size_of(model, cfg.imgsz)
     checkpoint = Checkpoint(
