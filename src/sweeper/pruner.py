@@ -22,16 +22,17 @@ class PrunedError(Exception):
 
 
 def standing(row: Mapping[str, float], objective: str) -> float:
-    """What a pruner compares after an epoch: the objective, less a millionth of the loss on val.
+    """What a pruner compares after an epoch: the objective, less a millionth of the loss on train.
 
     Early in a training from scratch many configurations have an mAP of exactly 0, and pruners let a tie pass. The loss
-    tells them apart; beside any difference of mAP that means something it is nothing.
+    tells them apart; beside any difference of mAP that means something it is nothing. The loss on val would not do:
+    until the first objects are found it says how large the images are.
 
     Args:
         row: figures of the epoch.
         objective: name of the validation mAP among them.
     """
-    losses = [value for name, value in row.items() if name.startswith("val/") and name.endswith("loss")]
+    losses = [value for name, value in row.items() if name.startswith("train/") and name.endswith("loss")]
     loss = math.fsum(value for value in losses if math.isfinite(value))
     return row.get(objective, 0.0) - TIE * min(loss, MOST_LOSS)
 
