@@ -87,7 +87,7 @@ def measure(epochs: int = 27, n_train: int = 120, folder: Path | None = None) ->
     best = max(row[MAP] for c in curves.values() for row in c)
     rows = {}
     for pruner in (Pruner.asha, Pruner.hyperband, Pruner.median):
-        cfg = StudyConfig(name="replayed", pruner=pruner, pruner_warmup=1)
+        cfg = StudyConfig(name="replayed", pruner=pruner)
         runs = [replay(curves, cfg, epochs, seed) for seed in SEEDS]
         lost = [best - value for value, _ in runs]
         share = [spent / full for _, spent in runs]
