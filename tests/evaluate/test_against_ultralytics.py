@@ -22,13 +22,13 @@ from tests.train.toy import run, toy
 WORDS = ["imgsz=96", "epochs=12", "lr=0.006", "batch=8", "data.n_train=120", "data.n_val=40", "data.size=160"]
 
 
-def ap_of_ultralytics(found: Any, samples: Any) -> float:
+def ap_of_ultralytics(found: Any, samples: Any, out: Path) -> float:
     """Ultralytics' mAP50-95 of our detections."""
     import torch
     from ultralytics.models.yolo.detect import DetectionValidator
     from ultralytics.utils import metrics
 
-    judge: Any = DetectionValidator(args={"plots": False})
+    judge: Any = DetectionValidator(save_dir=out, args={"plots": False})
     judge.iouv = torch.linspace(0.5, 0.95, 10)
     hits = []
     for one, sample in zip(found, samples, strict=True):
@@ -59,6 +59,6 @@ def test_map_is_that_of_ultralytics_own_validation(tmp_path: Path) -> None:
     words: Any = {"data": data.yaml, "imgsz": cfg.imgsz, "batch": 1, "rect": False, "device": "cpu", "plots": False}
     theirs = float(YOLO(checkpoint.path).val(**words, project=str(tmp_path / "val"), verbose=False).box.map)
     assert theirs > 0.1, "something is found"
-    assert ap_of_ultralytics(found, samples) == pytest.approx(theirs, abs=5e-4), "the same boxes"
+    assert ap_of_ultralytics(found, samples, tmp_path / "judge") == pytest.approx(theirs, abs=5e-4), "the same boxes"
     ours = evaluate(found, samples, len(data.class_names)).as_dict()["mAP50-95"]
     assert ours == pytest.approx(theirs, abs=0.006), "40 images: the two definitions of AP differ by so much"
