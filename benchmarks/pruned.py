@@ -10,6 +10,7 @@ A grid that FOLDER holds already is not trained again.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -79,7 +80,7 @@ def replay(curves: Curves, study_cfg: StudyConfig, epochs: int, seed: int) -> tu
     return best, spent
 
 
-def measure(epochs: int = 27, n_train: int = 120, folder: Path | None = None) -> dict[str, Any]:
+def measure(epochs: int, n_train: int, folder: Path | None) -> dict[str, Any]:
     """Train the grid, then replay every pruner on it."""
     with tempfile.TemporaryDirectory() as name:
         curves = record(epochs, n_train, folder or Path(name))
@@ -115,5 +116,8 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    epochs, n_train, folder = [*sys.argv[1:], *["27", "120", ""][len(sys.argv) - 1 :]]
-    print(json.dumps(measure(int(epochs), int(n_train), Path(folder) if folder else None), indent=1))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("epochs", type=int, nargs="?", default=27)
+    parser.add_argument("n_train", type=int, nargs="?", default=120)
+    parser.add_argument("folder", type=Path, nargs="?")
+    print(json.dumps(measure(**vars(parser.parse_args())), indent=1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from src import vault
 from src.data import Sample
 from src.data.layout import load_index, read_split
 from src.data.types import SPLITS, no_boxes
+from src.figure import save_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,9 +36,7 @@ def write_pictures(base: Path) -> list[Path]:
     splits = {split: read_split(base, split) for split in SPLITS}
     splits = {split: own for split, own in splits.items() if own}
     for file, figure in zip(files, (_samples(splits, names), _classes(splits, names), _boxes(splits)), strict=True):
-        aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-        figure.savefig(aside, format="png", dpi=100)
-        aside.replace(file)
+        save_png(figure, file)
     return files
 
 

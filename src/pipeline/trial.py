@@ -105,7 +105,7 @@ def _attempt(
         history.append({"epoch": float(epoch), **row})
         if epoch > run.last_epoch:
             run.metrics(row, step=epoch)
-        spent.keep()
+            spent.keep()
         _check_time(cfg, begun)
         on_epoch(epoch, row)
 

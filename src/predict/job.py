@@ -19,7 +19,7 @@ from src.predict.arguments import PredictArgs, out_folder
 from src.predict.engine import Predictor, Wanted, prepare
 from src.predict.model import Opened, choose_runtime, open_model
 from src.predict.parallel import at_once, workers_for
-from src.predict.run import Done, Stats, ahead, in_turn, keep
+from src.predict.run import AHEAD, Done, Stats, ahead, in_turn, keep
 from src.predict.sources import Frame, find_files, is_live, is_video, open_video, read_picture, read_video
 from src.predict.stream import Stream
 from src.predict.writers import Aside, make_writers
@@ -54,7 +54,7 @@ def execute(args: PredictArgs) -> int:
     with aside, progress_bar(total, shown=args.progress) as tick:
         aside.writers = make_writers(args.save, aside.folder, opened, fps)
         try:
-            with closing(predicted(frames, predictor, args.batch, workers, depth=1 if stream else 8)) as batches:
+            with closing(predicted(frames, predictor, args.batch, workers, depth=1 if stream else AHEAD)) as batches:
                 stats = keep(batches, aside.writers, tick)
         finally:
             if stream is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from src.figure import save_png
 
 FILE = "results.png"
 COLUMNS, HEIGHT, WIDTH = 3, 2.4, 4.0  # panels beside each other, and the inches of one
@@ -48,7 +49,5 @@ def draw_curves(history: Sequence[dict[str, float]], out: Path) -> Path:
     # Set by hand: a layout that is computed takes longer than the drawing.
     figure.subplots_adjust(left=0.05, right=0.99, top=1 - 0.3 / (rows * HEIGHT), bottom=0.07, hspace=0.3, wspace=0.18)
     target = out / FILE
-    aside = target.with_name(f".{FILE}.{os.getpid()}.tmp")
-    figure.savefig(aside, format="png", dpi=100)
-    aside.replace(target)
+    save_png(figure, target)
     return target

@@ -26,6 +26,7 @@ from src.resume import Keeper
 from src.train.arguments import training_arguments, training_options
 from src.train.curves import draw_curves
 from src.train.extend import keep_final, take_up
+from src.train.network import size_of
 from src.train.transfer import transfer
 from src.ultra import load_checkpoint, prepare_environment, quiet_settings
 
@@ -200,7 +201,7 @@ def _result(cfg: AppConfig, start_note: str, history: list[dict[str, float]], ou
     if cfg.train.plots:
         draw_curves(history, out)
     model = load_checkpoint(best)
-    parameters, gflops = _size_of(model, cfg.imgsz)
+    parameters, gflops = size_of(model, cfg.imgsz)
     checkpoint = Checkpoint(
         path=str(best),
         sha256=sha256_file(best),
@@ -212,23 +213,10 @@ def _result(cfg: AppConfig, start_note: str, history: list[dict[str, float]], ou
         best_epoch=int(history[curve.index(max(curve))]["epoch"]),
         start=start_note,
         parameters=parameters,
-        gflops=gflops,
+        gflops=round(gflops, 4),
     )
     files = sorted(p for p in out.iterdir() if p.suffix in {".png", ".jpg", ".csv"})
     return TrainResult(checkpoint, best.with_name("last.pt"), history, files)
-
-
-_sizes: dict[tuple[str, int], tuple[int, float]] = {}
-
-
-def _size_of(model: Any, imgsz: int) -> tuple[int, float]:
-    """Parameters, and GFLOPs at an image size. Counting takes as long as a batch: trials of a sweep share it."""
-    key = (str(model.yaml), imgsz)
-    if key not in _sizes:
-        from ultralytics.utils.torch_utils import get_flops, get_num_params
-
-        _sizes[key] = int(get_num_params(model)), round(float(get_flops(model, imgsz)), 4)
-    return _sizes[key]
 
 
 def weights_hash(path: Path) -> str:

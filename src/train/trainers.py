@@ -193,7 +193,7 @@ class Recipe:
         """Nothing: the check of the dataset has drawn its classes and boxes, once for all trials."""
 
     def plot_metrics(self) -> None:
-        """Nothing: `src.train.curves` draws them in a third of the time, train beside val."""
+        """Nothing: `src.train.curves` draws them in half of the time, train beside val."""
 
     def _top(self: Any) -> TopK:
         return TopK(Path(self.wdir) / "top", self.options.keep_top)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from src.errors import UserError
+from src.train.network import build_network
 from src.ultra import load_checkpoint
 
 SHOWN = 6  # layers named in the log
@@ -38,14 +38,6 @@ class Transfer:
         layers = sorted({".".join(name.split(".")[:3]) for name in self.missing})
         more = f" and {len(layers) - SHOWN} more" if len(layers) > SHOWN else ""
         return f"{line}; these start anew: {', '.join(layers[:SHOWN])}{more}"
-
-
-def build_network(yaml: str, classes: int) -> Any:
-    """An untrained detector of an architecture file that Ultralytics ships."""
-    from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
-
-    build: Any = RTDETRDetectionModel if yaml.startswith("rtdetr") else DetectionModel
-    return build(yaml, nc=classes, verbose=False)
 
 
 @functools.cache  # every trial of a sweep starts from the same few files

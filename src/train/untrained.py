@@ -6,7 +6,7 @@ from pathlib import Path
 
 from src.config import ModelConfig
 from src.records import Checkpoint, sha256_file
-from src.train.transfer import build_network
+from src.train.network import build_network, size_of
 from src.ultra import is_prepared, prepare_environment
 
 
@@ -23,7 +23,6 @@ def save_untrained(model: ModelConfig, class_names: list[str], imgsz: int, path:
         prepare_environment(path.parent / "ultralytics")
     import torch
     from ultralytics.utils import LOGGER
-    from ultralytics.utils.torch_utils import get_flops
 
     torch.manual_seed(0)
     level = LOGGER.level
@@ -31,8 +30,7 @@ def save_untrained(model: ModelConfig, class_names: list[str], imgsz: int, path:
     network = build_network(model.yaml, len(class_names))
     LOGGER.setLevel(level)
     network.names = dict(enumerate(class_names))
-    parameters = sum(p.numel() for p in network.parameters())
-    gflops = float(get_flops(network, imgsz))
+    parameters, gflops = size_of(network, imgsz)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"model": network.half(), "ema": None, "train_args": {}}, path)
     sha = sha256_file(path)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.figure import save_png
 from src.report.figures.candidates import latency_figure, tradeoff_figure
 from src.report.figures.in_depth import errors_figure, thresholds_figure
 from src.report.figures.study import history_figure, importance_figure, parallel_figure, pruning_figure
@@ -43,16 +44,6 @@ def draw_figures(ranking: Ranking, folder: Path, words: Catalogue) -> list[Path]
             path.unlink(missing_ok=True)  # of an earlier report on other records
             figure = make(ranking, words)
             if figure is not None:
-                _save(figure, path)
+                save_png(figure, path)
                 drawn.append(path)
     return drawn
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, drawn once; `savefig` draws once more for the layout alone."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB").save(path, "PNG")
