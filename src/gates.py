@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from src.common.statistics import CONFIDENCE, t_quantile
 from src.records import EvaluationRecord, hash_of
 from src.report.difference import paired_error
 from src.report.limits import limits_of
 from src.report.rank import Ranking, cost
 from src.report.signal import signal_of
-from src.report.stats import CONFIDENCE, t_quantile
 from src.report.verdict import verdict
 
 SLOWER = 1.10  # times the champion's latency from which a model without clearly better accuracy is refused

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from src.common.statistics import Spread
 from src.config import DecisionConfig
 from src.records import (
     Artifact,
@@ -23,7 +24,6 @@ from src.records import (
 )
 from src.report.configurations import Configuration
 from src.report.load import Saved
-from src.report.stats import Spread
 
 GATES: tuple[Gate, ...] = ("reference", "pass", "warn", "fail")  # from the best to the worst
 PERCENTILES = ("mean", "p50", "p90", "p95", "p99")

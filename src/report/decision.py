@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from src.common.statistics import Spread
 from src.records import Failure
 from src.report.candidates import Candidate, failures_of
 from src.report.limits import Limit, broken, limits_of
@@ -13,7 +14,6 @@ from src.report.recovery import Recovery, recoveries
 from src.report.risks import Risk, Step
 from src.report.signal import chosen_configuration
 from src.report.spent import search_cost
-from src.report.stats import Spread
 from src.report.text import catalogue
 from src.report.verdict import Verdict
 

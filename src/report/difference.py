@@ -16,10 +16,10 @@ from typing import Literal
 
 import numpy as np
 
+from src.common.statistics import CONFIDENCE, pooled_sd, t_quantile, t_two_sided
 from src.records import EvaluationRecord
 from src.report.candidates import Candidate
 from src.report.configurations import Configuration
-from src.report.stats import CONFIDENCE, pooled_sd, t_quantile, t_two_sided
 
 Method = Literal["seeds", "images", "seeds and images", "tolerance", "not established"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from src.common.statistics import CONFIDENCE
 from src.config import DecisionConfig
 from src.errors import UserError
 from src.report.candidates import Candidate, candidates, cost_statistic
@@ -15,7 +16,6 @@ from src.report.configurations import Configuration, configurations
 from src.report.difference import Difference, Noise, difference, holm, noise_of
 from src.report.limits import feasible, limits_of, require_measured
 from src.report.load import Saved
-from src.report.stats import CONFIDENCE
 
 
 @dataclass(frozen=True)

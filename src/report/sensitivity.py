@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from src.common.statistics import spread
 from src.config import DecisionConfig
 from src.report.candidates import Candidate
 from src.report.configurations import Configuration
 from src.report.difference import noise_of
 from src.report.rank import Ranking, choose
-from src.report.stats import spread
 from src.report.text import Note, note
 
 LATENCY = 0.10  # by how much latency gets worse

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from src.common.statistics import pooled_sd, spread, t_quantile, t_two_sided
 from src.config import DecisionConfig
 from src.records import FinalistRecord, SweepRecord, TrialRecord
 from src.report.candidates import Candidate
@@ -17,7 +18,6 @@ from src.report.difference import holm, noise_of
 from src.report.limits import feasible
 from src.report.load import Saved
 from src.report.rank import Ranking, choose, cost, pareto, rank
-from src.report.stats import pooled_sd, spread, t_quantile, t_two_sided
 from tests.report.factory import INT8, ONNX, PYTORCH, Target, finalist, study, trial
 
 SWEEP = SweepRecord("friday", "study", "run", "", "0", {}, 4, "val/mAP50-95", {}, "2026-11-21T08:00:00+00:00")

@@ -1,0 +1,1 @@
+"""Ground that every room may share: small, without heavy imports, knowing no room."""
