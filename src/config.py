@@ -132,6 +132,9 @@ class DecisionConfig:
     """Group `decision`: hard limits (null = no limit), then what to prefer."""
 
     name: str = MISSING
+    margin: float = 0.01  # mAP50-95 that a cheaper model may be worse than the best
+    confidence: float = 0.95  # with which that has to be shown
+    seed_sd: float | None = None  # spread of mAP50-95 over seeds known from elsewhere; used where no two seeds show one
     max_latency_ms: float | None = None
     latency: str = (
         "p90"  # mean | p50 | p90 | p95 | p99: which latency the limit is on; p90 is MLPerf's for single calls
@@ -143,7 +146,7 @@ class DecisionConfig:
     min_throughput_ips: float | None = None  # images per second
     max_size_mb: float | None = None
     max_memory_mb: float | None = None
-    min_map: float | None = None  # floor on test mAP50-95
+    min_map: float | None = None  # floor on val mAP50-95: the low end of its 95 % interval must reach it
     nothing_map: float = 0.01  # mAP50-95 that counts as detecting nothing: what can't be told from it is rejected
     max_export_loss: float = 0.01  # largest share of mAP50-95 that export may cost
     reopen: bool = False  # open the test split again for other finalists or artifacts; the report says so

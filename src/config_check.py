@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from src.config import FORMATS, RUNTIMES, SAMPLES_FOR, AppConfig, is_name
+from src.config import FORMATS, RUNTIMES, SAMPLES_FOR, AppConfig, DecisionConfig, is_name
 from src.errors import UserError
 from src.recipe_check import Around, check_recipe
 from src.strict import refuse_odd_numbers
@@ -56,6 +56,7 @@ def _check_numbers(cfg: AppConfig) -> None:
     for key, (value, low) in at_least.items():
         if value < low:
             raise UserError(f"{key} must be at least {low}", value=value, remedy=f"{key}={low} or more")
+    _check_rule(cfg.decision)
     if not 0 <= cfg.decision.nothing_map < 1:
         raise UserError(
             "decision.nothing_map must be an mAP of at least 0 and below 1",
@@ -81,6 +82,24 @@ def _check_numbers(cfg: AppConfig) -> None:
     for batch in cfg.benchmark.batches:
         if batch < 1:
             raise UserError("benchmark.batches must hold batch sizes of at least 1", value=batch)
+
+
+def _check_rule(d: DecisionConfig) -> None:
+    """The margin, the confidence and a spread that is stated."""
+    if not 0 <= d.margin <= 1:
+        raise UserError(
+            "decision.margin is a difference of mAP50-95 in 0..1", value=d.margin, remedy="decision.margin=0.01"
+        )
+    if not 0.5 < d.confidence < 1:
+        raise UserError(
+            "decision.confidence must lie between 0.5 and 1", value=d.confidence, remedy="decision.confidence=0.95"
+        )
+    if d.seed_sd is not None and not 0 < d.seed_sd < 1:
+        raise UserError(
+            "decision.seed_sd is a standard deviation of mAP50-95 over seeds, above 0 and below 1",
+            value=d.seed_sd,
+            remedy="decision.seed_sd=null, or a figure from earlier sweeps",
+        )
 
 
 def _check_names(cfg: AppConfig) -> None:

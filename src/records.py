@@ -119,6 +119,8 @@ class Measurement:
     size_bytes: int
     samples_file: str  # JSON with the raw samples, relative to the sweep's folder
     extra: dict[str, float] = field(default_factory=dict)  # further figures, e.g. preprocess_ms
+    # Statistic (p50, p90, p95, p99, mean) -> its value in every round, ms; `src.common.speed` compares by them.
+    rounds: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,23 @@ class EvaluationRecord:
     errors: dict[str, int]  # kind -> count at the best threshold; true_positives too
     confusions: list[list[Any]]  # [true class, predicted class, count], the most frequent first
     curve: list[list[float]]  # [threshold, precision, recall, f1]
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class ImageResamples:
+    """mAP50-95 of one training's checkpoint on val under resampled images; every trial has them, not only finalists."""
+
+    sweep: str
+    trial: int
+    split: str
+    dataset_fingerprint: str
+    n_images: int
+    n_groups: int
+    freedom: float
+    resample_seed: int
+    value: float
+    resamples: list[float]
     schema_version: int = SCHEMA_VERSION
 
 

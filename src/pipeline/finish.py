@@ -103,10 +103,10 @@ def _content(path: Path) -> str:
 
 
 def _report(cfg: AppConfig, context: Context, run: RunLog) -> None:
-    from src.report import Options, load_ranking, print_summary, write_report
+    from src.report import Options, load_decision, print_summary, write_report
 
     document = write_report(context.folder, Path(cfg.reports), Options(language=cfg.report.language))
-    ranking = load_ranking(context.folder)
+    ranking = load_decision(context.folder)
     print_summary(ranking)
     run.folder(document.parent, "report")
     decision = json.loads(document.with_suffix(".json").read_text(encoding="utf-8"))

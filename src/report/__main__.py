@@ -11,13 +11,14 @@ from pathlib import Path
 
 from src.cli import application
 from src.config import ReportConfig
+from src.decide.load import find_sweep
+from src.decide.settings import load_decision
 from src.errors import EXIT_FAILED, EXIT_OK
 from src.report.check import check_report
 from src.report.compare import compare
-from src.report.load import find_sweep
 from src.report.terminal import print_summary
 from src.report.text import catalogue
-from src.report.write import Options, load_ranking, write_ranking
+from src.report.write import Options, write_ranking
 
 
 @dataclass
@@ -41,7 +42,7 @@ def run(args: ReportArgs) -> int:
     folder = find_sweep(outputs, args.sweep)
     if args.check:
         return _check(folder, reports)
-    ranking = load_ranking(folder)
+    ranking = load_decision(folder)
     path = write_ranking(ranking, reports, Options(language=args.report.language))
     print_summary(ranking)
     print(f"report: {path}")

@@ -8,10 +8,16 @@ can't lift it, and a lossy export lowers it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from src.common.statistics import Spread
 from src.config import DecisionConfig
+from src.decide.configurations import Configuration
+from src.decide.load import Saved
+from src.decide.uncertainty import Effect, Floats, Model, mean_interval
 from src.records import (
     Artifact,
     EvaluationRecord,
@@ -22,8 +28,6 @@ from src.records import (
     TrialRecord,
     Verification,
 )
-from src.report.configurations import Configuration
-from src.report.load import Saved
 
 GATES: tuple[Gate, ...] = ("reference", "pass", "warn", "fail")  # from the best to the worst
 PERCENTILES = ("mean", "p50", "p90", "p95", "p99")
@@ -52,8 +56,10 @@ class Candidate:
     format: str
     precision: str
     runtime: str
-    evidence: tuple[Evidence, ...]  # best trial first
+    evidence: tuple[Evidence, ...]  # the replicate that ships first
     score: Spread  # mean objective over seeds x retention
+    model: Model  # the score with its uncertainty, as comparisons see it
+    interval: tuple[float, float]  # 95 % interval of the score over seeds and images; NaN when not established
     retention: float  # accuracy of the artifact as a share of its source's, on val; NaN when not verified
     val_map: float
     test_map: float
@@ -78,6 +84,14 @@ class Candidate:
     def best(self) -> Evidence:
         """The evidence of the trial that would be shipped."""
         return self.evidence[0]
+
+    @property
+    def floor(self) -> float:
+        """What the file that ships reaches on val at least: the low end of its 95 % interval, where there is one."""
+        depth = self.best.val_depth
+        low = depth.intervals.get(MAP, [math.nan])[0] if depth else math.nan
+        found = (v for v in (low, self.interval[0], self.val_map) if v is not None and math.isfinite(v))
+        return next(found, math.nan)
 
     @property
     def loss(self) -> float:
@@ -105,8 +119,17 @@ def cost_statistic(decision: DecisionConfig, found: list[Candidate]) -> str:
     return "mean"
 
 
-def candidates(found: list[Configuration], saved: Saved, decision: DecisionConfig) -> list[Candidate]:
-    """All candidates, in the order of their configurations, then format, precision and runtime."""
+def candidates(
+    found: list[Configuration], saved: Saved, decision: DecisionConfig, models: Mapping[str, Model]
+) -> list[Candidate]:
+    """All candidates, in the order of their configurations, then format, precision and runtime.
+
+    Args:
+        found: configurations.
+        saved: the records.
+        decision: what is compared: scope, batch, device.
+        models: every finished configuration's score with its uncertainty, by `config_id`.
+    """
     finalists = saved.finalists
     # Trainings of equal weights export to equal files, which are timed once for all of them.
     timed = {
@@ -114,18 +137,26 @@ def candidates(found: list[Configuration], saved: Saved, decision: DecisionConfi
     }
     result = []
     for configuration in found:
-        taken = [(t, finalists[t.trial]) for t in _best_first(configuration) if t.trial in finalists]
+        taken = [(t, finalists[t.trial]) for t in _shipped_first(configuration, finalists) if t.trial in finalists]
         for key in sorted({k for _, record in taken for k in _keys(record)}):
             evidence = tuple(_evidence(trial, record, key, timed, saved) for trial, record in taken)
             present = tuple(e for e in evidence if e.val or e.measurement)
             if present:
-                result.append(_candidate(configuration, key, present))
+                result.append(_candidate(configuration, key, present, models[configuration.config_id], saved))
     return result
 
 
-def _best_first(configuration: Configuration) -> list[TrialRecord]:
-    pairs = sorted(zip(configuration.scores, configuration.trials, strict=True), key=lambda p: (-p[0], p[1].trial))
-    return [trial for _, trial in pairs]
+def _shipped_first(configuration: Configuration, finalists: Mapping[int, FinalistRecord]) -> list[TrialRecord]:
+    """What was exported comes first, and of several the one nearest the mean: nobody ships the luckiest."""
+    middle = configuration.spread.mean
+    pairs = zip(configuration.scores, configuration.trials, strict=True)
+
+    def order(pair: tuple[float, TrialRecord]) -> tuple[bool, float, float, int]:
+        record = finalists.get(pair[1].trial)
+        exported = record is not None and any(a.format != "pytorch" for a in record.artifacts)
+        return (not exported, round(abs(pair[0] - middle), 9), pair[0], pair[1].trial)
+
+    return [trial for _, trial in sorted(pairs, key=order)]
 
 
 def _keys(record: FinalistRecord) -> set[tuple[str, str, str]]:
@@ -160,19 +191,30 @@ def _decides(m: Measurement, decision: DecisionConfig) -> bool:
     return m.scope == decision.scope and m.batch == decision.batch and decision.device in (None, m.device)
 
 
-def _candidate(configuration: Configuration, key: tuple[str, str, str], evidence: tuple[Evidence, ...]) -> Candidate:
+def _candidate(
+    configuration: Configuration,
+    key: tuple[str, str, str],
+    evidence: tuple[Evidence, ...],
+    source: Model,
+    saved: Saved,
+) -> Candidate:
     checks = [e.val for e in evidence if e.val]
     costs = [e.measurement for e in evidence if e.measurement]
     retention = mean([_retention(v) for v in checks])
     gates = [v.gate for v in checks]
     sizes = [m.size_bytes for m in costs] or [e.artifact.size_bytes for e in evidence if e.artifact]
+    score = configuration.spread.scaled(retention)
+    effect = Effect(score.mean - configuration.spread.mean, _effect_resamples(evidence[0], key, saved))
+    model = replace(source, score=score.mean, effect=effect)
     return Candidate(
         configuration=configuration,
         format=key[0],
         precision=key[1],
         runtime=key[2],
         evidence=evidence,
-        score=configuration.spread.scaled(retention),
+        score=score,
+        model=model,
+        interval=mean_interval(model),
         retention=retention,
         val_map=mean([v.metrics.get(MAP, math.nan) for v in checks]),
         test_map=mean([e.test_map for e in evidence]),
@@ -183,6 +225,22 @@ def _candidate(configuration: Configuration, key: tuple[str, str, str], evidence
         memory_mb=mean([m.memory_mb for m in costs]),
         size_mb=mean([size / 1e6 for size in sizes]),
     )
+
+
+def _effect_resamples(own: Evidence, key: tuple[str, str, str], saved: Saved) -> Floats | None:
+    """What the artifact changes against its checkpoint under resampled images; None where that isn't known."""
+    if own.val_depth is None or key[0] == "pytorch":
+        return None
+    source = next((a for a in saved.finalists[own.trial.trial].artifacts if a.format == "pytorch"), None)
+    before = saved.evaluations.get((source.sha256, "pytorch", "val")) if source else None
+    if before is None or pairing_of(before) != pairing_of(own.val_depth):
+        return None
+    return np.subtract(own.val_depth.resamples, before.resamples)
+
+
+def pairing_of(record: EvaluationRecord) -> tuple[object, ...]:
+    """What two evaluations must have in common for their resamples to be paired."""
+    return (record.dataset_fingerprint, record.split, record.resample_seed, len(record.resamples))
 
 
 def _retention(check: Verification) -> float:

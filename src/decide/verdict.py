@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from src.report.candidates import Candidate
-from src.report.configurations import Configuration
-from src.report.limits import broken, limits_of
-from src.report.rank import Ranking
-from src.report.signal import signal_of
-from src.report.text import Note, note
+from src.decide.candidates import Candidate
+from src.decide.choice import Decision
+from src.decide.configurations import Configuration
+from src.decide.judgement import paired_gap
+from src.decide.limits import broken, limits_of
+from src.decide.notes import Note, note
+from src.decide.sensitivity import seeds_that_flip
+from src.decide.signal import signal_of
+from src.decide.uncertainty import SAME
 
 Word = Literal["approve", "conditional", "reject"]
 
@@ -31,43 +34,52 @@ class Verdict:
     conditions: list[Note]
 
 
-def verdict(ranking: Ranking) -> Verdict:
+def verdict(ranking: Decision) -> Verdict:
     """Judge a ranking."""
     if not ranking.finished:
         return Verdict("reject", [note("reason_no_survivor", n=len(ranking.saved.trials))], [])
     signal = signal_of(ranking)
     if signal is not None and not signal.found:
         return Verdict("reject", [signal.said("reason_nothing_detected")], [])
-    if ranking.winner is None:
+    if ranking.recommended is None:
         return _without_winner(ranking)
-    conditions = conditions_of(ranking, ranking.winner)
-    return Verdict("conditional" if conditions else "approve", _reasons(ranking, ranking.winner), conditions)
+    conditions = conditions_of(ranking, ranking.recommended)
+    return Verdict("conditional" if conditions else "approve", _reasons(ranking, ranking.recommended), conditions)
 
 
-def _without_winner(ranking: Ranking) -> Verdict:
+def _without_winner(ranking: Decision) -> Verdict:
     """No candidate: either nothing was measured, or everything breaks a limit."""
     closest = ranking.closest
     if closest is None:
         return Verdict("conditional", [note("reason_unmeasured")], [note("cond_unmeasured")])
-    lost = ", ".join(broken(closest, ranking.decision)) or "decision.runtime"
+    lost = ", ".join(broken(closest, ranking.settings)) or "decision.runtime"
     reason = note("reason_none_feasible", n=len(ranking.candidates), label=closest.label, limits=lost)
     return Verdict("reject", [reason], [])
 
 
-def _reasons(ranking: Ranking, winner: Candidate) -> list[Note]:
-    n_limits = len(limits_of(winner, ranking.decision))
-    reasons = [note("reason_limits_hold", n=n_limits)]
-    if winner is not ranking.best and ranking.best is not None:
-        found = next(c for c in ranking.comparisons if c.other is winner)
-        reasons.append(note("reason_tied", best=ranking.best.label, delta=found.difference.delta, n=len(ranking.tied)))
-    else:
-        reasons.append(note("reason_best", n=len(ranking.feasible), score=winner.score.mean))
-    if any(c.tied for c in ranking.comparisons) and winner is ranking.best:
-        reasons.append(note("reason_cheapest_of_tied", n=len(ranking.tied)))
-    return reasons
+def _reasons(ranking: Decision, winner: Candidate) -> list[Note]:
+    """Why this one: the limits, and either the bound on what it may lose or that it is the best."""
+    settings = ranking.settings
+    reasons = [note("reason_limits_hold", n=len(limits_of(winner, settings)))]
+    found = ranking.comparison(winner)
+    if found is None or ranking.best is None:
+        return [*reasons, note("reason_best", n=len(ranking.feasible), score=winner.score.mean)]
+    if winner.configuration is ranking.best.configuration and found.deficit.delta < SAME:
+        return [*reasons, note("reason_same_weights", n=len(ranking.feasible), score=winner.score.mean)]
+    return [
+        *reasons,
+        note(
+            "reason_within",
+            best=ranking.best.label,
+            delta=found.deficit.delta,
+            bound=found.deficit.high,
+            margin=settings.margin,
+            percent=100 * settings.confidence,
+        ),
+    ]
 
 
-def conditions_of(ranking: Ranking, winner: Candidate) -> list[Note]:
+def conditions_of(ranking: Decision, winner: Candidate) -> list[Note]:
     """What the evidence lacks, for a winner."""
     configuration, dataset = winner.configuration, winner.best.trial.dataset
     found = []
@@ -87,7 +99,24 @@ def conditions_of(ranking: Ranking, winner: Candidate) -> list[Note]:
         found.append(note("cond_scratch"))
     if still_improving(configuration):
         found.append(note("cond_unconverged", epochs=epochs_of(configuration)))
-    return found
+    return found + _contradicted(ranking, winner) + _fragile(ranking)
+
+
+def _contradicted(ranking: Decision, winner: Candidate) -> list[Note]:
+    """Test shows the recommended file to be worse than the best by more than the margin."""
+    best = ranking.best
+    if best is None or best is winner or best.configuration is winner.configuration:
+        return []
+    found = paired_gap(best.best.test_depth, winner.best.test_depth)
+    if found is None or found.bounds(ranking.settings.confidence)[0] <= ranking.settings.margin:
+        return []
+    return [note("cond_test_contradicts", delta=found.delta, margin=ranking.settings.margin)]
+
+
+def _fragile(ranking: Decision) -> list[Note]:
+    """Without one of the seeds another configuration would be chosen."""
+    flips = seeds_that_flip(ranking)
+    return [note("cond_seed_flips", seeds=", ".join(map(str, flips)))] if flips else []
 
 
 def lacks_pretrained(configuration: Configuration) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from src.decide.signal import signal_of
 from src.gates import own_gates
-from src.report import load_ranking, write_report
-from src.report.signal import signal_of
+from src.report import load_decision, write_report
 from tests.report.factory import Sweep, evaluation, finalist, trial
 
 
@@ -79,7 +79,7 @@ def test_test_is_asked_before_val(tmp_path: Path) -> None:
     """Val is what selection was fitted to: a model that scores on val alone has shown nothing."""
     sweep = sweep_of(0.3, None)
     sweep.finalists = [finalist(sweep.trials[0], test=-0.3)]
-    found = signal_of(load_ranking(sweep.write(tmp_path)))
+    found = signal_of(load_decision(sweep.write(tmp_path)))
     assert found is not None
     assert found.split == "test"
     assert found.value == pytest.approx(0.0)
@@ -93,7 +93,7 @@ def test_trainings_without_artifacts_are_judged_by_val(tmp_path: Path) -> None:
 
 
 def test_the_gate_of_promotion_follows(tmp_path: Path) -> None:
-    gates = {g.name: g for g in own_gates(load_ranking(sweep_of(0.05, 0.03).write(tmp_path)))}
+    gates = {g.name: g for g in own_gates(load_decision(sweep_of(0.05, 0.03).write(tmp_path)))}
     assert not gates["verdict"].passed
     assert not gates["learnt"].passed
     assert "0.01 counts as nothing" in gates["learnt"].said

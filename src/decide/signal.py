@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from src.decide.candidates import MAP
+from src.decide.choice import Decision
+from src.decide.configurations import Configuration
+from src.decide.notes import Note, note
 from src.records import EvaluationRecord
-from src.report.candidates import MAP
-from src.report.configurations import Configuration
-from src.report.rank import Ranking
-from src.report.text import Note, note
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,16 @@ class Signal:
         return note(stem, **values)
 
 
-def chosen_configuration(ranking: Ranking) -> Configuration | None:
+def chosen_configuration(ranking: Decision) -> Configuration | None:
     """The winner's configuration; without any candidate the best one trained."""
-    if ranking.winner is not None:
-        return ranking.winner.configuration
+    if ranking.recommended is not None:
+        return ranking.recommended.configuration
     return None if ranking.candidates or not ranking.finished else ranking.finished[0]
 
 
-def signal_of(ranking: Ranking) -> Signal | None:
+def signal_of(ranking: Decision) -> Signal | None:
     """What is known of the chosen model; None when nothing can be chosen."""
-    chosen, winner, floor = chosen_configuration(ranking), ranking.winner, ranking.decision.nothing_map
+    chosen, winner, floor = chosen_configuration(ranking), ranking.recommended, ranking.settings.nothing_map
     if chosen is None:
         return None
     if winner is not None:

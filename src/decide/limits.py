@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 
 from src.config import DecisionConfig
+from src.decide.candidates import Candidate
+from src.decide.notes import Note, note
 from src.errors import UserError
-from src.report.candidates import Candidate
-from src.report.text import Note, catalogue, note
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def limits_of(candidate: Candidate, decision: DecisionConfig) -> list[Limit]:
         ("max_size_mb", "MB", candidate.size_mb, True),
         ("max_memory_mb", "MB", candidate.memory_mb, True),
         ("min_throughput_ips", "images/s", candidate.throughput_ips, False),
-        ("min_map", "", candidate.test_map, False),
+        ("min_map", "", candidate.floor, False),
         ("max_export_loss", "", candidate.loss, True),
     ]
     return [
@@ -57,6 +57,10 @@ def _metric(key: str, decision: DecisionConfig) -> Note:
         return note(f"limit_{key}")
     scope = note(f"scope_{decision.scope}")
     return note(f"limit_{key}", statistic=decision.latency, scope=scope, batch=decision.batch)
+
+
+def _statistic(key: str, decision: DecisionConfig) -> str:
+    return f": {decision.latency}" if key == "max_latency_ms" else ""
 
 
 def disqualified(candidate: Candidate) -> list[str]:
@@ -98,7 +102,7 @@ def require_measured(found: list[Candidate], decision: DecisionConfig) -> None:
     for rows in zip(*(limits_of(c, decision) for c in benchmarked), strict=True):
         if all(row.holds is None for row in rows):
             raise UserError(
-                f"decision.{rows[0].key} limits what nobody measured: {catalogue('en').say(rows[0].metric)}",
+                f"decision.{rows[0].key} limits what nobody measured{_statistic(rows[0].key, decision)}",
                 value=rows[0].limit,
                 remedy=f"decision.{rows[0].key}=null, or measure it (p99 needs benchmark=standard)",
             )

@@ -1,7 +1,7 @@
 """Read a sweep's saved records. The report starts here and sees nothing else.
 
 Layout: `outputs/sweeps/<sweep>/sweep.json`, `trials/NNNN/record.json`, `trials/NNNN/finalist.json` and
-`trials/NNNN/evaluation/*.json`.
+`trials/NNNN/evaluation/*.json`, `trials/NNNN/images.json`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import contextlib
 import gc
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from src.common.speed import rounds_of
 from src.config import is_name
 from src.errors import UserError
-from src.records import EvaluationRecord, FinalistRecord, RecordError, SweepRecord, TrialRecord, load
+from src.records import EvaluationRecord, FinalistRecord, ImageResamples, RecordError, SweepRecord, TrialRecord, load
 
 T = TypeVar("T")
 LATEST = "latest"
@@ -32,6 +33,7 @@ class Saved:
     trials: list[TrialRecord]  # by trial number
     finalists: dict[int, FinalistRecord]  # trial number -> what the finalist stage found
     evaluations: dict[EvaluationKey, EvaluationRecord]  # in depth, where there is one
+    images: dict[int, ImageResamples] = field(default_factory=dict)  # trial number -> its mAP under resampled images
 
 
 def sweeps_folder(outputs: Path) -> Path:
@@ -106,7 +108,14 @@ def _load(folder: Path) -> Saved:
         raise UserError(f"{folder}: trial {missing[0]} has a finalist.json but no record.json")
     evaluations = (_read(EvaluationRecord, path) for path in sorted(folder.glob("trials/*/evaluation/*.json")))
     in_depth = {(e.artifact_sha256, e.runtime, e.split): e for e in evaluations}
-    return Saved(folder, sweep, [trials[n] for n in sorted(trials)], finalists, in_depth)
+    images = _numbered(ImageResamples, _files(folder, "images.json"), sweep.sweep)
+    finalists = {n: _with_rounds(record, folder) for n, record in finalists.items()}
+    return Saved(folder, sweep, [trials[n] for n in sorted(trials)], finalists, in_depth, images)
+
+
+def _with_rounds(record: FinalistRecord, folder: Path) -> FinalistRecord:
+    """Older records lack each round's latency: it is taken from the raw samples that they name."""
+    return replace(record, measurements=[replace(m, rounds=rounds_of(m, folder)) for m in record.measurements])
 
 
 def _files(folder: Path, name: str) -> list[Path]:
@@ -118,7 +127,7 @@ def _numbered(cls: type[T], paths: Iterable[Path], sweep: str) -> dict[int, T]:
     found: dict[int, T] = {}
     for path in sorted(paths):
         record = _read(cls, path)
-        assert isinstance(record, TrialRecord | FinalistRecord)
+        assert isinstance(record, TrialRecord | FinalistRecord | ImageResamples)
         if record.sweep != sweep:
             raise UserError(f"{path} belongs to another sweep", value=record.sweep, remedy=f"expected {sweep}")
         if record.trial in found:
