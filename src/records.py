@@ -119,6 +119,8 @@ class Measurement:
     size_bytes: int
     samples_file: str  # JSON with the raw samples, relative to the sweep's folder
     extra: dict[str, float] = field(default_factory=dict)  # further figures, e.g. preprocess_ms
+    # Statistic (p50, p90, p95, p99, mean) -> its value in every round, ms; `src.common.speed` compares by them.
+    rounds: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,9 @@ class Summary:
             | {"warmup_calls": float(sum(r["warmup_calls"] for r in rounds))}
             | {"vram_mb": max(float(r.get("vram_mb", 0.0)) for r in rounds)}
             | self._against_peak(artifact, batch, latency.p50, scope)
+            | {"effective_samples": stats.effective_samples(samples)}
             | _against_float32(block, part, reference),
+            rounds=stats.round_values(samples),
         )
 
     def _against_peak(self, artifact: Artifact, batch: int, p50_ms: float, scope: Scope) -> dict[str, float]:
@@ -133,7 +135,7 @@ def _reference(block: Blocks, blocks: Sequence[Blocks]) -> Blocks | None:
 
 def _against_float32(block: Blocks, part: str, reference: Blocks | None) -> dict[str, float]:
     """How long it takes in units of float32 on the same runtime. A reduced precision that is slower costs accuracy for
-    nothing: `slower_than_fp32` is 1 when the whole interval says so."""
+    nothing: `slower_than_fp32` is 1 when the comparison says so, a tie of speed doesn't."""
     if reference is None or part not in reference.parts():
         return {}
     result = stats.compare(block.samples(part), reference.samples(part))
@@ -141,7 +143,7 @@ def _against_float32(block: Blocks, part: str, reference: Blocks | None) -> dict
         "ratio_to_fp32": result.ratio,
         "ratio_to_fp32_low": result.low,
         "ratio_to_fp32_high": min(result.high, 1e9),
-        "slower_than_fp32": float(result.low > 1.0),
+        "slower_than_fp32": float(result.verdict == "slower"),
     }
 
 
