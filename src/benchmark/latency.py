@@ -7,6 +7,7 @@ are kept and compared with those of the first pass: a fast wrong answer is no an
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src import detect
+from src.benchmark import disturbance
 from src.common.samples import effective_samples
 
 Float = NDArray[np.float32]
@@ -54,6 +56,7 @@ class Timed:
     outputs_equal: bool
     digest: list[list[float]]  # per input of the ring: sum and largest magnitude of the output
     stages_ms: dict[str, list[float]] = field(default_factory=dict)
+    foreign_cpu: float | None = None  # share of the cores in use that others had meanwhile; None = not known
 
 
 def time_model(session: Runs, batches: Sequence[Float], plan: Plan) -> Timed:
@@ -65,9 +68,11 @@ def time_model(session: Runs, batches: Sequence[Float], plan: Plan) -> Timed:
         slot = i % len(batches)
         last[slot] = session.run(batches[slot])
 
+    before = _counters()
     calls = warm_up(call, plan)
     samples = sample(call, plan)
-    return Timed(samples, calls, all(map(_same, first, last)), [digest(output) for output in first])
+    foreign = _foreign(before)
+    return Timed(samples, calls, all(map(_same, first, last)), [digest(o) for o in first], foreign_cpu=foreign)
 
 
 def time_end_to_end(
@@ -89,10 +94,21 @@ def time_end_to_end(
         for name, span in zip(stages, (t1 - t0, t2 - t1, t3 - t2), strict=True):
             stages[name].append(span / 1e6)
 
+    before = _counters()
     calls = warm_up(call, plan)
     for values in stages.values():
         values.clear()
-    return Timed(sample(call, plan), calls, True, [], stages)
+    samples = sample(call, plan)
+    return Timed(samples, calls, True, [], stages, _foreign(before))
+
+
+def _counters() -> disturbance.Reading | None:
+    return disturbance.read(os.sched_getaffinity(0))
+
+
+def _foreign(before: disturbance.Reading | None) -> float | None:
+    """What others took of this process's cores since `before`, warm-up included: that is when it stirs the clocks."""
+    return disturbance.foreign_share(before, _counters(), len(os.sched_getaffinity(0)))
 
 
 def warm_up(call: Callable[[int], Any], plan: Plan) -> int:
