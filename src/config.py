@@ -125,6 +125,8 @@ class BenchmarkConfig:
     max_seconds: float = 60.0  # a block never lasts longer, whatever min_samples says
     rounds: int = 3  # interleaved blocks per artifact
     batches: list[int] = field(default_factory=lambda: [1])
+    precision: float = 0.0  # further rounds until the latency that decides is known to within this share; 0 = none
+    extra_seconds: float = 0.0  # in all, for further rounds and for blocks that something else disturbed
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from src.config import FORMATS, RUNTIMES, SAMPLES_FOR, AppConfig, DecisionConfig, is_name
+from src.config import FORMATS, RUNTIMES, SAMPLES_FOR, AppConfig, BenchmarkConfig, DecisionConfig, is_name
 from src.errors import UserError
 from src.recipe_check import Around, check_recipe
 from src.strict import refuse_odd_numbers
@@ -45,8 +45,6 @@ def _check_numbers(cfg: AppConfig) -> None:
         "data.n_test": (cfg.data.n_test, 1),
         "data.size": (cfg.data.size, 64),
         "data.seed": (cfg.data.seed, 0),
-        "benchmark.min_samples": (cfg.benchmark.min_samples, 1),
-        "benchmark.rounds": (cfg.benchmark.rounds, 1),
         "decision.finalists": (cfg.decision.finalists, 1),
         "decision.confirm_seeds": (cfg.decision.confirm_seeds, 0),
         "study.workers": (cfg.study.workers, 1),
@@ -79,7 +77,38 @@ def _check_numbers(cfg: AppConfig) -> None:
     for key, (value, high) in at_most.items():
         if value > high:
             raise UserError(f"{key} must be at most {high}", value=value, remedy=f"{key}={high} or less")
-    for batch in cfg.benchmark.batches:
+    check_benchmark(cfg.benchmark)
+
+
+def check_benchmark(benchmark: BenchmarkConfig) -> None:
+    """Refuse an effort that measures nothing or never ends.
+
+    Raises:
+        UserError: naming the first offending key, its value and the remedy.
+    """
+    refuse_odd_numbers(benchmark, "benchmark.")
+    limits = {
+        "warmup": (0, 1_000_000),
+        "min_samples": (1, 10_000_000),
+        "min_seconds": (0, 86_400),
+        "max_seconds": (0.001, 86_400),
+        "rounds": (1, 1000),
+        "extra_seconds": (0, 604_800),
+    }
+    for key, (low, high) in limits.items():
+        value = getattr(benchmark, key)
+        if not low <= value <= high:
+            nearest = low if value < low else high
+            raise UserError(
+                f"benchmark.{key} must be {low} to {high}", value=value, remedy=f"benchmark.{key}={nearest}"
+            )
+    if not 0 <= benchmark.precision < 1:
+        raise UserError(
+            "benchmark.precision must be a share of the latency, at least 0 (no further rounds) and below 1",
+            value=benchmark.precision,
+            remedy="benchmark.precision=0.05 for 5 %",
+        )
+    for batch in benchmark.batches:
         if batch < 1:
             raise UserError("benchmark.batches must hold batch sizes of at least 1", value=batch)
 

@@ -19,6 +19,7 @@ from src.benchmark.foreign import discover
 from src.benchmark.results import render, rows, write_csv, write_json
 from src.cli import application
 from src.config import BenchmarkConfig, DataConfig, ExportConfig, RuntimeConfig
+from src.config_check import check_benchmark
 from src.data import Sample
 from src.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, UserError
 from src.records import Artifact, Failure, Gate, Measurement, Verification
@@ -58,6 +59,7 @@ def run(args: BenchArgs) -> int:
     """Find the files, verify them, time them, write and print the results."""
     from rich.console import Console
 
+    check_benchmark(args.benchmark)
     out = Path(args.out)
     artifacts = discover(Path(args.artifacts), imgsz=args.imgsz, trust=args.trust)
     samples, n_classes = _samples(args)
@@ -65,8 +67,9 @@ def run(args: BenchArgs) -> int:
     console = Console(width=None if sys.stdout.isatty() else 160)
     accuracy = _verify(jobs, samples, n_classes, args, out, console)
     passed = {(v.artifact_sha256, v.runtime) for v in accuracy.verifications}
+    timed = [(a, e) for a, e in jobs if (a.sha256, e) in passed]
     measurements, failures = measure(
-        [(a, e) for a, e in jobs if (a.sha256, e) in passed],
+        timed,
         args.benchmark,
         [s.image for s in samples],
         device=args.device,
@@ -76,6 +79,7 @@ def run(args: BenchArgs) -> int:
         seed=args.seed,
         trust=args.trust,
         gflops=_gflops(artifacts, args.trust),
+        labels=[Path(a.path).name for a, _ in timed],
         progress=lambda text: console.print(text, style="dim", highlight=False),
     )
     skipped = [*accuracy.failures, *failures, *_unequal(measurements, accuracy.verifications, out)]

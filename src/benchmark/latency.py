@@ -6,6 +6,8 @@ are kept and compared with those of the first pass: a fast wrong answer is no an
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src import detect
+from src.benchmark import disturbance
+from src.common.samples import effective_samples
 
 Float = NDArray[np.float32]
 RING = 8  # different inputs
 WARMUP_CAP = 20  # warm-up stops after so many times the asked calls, stable or not
 MAX_SAMPLES = 5_000  # of one block: more say nothing new, and the raw samples are kept
+MOST_EXTRA = 3  # times the asked samples, where calls are worth less than independent ones
 STABLE = 0.05  # medians of two warm-up windows this close are stable
 OUTPUT_TOLERANCE = 1e-3  # of the largest output: parallel sums may differ in their last digits
 
@@ -51,6 +56,7 @@ class Timed:
     outputs_equal: bool
     digest: list[list[float]]  # per input of the ring: sum and largest magnitude of the output
     stages_ms: dict[str, list[float]] = field(default_factory=dict)
+    foreign_cpu: float | None = None  # share of the cores in use that others had meanwhile; None = not known
 
 
 def time_model(session: Runs, batches: Sequence[Float], plan: Plan) -> Timed:
@@ -62,9 +68,11 @@ def time_model(session: Runs, batches: Sequence[Float], plan: Plan) -> Timed:
         slot = i % len(batches)
         last[slot] = session.run(batches[slot])
 
+    before = _counters()
     calls = warm_up(call, plan)
     samples = sample(call, plan)
-    return Timed(samples, calls, all(map(_same, first, last)), [digest(output) for output in first])
+    foreign = _foreign(before)
+    return Timed(samples, calls, all(map(_same, first, last)), [digest(o) for o in first], foreign_cpu=foreign)
 
 
 def time_end_to_end(
@@ -86,10 +94,21 @@ def time_end_to_end(
         for name, span in zip(stages, (t1 - t0, t2 - t1, t3 - t2), strict=True):
             stages[name].append(span / 1e6)
 
+    before = _counters()
     calls = warm_up(call, plan)
     for values in stages.values():
         values.clear()
-    return Timed(sample(call, plan), calls, True, [], stages)
+    samples = sample(call, plan)
+    return Timed(samples, calls, True, [], stages, _foreign(before))
+
+
+def _counters() -> disturbance.Reading | None:
+    return disturbance.read(os.sched_getaffinity(0))
+
+
+def _foreign(before: disturbance.Reading | None) -> float | None:
+    """What others took of this process's cores since `before`, warm-up included: that is when it stirs the clocks."""
+    return disturbance.foreign_share(before, _counters(), len(os.sched_getaffinity(0)))
 
 
 def warm_up(call: Callable[[int], Any], plan: Plan) -> int:
@@ -111,16 +130,33 @@ def warm_up(call: Callable[[int], Any], plan: Plan) -> int:
 
 
 def sample(call: Callable[[int], Any], plan: Plan) -> list[float]:
-    """Time single calls, ms, until both minima are reached, or the time is up, or there are plenty."""
+    """Time single calls, ms, until both minima are reached, or the time is up, or there are plenty.
+
+    Calls that are slow together count as one: where they are worth less than `min_samples` independent ones, more are
+    taken, up to three times as many.
+    """
     spans: list[float] = []
-    start = time.perf_counter()
+    start, target = time.perf_counter(), plan.min_samples
     while True:
         spans.append(_span(call, len(spans)))
         elapsed = time.perf_counter() - start
-        enough = len(spans) >= plan.min_samples and elapsed >= plan.min_seconds
         full = len(spans) >= max(plan.min_samples, MAX_SAMPLES)
-        if enough or full or elapsed >= plan.max_seconds:
+        if full or elapsed >= plan.max_seconds:
             return spans
+        if len(spans) >= target and elapsed >= plan.min_seconds:
+            # Looked at a few times only: what is computed between two calls takes caches from the second.
+            more = _more(spans, plan)
+            if more <= len(spans):
+                return spans
+            target = more
+
+
+def _more(spans: list[float], plan: Plan) -> int:
+    """How many calls it takes to be worth `min_samples` independent ones, as far as can be told by now."""
+    worth, most = effective_samples([spans]), plan.min_samples * MOST_EXTRA
+    if worth >= plan.min_samples or len(spans) >= most:
+        return 0
+    return min(max(math.ceil(len(spans) * plan.min_samples / worth), len(spans) * 5 // 4 + 1), most)
 
 
 def _span(call: Callable[[int], Any], i: int) -> float:

@@ -133,6 +133,7 @@ def _timed(timed: Timed) -> dict[str, Any]:
         "outputs_equal": timed.outputs_equal,
         "digest": timed.digest,
         "stages_ms": timed.stages_ms,
+        "foreign_cpu": timed.foreign_cpu,
         "peak_mb": peak_rss_mb(),
         "vram_mb": peak_vram_mb(),
     }

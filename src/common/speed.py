@@ -86,7 +86,7 @@ def compare_rounds(
         raise ValueError("pairs need the same number of rounds on both sides")
     centre, half = _paired(x, y) if paired else _welch(x, y)
     ratio, low, high = (_exp(v) for v in (centre, centre - half, centre + half))
-    return Comparison(ratio, low, high, _verdict(ratio, low, high, margin))
+    return Comparison(ratio, low, high, verdict_of(ratio, low, high, margin))
 
 
 def _logs(values: Sequence[float]) -> list[float]:
@@ -115,7 +115,8 @@ def _exp(value: float) -> float:
     return math.inf if value > 700 else math.exp(value)
 
 
-def _verdict(ratio: float, low: float, high: float, margin: float) -> Verdict:
+def verdict_of(ratio: float, low: float, high: float, margin: float = TIE_MARGIN) -> Verdict:
+    """What a ratio with its 95 % interval says of A against B."""
     if low >= 1 - margin and high <= 1 + margin:
         return "tie"
     if high < 1 and ratio < 1 - margin:
@@ -150,8 +151,3 @@ def rounds_of(measurement: Measurement, folder: Path) -> dict[str, list[float]]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}  # gone, altered or of another program: the record's own figures remain
     return values
-
-
-def verdict_of(ratio: float, low: float, high: float, margin: float = TIE_MARGIN) -> Verdict:
-    """What a ratio with its interval says of A against B."""
-    return _verdict(ratio, low, high, margin)

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.benchmark import measure, predict
+from src.benchmark import latency, measure, predict
 from src.benchmark.latency import Plan, sample, time_model, warm_up
 from src.config import BenchmarkConfig
 from src.errors import UserError
 from src.records import Artifact
 
-CFG = BenchmarkConfig(name="test", warmup=2, min_seconds=0.0, min_samples=70, max_seconds=5, rounds=2, batches=[1, 2])
+CFG = BenchmarkConfig(name="test", warmup=2, min_seconds=0.0, min_samples=140, max_seconds=5, rounds=2, batches=[1, 2])
 
 
 def test_measurements_of_competing_artifacts(onnx: Artifact, images: list[str], tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_measurements_of_competing_artifacts(onnx: Artifact, images: list[str], 
     assert [(f.stage, f.target, f.kind) for f in failures] == [("benchmark", "onnxruntime/onnx/fp32", "error")]
     assert "damaged.onnx" in failures[0].message
     ort, null = found[0], found[3]
-    assert ort.latency.count >= 70
+    assert ort.latency.count >= 140
     assert ort.latency.p90 is not None
     assert ort.latency.p50 > 10 * null.latency.p50
     assert ort.memory_mb > null.memory_mb
@@ -43,7 +43,7 @@ def test_measurements_of_competing_artifacts(onnx: Artifact, images: list[str], 
     assert set(found[2].extra) >= {"preprocess_ms", "inference_ms", "postprocess_ms"}
     raw = json.loads((tmp_path / ort.samples_file).read_text())
     assert len(raw["rounds"]) == 2
-    assert len(told) == 5  # the damaged one leaves after its first block
+    assert sum(line.startswith("round ") for line in told) == 5  # the damaged one leaves after its first block
 
 
 def test_predictions_are_saved_in_input_order(
@@ -88,6 +88,15 @@ def test_outputs_of_timed_calls_are_compared() -> None:
 def test_sampling_obeys_its_limits() -> None:
     plan = Plan(warmup=3, min_samples=20, min_seconds=0.0, max_seconds=5)
     seen: list[int] = []
-    assert len(sample(seen.append, plan)) == 20
+    assert 20 <= len(sample(seen.append, plan)) <= 60
     assert len(sample(seen.append, replace(plan, min_samples=10**9, max_seconds=0.05))) > 0
     assert warm_up(seen.append, plan) >= 3
+
+
+def test_bursts_of_slow_calls_take_more_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slow calls in runs of twenty: 200 of them are worth far fewer, so three times as many are taken."""
+    plan = Plan(warmup=3, min_samples=200, min_seconds=0.0, max_seconds=60)
+    monkeypatch.setattr(latency, "_span", lambda call, i: 1.0 + (i // 20 % 8 == 7) + i % 7 / 100)
+    assert len(sample(print, plan)) == 600
+    monkeypatch.setattr(latency, "_span", lambda call, i: 1.0 + i * 7919 % 1009 / 1e3)
+    assert len(sample(print, plan)) == 200
