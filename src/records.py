@@ -243,6 +243,24 @@ class EvaluationRecord:
 
 
 @dataclass(frozen=True)
+class ImageResamples:
+    """A trial's mAP50-95 when the images of a split are drawn again and again: what pairs any two trials of a sweep."""
+
+    sweep: str
+    trial: int
+    split: str
+    dataset_fingerprint: str
+    n_images: int
+    n_groups: int  # images of one video or site, or near duplicates, are drawn together; else one group an image
+    freedom: float  # degrees of freedom of the resamples' variance: what its quantile of Student's t takes
+    resample_seed: int
+    value: float  # mAP50-95 of the split as it is
+    resamples: list[float]  # mAP50-95 of every resample
+    weights: str = ""  # hash of what the draws were made from: records of equal weights are paired
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
 class SweepRecord:
     """What was asked for, and how it ended."""
 
