@@ -246,18 +246,19 @@ class EvaluationRecord:
 
 @dataclass(frozen=True)
 class ImageResamples:
-    """mAP50-95 of one training's checkpoint on val under resampled images; every trial has them, not only finalists."""
+    """A trial's mAP50-95 when the images of a split are drawn again and again: what pairs any two trials of a sweep."""
 
     sweep: str
     trial: int
     split: str
     dataset_fingerprint: str
     n_images: int
-    n_groups: int
-    freedom: float
+    n_groups: int  # images of one video or site, or near duplicates, are drawn together; else one group an image
+    freedom: float  # degrees of freedom of the resamples' variance: what its quantile of Student's t takes
     resample_seed: int
-    value: float
-    resamples: list[float]
+    value: float  # mAP50-95 of the split as it is
+    resamples: list[float]  # mAP50-95 of every resample
+    weights: str = ""  # hash of what the draws were made from: records of equal weights are paired
     schema_version: int = SCHEMA_VERSION
 
 

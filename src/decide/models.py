@@ -34,7 +34,7 @@ def resampled(trial: TrialRecord, saved: Saved) -> Resampled | None:
     """The resamples of one training on val; None when none were saved."""
     own = saved.images.get(trial.trial)
     if own is not None:
-        pairing = (own.dataset_fingerprint, own.split, own.resample_seed, len(own.resamples))
+        pairing = (own.dataset_fingerprint, own.split, own.resample_seed, own.weights, len(own.resamples))
         return Resampled(pairing, np.asarray(own.resamples), own.freedom)
     return _of_evaluation(_checkpoint_evaluation(trial, saved))
 

@@ -1,11 +1,12 @@
 """How much the score of a configuration varies from seed to seed, when each has only a few seeds.
 
 Two seeds say almost nothing about one configuration's spread, and one spread for all says something false as soon as
-one configuration is unstable. So each variance is drawn towards what the others show, by as much as they agree
-(moderated variances: Smyth, "Linear models and empirical Bayes methods", Stat. Appl. Genet. Mol. Biol. 3, 2004), but
-only upwards: seeds that were seen to differ are never believed to differ less, which keeps tests of equal models at
-their level where configurations are not equally stable (`benchmarks.decision_quality` has the figures). A configuration
-whose spread stands out is called unstable, keeps its own variance and gives nothing to the others'.
+one configuration is unstable. So each variance is drawn towards what the configurations have in common, worth `WEIGHT`
+degrees of freedom (moderated variances: Smyth, "Linear models and empirical Bayes methods", Stat. Appl. Genet. Mol.
+Biol. 3, 2004). What they have in common is a geometric mean, which one unstable configuration moves little; and they
+are drawn upwards only: seeds that were seen to differ are never believed to differ less. By simulation
+(`benchmarks.decision_quality`) tests of equal models then hold their level, and one unstable configuration doesn't hide
+what the others show. With two or three seeds a truly unstable one can still look stable by luck.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from src.common.statistics import f_upper
 Source = Literal["seeds", "prior", "none"]
 
 UNSTABLE = 0.05  # level of the test for instability over all configurations, by Bonferroni
+WEIGHT = 4.0  # degrees of freedom that the common variance is worth
+LEAST = 1e-3  # share of the pooled variance below which seeds agree by chance
 PRIOR_FREEDOM = 1000.0  # a spread that the user states counts as known
 
 
@@ -31,7 +34,7 @@ class SeedSpread:
     own_sd: float  # of its own seeds; NaN below two
     sd: float  # moderated; NaN when nothing establishes it
     freedom: float  # degrees of freedom of `sd`; 0 when nothing establishes it
-    unstable: bool  # it varies clearly more than the others
+    unstable: bool  # it varies clearly more than those that vary less, by an F test
     source: Source
 
     @property
@@ -53,9 +56,10 @@ def moderated(groups: Sequence[Sequence[float]], stated_sd: float | None = None)
         stated_sd: a spread known from elsewhere (`decision.seed_sd`), used where no group has two seeds.
     """
     own = [_variance(g) for g in groups]
-    unstable = _unstable(own)
-    pool = [(v, d) for (v, d), odd in zip(own, unstable, strict=True) if d > 0 and not odd]
-    return [_spread(len(g), v, d, odd, pool, stated_sd) for g, (v, d), odd in zip(groups, own, unstable, strict=True)]
+    common = common_variance([row for row in own if row[1] > 0])
+    total = float(sum(d for _, d in own))
+    rows = zip(groups, own, _unstable(own), strict=True)
+    return [_spread(len(g), *row, odd, common, total, stated_sd) for g, row, odd in rows]
 
 
 def _variance(values: Sequence[float]) -> tuple[float, int]:
@@ -81,45 +85,31 @@ def _unstable(own: Sequence[tuple[float, int]]) -> list[bool]:
 
 
 def _spread(
-    n: int, variance: float, freedom: int, odd: bool, pool: list[tuple[float, int]], stated_sd: float | None
+    n: int, variance: float, freedom: int, odd: bool, common: float, total: float, stated_sd: float | None
 ) -> SeedSpread:
     own_sd = math.sqrt(variance) if freedom else math.nan
-    if odd:
-        return SeedSpread(n, own_sd, own_sd, float(freedom), True, "seeds")
-    if not pool:
+    if total == 0:
         if stated_sd is None:
             return SeedSpread(n, own_sd, math.nan, 0.0, False, "none")
         return SeedSpread(n, own_sd, stated_sd, PRIOR_FREEDOM, False, "prior")
-    prior, weight = prior_of(pool)
-    total = float(sum(d for _, d in pool))
     own = variance if freedom else 0.0
-    drawn = prior if math.isinf(weight) else (weight * prior + freedom * own) / (weight + freedom)
-    return SeedSpread(n, own_sd, math.sqrt(max(own, drawn)), min(weight + freedom, total), False, "seeds")
+    drawn = (WEIGHT * common + freedom * own) / (WEIGHT + freedom)
+    return SeedSpread(n, own_sd, math.sqrt(max(own, drawn)), min(WEIGHT + freedom, total), odd, "seeds")
 
 
-def prior_of(pool: Sequence[tuple[float, int]]) -> tuple[float, float]:
-    """The variance that configurations have in common, and how many degrees of freedom it is worth (Smyth 2004, 6.2).
+def common_variance(own: Sequence[tuple[float, int]]) -> float:
+    """The geometric mean of variances, each corrected for what its few degrees of freedom do to a logarithm.
 
     Args:
-        pool: variances with their degrees of freedom, each above 0.
-
-    Returns:
-        The common variance and its weight; infinite when the variances differ by no more than chance lets them, in
-        which case the common variance is their pooled one.
+        own: variances with their degrees of freedom, each above 0.
     """
-    total = sum(d for _, d in pool)
-    pooled = math.fsum(v * d for v, d in pool) / total
-    usable = [(v, d) for v, d in pool if v > 1e-12 * max(pooled, 1e-300)]
-    if len(usable) < 3:
-        return pooled, math.inf
-    logs = [math.log(v) - _digamma(d / 2) + math.log(d / 2) for v, d in usable]
-    centre = math.fsum(logs) / len(logs)
-    excess = math.fsum((x - centre) ** 2 for x in logs) / (len(logs) - 1)
-    excess -= math.fsum(_trigamma(d / 2) for _, d in usable) / len(usable)
-    if excess <= 0:
-        return pooled, math.inf
-    weight = 2 * _inverse_trigamma(excess)
-    return math.exp(centre + _digamma(weight / 2) - math.log(weight / 2)), weight
+    if not own:
+        return math.nan
+    pooled = math.fsum(v * d for v, d in own) / sum(d for _, d in own)
+    if pooled <= 0:
+        return 0.0
+    logs = [math.log(max(v, LEAST * pooled)) - _digamma(d / 2) + math.log(d / 2) for v, d in own]
+    return min(pooled, math.exp(math.fsum(logs) / len(logs)))
 
 
 def _digamma(x: float) -> float:
@@ -130,22 +120,3 @@ def _digamma(x: float) -> float:
         x += 1
     y = 1 / (x * x)
     return shift + math.log(x) - 0.5 / x - y * (1 / 12 - y * (1 / 120 - y * (1 / 252 - y * (1 / 240 - y / 132))))
-
-
-def _trigamma(x: float) -> float:
-    """Second derivative of log gamma, likewise."""
-    shift = 0.0
-    while x < 8:
-        shift += 1 / (x * x)
-        x += 1
-    y = 1 / (x * x)
-    return shift + 1 / x + y / 2 + y / x * (1 / 6 - y * (1 / 30 - y * (1 / 42 - y * (1 / 30 - y * 5 / 66))))
-
-
-def _inverse_trigamma(value: float) -> float:
-    """x with trigamma(x) = `value`, by bisection on a logarithmic scale."""
-    low, high = 1e-8, 1e8
-    for _ in range(100):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if _trigamma(middle) > value else (low, middle)
-    return math.sqrt(low * high)

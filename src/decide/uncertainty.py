@@ -121,7 +121,9 @@ def gap(a: Model, b: Model) -> Gap:
         return _within(a, b, delta)
     if not (a.seeds.known and b.seeds.known):
         return Gap(delta, math.inf, 1.0, "not established")
-    parts = _seed_parts(a.seeds, b.seeds)
+    # Moderated variances have the common one in them, so two of them have no more freedom than the lesser.
+    both = a.seeds.variance_of_mean + b.seeds.variance_of_mean
+    parts = [(both, min(a.seeds.freedom, b.seeds.freedom))]
     images = _paired(a, b)
     if images is not None:
         parts.append(images)
@@ -130,14 +132,6 @@ def gap(a: Model, b: Model) -> Gap:
         return Gap(delta, math.inf, 1.0, "not established")
     total, freedom = satterthwaite(parts)
     return Gap(delta, math.sqrt(total), freedom, "seeds" if images is None else "seeds and images")
-
-
-def _seed_parts(a: SeedSpread, b: SeedSpread) -> list[tuple[float, float]]:
-    """Moderated variances come from one common estimate, so two of them have no more freedom than one."""
-    parts = [(s.variance_of_mean, s.freedom) for s in (a, b)]
-    if a.unstable or b.unstable:
-        return parts
-    return [(parts[0][0] + parts[1][0], min(a.freedom, b.freedom))]
 
 
 def _freedom(m: Model) -> float:

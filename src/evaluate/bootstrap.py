@@ -30,10 +30,20 @@ class Interval:
     high: float
 
 
-def image_weights(n_images: int, n: int = RESAMPLES, seed: int = SEED) -> Ints:
-    """How often each image is drawn [n, n_images]; every row adds up to `n_images`."""
+def image_weights(n_images: int, n: int = RESAMPLES, seed: int = SEED, groups: Ints | None = None) -> Ints:
+    """How often each image is drawn [n, n_images].
+
+    Args:
+        n_images: number of images.
+        n: number of resamples; fewer are the first of more.
+        seed: of the draws.
+        groups: [n_images] any number for each image; images of equal number are drawn together, as many groups as
+            there are. None: every image for itself.
+    """
     rng = np.random.default_rng(seed)
-    return rng.multinomial(n_images, np.full(n_images, 1 / max(n_images, 1)), size=n).astype(np.int64)
+    names, member = np.unique(np.arange(n_images) if groups is None else groups, return_inverse=True)
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / max(len(names), 1)), size=n).astype(np.int64)
+    return np.asarray(drawn[:, member])
 
 
 def resample_map(matches: Matches, weights: Ints) -> Floats:

@@ -1,7 +1,8 @@
 """Saved detections and ground truth: the files that an evaluation in depth starts from.
 
 Both are npz files with one row per box: `image_index`, `boxes` [n, 4], `classes`, and `scores` for detections. Ground
-truth is kept beside the sweep, so that it can be evaluated again without the dataset.
+truth is kept beside the sweep, so that it can be evaluated again without the dataset; `image_groups` [images] says
+which images belong together (one video, one site, near duplicates) and must be drawn together.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def truth_file(sweep: Path, fingerprint: str, split: str) -> Path:
     return sweep / "truths" / f"{fingerprint[:16]}-{split}.npz"
 
 
-def save_truths(path: Path, truths: Sequence[Truth]) -> None:
-    """Save ground truth; a file that exists is whole."""
+def save_truths(path: Path, truths: Sequence[Truth], groups: Sequence[int] | None = None) -> None:
+    """Save ground truth and the group of each image (None: each its own); a file that exists is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp.npz")
     counts = [len(t.classes) for t in truths]
@@ -44,6 +45,7 @@ def save_truths(path: Path, truths: Sequence[Truth]) -> None:
         np.savez_compressed(
             aside,
             images=np.int64(len(truths)),
+            image_groups=np.arange(len(truths)) if groups is None else np.asarray(groups, dtype=np.int64),
             image_index=np.repeat(np.arange(len(truths)), counts),
             boxes=np.concatenate([*boxes, np.empty((0, 4))]),
             classes=np.concatenate([*(np.asarray(t.classes, dtype=np.int64) for t in truths), np.empty(0, np.int64)]),
@@ -63,6 +65,20 @@ def load_truths(path: Path) -> list[Loaded]:
     return _split(path, saved, int(saved.get("images", np.int64(0))))
 
 
+def load_groups(path: Path) -> Ints:
+    """The group of each image [n_images] of saved ground truth; files from before groups have one for each.
+
+    Raises:
+        UserError: the file is missing or malformed.
+    """
+    saved = _read(path, ("images", "image_groups"))
+    images = int(saved.get("images", np.int64(0)))
+    groups = saved.get("image_groups", np.arange(images))
+    if groups.shape != (images,):
+        raise UserError(f"{path} is malformed (its arrays don't fit together)")
+    return groups.astype(np.int64)
+
+
 def load_detections(path: Path, images: int) -> list[Loaded]:
     """Detections, one item per image.
 
@@ -72,10 +88,10 @@ def load_detections(path: Path, images: int) -> list[Loaded]:
     return _split(path, _read(path), images)
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _read(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as saved:
-            return dict(saved)
+            return {name: saved[name] for name in saved.files if names is None or name in names}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} can't be read ({error})", remedy="run the sweep's finalists again") from None
 

@@ -40,6 +40,7 @@ def run(args: ReportArgs) -> int:
     if args.compare is not None:
         return _compare([name.strip() for name in args.compare.split(",")], outputs, reports, args.report.language)
     folder = find_sweep(outputs, args.sweep)
+    complete_resamples(folder)
     if args.check:
         return _check(folder, reports)
     ranking = load_decision(folder)
@@ -47,6 +48,16 @@ def run(args: ReportArgs) -> int:
     print_summary(ranking)
     print(f"report: {path}")
     return EXIT_OK
+
+
+def complete_resamples(folder: Path) -> None:
+    """Sweeps of earlier versions resampled the images for finalists only; what is missing is made from detections."""
+    from src.evaluate.resamples import ensure_resamples
+
+    try:
+        ensure_resamples(folder)
+    except OSError as error:  # a folder that can't be written is still reported, on the resamples that it has
+        print(f"resamples of {folder.name} could not be completed ({error})", file=sys.stderr)
 
 
 def _compare(names: list[str], outputs: Path, reports: Path, language: str) -> int:
