@@ -115,11 +115,6 @@ class SpooledFolder:
             state.note(entry)
         return state
 
-    def refuse(self, entry: Entry, reason: str) -> None:
-        """Keep an entry that the server will never take, with the reason."""
-        with open(self.path / "refused.jsonl", "a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"reason": reason, "entry": entry}, ensure_ascii=False) + "\n")
-
     def compact(self, state: State) -> None:
         """Drop the entries when all of them have been sent."""
         with self._locked() as stream:
