@@ -69,7 +69,7 @@ class SpooledRun(Recorder):
         self.sampler: Sampler | None = None
 
     def _put(self, entry: Entry) -> None:
-        self._folder.append(entry)
+        self._folder.append(self._folder.placed(entry))
         self._sender.wake()
 
     def end(self, status: str = "FINISHED") -> None:

@@ -205,7 +205,7 @@ class Sender:
     def _one(self, folder: SpooledFolder, state: State, entry: Entry) -> None:
         if entry["kind"] == "start":
             return
-        refused = apply(self._client, state.run_id, entry)
+        refused = apply(self._client, state.run_id, folder.found(entry))
         self.refusals.keep(folder.path / "refused.jsonl", state.run_id, refused)
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from src.places import absolute, moved
 from src.records import write_text
 from src.track.entries import EPOCH_METRIC, Entry
 
@@ -74,6 +75,22 @@ class SpooledFolder:
             except OSError:
                 os.ftruncate(stream, end)
                 raise
+
+    @property
+    def outputs(self) -> Path:
+        """The outputs folder that this lies in: `outputs/tracking/<server>/<run>`."""
+        return absolute(self.path).parents[2]
+
+    def placed(self, entry: Entry) -> Entry:
+        """An entry that names files, with the outputs folder of now."""
+        return {**entry, "outputs": str(self.outputs)} if entry["kind"] in ("files", "folder") else entry
+
+    def found(self, entry: Entry) -> Entry:
+        """An entry with the places where its files are now: the folder may have been moved or copied since."""
+        then = entry.get("outputs", "")
+        if "paths" in entry:
+            return {**entry, "paths": [moved(path, then, self.outputs) for path in entry["paths"]]}
+        return {**entry, "path": moved(entry["path"], then, self.outputs)} if "path" in entry else entry
 
     def pending(self) -> bool:
         """Whether entries wait."""
