@@ -92,7 +92,7 @@ def _anchored(place: str, root: Path) -> str:
 def _changed(record: T, change: Callable[[str], str]) -> T:
     """A record with every place in it changed."""
     new: dict[str, Any] = {}
-    for name, is_place in _shape(type(record)):
+    for name, is_place in _shape(typing.cast(Any, type(record))):
         value = getattr(record, name)
         if is_place:
             new[name] = change(value)

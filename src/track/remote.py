@@ -21,9 +21,10 @@ from src.errors import UserError
 from src.records import hash_of
 from src.redact import redact_text
 from src.track.adopt import adopt
-from src.track.entries import EPOCH_METRIC, Entry, Recorder, started
+from src.track.entries import EPOCH_METRIC, Recorder, started
 from src.track.place import ARTIFACTS, experiment_of
 from src.track.protocol import NullRun, RunLog
+from src.track.refusals import Entry
 from src.track.send import Sender, check_greeting
 from src.track.spool import SYSTEM, Spool, SpooledFolder, is_local
 from src.track.store import UNENDED, make_client, open_experiment, search

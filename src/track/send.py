@@ -15,8 +15,8 @@ from typing import Any
 
 from src.errors import UserError
 from src.redact import redact_text
-from src.track.entries import Entry, apply, create
-from src.track.refusals import Refusals, is_refusal, status_of
+from src.track.entries import apply, create
+from src.track.refusals import Entry, Refusals, is_refusal, status_of
 from src.track.spool import Spool, SpooledFolder, State
 
 log = logging.getLogger(__name__)

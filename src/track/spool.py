@@ -19,7 +19,8 @@ from pathlib import Path
 
 from src.places import absolute, moved
 from src.records import write_text
-from src.track.entries import EPOCH_METRIC, Entry
+from src.track.entries import EPOCH_METRIC
+from src.track.refusals import Entry
 
 LOCAL = "-local-"  # stands in the id of a run that no server has named yet, before the time of its start
 SYSTEM = "system/"

@@ -15,10 +15,10 @@ from typing import Any
 
 from src.config import TrackingConfig
 from src.errors import UserError
-from src.track.entries import EPOCH_METRIC, Entry, Recorder, apply, create, started
+from src.track.entries import EPOCH_METRIC, Recorder, apply, create, started
 from src.track.place import ARTIFACTS, experiment_of, follow, in_force, store_uri, use
 from src.track.protocol import NullRun, NullTracker, RunLog, Tracker
-from src.track.refusals import Book, Refused, is_refusal
+from src.track.refusals import Book, Entry, Refused, is_refusal
 
 log = logging.getLogger(__name__)
 
