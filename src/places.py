@@ -84,9 +84,16 @@ def _anchored(place: str, root: Path) -> str:
     """What a path of another day names below `root`; "" where it names nothing there."""
     parts = Path(place).parts
     for i, part in enumerate(parts):
-        if part in OURS and (here := root.joinpath(*parts[i:])).exists():
+        if part in OURS and _exists(here := root.joinpath(*parts[i:])):
             return str(here)
     return ""
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # no path at all: too long, or with a zero byte
+        return False
 
 
 def _changed(record: T, change: Callable[[str], str]) -> T:

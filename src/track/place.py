@@ -7,18 +7,20 @@ are brought up to date when the store is opened.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from src.config import TrackingConfig
 from src.errors import UserError
 from src.redact import redact_text
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,6 @@ COLUMNS = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
-WAIT_S = 60.0  # for other processes that write to the store
 
 
 def in_force(cfg: TrackingConfig, outputs: Path) -> tuple[TrackingConfig, str]:
@@ -98,35 +99,65 @@ def use(uri: str) -> None:
 
 
 def follow(uri: str, outputs: Path) -> None:
-    """Bring the addresses in a SQLite store up to date after its folder was moved or copied.
+    """Bring the addresses in a database up to date after the folder of its files was moved or copied.
 
-    A store elsewhere, which several outputs folders may share, is left as it is unless its folder of files is gone.
+    A database elsewhere, which several outputs folders may share, is left as it is unless its folder of files is gone.
     """
-    database = Path(uri.removeprefix("sqlite:///"))
     # A worker shares the folder with the process that the user started, which has done this already.
-    if not uri.startswith("sqlite:///") or not database.is_file() or os.environ.get("DETSWEEP_WORKER"):
+    if uri.startswith("http") or os.environ.get("DETSWEEP_WORKER"):
         return
+    database = Path(uri.removeprefix("sqlite:///")).absolute() if uri.startswith("sqlite:///") else None
+    if database is not None and not database.is_file():
+        return
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
     here = (outputs / ARTIFACTS).absolute()
-    inside = database.absolute().parent == here.parent or _same(database.absolute().parent, here.parent)
+    inside = database is not None and (database.parent == here.parent or _same(database.parent, here.parent))
+    engine = create_engine(uri)
     try:
-        with contextlib.closing(sqlite3.connect(database, timeout=WAIT_S)) as store:
+        with engine.begin() as store:
             for old in sorted(set(_places(store))):
                 there = _path_of(old)
-                if _same(there, here) or there == here or not (inside or (here.exists() and not there.exists())):
+                gone = here.exists() and not there.exists()
+                if _same(there, here) or there == here or not (inside or gone):
                     continue
                 _replace(store, old, here.as_uri())
                 log.info("the MLflow store has moved: its files are in %s now, no longer in %s", here, there)
-    except sqlite3.DatabaseError:  # it is no store: MLflow tells what is wrong with it
-        return
+    except SQLAlchemyError as error:  # what is no store, MLflow itself tells of
+        log.debug("the addresses in the MLflow store were not looked at (%s)", type(error).__name__)
+    finally:
+        engine.dispose()
 
 
-def _places(store: sqlite3.Connection) -> Iterator[str]:
+def _places(store: Connection) -> Iterator[str]:
     """Addresses of folders called `mlartifacts` that experiments keep files in."""
-    for (location,) in store.execute("SELECT artifact_location FROM experiments"):
-        head, found, tail = str(location).rpartition(f"/{ARTIFACTS}")
+    for location in _values(store, "experiments", "artifact_location"):
+        head, found, tail = location.rpartition(f"/{ARTIFACTS}")
         # Beneath it, a server with this folder as its root keeps one for each experiment.
         if found and head.startswith("file:") and (not tail or tail[1:].isdigit()):
             yield head + found
+
+
+def _values(store: Connection, table: str, column: str) -> list[str]:
+    from sqlalchemy import text
+
+    rows = store.execute(text(f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"))
+    return [str(value) for (value,) in rows]
+
+
+def _replace(store: Connection, old: str, new: str) -> None:
+    """Replace the beginning of every address."""
+    from sqlalchemy import inspect, text
+
+    look = inspect(store)
+    for table, column in COLUMNS:
+        if not look.has_table(table) or column not in {c["name"] for c in look.get_columns(table)}:
+            continue
+        change = text(f"UPDATE {table} SET {column} = :new WHERE {column} = :old")
+        for value in _values(store, table, column):
+            if value == old or value.startswith(f"{old}/"):
+                store.execute(change, {"new": new + value[len(old) :], "old": value})
 
 
 def _path_of(address: str) -> Path:
@@ -139,20 +170,3 @@ def _same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return False
-
-
-def _replace(store: sqlite3.Connection, old: str, new: str) -> None:
-    """Replace the beginning of every address in one transaction."""
-    with store:
-        for table, column in COLUMNS:
-            if column not in {row[1] for row in store.execute(f"PRAGMA table_info({table})")}:
-                continue
-            change = f"UPDATE {table} SET {column} = ? || substr({column}, ?)"
-            where = f"WHERE {column} = ? OR {column} LIKE ? ESCAPE '!'"
-            store.execute(f"{change} {where}", (new, len(old) + 1, old, _pattern(old)))
-
-
-def _pattern(old: str) -> str:
-    """What begins with an address and goes on below it."""
-    escaped = old.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return f"{escaped}/%"

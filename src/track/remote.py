@@ -22,7 +22,7 @@ from src.records import hash_of
 from src.redact import redact_text
 from src.track.adopt import adopt
 from src.track.entries import EPOCH_METRIC, Recorder, started
-from src.track.place import ARTIFACTS, experiment_of
+from src.track.place import ARTIFACTS, experiment_of, follow
 from src.track.protocol import NullRun, RunLog
 from src.track.refusals import Entry
 from src.track.send import Sender, check_greeting
@@ -137,6 +137,7 @@ class RemoteTracker:
             os.environ.setdefault(key, value)
         if not cfg.uri.startswith("http"):
             check_database(cfg.uri)
+            follow(cfg.uri, outputs)
         client = make_client(cfg.uri)
         self.spool = Spool(outputs / "tracking" / hash_of([cfg.uri, self._experiment]))
         # A server says itself where files go; beside a database they stay in the folder that all machines share.

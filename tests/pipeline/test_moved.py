@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def no_wishes(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def toy(outputs: Path, **env: str) -> subprocess.CompletedProcess[str]:
+def toy(outputs: Path, **env: Any) -> subprocess.CompletedProcess[str]:
     words = ["-m", "lr=0.001,0.002", "epochs=2", "sweep=toy", f"outputs={outputs}", f"reports={outputs}/reports"]
     return run_command("tests.pipeline.toy", *words, **env)
 
