@@ -65,6 +65,14 @@ def letters(family: str) -> frozenset[int]:
         return frozenset()
 
 
+def local_font(name: str) -> str:
+    """A font file of this machine for pictures with names in any script; `name` is what others would download."""
+    from matplotlib.font_manager import FontProperties, fontManager
+
+    families = installed()[:1] if "unicode" in name.lower() else ()
+    return str(fontManager.findfont(FontProperties(family=[*families, "DejaVu Sans"])))
+
+
 class Legend:
     """What numbers in a figure stand for."""
 

@@ -105,3 +105,24 @@ def make_font(path: Path, family: str, letters: str) -> Path:
     builder.setupPost()
     builder.save(path)
     return path
+
+
+def test_pictures_take_a_font_of_this_machine() -> None:
+    assert Path(fonts.local_font("Arial.ttf")).is_file()
+    assert Path(fonts.local_font("Arial.Unicode.ttf")).is_file()
+
+
+def test_a_training_looks_for_no_font_on_the_network(tmp_path: Path) -> None:
+    from src.ultra import prepare_environment, quiet_settings
+
+    prepare_environment(tmp_path / "ultralytics")
+    quiet_settings()
+    from ultralytics.data import utils
+    from ultralytics.utils import plotting
+
+    import src.train.trainers
+
+    assert src.train.trainers.local_font is utils.check_font is plotting.check_font
+    picture = np.zeros((64, 64, 3), np.uint8)
+    drawn = plotting.Annotator(picture, example="安全帽")
+    assert Path(str(drawn.font.path)).is_file()
