@@ -117,12 +117,10 @@ def test_a_training_looks_for_no_font_on_the_network(tmp_path: Path) -> None:
 
     prepare_environment(tmp_path / "ultralytics")
     quiet_settings()
-    from ultralytics.data import utils
-    from ultralytics.utils import plotting
+    from src.train import trainers
 
-    import src.train.trainers
-
-    assert src.train.trainers.local_font is utils.check_font is plotting.check_font
+    data_utils, plotting = trainers.data_utils, trainers.plotting
+    assert data_utils.check_font is plotting.check_font is fonts.local_font
     picture = np.zeros((64, 64, 3), np.uint8)
     drawn = plotting.Annotator(picture, example="安全帽")
     assert Path(str(drawn.font.path)).is_file()
