@@ -192,8 +192,8 @@ class TrackingConfig:
 
     name: str = MISSING
     enabled: bool = True
-    uri: str | None = None  # null = sqlite file under outputs/
-    experiment: str = "detsweep"
+    uri: str | None = None  # null = MLFLOW_TRACKING_URI, else a SQLite file under outputs/
+    experiment: str | None = None  # null = MLFLOW_EXPERIMENT_NAME, else detsweep
     system_metrics: bool = True
     system_interval_s: float = 5.0
 

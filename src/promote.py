@@ -17,7 +17,7 @@ from src.gates import Gate, against, own_gates, standing_of
 from src.records import Artifact, sha256_file
 from src.registry import CHAMPION, Registry
 from src.report import Decision, find_sweep, load_decision
-from src.track import is_local, store_uri
+from src.track import follow, is_local, store_uri
 
 
 @dataclass
@@ -40,7 +40,9 @@ def run(args: PromoteArgs) -> int:
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     # The sweep is read first: a name that is wrong is told before a store is made.
     ranking = None if args.rollback else load_decision(find_sweep(Path(args.outputs), args.sweep))
-    registry = Registry(store_uri(args.tracking, Path(args.outputs)), args.model)
+    uri = store_uri(args.tracking, Path(args.outputs))
+    follow(uri, Path(args.outputs))
+    registry = Registry(uri, args.model)
     if ranking is None:
         restored, replaced = registry.rollback()
         print(f"{args.model}: champion is version {restored} again (was {replaced}, now previous)")

@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar
 from src.files import read_regular
 from src.parsing import RecordError as RecordError
 from src.parsing import parse
+from src.places import PLACE, found, written
 
 SCHEMA_VERSION = 1
 
@@ -36,7 +37,7 @@ class DatasetRef:
     """A prepared dataset in the internal YOLO layout (`images/<split>`, `labels/<split>`, `data.yaml`)."""
 
     name: str
-    yaml: str  # path of the data.yaml that Ultralytics reads
+    yaml: str = field(metadata=PLACE)  # path of the data.yaml that Ultralytics reads
     fingerprint: str  # sha256 over images and labels of all splits, independent of the folder
     split_sizes: dict[str, int]  # images per split: train, val, test
     class_names: list[str]  # index = class id
@@ -48,7 +49,7 @@ class DatasetRef:
 class Checkpoint:
     """A trained PyTorch checkpoint, the source of every artifact."""
 
-    path: str
+    path: str = field(metadata=PLACE)
     sha256: str  # of the file
     weights_sha256: str  # over the tensors alone: equal for bit-identical trainings
     model: str
@@ -67,7 +68,7 @@ class Artifact:
 
     format: str  # pytorch, torchscript, onnx, openvino, litert, tensorrt
     precision: str  # fp32, fp16, int8, …
-    path: str
+    path: str = field(metadata=PLACE)
     sha256: str
     size_bytes: int
     input_shape: list[int]  # n, c, h, w as exported; -1 marks a dynamic axis
@@ -334,12 +335,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def save(path: Path, record: Any) -> None:
-    """Save a record atomically."""
-    write_text(path, to_json(record))
+    """Save a record atomically; what lies in its outputs folder is named from the record's own place."""
+    write_text(path, to_json(written(record, path)))
 
 
 def load(cls: type[T], path: Path) -> T:
-    """Load a record saved by `save`.
+    """Load a record saved by `save`; its paths are those of the folder that it is read from, wherever that is now.
 
     Raises:
         RecordError: the file is missing, unreadable or malformed.
@@ -348,7 +349,7 @@ def load(cls: type[T], path: Path) -> T:
         text = read_regular(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: can't be read ({error})") from None
-    return from_json(cls, text, source=str(path))
+    return found(from_json(cls, text, source=str(path)), path)
 
 
 def sha256_file(path: Path) -> str:

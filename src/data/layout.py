@@ -77,7 +77,7 @@ def write_layout(plan: Plan, final: Path, scanner: Scanner) -> None:
             (aside / "labels" / split).mkdir(parents=True)
             (aside / "ignored" / split).mkdir(parents=True)
         for image in plan.images:
-            _write_image(aside, image)
+            _write_image(aside, image, final)
         index = _index(plan)
         for name, text in _yamls(index, final).items():
             write_text(aside / name, text)
@@ -87,14 +87,14 @@ def write_layout(plan: Plan, final: Path, scanner: Scanner) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write_image(base: Path, image: Ready) -> None:
+def _write_image(base: Path, image: Ready, final: Path) -> None:
     target = base / "images" / image.split / image.name
     if image.own:
         image.source.replace(target)
     elif image.copy:
         shutil.copyfile(image.source, target)
     else:
-        _link(image.source, target)
+        _link(image.source, target, final)
     label = Path(image.split) / (Path(image.name).stem + ".txt")
     # newline="" keeps the bytes the same everywhere; fsync a file would cost minutes on a large set, and index.json,
     # written last inside a folder that is renamed last, already tells a whole folder from a torn one.
@@ -104,9 +104,13 @@ def _write_image(base: Path, image: Ready) -> None:
         (base / "ignored" / label).write_text(text, encoding="utf-8", newline="")
 
 
-def _link(source: Path, target: Path) -> None:
+def _link(source: Path, target: Path, final: Path) -> None:
+    """Link to a user's file by its address; to one that we fetched, beside `final`, so that the link moves along."""
+    place = source.absolute()
+    own = place.is_relative_to(final.absolute().parent)
+    depth = final.absolute() / target.parent.relative_to(target.parents[2])  # where the link will be in the end
     try:
-        target.symlink_to(source.absolute())
+        target.symlink_to(os.path.relpath(place, depth) if own else place)
     except OSError:
         shutil.copyfile(source, target)
 
@@ -236,16 +240,28 @@ def _read_boxes(file: Path, *, required: bool) -> tuple[Boxes, Classes]:
 
 
 def verify_layout(base: Path, scanner: Scanner) -> bool:
-    """Whether a prepared folder still holds what its index says: every byte of images (cached) and labels."""
+    """Whether a prepared folder still holds what its index says: every byte of images (cached) and labels.
+
+    The files that name the folder itself are written again where they name another: it was moved or copied.
+    """
     try:
         index = load_index(base)
         rows = [(split, row) for split in SPLITS for row in index["splits"][split]]
         facts = scanner.scan([base / "images" / split / row[0] for split, row in rows], base.name)
         whole = all(row[3] == f.sha256 for (_, row), f in zip(rows, facts, strict=True))
         whole = whole and all(_labels_hold(base, split, row) for split, row in rows)
-        return whole and all((base / n).read_text(encoding="utf-8") == t for n, t in _yamls(index, base).items())
+        if whole:
+            _follow(base, index)
+        return whole
     except (UserError, OSError, UnicodeDecodeError, KeyError, TypeError, IndexError):
         return False
+
+
+def _follow(base: Path, index: dict[str, Any]) -> None:
+    for name, text in _yamls(index, base).items():
+        file = base / name
+        if not file.is_file() or file.read_bytes() != text.encode():
+            write_text(file, text)
 
 
 def _labels_hold(base: Path, split: str, row: Sequence[Any]) -> bool:

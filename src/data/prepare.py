@@ -90,7 +90,7 @@ def _prepare_digits(cfg: DataConfig, base: Path, scanner: Scanner) -> Prepared:
 def _prepare_source(data: RawDataset, cfg: DataConfig, base: Path, scanner: Scanner) -> Prepared:
     plan = _plan(data, cfg, scanner, own=False)
     entries = [image.entry() for image in plan.images]
-    sources = [[image.split, image.name, str(image.source)] for image in plan.images]
+    sources = [[image.split, image.name, _place(image.source, base)] for image in plan.images]
     said = [vars(finding) for finding in plan.findings]
     content = [fingerprint(entries, data.class_names), plan.calibration, plan.category_ids]
     key = hash_of([VERSION, content, sources, said])
@@ -98,6 +98,12 @@ def _prepare_source(data: RawDataset, cfg: DataConfig, base: Path, scanner: Scan
     if not verify_layout(final, scanner):
         write_layout(plan, final, scanner)
     return _prepared(final)
+
+
+def _place(source: Path, base: Path) -> str:
+    """A file's place for the key: one that we fetched by its place beside the datasets, wherever these are moved."""
+    place = source.absolute()
+    return place.relative_to(base).as_posix() if place.is_relative_to(base) else str(source)
 
 
 def _options(cfg: DataConfig) -> list[Any]:
