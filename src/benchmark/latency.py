@@ -24,7 +24,6 @@ Float = NDArray[np.float32]
 RING = 8  # different inputs
 WARMUP_CAP = 20  # warm-up stops after so many times the asked calls, stable or not
 MAX_SAMPLES = 5_000  # of one block: more say nothing new, and the raw samples are kept
-MOST_EXTRA = 3  # times the asked samples, where calls are worth less than independent ones
 STABLE = 0.05  # medians of two warm-up windows this close are stable
 OUTPUT_TOLERANCE = 1e-3  # of the largest output: parallel sums may differ in their last digits
 
@@ -45,6 +44,7 @@ class Plan:
     min_samples: int
     min_seconds: float
     max_seconds: float
+    most: int = 1  # times `min_samples`, where calls are worth less than so many independent ones
 
 
 @dataclass
@@ -133,7 +133,7 @@ def sample(call: Callable[[int], Any], plan: Plan) -> list[float]:
     """Time single calls, ms, until both minima are reached, or the time is up, or there are plenty.
 
     Calls that are slow together count as one: where they are worth less than `min_samples` independent ones, more are
-    taken, up to three times as many.
+    taken, up to `most` times as many.
     """
     spans: list[float] = []
     start, target = time.perf_counter(), plan.min_samples
@@ -153,8 +153,8 @@ def sample(call: Callable[[int], Any], plan: Plan) -> list[float]:
 
 def _more(spans: list[float], plan: Plan) -> int:
     """How many calls it takes to be worth `min_samples` independent ones, as far as can be told by now."""
-    worth, most = effective_samples([spans]), plan.min_samples * MOST_EXTRA
-    if worth >= plan.min_samples or len(spans) >= most:
+    most = plan.min_samples * plan.most
+    if len(spans) >= most or (worth := effective_samples([spans])) >= plan.min_samples:
         return 0
     return min(max(math.ceil(len(spans) * plan.min_samples / worth), len(spans) * 5 // 4 + 1), most)
 

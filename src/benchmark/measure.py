@@ -39,6 +39,7 @@ class Setting:
     threads: int
     trust: bool
     end_to_end: bool
+    decisive: str  # part of a block
 
 
 def measure(
@@ -82,9 +83,9 @@ def measure(
     """
     if not images:
         raise UserError("no images to measure with", remedy="use a dataset whose val split is not empty")
-    setting = Setting(cfg, list(images)[:8], device, threads or usable_cores(), trust, end_to_end)
+    setting = Setting(cfg, list(images)[:8], device, threads or usable_cores(), trust, end_to_end, decisive[1])
     names = list(labels) or [""] * len(jobs)
-    blocks = [Blocks(artifact, runtime, name) for (artifact, runtime), name in zip(jobs, names, strict=True)]
+    blocks = [Blocks(artifact, runtime, label=name) for (artifact, runtime), name in zip(jobs, names, strict=True)]
     failures: list[Failure] = []
     peaks = [0.0]
     peak = (lambda: peaks.append(_gemm(setting, failures))) if gflops and device == "cpu" else (lambda: None)
@@ -128,6 +129,7 @@ def _job(block: Blocks, setting: Setting) -> dict[str, Any]:
         "images": setting.images,
         "batches": list(cfg.batches) if fixed < 0 else [fixed],
         "end_to_end": setting.end_to_end and fixed in (-1, 1),
+        "decisive": setting.decisive,
         "plan": {
             "warmup": cfg.warmup,
             "min_samples": -(-cfg.min_samples // cfg.rounds),

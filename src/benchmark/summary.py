@@ -22,8 +22,8 @@ class Blocks:
 
     artifact: Artifact
     runtime: str
-    label: str = ""  # of the configuration, for people
     answers: list[dict[str, Any]] = field(default_factory=list)  # one for every round
+    label: str = ""  # of the configuration, for people
     retakes: int = 0  # blocks that were measured again, because others disturbed them
 
     @property
@@ -144,7 +144,7 @@ def _reference(block: Blocks, blocks: Sequence[Blocks]) -> Blocks | None:
 
 def _against_float32(block: Blocks, part: str, reference: Blocks | None) -> dict[str, float]:
     """How long it takes in units of float32 on the same runtime. A reduced precision that is slower costs accuracy for
-    nothing: `slower_than_fp32` is 1 when the comparison says so, a tie of speed doesn't."""
+    nothing: `slower_than_fp32` is 1 when the whole interval lies beyond what counts as a tie."""
     if reference is None or part not in reference.parts():
         return {}
     result = stats.compare(block.samples(part), reference.samples(part))
@@ -152,7 +152,7 @@ def _against_float32(block: Blocks, part: str, reference: Blocks | None) -> dict
         "ratio_to_fp32": result.ratio,
         "ratio_to_fp32_low": result.low,
         "ratio_to_fp32_high": min(result.high, 1e9),
-        "slower_than_fp32": float(result.verdict == "slower"),
+        "slower_than_fp32": float(result.surely_slower()),
     }
 
 

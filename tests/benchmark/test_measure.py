@@ -88,15 +88,16 @@ def test_outputs_of_timed_calls_are_compared() -> None:
 def test_sampling_obeys_its_limits() -> None:
     plan = Plan(warmup=3, min_samples=20, min_seconds=0.0, max_seconds=5)
     seen: list[int] = []
-    assert 20 <= len(sample(seen.append, plan)) <= 60
+    assert len(sample(seen.append, plan)) == 20
     assert len(sample(seen.append, replace(plan, min_samples=10**9, max_seconds=0.05))) > 0
     assert warm_up(seen.append, plan) >= 3
 
 
 def test_bursts_of_slow_calls_take_more_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Slow calls in runs of twenty: 200 of them are worth far fewer, so three times as many are taken."""
-    plan = Plan(warmup=3, min_samples=200, min_seconds=0.0, max_seconds=60)
+    plan = Plan(warmup=3, min_samples=200, min_seconds=0.0, max_seconds=60, most=3)
     monkeypatch.setattr(latency, "_span", lambda call, i: 1.0 + (i // 20 % 8 == 7) + i % 7 / 100)
     assert len(sample(print, plan)) == 600
+    assert len(sample(print, replace(plan, most=1))) == 200
     monkeypatch.setattr(latency, "_span", lambda call, i: 1.0 + i * 7919 % 1009 / 1e3)
     assert len(sample(print, plan)) == 200

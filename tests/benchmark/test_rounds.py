@@ -29,7 +29,7 @@ class Clock:
 
 def _blocks(*names: str) -> list[Blocks]:
     made = [Artifact("onnx", "fp32", f"{n}.onnx", n, 1, [1, 3, 64, 64], 0.1, "source") for n in names]
-    return [Blocks(artifact, "onnxruntime", f"T{i} {artifact.sha256} 64 px") for i, artifact in enumerate(made)]
+    return [Blocks(artifact, "onnxruntime", label=f"T{i} {artifact.sha256} 64 px") for i, artifact in enumerate(made)]
 
 
 class Bench:
@@ -38,7 +38,13 @@ class Bench:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, play: Play, *names: str, **effort: Any) -> None:
         self.clock, self.play, self.told, self.order = Clock(), play, list[str](), list[str]()
         monkeypatch.setattr(rounds, "time", self.clock)
-        plan = {"rounds": 2, "precision": 0.0, "extra_s": 0.0, "statistic": "p50", "part": "model_only/1"} | effort
+        plan: dict[str, Any] = {
+            "rounds": 2,
+            "precision": 0.0,
+            "extra_s": 0.0,
+            "statistic": "p50",
+            "part": "model_only/1",
+        } | effort
         blocks = _blocks(*names)
         self.done = Rounds(blocks, Effort(**plan), self._one, self.told.append, random.Random(0)).run()
         self.by_name = {b.artifact.sha256: b for b in blocks}
