@@ -25,8 +25,9 @@ from src.decide.uncertainty import Model, Resampled, gap, image_part, mean_inter
 Floats = NDArray[np.float64]
 MARGIN, CONFIDENCE = 0.01, 0.95
 RESAMPLES = 200
-IMAGE_SD, OWN_SD = 0.25, 0.10  # of one image's contribution to mAP: shared by all networks, and each network's own
-INTERACTION_SD = 0.05  # what a seed does to single images
+# Per image, as the saved detections of a digits sweep show (resamples of eight trainings of four configurations):
+IMAGE_SD, OWN_SD = 0.05, 0.03  # shared by all networks, and each network's own
+INTERACTION_SD = 0.045  # what a seed does to single images
 FOUR = (0.70, 0.725, 0.75, 0.80)  # the dearest is the best
 EQUAL = (0.80, 0.725, 0.75, 0.80)  # the cheapest is as good as the dearest
 SPEED = (1.0, 2.0, 4.0, 8.0)
@@ -105,6 +106,15 @@ def loss(w: World, found: Iterable[int]) -> Floats:
     return np.asarray([max(w.means) - w.means[i] for i in found])
 
 
+def losses(w: World, sweeps: int, seed: int = 1) -> tuple[Floats, Floats]:
+    """True losses of the rule's picks, and of taking the best mean, on the same sweeps."""
+    rng = np.random.default_rng(seed)
+    weights = image_weights(w.images, rng)
+    drawn = [draw(w, weights, rng).models for _ in range(sweeps)]
+    best = [max(range(len(m)), key=lambda i, m=m: m[i].score) for m in drawn]  # type: ignore[misc]
+    return loss(w, map(recommended, drawn)), loss(w, best)
+
+
 def share(values: Iterable[bool]) -> str:
     """A share in per cent with its standard error."""
     hits = np.asarray(list(values), dtype=float)
@@ -118,12 +128,7 @@ def worse_models(sweeps: int) -> None:
     for images in (60, 200, 1000):
         for sd in (0.01, 0.02):
             for seeds in (2, 3, 5):
-                w = world(FOUR, images, seeds, sd)
-                rng = np.random.default_rng(1)
-                weights = image_weights(images, rng)
-                drawn = [draw(w, weights, rng).models for _ in range(sweeps)]
-                ours = loss(w, (recommended(m) for m in drawn))
-                plain = loss(w, (max(range(4), key=lambda i, m=m: m[i].score) for m in drawn))  # type: ignore[misc]
+                ours, plain = losses(world(FOUR, images, seeds, sd), sweeps)
                 print(
                     f"{images:6} {sd:8} {seeds:6}  {share(ours > 0.02):14}  {share(ours > 0.05):14}"
                     f"  {share(plain > 0.02)}, {share(plain > 0.05)}"
@@ -132,11 +137,14 @@ def worse_models(sweeps: int) -> None:
 
 def unstable_models(sweeps: int) -> None:
     """Two of the four networks vary from seed to seed far more than the others."""
-    print("\ntwo unstable networks (SD 0.059 among 0.014), 200 images")
-    for seeds in (2, 3, 5):
-        w = world(FOUR, 200, seeds, (0.059, 0.014, 0.059, 0.014))
-        found = loss(w, picks(w, sweeps))
-        print(f"{seeds} seeds: > 0.02 worse {share(found > 0.02)}, > 0.05 worse {share(found > 0.05)}")
+    print("\ntwo unstable networks (SD 0.059 among 0.014), 200 images: > 0.02 worse (taking the best mean)")
+    for name, spread in (
+        ("cheapest two", (0.059, 0.059, 0.014, 0.014)),
+        ("first, third", (0.059, 0.014, 0.059, 0.014)),
+    ):
+        for seeds in (2, 3, 5):
+            ours, plain = losses(world(FOUR, 200, seeds, spread), sweeps)
+            print(f"{name}, {seeds} seeds: {share(ours > 0.02)} ({share(plain > 0.02)})")
 
 
 def copies(sweeps: int) -> None:

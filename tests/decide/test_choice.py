@@ -140,7 +140,7 @@ def three_models(gap: float, seeds: int) -> Saved:
 
 
 def chosen_of(saved: Saved, **settings: float) -> str:
-    got = decide(saved, replace(decision(), **settings))
+    got = decide(saved, replace(decision(), **settings))  # type: ignore[arg-type]
     assert got.recommended is not None
     return got.recommended.configuration.model
 
