@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.evaluate.matching import Bools, Boxes, Floats, Ints, Matches, join_pairs
+from src.evaluate.matching import Bools, Boxes, Floats, Ints, Matches
+from src.evaluate.tables import join_pairs
 
 FOREGROUND, BACKGROUND = 0.5, 0.1
 KINDS = ("localisation", "class", "duplicate", "background", "both", "missed")
@@ -45,7 +46,7 @@ def split_errors(matches: Matches, threshold: float) -> Errors:
     dets, matched = matches.dets, matches.matched[:, 0]
     kept = dets.scores >= threshold
     hits = kept & (matched >= 0)
-    wrong = dets.take(kept & (matched < 0))
+    wrong = dets.take(kept & (matched < 0) & ~matches.dropped[:, 0])
     near = _overlaps(wrong, matches.truths)
     kinds, blamed = _kinds(near)
     counts = {kind: int(np.count_nonzero(kinds == i)) for i, kind in enumerate(KINDS)}
