@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from src.evaluate.dossier import PRODUCTION, Subject, dossier
-from src.evaluate.files import load_truths, save_truths, truth_file
+from src.evaluate.files import holds_truths, load_truths, save_truths, truth_file
 from src.evaluate.matching import MAX_DETS, Detected, Matches, Truth, match
 from src.evaluate.metrics import Metrics, evaluate, summarise
 from src.evaluate.sweep import evaluate_sweep
@@ -19,6 +19,7 @@ __all__ = [
     "dossier",
     "evaluate",
     "evaluate_sweep",
+    "holds_truths",
     "load_truths",
     "match",
     "save_truths",

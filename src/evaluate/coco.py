@@ -1,8 +1,8 @@
 """COCO's further figures: average recall by number of detections, and AP and AR by object size.
 
 For a size range COCO leaves out truths of other sizes: a detection that matches one of them counts neither for nor
-against, and neither does an unmatched detection of another size (pycocotools `evaluateImg`). An object's size is the area
-that was annotated (COCO: that of its outline), a detection's that of its box.
+against, and neither does an unmatched detection of another size (pycocotools `evaluateImg`). An object's size is the
+area that was annotated (COCO: that of its outline), a detection's that of its box.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Precision, recall and F1 as the confidence threshold moves, and the threshold of best F1.
 
 As Ultralytics does, the figures are means over the classes that have ground truth, at one threshold shared by all
-classes and IoU 0.5; unlike it, the curve is exact (every distinct score is tried) and not smoothed. Detections on regions
-to ignore don't count, so the threshold is tuned without them.
+classes and IoU 0.5; unlike it, the curve is exact (every distinct score is tried) and not smoothed. Detections on
+regions to ignore don't count, so the threshold is tuned without them.
 """
 
 from __future__ import annotations

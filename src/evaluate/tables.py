@@ -2,8 +2,8 @@
 
 Ground truth may hold regions to ignore beside its objects, of two kinds that the references treat differently. A
 `crowd` (COCO's `iscrowd`) has no end that a box could fit: overlap with it is the share of the detection inside. What
-is `difficult` (VOC) is one object, with the plain IoU. Neither counts as an object, and any number of detections may lie
-on one.
+is `difficult` (VOC) is one object, with the plain IoU. Neither counts as an object, and any number of detections may
+lie on one.
 """
 
 from __future__ import annotations
