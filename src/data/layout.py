@@ -4,6 +4,8 @@
              calibration.yaml        the same with the calibration images as train and val
              images/<split>/*        links to the user's files; pixels are copied only where a link won't do
              labels/<split>/*.txt    our own files, exact; Ultralytics' label caches land beside these, not the user's
+             ignored/<split>/*.txt   regions to ignore, for images that have any
+             areas/<split>/*.txt     annotated areas, a line for each label, for images that have any
              index.json              sizes, hashes and findings; written last
 """
 
@@ -19,13 +21,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
-from src.data import Sample
 from src.data.fingerprint import Entry, fingerprint, split_fingerprints
-from src.data.labels import format_labels, parse_labels, to_corners
+from src.data.labels import format_labels
 from src.data.scan import Scanner
-from src.data.types import SPLITS, Boxes, Classes, Finding, no_boxes, no_classes
+from src.data.types import SPLITS, Areas, Boxes, Classes, Finding
 from src.errors import UserError
 from src.records import write_text
 
@@ -45,14 +47,25 @@ class Ready:
     sha256: str
     boxes: Boxes
     classes: Classes
+    areas: Areas  # [n] px², NaN where none was annotated
     ignored: Boxes
     ignored_classes: Classes
+    difficult: bool = False  # the regions to ignore are single objects (VOC), not crowds
     own: bool = False  # ours to move (generated), not the user's to link to
     copy: bool = False  # a file that Ultralytics would rewrite in place
 
     def entry(self) -> Entry:
         """What of it counts for the fingerprint."""
         return Entry(self.split, self.sha256, self.boxes, self.classes, self.ignored, self.ignored_classes)
+
+    def areas_text(self) -> str:
+        """Annotated areas, a line each; "" where there are none."""
+        return "".join(f"{area!r}\n" for area in self.areas.tolist()) if np.isfinite(self.areas).any() else ""
+
+    def beside(self) -> list[Any]:
+        """What evaluation reads besides: the hash of the areas, and whether the regions are difficult objects."""
+        text = self.areas_text()
+        return [_digest(text.encode()), self.difficult] if text or self.difficult else []
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,9 @@ def _write_image(base: Path, image: Ready) -> None:
     if len(image.ignored_classes):
         text = format_labels(image.ignored, image.ignored_classes)
         (base / "ignored" / label).write_text(text, encoding="utf-8", newline="")
+    if text := image.areas_text():
+        (base / "areas" / image.split).mkdir(parents=True, exist_ok=True)
+        (base / "areas" / label).write_text(text, encoding="utf-8", newline="")
 
 
 def _link(source: Path, target: Path) -> None:
@@ -149,7 +165,9 @@ def _index(plan: Plan) -> dict[str, Any]:
     for image in sorted(plan.images, key=lambda i: i.name):
         labels = [_digest(format_labels(*own).encode()) for own in _annotations(image)]
         source = "" if image.own else str(image.source)
-        rows[image.split].append([image.name, image.width, image.height, image.sha256, *labels, source])
+        rows[image.split].append(
+            [image.name, image.width, image.height, image.sha256, *labels, source, *image.beside()]
+        )
     entries = [image.entry() for image in plan.images]
     return {
         "version": VERSION,
@@ -192,49 +210,6 @@ def load_index(base: Path) -> dict[str, Any]:
     return index
 
 
-def read_split(base: Path, split: str) -> list[Sample]:
-    """The samples of one split, sorted by name; `calibration` is the part of train kept for INT8.
-
-    Raises:
-        UserError: an unknown split, or a damaged folder.
-    """
-    index = load_index(base)
-    chosen = set(index["calibration"]) if split == "calibration" else None
-    folder = "train" if split == "calibration" else split
-    if folder not in index["splits"]:
-        raise UserError("this split does not exist", value=split, remedy="train, calibration, val or test")
-    rows = [row for row in index["splits"][folder] if chosen is None or row[0] in chosen]
-    return [_sample(base, folder, row) for row in sorted(rows)]
-
-
-def _sample(base: Path, split: str, row: Sequence[Any]) -> Sample:
-    name, width, height = str(row[0]), int(row[1]), int(row[2])
-    boxes, classes = _read_boxes(base / "labels" / split / f"{Path(name).stem}.txt", required=True)
-    ignored, ignored_classes = _read_boxes(base / "ignored" / split / f"{Path(name).stem}.txt", required=False)
-    return Sample(
-        image=str(base / "images" / split / name),
-        boxes=to_corners(boxes, width, height),
-        classes=classes,
-        width=width,
-        height=height,
-        ignored=to_corners(ignored, width, height),
-        ignored_classes=ignored_classes,
-    )
-
-
-def _read_boxes(file: Path, *, required: bool) -> tuple[Boxes, Classes]:
-    try:
-        labels = parse_labels(file.read_bytes())
-    except OSError as error:
-        if not required:
-            return no_boxes(), no_classes()
-        raise UserError(
-            f"{file}: a prepared label file is gone ({error.strerror})",
-            remedy="delete the dataset's folder under outputs",
-        ) from None
-    return labels.boxes, labels.classes
-
-
 def verify_layout(base: Path, scanner: Scanner) -> bool:
     """Whether a prepared folder still holds what its index says: every byte of images (cached) and labels."""
     try:
@@ -252,4 +227,7 @@ def _labels_hold(base: Path, split: str, row: Sequence[Any]) -> bool:
     name = row[0].rpartition(".")[0] + ".txt"
     if _digest((base / "labels" / split / name).read_bytes()) != row[4]:
         return False
-    return bool(row[5] == EMPTY) or _digest((base / "ignored" / split / name).read_bytes()) == row[5]
+    if row[5] != EMPTY and _digest((base / "ignored" / split / name).read_bytes()) != row[5]:
+        return False
+    known = row[7] if len(row) > 7 else EMPTY
+    return bool(known == EMPTY) or _digest((base / "areas" / split / name).read_bytes()) == known

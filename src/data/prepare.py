@@ -93,7 +93,9 @@ def _prepare_source(data: RawDataset, cfg: DataConfig, base: Path, scanner: Scan
     sources = [[image.split, image.name, str(image.source)] for image in plan.images]
     said = [vars(finding) for finding in plan.findings]
     content = [fingerprint(entries, data.class_names), plan.calibration, plan.category_ids]
-    key = hash_of([VERSION, content, sources, said])
+    # What the fingerprint leaves out. Sets without any of it keep their folder.
+    beside = [[image.split, image.name, *image.beside()] for image in plan.images if image.beside()]
+    key = hash_of([VERSION, content, sources, said, *([beside] if beside else [])])
     final = base / f"{cfg.name}-{key}"
     if not verify_layout(final, scanner):
         write_layout(plan, final, scanner)
@@ -133,8 +135,10 @@ def ready(c: Checked, name: str, *, own: bool = False) -> Ready:
         sha256=c.facts.sha256,
         boxes=c.boxes,
         classes=c.classes,
+        areas=c.areas,
         ignored=c.ignored,
         ignored_classes=c.item.ignored_classes,
+        difficult=c.item.difficult,
         own=own,
         copy=not c.facts.complete,
     )
