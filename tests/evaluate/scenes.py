@@ -34,7 +34,7 @@ class Ground:
 
 
 def with_regions(truths: list[Scene], seed: int, n_classes: int, *, crowd: bool = True, most: int = 4) -> list[Ground]:
-    """The same objects with outlines that fill a part of their boxes, and regions to ignore: anywhere, and by objects."""
+    """The same objects with outlines that fill a part of their boxes; regions to ignore anywhere and by objects."""
     rng = np.random.default_rng(1000 + seed)
     made = []
     for t in truths:
@@ -42,14 +42,13 @@ def with_regions(truths: list[Scene], seed: int, n_classes: int, *, crowd: bool 
         corner = rng.uniform(0, 400, (m, 2))
         near = rng.integers(0, len(t.classes), m) if len(t.classes) else np.empty(0, dtype=np.int64)
         shift = rng.normal(0, 0.1, (len(near), 2)) * (t.boxes[near, 2:] - t.boxes[near, :2])
+        regions = [np.hstack([corner, corner + rng.uniform(20, 300, (m, 2))]), t.boxes[near] + np.tile(shift, 2)]
         made.append(
             Ground(
                 t.boxes,
                 t.classes,
                 areas_of(t.boxes) * rng.uniform(0.2, 1.0, len(t.boxes)),
-                np.vstack(
-                    [np.hstack([corner, corner + rng.uniform(20, 300, (m, 2))]), t.boxes[near] + np.tile(shift, 2)]
-                ),
+                np.vstack(regions),
                 np.r_[rng.integers(0, n_classes, m), t.classes[near]],
                 np.full(m + len(near), crowd),
             )
