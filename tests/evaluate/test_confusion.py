@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from rich.console import Console
@@ -10,6 +13,7 @@ from src.evaluate import match
 from src.evaluate.dashboard import confusion_tables, confusions_line
 from src.evaluate.dossier import dossier
 from src.evaluate.errors import Errors, split_errors
+from src.records import EvaluationRecord, from_json, to_json
 from tests.evaluate.scenes import random_scenes, with_regions
 from tests.evaluate.test_metrics import scene
 from tests.evaluate.test_sweep import SUBJECT
@@ -17,7 +21,9 @@ from tests.evaluate.test_sweep import SUBJECT
 TRUTH = [(0, 0, 100, 100, 0, 1), (200, 200, 300, 300, 1, 1)]
 
 
-def errors_of(rows: list[tuple[float, ...]], truth: list[tuple[float, ...]] = TRUTH, n_classes: int = 3) -> Errors:
+def errors_of(
+    rows: Sequence[tuple[float, ...]], truth: Sequence[tuple[float, ...]] = TRUTH, n_classes: int = 3
+) -> Errors:
     return split_errors(match([scene(rows)], [scene(truth)], n_classes), 0.5)
 
 
@@ -94,11 +100,20 @@ def test_the_dashboard_shows_the_matrix_and_old_records_have_none() -> None:
     assert confusion_tables(record) == []
 
 
+def test_records_of_earlier_versions_are_still_read() -> None:
+    record = dossier(SUBJECT, [scene([])], [scene(TRUTH)], resamples=5)
+    content = json.loads(to_json(record))
+    del content["also_called"], content["confusion_matrix"]
+    old = from_json(EvaluationRecord, json.dumps(content))
+    assert (old.also_called, old.confusion_matrix) == ([], [])
+    assert from_json(EvaluationRecord, to_json(record)).confusion_matrix == record.confusion_matrix
+
+
 def test_of_many_classes_the_most_confused_are_shown_and_nothing_is_lost() -> None:
     detections, truths = random_scenes(1, 60, 30)
     subject = type(SUBJECT)(**{**vars(SUBJECT), "class_names": [f"c{i}" for i in range(30)]})
     record = dossier(subject, detections, truths, resamples=5)
     (table,) = confusion_tables(record)
     assert len(table.columns) == 13  # names, ten classes, others, missed
-    cells = [int(v) for column in table.columns[1:] for v in column.cells if v != "·"]
+    cells = [int(str(v)) for column in table.columns[1:] for v in column.cells if v != "·"]
     assert sum(cells) == sum(map(sum, record.confusion_matrix))

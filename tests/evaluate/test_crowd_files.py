@@ -16,10 +16,11 @@ from PIL import Image
 from src.data import load_split, resolve
 from src.evaluate import Metrics, dossier, load_truths, truth_file
 from src.evaluate.dossier import Subject
+from src.evaluate.matching import Floats, Ints
 from src.pipeline import accuracy
 from src.records import Artifact, DatasetRef, EvaluationRecord
 from tests.data.builders import config, picture
-from tests.evaluate.scenes import Floats, Ints, Scene, judged_by_reference, random_boxes, xywh
+from tests.evaluate.scenes import Scene, judged_by_reference, random_boxes, xywh
 from tests.evaluate.test_coco128 import CLASSES, detections_of
 from tests.evaluate.test_sweep import save_detections
 
@@ -76,7 +77,7 @@ def run_lengths(mask: npt.NDArray[np.bool_]) -> list[int]:
     """COCO's uncompressed run lengths: column by column, zeros first."""
     flat = np.r_[False, mask.T.ravel()]
     changes = np.flatnonzero(np.diff(flat))
-    return np.diff(np.r_[0, changes, mask.size]).tolist()
+    return [int(n) for n in np.diff(np.r_[0, changes, mask.size])]
 
 
 def crowd_of(boxes: Floats, size: tuple[int, int]) -> dict[str, Any]:
@@ -109,7 +110,8 @@ def annotate(photo: Photo) -> list[dict[str, Any]]:
 def write(folder: Path, split: str, photos: list[Photo], n_classes: int) -> dict[str, Any]:
     """A split of a COCO folder; category ids have holes."""
     (folder / "images" / split).mkdir(parents=True)
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, photo in enumerate(photos, start=1):
         (folder / "images" / split / photo.path.name).symlink_to(photo.path)
         images.append({"id": number, "file_name": photo.path.name, "width": photo.size[0], "height": photo.size[1]})
