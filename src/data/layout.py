@@ -5,7 +5,7 @@
              images/<split>/*        links to the user's files; pixels are copied only where a link won't do
              labels/<split>/*.txt    our own files, exact; Ultralytics' label caches land beside these, not the user's
              ignored/<split>/*.txt   regions to ignore, for images that have any
-             areas/<split>/*.txt     annotated areas, a line for each label, for images that have any
+             areas/<split>.json      annotated areas, where there are any
              index.json              sizes, hashes and findings; written last
 """
 
@@ -21,9 +21,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
+from src.data.beside import areas_hold, index_of, write_areas
 from src.data.fingerprint import Entry, fingerprint, split_fingerprints
 from src.data.labels import format_labels
 from src.data.scan import Scanner
@@ -58,15 +58,6 @@ class Ready:
         """What of it counts for the fingerprint."""
         return Entry(self.split, self.sha256, self.boxes, self.classes, self.ignored, self.ignored_classes)
 
-    def areas_text(self) -> str:
-        """Annotated areas, a line each; "" where there are none."""
-        return "".join(f"{area!r}\n" for area in self.areas.tolist()) if np.isfinite(self.areas).any() else ""
-
-    def beside(self) -> list[Any]:
-        """What evaluation reads besides: the hash of the areas, and whether the regions are difficult objects."""
-        text = self.areas_text()
-        return [_digest(text.encode()), self.difficult] if text or self.difficult else []
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -91,6 +82,7 @@ def write_layout(plan: Plan, final: Path, scanner: Scanner) -> None:
             (aside / "ignored" / split).mkdir(parents=True)
         for image in plan.images:
             _write_image(aside, image)
+        write_areas(aside, plan.images)
         index = _index(plan)
         for name, text in _yamls(index, final).items():
             write_text(aside / name, text)
@@ -115,9 +107,6 @@ def _write_image(base: Path, image: Ready) -> None:
     if len(image.ignored_classes):
         text = format_labels(image.ignored, image.ignored_classes)
         (base / "ignored" / label).write_text(text, encoding="utf-8", newline="")
-    if text := image.areas_text():
-        (base / "areas" / image.split).mkdir(parents=True, exist_ok=True)
-        (base / "areas" / label).write_text(text, encoding="utf-8", newline="")
 
 
 def _link(source: Path, target: Path) -> None:
@@ -165,9 +154,7 @@ def _index(plan: Plan) -> dict[str, Any]:
     for image in sorted(plan.images, key=lambda i: i.name):
         labels = [_digest(format_labels(*own).encode()) for own in _annotations(image)]
         source = "" if image.own else str(image.source)
-        rows[image.split].append(
-            [image.name, image.width, image.height, image.sha256, *labels, source, *image.beside()]
-        )
+        rows[image.split].append([image.name, image.width, image.height, image.sha256, *labels, source])
     entries = [image.entry() for image in plan.images]
     return {
         "version": VERSION,
@@ -180,6 +167,7 @@ def _index(plan: Plan) -> dict[str, Any]:
         "splits": rows,
         "findings": [asdict(finding) for finding in plan.findings],
         "notes": plan.notes,
+        **index_of(plan.images),
     }
 
 
@@ -217,7 +205,7 @@ def verify_layout(base: Path, scanner: Scanner) -> bool:
         rows = [(split, row) for split in SPLITS for row in index["splits"][split]]
         facts = scanner.scan([base / "images" / split / row[0] for split, row in rows], base.name)
         whole = all(row[3] == f.sha256 for (_, row), f in zip(rows, facts, strict=True))
-        whole = whole and all(_labels_hold(base, split, row) for split, row in rows)
+        whole = whole and all(_labels_hold(base, split, row) for split, row in rows) and areas_hold(base, index)
         return whole and all((base / n).read_text(encoding="utf-8") == t for n, t in _yamls(index, base).items())
     except (UserError, OSError, UnicodeDecodeError, KeyError, TypeError, IndexError):
         return False
@@ -227,7 +215,4 @@ def _labels_hold(base: Path, split: str, row: Sequence[Any]) -> bool:
     name = row[0].rpartition(".")[0] + ".txt"
     if _digest((base / "labels" / split / name).read_bytes()) != row[4]:
         return False
-    if row[5] != EMPTY and _digest((base / "ignored" / split / name).read_bytes()) != row[5]:
-        return False
-    known = row[7] if len(row) > 7 else EMPTY
-    return bool(known == EMPTY) or _digest((base / "areas" / split / name).read_bytes()) == known
+    return bool(row[5] == EMPTY) or _digest((base / "ignored" / split / name).read_bytes()) == row[5]

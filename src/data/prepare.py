@@ -14,6 +14,7 @@ from typing import Any
 
 from src.config import DataConfig
 from src.data import gate
+from src.data.beside import index_of
 from src.data.check import Checked, check_dataset, classes_by_split
 from src.data.fingerprint import fingerprint, label_fingerprint
 from src.data.layout import Plan, Ready, load_index, verify_layout, write_layout
@@ -93,8 +94,7 @@ def _prepare_source(data: RawDataset, cfg: DataConfig, base: Path, scanner: Scan
     sources = [[image.split, image.name, str(image.source)] for image in plan.images]
     said = [vars(finding) for finding in plan.findings]
     content = [fingerprint(entries, data.class_names), plan.calibration, plan.category_ids]
-    # What the fingerprint leaves out. Sets without any of it keep their folder.
-    beside = [[image.split, image.name, *image.beside()] for image in plan.images if image.beside()]
+    beside = index_of(plan.images)  # the fingerprint leaves it out; sets without any keep their folder
     key = hash_of([VERSION, content, sources, said, *([beside] if beside else [])])
     final = base / f"{cfg.name}-{key}"
     if not verify_layout(final, scanner):

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from src.data import Sample
+from src.data.beside import read_areas
 from src.data.labels import parse_labels, to_corners
-from src.data.layout import EMPTY, load_index
+from src.data.layout import load_index
 from src.data.types import Areas, Boxes, Classes, no_boxes, no_classes
 from src.errors import UserError
 
@@ -27,29 +28,26 @@ def read_split(base: Path, split: str) -> list[Sample]:
     if folder not in index["splits"]:
         raise UserError("this split does not exist", value=split, remedy="train, calibration, val or test")
     rows = [row for row in index["splits"][folder] if chosen is None or row[0] in chosen]
-    return [_sample(base, folder, row) for row in sorted(rows)]
+    areas, difficult = read_areas(base, index, folder), set(index.get("difficult", {}).get(folder, []))
+    return [_sample(base, folder, row, areas.get(row[0]), row[0] not in difficult) for row in sorted(rows)]
 
 
-def _sample(base: Path, split: str, row: Sequence[Any]) -> Sample:
+def _sample(base: Path, split: str, row: Sequence[Any], annotated: Areas | None, crowd: bool) -> Sample:
     name, width, height = str(row[0]), int(row[1]), int(row[2])
     boxes, classes = _read_boxes(base / "labels" / split / f"{Path(name).stem}.txt", required=True)
     ignored, ignored_classes = _read_boxes(base / "ignored" / split / f"{Path(name).stem}.txt", required=False)
     corners = to_corners(boxes, width, height)
     areas = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
-    digest, difficult = row[7:9] or (EMPTY, False)
-    if digest != EMPTY:
-        known = _read_areas(base / "areas" / split / f"{Path(name).stem}.txt", len(classes))
-        areas = np.where(np.isnan(known), areas, known)
     return Sample(
         image=str(base / "images" / split / name),
         boxes=corners,
         classes=classes,
         width=width,
         height=height,
-        areas=areas,
+        areas=areas if annotated is None else np.where(np.isnan(annotated), areas, annotated),
         ignored=to_corners(ignored, width, height),
         ignored_classes=ignored_classes,
-        ignored_crowd=np.full(len(ignored_classes), not difficult),
+        ignored_crowd=np.full(len(ignored_classes), crowd),
     )
 
 
@@ -64,16 +62,3 @@ def _read_boxes(file: Path, *, required: bool) -> tuple[Boxes, Classes]:
             remedy="delete the dataset's folder under outputs",
         ) from None
     return labels.boxes, labels.classes
-
-
-def _read_areas(file: Path, count: int) -> Areas:
-    try:
-        areas = np.array([float(line) for line in file.read_text(encoding="utf-8").splitlines()], np.float64)
-        if len(areas) != count:
-            raise ValueError(f"{len(areas)} areas of {count} boxes")
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{file}: a prepared file of areas can't be read ({error})",
-            remedy="delete the dataset's folder under outputs",
-        ) from None
-    return areas

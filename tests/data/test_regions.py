@@ -64,11 +64,11 @@ def test_a_repeated_box_takes_its_area_along(tmp_path: Path) -> None:
 def test_damaged_areas_are_noticed(tmp_path: Path) -> None:
     cfg = config("coco", path=coco(tmp_path / "coco", {1: 60}))
     ref = resolve(cfg, tmp_path / "out")
-    file = Path(ref.yaml).parent / "areas" / "val" / "val1.txt"
+    file = Path(ref.yaml).parent / "areas" / "val.json"
     whole = file.read_text()
-    assert whole == "60.0\nnan\n"
-    file.write_text("60.0\n")
-    with pytest.raises(UserError, match="1 areas of 2 boxes"):
+    assert json.loads(whole) == {"val1.png": [60.0, None]}
+    file.write_text(whole.replace("60", "61"))
+    with pytest.raises(UserError, match="it was changed"):
         load_split(ref, "val")
     assert resolve(cfg, tmp_path / "out") == ref
     assert file.read_text() == whole, "the folder was made again"
@@ -93,11 +93,11 @@ def test_crowds_and_difficult_objects_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_folder_prepared_by_an_earlier_version_still_loads(tmp_path: Path) -> None:
-    """Its index has no areas; its regions were crowds as far as it knew."""
+    """Its index says nothing of areas; its regions were crowds as far as it knew."""
     ref = resolve(config("coco", path=coco(tmp_path / "coco", {1: 60}, crowd=1)), tmp_path / "out")
     file = Path(ref.yaml).with_name("index.json")
     index = json.loads(file.read_bytes())
-    index["splits"] = {split: [row[:7] for row in rows] for split, rows in index["splits"].items()}
+    del index["areas"]
     file.write_text(json.dumps(index))
     sample = load_split(ref, "val")[0]
     assert sample.areas == pytest.approx([120, 400])
