@@ -109,8 +109,13 @@ def classes_table(record: EvaluationRecord) -> Table:
 
 
 def confusions_line(record: EvaluationRecord) -> Text:
-    """The most frequent confusions of classes: objects that were only misnamed, and boxes too many on others."""
+    """The most frequent confusions of classes: objects that were only misnamed, and boxes too many on others.
+
+    Records of earlier versions counted boxes over objects that were found rightly among the confusions.
+    """
     pairs = ", ".join(f"{a} taken for {b} ({n})" for a, b, n in record.confusions[:MOST_PAIRS])
+    if not record.confusion_matrix:
+        return Text(f"confused, boxes too many counted as well (again=true sorts them out): {pairs or 'none'}\n")
     again = ", ".join(f"{a} also called {b} ({n})" for a, b, n in record.also_called[:MOST_PAIRS])
     return Text(f"confused: {pairs or 'none'}\nfound rightly, with another name too: {again or 'none'}\n")
 

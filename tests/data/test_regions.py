@@ -78,7 +78,14 @@ def test_crowds_and_difficult_objects_are_told_apart(tmp_path: Path) -> None:
     crowd = resolve(config("coco", path=coco(tmp_path / "coco", {}, crowd=1)), tmp_path / "out")
     sample = load_split(crowd, "val")[0]
     assert sample.ignored_crowd.tolist() == [True]
-    voc = tmp_path / "voc"
+    sample = load_split(resolve(config("voc", path=voc_set(tmp_path / "voc")), tmp_path / "out"), "val")[0]
+    assert sample.ignored_crowd.tolist() == [False]
+    assert np.allclose(sample.ignored, [[20, 20, 40, 40]])
+    assert sample.areas == pytest.approx([120])
+
+
+def voc_set(voc: Path) -> Path:
+    """A picture a split, with an object at 4, 5, 14, 17 and a difficult one at 20, 20, 40, 40 px."""
     for i, split in enumerate(("train", "val")):
         picture(voc / "JPEGImages" / f"{split}.jpg", i)
         objects = [("cat", (4.0, 5.0, 14.0, 17.0), False), ("cat", (20.0, 20.0, 40.0, 40.0), True)]
@@ -86,10 +93,7 @@ def test_crowds_and_difficult_objects_are_told_apart(tmp_path: Path) -> None:
         (voc / "Annotations" / f"{split}.xml").write_text(voc_xml(f"{split}.jpg", SIZE, objects))
         (voc / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
         (voc / "ImageSets" / "Main" / f"{split}.txt").write_text(f"{split}\n")
-    sample = load_split(resolve(config("voc", path=voc), tmp_path / "out"), "val")[0]
-    assert sample.ignored_crowd.tolist() == [False]
-    assert np.allclose(sample.ignored, [[20, 20, 40, 40]])
-    assert sample.areas == pytest.approx([120])
+    return voc
 
 
 def test_a_folder_prepared_by_an_earlier_version_still_loads(tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def test_the_dashboard_shows_the_matrix_and_old_records_have_none() -> None:
         assert words in text
     record.confusion_matrix.clear()
     assert confusion_tables(record) == []
+    assert "again=true" in shown(confusions_line(record))
 
 
 def test_records_of_earlier_versions_are_still_read() -> None:

@@ -20,6 +20,7 @@ from src.evaluate.matching import Floats, Ints
 from src.pipeline import accuracy
 from src.records import Artifact, DatasetRef, EvaluationRecord
 from tests.data.builders import config, picture
+from tests.data.test_regions import voc_set
 from tests.evaluate.scenes import Scene, judged_by_reference, random_boxes, xywh
 from tests.evaluate.test_coco128 import CLASSES, detections_of
 from tests.evaluate.test_sweep import save_detections
@@ -183,6 +184,20 @@ def test_a_coco_folder_with_crowds_gives_the_references_figures(
     plain = {**content, "annotations": [{**a, "iscrowd": 0} for a in content["annotations"]]}
     assert stats[0] > reference(plain, found)[0] + 0.01, "the crowds matter here"
     assert record.errors["ignored"] > 0
+
+
+@pytest.mark.parametrize(("box", "precision"), [((20, 20, 40, 40), 1.0), ((25, 25, 35, 35), 0.5)])
+def test_a_difficult_object_of_a_voc_folder_counts_neither_way(
+    box: tuple[int, ...], precision: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A box that fits it is dropped; one that lies inside and doesn't fit is wrong, as it wouldn't be in a crowd."""
+    ref = resolve(config("voc", path=voc_set(tmp_path / "voc")), tmp_path / "out")
+    boxes = np.array([(4, 5, 14, 17), box], dtype=np.float64)
+    found = [Scene(boxes, np.zeros(2, np.int64), np.array([0.8, 0.9]))]
+    metrics, record = evaluated(ref, found, tmp_path, monkeypatch)
+    assert metrics.truths == [1]
+    assert metrics.map50 == metrics.precision == precision
+    assert record.figures["mAP50-95"] == metrics.map50_95 == pytest.approx(precision)
 
 
 def test_changed_areas_are_read_and_saved_truths_follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
