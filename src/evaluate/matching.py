@@ -5,8 +5,8 @@ the free truth of largest IoU that reaches the threshold. Only the turns must fo
 over the turns (at most `max_dets`), and each turn serves every image, class and threshold in one numpy step.
 
 A detection for which no object is left, but which lies on a region to ignore, is neither right nor wrong: `dropped`.
-So it is for COCO's crowds and for VOC's `difficult` objects, each by its own overlap. (VOC's development kit looks at the
-one object of largest overlap, difficult or not; here COCO's order holds for both, and objects come first.)
+So it is for COCO's crowds and for VOC's `difficult` objects, each by its own overlap. (VOC's development kit looks at
+the one object of largest overlap, difficult or not; here COCO's order holds for both, and objects come first.)
 """
 
 from __future__ import annotations
