@@ -239,9 +239,12 @@ class EvaluationRecord:
     resamples: list[float]  # mAP50-95 of every resample; those of one seed and split are paired
     resample_seed: int
     per_class: list[dict[str, Any]]  # name, truths, AP50-95, AP50
-    errors: dict[str, int]  # kind -> count at the best threshold; true_positives too
-    confusions: list[list[Any]]  # [true class, predicted class, count], the most frequent first
+    errors: dict[str, int]  # kind -> count at the best threshold; true_positives and ignored too
+    confusions: list[list[Any]]  # [true class, predicted class, objects only misnamed], the most frequent first
     curve: list[list[float]]  # [threshold, precision, recall, f1]
+    also_called: list[list[Any]] = field(default_factory=list)  # [true class, other class, boxes], object found too
+    # Objects by true class (rows, then background) and called class (columns, then missed), classes as in per_class.
+    confusion_matrix: list[list[int]] = field(default_factory=list)  # [] in records of earlier versions
     schema_version: int = SCHEMA_VERSION
 
 

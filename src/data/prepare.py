@@ -14,6 +14,7 @@ from typing import Any
 
 from src.config import DataConfig
 from src.data import gate
+from src.data.beside import index_of
 from src.data.check import Checked, check_dataset, classes_by_split
 from src.data.fingerprint import fingerprint, label_fingerprint
 from src.data.layout import Plan, Ready, load_index, verify_layout, write_layout
@@ -93,7 +94,8 @@ def _prepare_source(data: RawDataset, cfg: DataConfig, base: Path, scanner: Scan
     sources = [[image.split, image.name, _place(image.source, base)] for image in plan.images]
     said = [vars(finding) for finding in plan.findings]
     content = [fingerprint(entries, data.class_names), plan.calibration, plan.category_ids]
-    key = hash_of([VERSION, content, sources, said])
+    beside = index_of(plan.images)  # the fingerprint leaves it out; sets without any keep their folder
+    key = hash_of([VERSION, content, sources, said, *([beside] if beside else [])])
     final = base / f"{cfg.name}-{key}"
     if not verify_layout(final, scanner):
         write_layout(plan, final, scanner)
@@ -139,8 +141,10 @@ def ready(c: Checked, name: str, *, own: bool = False) -> Ready:
         sha256=c.facts.sha256,
         boxes=c.boxes,
         classes=c.classes,
+        areas=c.areas,
         ignored=c.ignored,
         ignored_classes=c.item.ignored_classes,
+        difficult=c.item.difficult,
         own=own,
         copy=not c.facts.complete,
     )

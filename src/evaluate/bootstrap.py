@@ -60,7 +60,8 @@ def resample_map(matches: Matches, weights: Ints) -> Floats:
     sums, known = np.zeros((len(weights), 2)), np.zeros(len(weights))
     for c in np.flatnonzero(counts.sum(axis=0)):
         rows = slice(bounds[c], bounds[c + 1])
-        ap = _class_ap(matches.dets.images[rows], matches.matched[rows] >= 0, totals[:, c], weights)
+        hits, dropped = matches.matched[rows] >= 0, matches.dropped[rows]
+        ap = _class_ap(matches.dets.images[rows], hits, dropped, totals[:, c], weights)
         drawn = totals[:, c] > 0
         sums += np.where(drawn[:, None], ap, 0.0)
         known += drawn
@@ -68,8 +69,11 @@ def resample_map(matches: Matches, weights: Ints) -> Floats:
         return np.asarray(np.where(known[:, None] > 0, sums / np.maximum(known, 1)[:, None], np.nan))
 
 
-def _class_ap(images: Ints, hits: np.ndarray, totals: Floats, weights: Ints) -> Floats:
-    """AP over all thresholds and at the first one [n, 2] of one class, for every resample."""
+def _class_ap(images: Ints, hits: np.ndarray, dropped: np.ndarray, totals: Floats, weights: Ints) -> Floats:
+    """AP over all thresholds and at the first one [n, 2] of one class, for every resample.
+
+    Detections that are `dropped` (on a region to ignore) have no weight; there are few of them, or none.
+    """
     found = np.flatnonzero(hits.any(axis=1))
     result = np.zeros((len(weights), 2))
     if not len(found):
@@ -77,14 +81,24 @@ def _class_ap(images: Ints, hits: np.ndarray, totals: Floats, weights: Ints) -> 
     end = found[-1] + 1  # what comes after the last true positive changes nothing
     images, hits = images[:end], hits[:end]
     places = [np.flatnonzero(hits[:, t]) for t in range(hits.shape[1])]
+    left_out = [np.flatnonzero(dropped[:end, t]) for t in range(hits.shape[1])]
     step = max(1, _CHUNK // end)
     for start in range(0, len(weights), step):
         part = slice(start, start + step)
         drawn = weights[part][:, images].astype(np.float64)
         seen = np.cumsum(drawn, axis=1)
-        ap = np.stack([_ap(drawn[:, p], seen[:, p], totals[part]) for p in places], axis=1)
+        counted = [seen[:, p] - _weight_before(drawn, d, p) for p, d in zip(places, left_out, strict=True)]
+        ap = np.stack([_ap(drawn[:, p], s, totals[part]) for p, s in zip(places, counted, strict=True)], axis=1)
         result[part, 0], result[part, 1] = ap.mean(axis=1), ap[:, 0]
     return result
+
+
+def _weight_before(drawn: Floats, dropped: Ints, places: Ints) -> Floats | float:
+    """Weight of the `dropped` detections that come before each of `places` [n, k]; 0 where there are none."""
+    if not len(dropped):
+        return 0.0
+    sums = np.pad(np.cumsum(drawn[:, dropped], axis=1), ((0, 0), (1, 0)))
+    return np.asarray(sums[:, np.searchsorted(dropped, places)])
 
 
 def _ap(drawn: Floats, seen: Floats, totals: Floats) -> Floats:

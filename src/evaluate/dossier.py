@@ -11,6 +11,7 @@ import numpy as np
 
 from src.evaluate.bootstrap import RESAMPLES, SEED, image_weights, interval, resample_map
 from src.evaluate.coco import coco_figures
+from src.evaluate.confusion import Pair
 from src.evaluate.errors import split_errors
 from src.evaluate.matching import Detected, Matches, Truth, match
 from src.evaluate.metrics import Metrics, summarise
@@ -85,12 +86,17 @@ def dossier(
         resamples=[round(float(v), 7) for v in samples[:, 0]],
         resample_seed=SEED,
         per_class=_per_class(metrics, matches, subject.class_names),
-        errors={"true_positives": errors.true_positives, **errors.counts},
-        confusions=[
-            [subject.class_names[a], subject.class_names[b], n] for a, b, n in errors.confusions[:MOST_CONFUSIONS]
-        ],
+        errors={"true_positives": errors.true_positives, **errors.counts, "ignored": errors.ignored},
+        confusions=_named(errors.confusions, subject.class_names),
         curve=_thin(f1_curve),
+        also_called=_named(errors.also_called, subject.class_names),
+        confusion_matrix=errors.matrix.tolist(),
     )
+
+
+def _named(pairs: list[Pair], names: list[str]) -> list[list[Any]]:
+    """The most frequent pairs of classes, by name."""
+    return [[names[a], names[b], n] for a, b, n in pairs[:MOST_CONFUSIONS]]
 
 
 def _per_class(metrics: Metrics, matches: Matches, names: list[str]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from src.benchmark import predict
 from src.config import AppConfig
 from src.data import Sample, load_split
 from src.detect import Detections
-from src.evaluate import Metrics, evaluate, save_truths, truth_file
+from src.evaluate import Metrics, evaluate, holds_truths, save_truths, truth_file
 from src.export import export
 from src.pipeline.context import Context
 from src.records import Artifact, Checkpoint, DatasetRef, Gate, Verification
@@ -53,7 +53,7 @@ def evaluate_artifact(
     """
     samples: list[Sample] = load_split(dataset, split)
     truth = truth_file(context.folder, dataset.fingerprint, split)
-    if not truth.is_file():  # beside the detections: whoever judges them later needs no dataset
+    if not holds_truths(truth, samples):  # beside the detections: whoever judges them later needs no dataset
         save_truths(truth, samples)
     name = f"{split}-{runtime}-{artifact.label.replace('/', '-')}.npz"
     out = predict(
