@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.benchmark import latency, measure, predict
+from src.benchmark import latency, measure, predict, worker
 from src.benchmark.latency import Plan, sample, time_model, warm_up
 from src.config import BenchmarkConfig
 from src.errors import UserError
@@ -101,3 +101,10 @@ def test_bursts_of_slow_calls_take_more_samples(monkeypatch: pytest.MonkeyPatch)
     assert len(sample(print, replace(plan, most=1))) == 200
     monkeypatch.setattr(latency, "_span", lambda call, i: 1.0 + i * 7919 % 1009 / 1e3)
     assert len(sample(print, plan)) == 200
+
+
+@pytest.mark.parametrize(("part", "most"), [("model_only/1", 3), ("model_only/2", 1), ("end_to_end/1", 1)])
+def test_more_calls_are_taken_where_a_decision_hangs_on_them(part: str, most: int) -> None:
+    plan = {"warmup": 3, "min_samples": 20, "min_seconds": 0.0, "max_seconds": 5.0}
+    assert worker._plan({"plan": plan, "decisive": "model_only/1"}, part).most == most
+    assert worker._plan({"plan": plan}, part).most == 1
