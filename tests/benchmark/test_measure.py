@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from src.benchmark import latency, measure, predict, worker
 from src.benchmark.latency import Plan, sample, time_model, warm_up
 from src.config import BenchmarkConfig
-from src.errors import UserError
+from src.errors import StageError, UserError
 from src.records import Artifact
 
 CFG = BenchmarkConfig(name="test", warmup=2, min_seconds=0.0, min_samples=140, max_seconds=5, rounds=2, batches=[1, 2])
@@ -108,3 +110,17 @@ def test_more_calls_are_taken_where_a_decision_hangs_on_them(part: str, most: in
     plan = {"warmup": 3, "min_samples": 20, "min_seconds": 0.0, "max_seconds": 5.0}
     assert worker._plan({"plan": plan, "decisive": "model_only/1"}, part).most == most
     assert worker._plan({"plan": plan}, part).most == 1
+
+
+def test_a_job_says_which_part_decides(
+    onnx: Artifact, images: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def job(words: dict[str, Any], **_: Any) -> dict[str, Any]:
+        asked.append(words)
+        raise StageError("benchmark", "x", "not here")
+
+    monkeypatch.setattr(sys.modules["src.benchmark.measure"], "run_job", job)  # the package has a function of that name
+    measure([(onnx, "null")], CFG, images, out_dir=tmp_path, base=tmp_path, decisive=("p90", "model_only/2"))
+    assert [words["decisive"] for words in asked] == ["model_only/2"]
