@@ -53,19 +53,29 @@ def resample_map(matches: Matches, weights: Ints) -> Floats:
         matches: cached matches.
         weights: [n, n_images] of `image_weights`.
     """
+    return mean_over_classes(resample_classes(matches, weights))
+
+
+def mean_over_classes(table: Floats) -> Floats:
+    """mAP [n, 2] from AP by class [n, n_classes, 2]: the mean over the classes that a resample drew."""
+    known = np.isfinite(table).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known > 0, np.nansum(table, axis=1) / np.maximum(known, 1), np.nan))
+
+
+def resample_classes(matches: Matches, weights: Ints) -> Floats:
+    """AP50-95 and AP50 of every class in every resample [n, n_classes, 2]; NaN where none of its objects was drawn."""
     counts = np.zeros((matches.n_images, matches.n_classes))
     np.add.at(counts, (matches.truths.images, matches.truths.classes), 1)
     totals = weights @ counts  # [n, classes]
     bounds = np.searchsorted(matches.dets.classes, np.arange(matches.n_classes + 1))
-    sums, known = np.zeros((len(weights), 2)), np.zeros(len(weights))
+    table = np.full((len(weights), matches.n_classes, 2), np.nan)
     for c in np.flatnonzero(counts.sum(axis=0)):
         rows = slice(bounds[c], bounds[c + 1])
         ap = _class_ap(matches.dets.images[rows], matches.matched[rows] >= 0, totals[:, c], weights)
         drawn = totals[:, c] > 0
-        sums += np.where(drawn[:, None], ap, 0.0)
-        known += drawn
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known[:, None] > 0, sums / np.maximum(known, 1)[:, None], np.nan))
+        table[:, c] = np.where(drawn[:, None], ap, np.nan)
+    return table
 
 
 def _class_ap(images: Ints, hits: np.ndarray, totals: Floats, weights: Ints) -> Floats:

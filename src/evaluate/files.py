@@ -55,6 +55,16 @@ def save_truths(path: Path, truths: Sequence[Truth], groups: Sequence[int] | Non
         aside.unlink(missing_ok=True)
 
 
+def keep_truths(path: Path, truths: Sequence[Truth], groups: Sequence[int]) -> None:
+    """Save ground truth where it isn't saved yet, or with other groups (`data.group` may change between runs).
+
+    Raises:
+        UserError: the file that is there is malformed.
+    """
+    if not path.is_file() or load_groups(path).tolist() != list(groups):
+        save_truths(path, truths, groups)
+
+
 def load_truths(path: Path) -> list[Loaded]:
     """Ground truth, one item per image.
 
