@@ -25,8 +25,8 @@ class World:
     """How images come about."""
 
     name: str
-    shares: tuple[float, ...]  # of objects by class
-    skill: tuple[float, ...]  # by class, 0..1: how well the detector knows it
+    shares: tuple[float, ...]  # of objects by class, in any unit
+    skill: tuple[float, ...]  # by class, about 1 at best: how well the detector knows it
     objects: float = 4.0  # mean per image
     frames: float = 1.0  # mean number of images that show one scene
     jitter: float = field(default=0.1)  # share of a scene's objects that the detector treats anew in every frame
@@ -38,10 +38,12 @@ class World:
 
 
 EVEN = World("even", (0.25, 0.25, 0.25, 0.25), (0.9, 0.8, 0.7, 0.6))
+GOOD = World("even, mAP of 0.8", EVEN.shares, (1.08, 1.06, 1.05, 1.03))
 RARE = World("rare", (0.3, 0.3, 0.2, 0.17, 0.03), (0.9, 0.8, 0.7, 0.7, 0.5))
 RARE_GOOD = World("rare and well known", (0.3, 0.3, 0.2, 0.17, 0.03), (0.9, 0.8, 0.7, 0.6, 0.9))
+ZIPF = World("20 classes, the rarest a 20th of the first", tuple(float(v) for v in 1 / np.arange(1, 21)), (0.8,) * 20)
 BURSTS = World("bursts", (0.4, 0.3, 0.3), (0.9, 0.8, 0.6), frames=6.0)
-WORLDS = (EVEN, RARE, RARE_GOOD, BURSTS)
+WORLDS = (EVEN, GOOD, RARE, RARE_GOOD, ZIPF, BURSTS)
 
 
 def draw(world: World, rng: np.random.Generator, n_images: int) -> Images:
@@ -61,11 +63,12 @@ def draw(world: World, rng: np.random.Generator, n_images: int) -> Images:
 
 
 def _scene(world: World, rng: np.random.Generator, frames: int) -> list[tuple[Loaded, Loaded]]:
+    shares = np.array(world.shares) / sum(world.shares)
     hard, n = float(rng.beta(2, 2)), int(rng.poisson(world.objects))
-    classes = rng.choice(world.classes, n, p=np.array(world.shares))
+    classes = rng.choice(world.classes, n, p=shares)
     boxes, skill = _boxes(rng, n), np.array(world.skill)[classes]
     noise = int(rng.poisson(3 * hard))
-    made_up = _boxes(rng, noise), rng.choice(world.classes, noise, p=np.array(world.shares)), rng.beta(2, 4, noise)
+    made_up = _boxes(rng, noise), rng.choice(world.classes, noise, p=shares), rng.beta(2, 4, noise)
     luck, shift, score = rng.random(n), rng.normal(0, 1, (n, 4)) * rng.random((n, 1)), rng.beta(4, 2, n)
     shown = []
     for _ in range(frames):
