@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from src.config import DataConfig
     from src.records import DatasetRef
 
-__all__ = ["Sample", "calibration_yaml", "load_split", "report_files", "resolve"]
+__all__ = ["Sample", "calibration_yaml", "load_groups", "load_split", "report_files", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,17 @@ def load_split(ref: DatasetRef, split: str) -> list[Sample]:
     from src.data.samples import read_split
 
     return read_split(Path(ref.yaml).parent, split)
+
+
+def load_groups(ref: DatasetRef, split: str, pattern: str | None) -> list[int]:
+    """The group of each image of `load_split`: images of one video or site (`data.group`), and near duplicates.
+
+    Raises:
+        UserError: the prepared folder is gone or damaged, or the pattern is no regular expression.
+    """
+    from src.data.groups import image_groups
+
+    return image_groups(Path(ref.yaml).parent, split, pattern)
 
 
 def calibration_yaml(ref: DatasetRef) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from src.decide.configurations import Configuration
+from src.decide.judgement import freedom_of
 from src.decide.load import Saved
 from src.decide.spread import moderated
 from src.decide.uncertainty import Model, Resampled, by_configuration
@@ -50,4 +51,4 @@ def _of_evaluation(found: EvaluationRecord | None) -> Resampled | None:
     if found is None or not found.resamples:
         return None
     pairing = (found.dataset_fingerprint, found.split, found.resample_seed, len(found.resamples))
-    return Resampled(pairing, np.asarray(found.resamples), float(max(1, found.n_images - 1)))
+    return Resampled(pairing, np.asarray(found.resamples), freedom_of(found))

@@ -1,13 +1,12 @@
-"""Intervals by resampling images: the matches stay as they are, only the images' weights change.
+"""Resampled images: the matches stay as they are, only the images' weights change.
 
 A resample counts each image some number of times. Matching happens within images, so it is done once; a resample is a
 weighted precision-recall curve, and copies of an image lie side by side in it. One seed gives one set of resamples:
-two models judged on the same images share them, and their differences are paired.
+two models judged on the same images share them, and their differences are paired. `src.evaluate.intervals` makes
+intervals of them.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,18 +15,7 @@ from src.evaluate.precision import RECALL_POINTS
 
 RESAMPLES = 1000
 SEED = 20261121
-CONFIDENCE = 0.95
 _CHUNK = 4_000_000  # weights held at once
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its resampled standard error and 95 % interval."""
-
-    value: float
-    se: float
-    low: float
-    high: float
 
 
 def image_weights(n_images: int, n: int = RESAMPLES, seed: int = SEED, groups: Ints | None = None) -> Ints:
@@ -53,20 +41,30 @@ def resample_map(matches: Matches, weights: Ints) -> Floats:
         matches: cached matches.
         weights: [n, n_images] of `image_weights`.
     """
+    return mean_over_classes(resample_classes(matches, weights))
+
+
+def mean_over_classes(table: Floats) -> Floats:
+    """mAP [n, 2] from AP by class [n, n_classes, 2]: the mean over the classes that a resample drew."""
+    known = np.isfinite(table).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known > 0, np.nansum(table, axis=1) / np.maximum(known, 1), np.nan))
+
+
+def resample_classes(matches: Matches, weights: Ints) -> Floats:
+    """AP50-95 and AP50 of every class in every resample [n, n_classes, 2]; NaN where none of its objects was drawn."""
     counts = np.zeros((matches.n_images, matches.n_classes))
     np.add.at(counts, (matches.truths.images, matches.truths.classes), 1)
     totals = weights @ counts  # [n, classes]
     bounds = np.searchsorted(matches.dets.classes, np.arange(matches.n_classes + 1))
-    sums, known = np.zeros((len(weights), 2)), np.zeros(len(weights))
+    table = np.full((len(weights), matches.n_classes, 2), np.nan)
     for c in np.flatnonzero(counts.sum(axis=0)):
         rows = slice(bounds[c], bounds[c + 1])
         hits, dropped = matches.matched[rows] >= 0, matches.dropped[rows]
         ap = _class_ap(matches.dets.images[rows], hits, dropped, totals[:, c], weights)
         drawn = totals[:, c] > 0
-        sums += np.where(drawn[:, None], ap, 0.0)
-        known += drawn
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known[:, None] > 0, sums / np.maximum(known, 1)[:, None], np.nan))
+        table[:, c] = np.where(drawn[:, None], ap, np.nan)
+    return table
 
 
 def _class_ap(images: Ints, hits: np.ndarray, dropped: np.ndarray, totals: Floats, weights: Ints) -> Floats:
@@ -113,21 +111,3 @@ def _ap(drawn: Floats, seen: Floats, totals: Floats) -> Floats:
     # Recall 0 is reached before anything is found: images that were not drawn open the curve with weight 0.
     steps = np.diff(levels, axis=1, prepend=0)
     return np.asarray((envelope * steps).sum(axis=1) / len(RECALL_POINTS))
-
-
-def interval(value: float, samples: Floats, n_images: int) -> Interval:
-    """95 % interval of an estimate from its resamples.
-
-    mAP of few images is too high on average, since precision is made monotone; resamples of the same images show this
-    bias once more, so it is measured there and taken out (Efron and Tibshirani 1993, 10.2). Student's t and
-    n / (n - 1) widen the interval for the images being few.
-    """
-    known = samples[np.isfinite(samples)]
-    if len(known) < 2 or n_images < 2:
-        return Interval(value, float("nan"), float("nan"), float("nan"))
-    from scipy.special import stdtrit
-
-    se = float(known.std(ddof=1)) * (n_images / (n_images - 1)) ** 0.5
-    centre = 2 * value - float(known.mean())
-    half = float(stdtrit(n_images - 1, 0.5 + CONFIDENCE / 2)) * se
-    return Interval(value, se, max(0.0, centre - half), min(1.0, centre + half))

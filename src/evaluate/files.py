@@ -71,7 +71,7 @@ def holds_truths(path: Path, truths: Sequence[Truth]) -> bool:
     except UserError:
         return False
     own = _arrays(truths)
-    return saved.keys() == own.keys() and all(np.array_equal(saved[name], own[name]) for name in own)
+    return saved.keys() >= own.keys() and all(np.array_equal(saved[name], own[name]) for name in own)
 
 
 def _arrays(truths: Sequence[Truth]) -> dict[str, np.ndarray]:
@@ -88,6 +88,12 @@ def _arrays(truths: Sequence[Truth]) -> dict[str, np.ndarray]:
         "ignored_classes": regions.classes,
         "ignored_crowd": regions.crowd,
     }
+
+
+def keep_truths(path: Path, truths: Sequence[Truth], groups: Sequence[int]) -> None:
+    """Save ground truth unless the file says the same already; `data.group` may change between runs."""
+    if not holds_truths(path, truths) or load_groups(path).tolist() != list(groups):
+        save_truths(path, truths, groups)
 
 
 def load_truths(path: Path) -> list[LoadedTruth]:

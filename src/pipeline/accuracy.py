@@ -11,9 +11,9 @@ import numpy as np
 
 from src.benchmark import predict
 from src.config import AppConfig
-from src.data import Sample, load_split
+from src.data import Sample, load_groups, load_split
 from src.detect import Detections
-from src.evaluate import Metrics, evaluate, holds_truths, save_truths, truth_file
+from src.evaluate import Metrics, evaluate, keep_truths, truth_file
 from src.export import export
 from src.pipeline.context import Context
 from src.records import Artifact, Checkpoint, DatasetRef, Gate, Verification
@@ -52,9 +52,9 @@ def evaluate_artifact(
         Unavailable: the runtime is not to be had here.
     """
     samples: list[Sample] = load_split(dataset, split)
+    # Beside the detections: whoever judges them later needs no dataset.
     truth = truth_file(context.folder, dataset.fingerprint, split)
-    if not holds_truths(truth, samples):  # beside the detections: whoever judges them later needs no dataset
-        save_truths(truth, samples)
+    keep_truths(truth, samples, load_groups(dataset, split, cfg.data.group))
     name = f"{split}-{runtime}-{artifact.label.replace('/', '-')}.npz"
     out = predict(
         artifact,

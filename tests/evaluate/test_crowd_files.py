@@ -146,7 +146,7 @@ def evaluated(
     monkeypatch.setattr(accuracy, "predict", predict)
     monkeypatch.setattr(accuracy, "device_of", lambda cfg: "cpu")
     context: Any = SimpleNamespace(folder=tmp_path / "sweep", threads=1)
-    cfg: Any = SimpleNamespace(model=SimpleNamespace(trust=False))
+    cfg: Any = SimpleNamespace(model=SimpleNamespace(trust=False), data=SimpleNamespace(group=None))
     artifact = Artifact("onnx", "fp32", "m.onnx", "a" * 64, 1, [1, 3, 32, 32], 1.0, "b" * 64)
     metrics, _ = accuracy.evaluate_artifact(artifact, "onnxruntime", ref, "val", cfg, context, tmp_path / "sweep")
     truths = load_truths(truth_file(tmp_path / "sweep", ref.fingerprint, "val"))

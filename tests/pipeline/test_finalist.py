@@ -31,7 +31,8 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Findings:
     monkeypatch.setattr(runtime, "availability", lambda name: None)
     for module in (accuracy, measured):
         monkeypatch.setattr(module, "load_split", lambda dataset, split: [SimpleNamespace(image="a.jpg")])
-    monkeypatch.setattr(accuracy, "save_truths", lambda *_: None)
+    monkeypatch.setattr(accuracy, "keep_truths", lambda *_: None)
+    monkeypatch.setattr(accuracy, "load_groups", lambda *_: [0])
     cfg = composed("runtime.engines=[pytorch,onnxruntime]", "benchmark=quick", "benchmark.rounds=1")
     files = [
         Artifact(name, "fp32", name, name, 1, [-1, 3, 32, 32], 1.0, trial(0).checkpoint.sha256)  # type: ignore[union-attr]
