@@ -1,4 +1,4 @@
-"""How often the decision is wrong, with the truth known: worlds made by simulation, judged by the product's own functions.
+"""How often the decision is wrong, with the truth known: simulated worlds, judged by the product's own functions.
 
 A world is a set of networks with known mAP50-95 and latency. Training adds a seed's luck, the val split its choice of
 images: each image has a difficulty that all networks share and a part that is each network's own. What the product

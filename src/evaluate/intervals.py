@@ -23,16 +23,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from src.common.small_splits import bias_of
 from src.common.statistics import CONFIDENCE, t_quantile
 from src.evaluate.matching import Floats, Ints, Matches
 
 FEWEST = 3  # groups of images below which a class's variation is unknown
 UNKNOWN_SHARE = 0.1  # of the classes: so many may be unknown, and are taken to vary as the others do
 PRIOR = 4.0  # degrees of freedom that the variance of the other classes counts for
-BIAS = (
-    2.0,
-    8.0,
-)  # times what the resamples show: first + second / sqrt(groups), fitted to benchmarks/decision_coverage
 
 
 @dataclass(frozen=True)
@@ -104,8 +101,7 @@ def interval(value: float, by_class: Floats, found: Evidence, names: Sequence[st
     table = np.where(np.isfinite(table), table, np.nanmean(table, axis=0))
     samples = table.mean(axis=1)
     variance, freedom = _variance(samples, table, found)
-    factor = BIAS[0] + BIAS[1] / math.sqrt(found.n_groups)
-    se, bias = math.sqrt(variance), max(0.0, factor * (float(samples.mean()) - value))
+    se, bias = math.sqrt(variance), bias_of(float(samples.mean()) - value, found.n_groups)
     if note := found.lacking(names):
         return Interval(value, se, math.nan, math.nan, freedom, note)
     half = t_quantile(0.5 + CONFIDENCE / 2, freedom) * math.hypot(se, bias)
