@@ -82,13 +82,13 @@ def _one(world: World, n_images: int, rng: np.random.Generator, truth: Floats, g
 
 def main(runs: int = 300) -> None:
     """Print the table."""
-
     asked = [(w, n, True) for w in WORLDS for n in SIZES] + [(BURSTS, 60, False)]
     rows: list[list[object]] = [["world", "images", "splits", "claimed", "held the truth", "below", "width", ""]]
     for world, n, grouped in asked:
         got = coverage(world, n, runs, grouped=grouped)
         reach = REACH.get(world.name, RARELY)
-        verdict = held(got.share >= reach) + f" (≥ {reach:.2f})" if grouped else "for comparison"
+        verdict = held(got.share >= reach) + f" (≥ {reach:.2f})" if got.claimed else "none claimed"
+        verdict = verdict if grouped else "for comparison"
         rows.append([got.world, n, runs, f"{got.claimed / runs:.2f}", got.share, got.below, got.width, verdict])
         print(rows[-1], file=sys.stderr, flush=True)
     print(lines(rows))

@@ -22,7 +22,7 @@ from src.errors import UserError
 
 KEY = "data.group"
 LOOK_ALIKE = "look_alike"  # among the notes of a prepared folder's index
-EXAMPLE = r"for example 'data.group=\"^(video[0-9]+)_\"', or data.group=null for every image by itself"
+EXAMPLE = "for example 'data.group=\"^(video[0-9]+)_\"', or data.group=null for every image by itself"
 
 
 def compiled(pattern: str) -> re.Pattern[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from src.evaluate import load_resamples
 from src.records import FinalistRecord, SweepRecord, TrialRecord, load, sha256_file
 from tests.conftest import ROOT, Command, run_command
 
@@ -71,6 +72,15 @@ def test_each_combination_is_trained_exactly_once(toy: Toy) -> None:
     assert {t.state for t in toy.trials()} == {"complete"}
     assert len({t.config_id for t in toy.trials()}) == 2
     assert len({t.config_hash for t in toy.trials()}) == 4
+
+
+def test_every_trial_has_resamples_over_the_same_draws(toy: Toy) -> None:
+    found = load_resamples(toy.folder)
+    assert sorted(found) == [0, 1, 2, 3]
+    assert len({(r.weights, len(r.resamples)) for r in found.values()}) == 1
+    for t in toy.trials():
+        assert found[t.trial].value == pytest.approx(t.metrics["val/mAP50-95"], abs=1e-12)
+        assert found[t.trial].n_images == 4
 
 
 def test_one_child_run_per_trial_under_one_parent_and_all_are_closed(toy: Toy) -> None:
