@@ -19,8 +19,8 @@ from src.benchmark import worker
 from src.benchmark.isolate import run_job, usable_cores
 from src.benchmark.summary import Blocks, Summary
 from src.config import BenchmarkConfig
-from src.detect import VALIDATION, Thresholds
 from src.errors import StageError, Unavailable, UserError
+from src.inference import VALIDATION, Thresholds
 from src.records import Artifact, Failure, Measurement
 
 Job = tuple[Artifact, str]

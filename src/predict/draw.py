@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from src.detect import Detections
+from src.inference import Detections
 from src.predict.engine import Image
 
 GOLDEN = 0.618034  # steps of the hue by this share never come close to one another soon

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from src import detect, runtime
+from src import runtime
 from src.environment import cores
 from src.errors import UserError
+from src.inference import spec_of
 from src.predict.arguments import PredictArgs, out_folder
-from src.predict.engine import Predictor, Wanted, prepare
+from src.predict.engine import Predictor, Wanted
 from src.predict.model import Opened, choose_runtime, open_model
 from src.predict.parallel import at_once, workers_for
 from src.predict.run import AHEAD, Done, Stats, ahead, in_turn, keep
@@ -36,8 +37,6 @@ def execute(args: PredictArgs) -> int:
     source = str(args.source)
     files = [] if is_live(source) else find_files(source)
     opened = open_model(Path(args.model).expanduser(), imgsz=args.imgsz, names=args.names, trust=args.trust)
-    if opened.fixed_batch not in (0, args.batch):
-        raise UserError(f"this file takes {opened.fixed_batch} image(s) a call", value=f"batch={args.batch}")
     wanted = Wanted(args.conf, args.iou, args.max_det, args.nms, classes_of(args.classes, opened))  # type: ignore[arg-type]
     clips = {name: open_clip(path) for name, path in files if is_video(path)}
     aside = Aside(out_folder(args))
@@ -72,7 +71,7 @@ def predicted(
     """Predicted batches: several at a time, or one after the other while `depth` are made ready."""
     if workers > 1:
         return at_once(frames, predictor, batch=batch, workers=workers)
-    return in_turn(ahead(frames, predictor.imgsz, stretch=predictor.stretch, batch=batch, depth=depth), predictor)
+    return in_turn(ahead(frames, predictor, batch=batch, depth=depth), predictor)
 
 
 def frames_in(files: list[tuple[str, Path]], clips: dict[str, tuple[int, float]], every: int) -> int:
@@ -100,11 +99,9 @@ def read_all(files: list[tuple[str, Path]], every: int) -> Iterator[Frame]:
 
 def load(args: PredictArgs, opened: Opened, wanted: Wanted, engine: str, threads: int) -> Predictor:
     """The model in its engine, which may use so many threads."""
-    head = next((h for h in detect.HEADS if h == opened.artifact.head), None)
-    if head is None:
-        raise UserError("the model's output is laid out in an unknown way", value=opened.artifact.head)
+    spec_of(opened.artifact)  # a layout that isn't known is told before an engine starts
     session = runtime.load(engine, opened.artifact, threads=threads, device=args.device, trust=args.trust)
-    predictor = Predictor(session, head, opened.imgsz, wanted)
+    predictor = Predictor(session, opened.artifact, wanted)
     _check_answer(predictor, args, opened)
     return predictor
 
@@ -115,9 +112,11 @@ def _check_answer(predictor: Predictor, args: PredictArgs, opened: Opened) -> No
     Raises:
         UserError: it fails, or answers like no detector.
     """
-    blank = prepare(np.zeros((opened.imgsz, opened.imgsz, 3), np.uint8), opened.imgsz, stretch=predictor.stretch)
+    blank = predictor.prepare(np.zeros((*predictor.size, 3), np.uint8))
     try:
         predictor([blank] * args.batch)
+    except UserError:
+        raise
     # Engines are foreign code, and each fails in its own way on a file that lies about itself.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0][:160]
@@ -154,7 +153,7 @@ def classes_of(words: list[str] | None, opened: Opened) -> tuple[int, ...] | Non
 def summary(stats: Stats, opened: Opened, source: str, stream: Stream | None) -> dict[str, Any]:
     """What a run did, as plain data."""
     facts: dict[str, Any] = {
-        "model": f"{opened.artifact.label} {opened.imgsz} px",
+        "model": f"{opened.artifact.label} {opened.size} px",
         "source": redact_text(source),
         "frames": stats.frames,
         "boxes": stats.boxes,
