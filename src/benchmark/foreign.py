@@ -171,7 +171,9 @@ def _input_shape(facts: Facts, imgsz: int | None, fallback: int) -> list[int]:
     given = (imgsz, imgsz) if imgsz and (facts.resizable or facts.declared.size is None) else None
     told = given or facts.declared.size or (fallback, fallback)
     sides = [int(told[i]) if free[i] else shape[2 + i] for i in range(2)]
-    return [shape[0] if shape[0] > 0 else -1, shape[1], *sides]
+    # Suppression inside a file is unrolled over the batch it was made for: of more images, the rest gets no boxes.
+    free_batch = (facts.declared.batch or 1) if facts.declared.nms else -1
+    return [shape[0] if shape[0] > 0 else free_batch, shape[1], *sides]
 
 
 def check_shape(shape: list[int], path: Path | str) -> None:

@@ -82,7 +82,8 @@ def torchscript(path: Path, trust: bool) -> Facts:
         return [np.asarray(item.float().numpy(), np.float32) for item in tensors(answer)]
 
     told = json.loads(extra["config.txt"]) if extra["config.txt"] else {}
-    batch = int(told.get("batch", -1)) if not _flag(_arguments(told), "dynamic") and told.get("args") else -1
+    fixed = bool(told.get("args")) and not _flag(_arguments(told), "dynamic")
+    batch = _whole(told.get("batch")) if fixed else -1
     return Facts([batch, 3, 0, 0], "fp16" if half else "fp32", declared(told), probe=run)
 
 
@@ -219,6 +220,7 @@ def declared(told: dict[str, Any], *, unit: bool = False, listed_unit: bool = Fa
         size=_size(_literal(told.get("imgsz"))),
         unit=unit,
         listed_unit=listed_unit,
+        batch=_whole(told.get("batch")),
     )
 
 
@@ -248,6 +250,11 @@ def _names(value: Any) -> tuple[str, ...]:
         by_id = {str(key): name for key, name in found.items()}
         found = [by_id[str(i)] for i in range(len(by_id))] if set(by_id) == set(map(str, range(len(by_id)))) else []
     return tuple(str(name) for name in found) if isinstance(found, (list, tuple)) else ()
+
+
+def _whole(value: Any) -> int:
+    found = _literal(value)
+    return found if type(found) is int and found > 0 else 0
 
 
 def _size(value: Any) -> tuple[int, int] | None:

@@ -34,6 +34,7 @@ class Declared:
     size: tuple[int, int] | None = None  # height, width of the input, px
     unit: bool = False  # coordinates in 0..1, as is the use of the format
     listed_unit: bool = False  # those of suppressed boxes too
+    batch: int = 0  # images per call that it was made for
 
 
 @dataclass(frozen=True)

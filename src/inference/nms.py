@@ -24,6 +24,7 @@ def suppress(boxes: Float, classes: NDArray[np.int64], iou: float, max_det: int)
         Indices of the kept boxes, best first.
     """
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    turned = bool((area < 0).any())  # heads without a distribution may give boxes that end before they begin
 
     def covers(better: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which boxes [b] go because of which [a]: [a, b]."""
@@ -33,7 +34,10 @@ def suppress(boxes: Float, classes: NDArray[np.int64], iou: float, max_det: int)
         height = np.minimum(y2[a], y2[others]) - np.maximum(y1[a], y1[others])
         overlap = np.maximum(width, 0) * np.maximum(height, 0)
         # No division: overlap / union > iou, with union = areas - overlap.
-        over = overlap > iou * (area[a] + area[others] - overlap)
+        union = area[a] + area[others] - overlap
+        over = overlap > iou * union
+        if turned:
+            over &= union > 0
         return np.asarray(over & (classes[a] == classes[others]), np.bool_)
 
     left = np.arange(len(boxes))
@@ -103,5 +107,6 @@ def _covariance(boxes: Float) -> tuple[Float, Float, Float]:
 def enclosing(boxes: Float) -> Float:
     """The upright boxes [n, 4] xyxy around boxes with an angle [n, 5]."""
     cos, sin = np.abs(np.cos(boxes[:, 4])), np.abs(np.sin(boxes[:, 4]))
-    half = np.stack([boxes[:, 2] * cos + boxes[:, 3] * sin, boxes[:, 2] * sin + boxes[:, 3] * cos], axis=1) / 2
+    wide, high = np.abs(boxes[:, 2]), np.abs(boxes[:, 3])
+    half = np.stack([wide * cos + high * sin, wide * sin + high * cos], axis=1) / 2
     return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1).astype(np.float32)
