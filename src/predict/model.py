@@ -37,6 +37,11 @@ class Opened:
         height, width = self.artifact.input_shape[2:]
         return str(width) if height == width else f"{height} x {width}"
 
+    @property
+    def fixed_batch(self) -> int:
+        """Images per call that the file insists on; 0 when any number will do."""
+        return max(self.artifact.input_shape[0], 0)
+
     def name_of(self, class_id: int) -> str:
         """The name of a class, or its number where nothing tells."""
         return self.names[class_id] if class_id < len(self.names) else str(class_id)
