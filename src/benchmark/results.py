@@ -96,21 +96,22 @@ def render(table: Sequence[dict[str, Any]], *, wide: bool = True) -> Table:
         table: from `rows`.
         wide: all columns (about 150 characters), or those that fit into 100.
     """
-    out = Table(title="single stream, ms per call; intervals of the median, 95 %", title_justify="left")
+    files = list(dict.fromkeys(row.get("file") or "" for row in table))
+    named = "\n".join(f"file {i}: {escape(name)}" for i, name in enumerate(files, 1) if name)
+    title = "single stream, ms per call; intervals of the median, 95 %"
+    out = Table(title=title, title_justify="left", caption=named or None, caption_justify="left")
     names = [name for name in HEADERS if wide or name not in WIDE_ONLY]
     for name in names:
-        left = name in ("runtime", "format", "scope", "file")
-        overflow: Any = "fold" if name == "file" else "ellipsis"
-        out.add_column(name, no_wrap=name != "file", justify="left" if left else "right", overflow=overflow)
+        out.add_column(name, no_wrap=True, justify="left" if name in ("runtime", "format", "scope") else "right")
     for row in sorted(table, key=lambda r: (r["scope"] != "model_only", r["batch"], r["p50_ms"])):
-        cells = _cells(row)
+        cells = _cells(row) | {"file": str(files.index(row["file"]) + 1) if row.get("file") else ""}
         out.add_row(*(cells[name] for name in names))
     return out
 
 
 HEADERS = (
-    "runtime", "format", "scope", "b", "p50", "interval", "p95", "p99", "img/s", "MB peak", "MB file", "mAP50-95",
-    "gate", "x fp32", "peak", "file",
+    "file", "runtime", "format", "scope", "b", "p50", "interval", "p95", "p99", "img/s", "MB peak", "MB file",
+    "mAP50-95", "gate", "x fp32", "peak",
 )  # fmt: skip
 WIDE_ONLY = ("interval", "p99", "MB file", "peak", "b")
 
@@ -135,7 +136,6 @@ def _cells(row: dict[str, Any]) -> dict[str, str]:
         "gate": gate,
         "x fp32": f"[red]{ratio}[/red]" if row["slower_than_fp32"] else ratio,
         "peak": _text(row["gemm_share"], ".0%"),
-        "file": escape(row["file"] or ""),
     }
 
 

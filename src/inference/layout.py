@@ -171,13 +171,13 @@ def _by_width(
         return "dense" + unit
     if b == four + _extra(declared, b - four, masks) and a in plain:
         return "rows" + unit
-    if b == five + _extra(declared, b - five, masks) and a in more:
+    if b == five + _extra(declared, b - five, masks) and a in more and not (b == 6 and _is_list(probe())):
         return "objectness" + unit
     if a == five + _extra(declared, a - five, masks) and b in more and not unit:
         return "objectness_columns"
     if columns and b > a:
         return "dense" + unit  # of strides that are not common
-    if a not in plain | more and (b == 6 or b == four):
+    if a not in plain and b in (6, four):
         return _by_values(probe(), known, main)
     what = f" and the task {declared.task}" if declared.task else ""
     raise LayoutError(
@@ -193,9 +193,8 @@ def _by_values(rows: Float, known: int, main: Tensor) -> str:
         LayoutError: they hold neither a list of detections nor boxes with scores.
     """
     unit = bool(np.abs(rows[..., :4]).max(initial=0.0) < 2)
-    scores, ids = rows[..., 4:], rows[..., 5]
-    whole = bool((np.abs(ids - ids.round()) < SLACK).all()) and _in(ids, 0, (known or 10_000) - 1)
-    if rows.shape[2] == 6 and whole and _in(rows[..., 4], 0, 1):
+    scores = rows[..., 4:]
+    if rows.shape[2] == 6 and _is_list(rows) and _in(rows[..., 5], 0, (known or 10_000) - 1):
         ordered = float(np.mean((rows[..., 2] >= rows[..., 0]) & (rows[..., 3] >= rows[..., 1])))
         if ordered > 0.95:
             return "end2end_unit" if unit else "end2end"
@@ -204,6 +203,12 @@ def _by_values(rows: Float, known: int, main: Tensor) -> str:
     if known and rows.shape[2] == 4 + known and _in(scores, 0, 1):
         return "query_scores" if unit else "rows"
     raise LayoutError(f"the output {list(main.shape)} holds neither detections nor boxes with scores; {UNDERSTOOD}")
+
+
+def _is_list(rows: Float) -> bool:
+    """Whether [n, boxes, 6] end in a score and a whole class id."""
+    ids = rows[..., 5]
+    return bool((np.abs(ids - ids.round()) < 1e-4).all()) and _in(ids, 0, 10_000) and _in(rows[..., 4], 0, 1)
 
 
 def _in(values: Float, low: float, high: float) -> bool:
@@ -220,7 +225,7 @@ def _by_count(declared: Declared, main: Tensor, size: tuple[int, int], extra: in
             f"the file of a {declared.task} model holds no class names by which to read its output {list(main.shape)}"
         )
         raise LayoutError(f"{text}; give names")
-    if a in more and b - 5 - extra >= 1:
+    if a in more and b - 5 - extra >= 1 and not (b == 6 and _is_list(probe())):
         return "objectness" + unit, b - 5 - extra
     if a - 4 - extra >= 1 and (b in plain or (a not in plain | more and b > a)):
         return "dense" + unit, a - 4 - extra
