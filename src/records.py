@@ -27,7 +27,7 @@ State = Literal["complete", "failed", "pruned", "infeasible"]  # infeasible: it 
 Role = Literal["search", "confirm"]
 FailureKind = Literal["unavailable", "error", "refused"]  # refused: not run, because it could not win
 Scope = Literal["model_only", "end_to_end"]
-Gate = Literal["pass", "warn", "fail", "reference"]
+Gate = Literal["pass", "warn", "fail", "reference", "none"]  # none: there was no reference
 
 T = TypeVar("T")
 
@@ -75,8 +75,12 @@ class Artifact:
     export_s: float
     source_sha256: str  # of the checkpoint it was made from
     tool_versions: dict[str, str] = field(default_factory=dict)
-    head: str = "dense"  # layout of the output, see src.detect.decode
+    head: str = "dense"  # layout of the output, a key of src.inference.types.LAYOUTS
     facts: dict[str, str] = field(default_factory=dict)  # read back from the file: types, quantised nodes, …
+    names: list[str] = field(default_factory=list)  # of the classes, as the file declares them; empty: it doesn't
+    classes: int = 0  # that the file answers with; 0 = as many as the width of its output says
+    task: str = ""  # detect, segment, pose or obb, as the file declares it
+    outputs: list[int] = field(default_factory=list)  # which outputs count, boxes first; empty: the first that fits
 
     @property
     def label(self) -> str:

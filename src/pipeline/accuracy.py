@@ -12,9 +12,9 @@ import numpy as np
 from src.benchmark import predict
 from src.config import AppConfig
 from src.data import Sample, load_groups, load_split
-from src.detect import Detections
 from src.evaluate import Metrics, evaluate, keep_truths, truth_file
 from src.export import export
+from src.inference import Detections
 from src.pipeline.context import Context
 from src.records import Artifact, Checkpoint, DatasetRef, Gate, Verification
 

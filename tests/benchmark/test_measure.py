@@ -15,6 +15,7 @@ from src.benchmark import latency, measure, predict, worker
 from src.benchmark.latency import Plan, sample, time_model, warm_up
 from src.config import BenchmarkConfig
 from src.errors import StageError, UserError
+from src.inference import Float
 from src.records import Artifact
 
 CFG = BenchmarkConfig(name="test", warmup=2, min_seconds=0.0, min_samples=140, max_seconds=5, rounds=2, batches=[1, 2])
@@ -76,9 +77,9 @@ class _Cached:
     def __init__(self) -> None:
         self.calls = 0
 
-    def run(self, x: np.ndarray) -> np.ndarray:
+    def run(self, x: Float) -> list[Float]:
         self.calls += 1
-        return x * 2 if self.calls < 3 else x * 0 + 1
+        return [x * np.float32(2) if self.calls < 3 else x * np.float32(0) + np.float32(1)]
 
 
 def test_outputs_of_timed_calls_are_compared() -> None:
