@@ -130,7 +130,7 @@ def test_the_boxes_are_those_of_ultralytics(kind: str, words: dict[str, Any], la
     expected = prepared.transform.to_image(boxes)
     for box, score, label in zip(expected, scores, classes, strict=True):  # equal scores have no order
         near = (np.abs(own.scores - score) < 1e-4) & (own.classes == label)
-        assert np.abs(own.boxes[near] - box).max(axis=1).min() < (1e-3 if fmt != "pytorch" else 1e-2)
+        assert np.abs(own.boxes[near] - box).max(axis=1).min() < (1e-3 if fmt != "pytorch" else 0.05)
 
 
 def theirs(path: Path, task: str, x: np.ndarray[Any, Any], batch: int) -> tuple[Any, Any, Any]:
