@@ -31,6 +31,7 @@ def checkpoint(folder: Path, kind: str) -> Path:
     import torch
     import ultralytics
     import yaml
+    from ultralytics.models import RTDETR, YOLO
 
     base = next((Path(str(ultralytics.__file__)).parent / "cfg" / "models").rglob(f"{kind}.yaml"))
     text = yaml.safe_load(base.read_text(encoding="utf-8")) | {"nc": len(NAMES)}
@@ -40,7 +41,7 @@ def checkpoint(folder: Path, kind: str) -> Path:
     source = folder / f"{kind.replace('yolov8', f'yolov8{scale}').replace('yolo26', f'yolo26{scale}')}.yaml"
     source.write_text(yaml.safe_dump(text), encoding="utf-8")
     torch.manual_seed(0)
-    made: Any = (ultralytics.RTDETR if "rtdetr" in kind else ultralytics.YOLO)(str(source))
+    made: Any = (RTDETR if "rtdetr" in kind else YOLO)(str(source))
     model = made.model
     model.names = dict(enumerate(NAMES))
     model.args = {"imgsz": SIZE, "task": made.task}
@@ -70,7 +71,7 @@ def exported(folder: Path, kind: str, **words: Any) -> Path:
     source = checkpoint(folder, kind)
     if not words:
         return source
-    from ultralytics import RTDETR, YOLO
+    from ultralytics.models import RTDETR, YOLO
 
     work = folder / f"{kind}-{'-'.join(f'{k}{v}' for k, v in words.items())}".replace(" ", "")
     work.mkdir()
@@ -136,7 +137,7 @@ def test_the_boxes_are_those_of_ultralytics(kind: str, words: dict[str, Any], la
 def theirs(path: Path, task: str, x: np.ndarray[Any, Any], batch: int) -> tuple[Any, Any, Any]:
     """Boxes in input px, scores and classes by Ultralytics' predictor, for an input [3, h, w]."""
     import torch
-    from ultralytics import RTDETR, YOLO
+    from ultralytics.models import RTDETR, YOLO
 
     model: Any = RTDETR(str(path)) if "rtdetr" in str(path) else YOLO(str(path), task=task or "detect")
     batch_of = torch.from_numpy(np.stack([x] * batch))
