@@ -31,9 +31,8 @@ def test_classes_differ_in_colour() -> None:
 def test_names_of_other_scripts_are_drawn_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
     image = np.zeros((80, 200, 3), np.uint8)
     found = Detections(np.array([[5, 40, 100, 75]], np.float32), np.array([0.9], np.float32), np.array([0]))
-    drawn = {
-        name: draw(image, found, lambda _, name=name: name) for name in ("каска", "маска", "class 0", "\U00013080")
-    }
+    names = ("каска", "маска", "class 0", "\U00013080")
+    drawn = {name: draw(image, found, {0: name}.__getitem__) for name in names}
     assert not np.array_equal(drawn["каска"], drawn["маска"])
     assert "каска" not in caplog.text
     if "no font" in caplog.text:
