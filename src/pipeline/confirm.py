@@ -16,8 +16,8 @@ from src.pipeline.cells import outcome
 from src.pipeline.context import Context, Inputs
 from src.pipeline.cost import Costs
 from src.pipeline.ledger import begun_as, settled
-from src.pipeline.request import OBJECTIVE, SweepRequest
-from src.pipeline.selection import choose
+from src.pipeline.request import SweepRequest
+from src.pipeline.selection import choose, typical
 from src.pipeline.trial import run_trial
 from src.records import TrialRecord
 
@@ -55,12 +55,12 @@ def fresh_seeds(records: Sequence[TrialRecord], count: int) -> list[int]:
 
 
 def shipped(finalists: Sequence[TrialRecord], records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The replicate of each chosen configuration that is exported: the best of its fresh ones, where it has any."""
+    """The replicate of each chosen configuration that is exported: of its fresh ones, where it has any."""
     fresh: dict[str, list[TrialRecord]] = defaultdict(list)
     for record in records:
         if record.role == "confirm" and record.state == "complete":
             fresh[record.config_id].append(record)
-    return [max(fresh[f.config_id], key=lambda r: r.metrics[OBJECTIVE], default=f) for f in finalists]
+    return [typical(fresh[f.config_id]) if fresh[f.config_id] else f for f in finalists]
 
 
 def _numbers(
