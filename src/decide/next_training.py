@@ -1,0 +1,104 @@
+"""Which configuration gets the next fresh seed, while the decision has open questions.
+
+The cheapest open candidate comes first: it has to be told in or out whatever becomes of the dearer ones, and once it is
+in they don't matter any more, so no training for it is wasted. A question that the bound can't settle, even if its
+difference lay one standard error further from the margin than it seems to, is passed over for the next one. Of the two
+configurations whose difference decides, the one whose fresh seed takes most off its variance is trained: optimal
+computing budget allocation for a pair (Chen et al., "Simulation budget allocation for further enhancing the efficiency
+of ordinal optimization", Discrete Event Dyn. Syst. 10, 2000), where seeds are shared in proportion to the spreads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from src.common.statistics import t_quantile
+from src.decide.bounds import shared_level
+from src.decide.choice import Comparison, Decision
+from src.decide.looks import level_at
+from src.decide.open_questions import open_comparisons
+from src.decide.uncertainty import Gap, Model, gap
+
+
+@dataclass(frozen=True)
+class Step:
+    """What comes next: a configuration to train, or why there is none."""
+
+    config_id: str = ""
+    stopped: str = ""  # decided | seeds: what is open can't be settled by seeds
+
+
+@dataclass(frozen=True)
+class _Question:
+    rival: Model
+    own: Model
+    gap: Gap
+    need: float  # further trainings, if the difference is a standard error clearer than it seems
+
+
+def next_training(decision: Decision, left: float, exhausted: Collection[str] = ()) -> Step:
+    """The configuration whose fresh seed most reduces what is open.
+
+    Args:
+        decision: at this look.
+        left: trainings that the bound still allows.
+        exhausted: configurations that can't be trained any more, because they fail.
+    """
+    comparisons = open_comparisons(decision)
+    if not comparisons:
+        return Step(stopped="decided")
+    questions = [q for c in comparisons for q in _questions(decision, c, exhausted) if math.isfinite(q.need)]
+    if not questions:
+        return Step(stopped="seeds")
+    chosen = next((q for q in questions if q.need <= left), min(questions, key=lambda q: q.need))
+    arms = [m for m in (chosen.own, chosen.rival) if m.config_id not in exhausted]
+    return Step(max(arms, key=_gain).config_id)
+
+
+def _questions(decision: Decision, c: Comparison, exhausted: Collection[str]) -> Iterator[_Question]:
+    """The difference that decides on a candidate; nothing where seeds don't enter it."""
+    own = c.other.model
+    rival = c.rival.model
+    if c.deficit.delta > decision.settings.margin:  # it leans towards being worse: one rival suffices to show that
+        rival = max(_rivals(decision, own), key=lambda m: _clearness(decision, gap(m, own)), default=rival)
+    if rival.config_id == own.config_id or {rival.config_id, own.config_id} <= set(exhausted):
+        return
+    if math.isinf(own.effect.variance) or math.isinf(rival.effect.variance):
+        return
+    found = gap(rival, own)
+    yield _Question(rival, own, found, _need(decision, found, rival, own))
+
+
+def _rivals(decision: Decision, own: Model) -> list[Model]:
+    """The best feasible file of every other configuration."""
+    best: dict[str, Model] = {}
+    for c in decision.candidates:
+        m = c.model
+        if c.key in decision.feasible and m.config_id != own.config_id:
+            best[m.config_id] = max(best.get(m.config_id, m), m, key=lambda x: x.score)
+    return list(best.values())
+
+
+def _clearness(decision: Decision, g: Gap) -> float:
+    return (g.delta - decision.settings.margin) / g.se if math.isfinite(g.se) and g.se > 0 else -math.inf
+
+
+def _need(decision: Decision, g: Gap, a: Model, b: Model) -> float:
+    """Further trainings of the two until the bound falls on one side of the margin, seen favourably."""
+    if not math.isfinite(g.se):
+        return 1.0  # nothing is known of the spread before there is a second seed
+    level = shared_level(level_at(decision.settings.confidence, 1.0), decision.rivals)
+    distance = abs(decision.settings.margin - g.delta) + g.se
+    images = max(0.0, g.se**2 - a.seeds.variance_of_mean - b.seeds.variance_of_mean)
+    allowed = (distance / t_quantile(level, math.inf)) ** 2 - images
+    if allowed <= 0:
+        return math.inf
+    return max(1.0, (a.seeds.sd + b.seeds.sd) ** 2 / allowed - a.seeds.n - b.seeds.n)
+
+
+def _gain(m: Model) -> tuple[float, int]:
+    """What a fresh seed takes off the variance of the mean; of equals the one with fewer seeds."""
+    variance = m.seeds.sd**2 if m.seeds.known else math.inf
+    return variance / (m.seeds.n * (m.seeds.n + 1)), -m.seeds.n
