@@ -1,7 +1,9 @@
 """Which configuration gets the next fresh seed, while the decision has open questions.
 
 The cheapest open candidate comes first: it has to be told in or out whatever becomes of the dearer ones, and once it is
-in they don't matter any more, so no training for it is wasted. A question that the bound can't settle, even if its
+in they don't matter any more, so no training for it is wasted. Where the recommended one is merely the best by its
+mean, it comes last: a dearer one may be better by more than the margin until that is ruled out, and without this
+question a sweep would stop as soon as a cheap model is lucky. A question that the bound can't settle, even if its
 difference lay one standard error further from the margin than it seems to, is passed over for the next one. Of the two
 configurations whose difference decides, the one whose fresh seed takes most off its variance is trained: optimal
 computing budget allocation for a pair (Chen et al., "Simulation budget allocation for further enhancing the efficiency
@@ -15,7 +17,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from src.common.statistics import t_quantile
-from src.decide.bounds import shared_level
+from src.decide.bounds import deficit_of, shared_level
+from src.decide.candidates import Candidate
 from src.decide.choice import Comparison, Decision
 from src.decide.looks import level_at
 from src.decide.open_questions import open_comparisons
@@ -46,23 +49,43 @@ def next_training(decision: Decision, left: float, exhausted: Collection[str] = 
         left: trainings that the bound still allows.
         exhausted: configurations that can't be trained any more, because they fail.
     """
-    comparisons = open_comparisons(decision)
+    comparisons = questions(decision)
     if not comparisons:
         return Step(stopped="decided")
-    questions = [q for c in comparisons for q in _questions(decision, c, exhausted) if math.isfinite(q.need)]
-    if not questions:
+    asked = [q for c in comparisons for q in _pair(decision, c, exhausted) if math.isfinite(q.need)]
+    if not asked:
         return Step(stopped="seeds")
-    chosen = next((q for q in questions if q.need <= left), min(questions, key=lambda q: q.need))
+    chosen = next((q for q in asked if q.need <= left), min(asked, key=lambda q: q.need))
     arms = [m for m in (chosen.own, chosen.rival) if m.config_id not in exhausted]
     return Step(max(arms, key=_gain).config_id)
 
 
-def _questions(decision: Decision, c: Comparison, exhausted: Collection[str]) -> Iterator[_Question]:
+def questions(decision: Decision) -> list[Comparison]:
+    """What keeps the decision open, the cheapest first: cheaper candidates, then the recommended one itself."""
+    return [*open_comparisons(decision), *(c for c in [of_best(decision)] if c and c.deficit.status == "open")]
+
+
+def of_best(decision: Decision) -> Comparison | None:
+    """The recommended one against the rivals that are left, where it is merely the best by its mean; else None."""
+    best = decision.recommended
+    if best is None or best is not decision.best:
+        return None
+    out = {c.other.configuration.config_id for c in decision.comparisons if c.deficit.status == "worse"}
+    rivals = [c for c in _rivals(decision, best.model) if c.configuration.config_id not in out]
+    if not rivals:
+        return None
+    models = [best.model, *(c.model for c in rivals)]
+    found = deficit_of(models, 0, range(1, len(models)), decision.settings.margin, decision.level)
+    return Comparison(best, rivals[found.rival - 1], found)
+
+
+def _pair(decision: Decision, c: Comparison, exhausted: Collection[str]) -> Iterator[_Question]:
     """The difference that decides on a candidate; nothing where seeds don't enter it."""
     own = c.other.model
     rival = c.rival.model
     if c.deficit.delta > decision.settings.margin:  # it leans towards being worse: one rival suffices to show that
-        rival = max(_rivals(decision, own), key=lambda m: _clearness(decision, gap(m, own)), default=rival)
+        others = [r.model for r in _rivals(decision, own)]
+        rival = max(others, key=lambda m: _clearness(decision, gap(m, own)), default=rival)
     if rival.config_id == own.config_id or {rival.config_id, own.config_id} <= set(exhausted):
         return
     if math.isinf(own.effect.variance) or math.isinf(rival.effect.variance):
@@ -71,13 +94,13 @@ def _questions(decision: Decision, c: Comparison, exhausted: Collection[str]) ->
     yield _Question(rival, own, found, _need(decision, found, rival, own))
 
 
-def _rivals(decision: Decision, own: Model) -> list[Model]:
+def _rivals(decision: Decision, own: Model) -> list[Candidate]:
     """The best feasible file of every other configuration."""
-    best: dict[str, Model] = {}
+    best: dict[str, Candidate] = {}
     for c in decision.candidates:
-        m = c.model
-        if c.key in decision.feasible and m.config_id != own.config_id:
-            best[m.config_id] = max(best.get(m.config_id, m), m, key=lambda x: x.score)
+        name = c.configuration.config_id
+        if c.key in decision.feasible and name != own.config_id:
+            best[name] = max(best.get(name, c), c, key=lambda x: x.score.mean)
     return list(best.values())
 
 
