@@ -1,9 +1,9 @@
 """Sweeps that go on until the decision is settled, simulated: wrong settlements, what is found, what it costs.
 
 Four networks with known mAP on the population, latency 1 : 2 : 4 : 8. Every training adds a seed's noise; the val
-images shift all models together and each of them a little. The records that begin a sweep, the decision, the level of a look
-and the next training are the product's own functions; a further seed is put into the decision's candidates directly,
-since writing and reading records would take most of the time.
+images shift all models together and each of them a little. The records that begin a sweep, the decision, the level of
+a look and the next training are the product's own functions; a further seed is put into the decision's candidates
+directly, since writing and reading records would take most of the time.
 
 Equal replication, for comparison, has the same rule for stopping and gives every configuration a seed in turn.
 """
@@ -27,7 +27,7 @@ from src.decide.looks import spent_share
 from src.decide.next_training import next_training, questions
 from src.decide.spread import moderated
 from src.decide.uncertainty import Floats, ImagePart
-from src.records import SweepRecord
+from src.records import SweepRecord, TrialRecord
 from tests.report.factory import ONNX, Target, finalist, trial
 
 APART = (0.70, 0.725, 0.75, 0.80)
@@ -128,7 +128,8 @@ def _sweep(
 
 def _begun(scores: Sequence[Sequence[float]], margin: float) -> Decision:
     """The decision on records, as a sweep begins."""
-    trials, finalists = [], {}
+    trials: list[TrialRecord] = []
+    finalists = {}
     for i, own in enumerate(scores):
         target: Target = replace(ONNX, ms=LATENCY[i])
         for s, score in enumerate(own):

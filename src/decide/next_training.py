@@ -21,7 +21,7 @@ from src.decide.bounds import deficit_of, shared_level
 from src.decide.candidates import Candidate
 from src.decide.choice import Comparison, Decision
 from src.decide.looks import level_at
-from src.decide.open_questions import open_comparisons
+from src.decide.open_questions import asked, open_comparisons
 from src.decide.uncertainty import Gap, Model, gap
 
 
@@ -52,10 +52,10 @@ def next_training(decision: Decision, left: float, exhausted: Collection[str] = 
     comparisons = questions(decision)
     if not comparisons:
         return Step(stopped="decided")
-    asked = [q for c in comparisons for q in _pair(decision, c, exhausted) if math.isfinite(q.need)]
-    if not asked:
+    pairs = [q for c in comparisons for q in _pair(decision, c, exhausted) if math.isfinite(q.need)]
+    if not pairs:
         return Step(stopped="seeds")
-    chosen = next((q for q in asked if q.need <= left), min(asked, key=lambda q: q.need))
+    chosen = next((q for q in pairs if q.need <= left), min(pairs, key=lambda q: q.need))
     arms = [m for m in (chosen.own, chosen.rival) if m.config_id not in exhausted]
     return Step(max(arms, key=_gain).config_id)
 
@@ -63,6 +63,13 @@ def next_training(decision: Decision, left: float, exhausted: Collection[str] = 
 def questions(decision: Decision) -> list[Comparison]:
     """What keeps the decision open, the cheapest first: cheaper candidates, then the recommended one itself."""
     return [*open_comparisons(decision), *(c for c in [of_best(decision)] if c and c.deficit.status == "open")]
+
+
+def compared(decision: Decision) -> list[Comparison]:
+    """What a look asks of, settled or not: cheaper candidates, then the recommended one however it was chosen."""
+    chosen = decision.recommended
+    own = (of_best(decision) or decision.comparison(chosen)) if chosen else None
+    return [*asked(decision), *([own] if own else [])]
 
 
 def of_best(decision: Decision) -> Comparison | None:

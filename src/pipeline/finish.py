@@ -23,6 +23,7 @@ from src.pipeline.opening import begun, content, judge, key_of, log_judged, subj
 from src.pipeline.request import SweepRequest
 from src.pipeline.selection import choose
 from src.pipeline.spent import Spent
+from src.pipeline.until_decided import until_decided
 from src.records import SweepRecord, TrialRecord, hash_of, load, save, write_text
 from src.track import RunLog
 
@@ -74,6 +75,7 @@ def _finalise(
     # Other finalists or artifacts later on add to what the sweep cost.
     spent = Spent(request.base.device != "cpu", dict(record.timings_s), dict(record.energy_j))
     record = _measure(request, record, records, context, inputs, watch, spent)
+    record = until_decided(request, record, context, inputs)
     decision = decide(load_sweep(context.folder), request.base.decision)
     done = context.folder / JUDGED
     key = key_of(subjects_of(decision), decision.saved.finalists)
