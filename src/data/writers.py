@@ -20,6 +20,7 @@ from src.data.coco import coco_json
 from src.data.fingerprint import fingerprint, label_fingerprint
 from src.data.labels import format_labels, to_corners
 from src.data.layout import Ready
+from src.data.naming import distinct
 from src.data.types import SPLITS
 from src.data.voc import voc_xml
 from src.errors import UserError
@@ -180,8 +181,10 @@ def flat_names(images: Sequence[Ready]) -> list[str]:
     """Names that are unique without their split, since VOC keeps all images in one folder."""
     stems: dict[str, int] = {}
     for image in images:
-        stems[Path(image.name).stem] = stems.get(Path(image.name).stem, 0) + 1
-    return [i.name if stems[Path(i.name).stem] == 1 else f"{i.split}-{i.name}" for i in images]
+        stem = Path(image.name).stem.lower()
+        stems[stem] = stems.get(stem, 0) + 1
+    names = [i.name if stems[Path(i.name).stem.lower()] == 1 else f"{i.split}-{i.name}" for i in images]
+    return distinct(names, [""] * len(names))
 
 
 def _xml(image: Ready, name: str, names: Sequence[str]) -> str:
