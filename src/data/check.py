@@ -93,7 +93,8 @@ def _why_none(passed: Sequence[Checked]) -> str:
     labelled = [c for c in passed if c.item.label_file]
     if not labelled:
         return f"{len(passed)} images, none with a label file, e.g. {passed[0].item.image}"
-    return f"{len(passed)} images, {len(labelled)} with a label file, all without boxes, e.g. {labelled[0].item.label_file}"
+    first = labelled[0].item.label_file
+    return f"{len(passed)} images, {len(labelled)} with a label file, all without boxes, e.g. {first}"
 
 
 def _once(findings: Sequence[Finding]) -> list[Finding]:

@@ -52,7 +52,8 @@ def find_sources(path: Path) -> tuple[list[Source], Tree]:
     files = _annotation_files([p for p in tree.files if p.suffix.lower() == ".json"])
     if not files:
         raise not_found(path, "coco", "no annotation file", REMEDY)
-    return [_source(file) for file in files], tree
+    order = {"train": 0, "val": 1, "test": 2, "": 3}
+    return sorted(map(_source, files), key=lambda source: (order[source.split], str(source.file))), tree
 
 
 def _annotation_files(files: Sequence[Path]) -> list[Path]:
@@ -109,7 +110,8 @@ def locate(name: str, source: Source) -> tuple[Path | None, str]:
     for place in places:
         found = find(place)
         if found is not None and found.is_file():
-            return found, ""
+            other = found.name != place.name
+            return found, f"the annotations name {place.name}; letters of another case were taken" if other else ""
     for place in places:
         same = _same_stem(place)
         if same is not None:

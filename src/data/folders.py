@@ -51,11 +51,16 @@ class Tree:
 
     def findings(self) -> list[Finding]:
         """What was skipped."""
-        if not self.hidden:
-            return []
-        first = ", ".join(str(p.relative_to(self.folder)) for p in self.hidden[:SHOWN])
-        text = f"{len(self.hidden)} hidden files and folders were skipped ({first}{_more(self.hidden)})"
-        return [Finding("warning", "hidden-skipped", text, str(self.folder))]
+        return skipped(self.hidden, self.folder)
+
+
+def skipped(hidden: Sequence[Path], folder: Path) -> list[Finding]:
+    """A word on the hidden files and folders that were left out."""
+    if not hidden:
+        return []
+    first = ", ".join(p.name for p in hidden[:SHOWN])
+    text = f"hidden files and folders were skipped: {len(hidden)} ({first}{_more(hidden)})"
+    return [Finding("warning", "hidden-skipped", text, str(folder))]
 
 
 def _more(found: Sequence[object]) -> str:
@@ -140,8 +145,9 @@ def _address(text: str) -> str:
 def _names(folder: str, stamp: int) -> dict[str, list[str]]:
     """Names in a folder by their lower-case form; `stamp` is the folder's time of change."""
     found: dict[str, list[str]] = {}
-    for name in sorted(os.listdir(folder)):
-        found.setdefault(name.lower(), []).append(name)
+    with os.scandir(folder) as entries:
+        for name in sorted(entry.name for entry in entries):
+            found.setdefault(name.lower(), []).append(name)
     return found
 
 

@@ -12,7 +12,7 @@ MANY = 20_000  # files; a larger folder isn't looked through for a hint
 
 
 def not_found(folder: Path, kind: str, what: str, remedy: str) -> UserError:
-    """The error that a folder isn't laid out as asked: lists what is there, and the likelier command if there is one."""
+    """The error that a folder isn't laid out as asked: lists what is there, and the likelier command."""
     return UserError(f"{folder}: {what}; there is: {inventory(folder)}", remedy=suggestion(folder, kind) or remedy)
 
 

@@ -57,8 +57,7 @@ def parse_labels(data: bytes, shape: Shape | None = None) -> Labels:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        problem = Problem(line, "label-malformed", f"not UTF-8 text: {remedy(data)}")
+        problem = Problem(data.count(b"\n", 0, error.start) + 1, "label-malformed", f"not UTF-8 text: {remedy(data)}")
         return Labels(np.zeros((0, 4)), np.zeros(0, np.int64), [], [problem])
     rows: list[Box] = []
     classes: list[int] = []

@@ -1,4 +1,4 @@
-"""Read a user's dataset in the YOLO layout, from any `data.yaml` that Ultralytics takes, or from what stands in for one.
+"""Read a user's dataset in the YOLO layout, from any `data.yaml` that Ultralytics takes or what stands in for one.
 
 Splits may be folders, text files that list images, single images, or lists of these; paths are absolute, relative to
 `path:` or to the file. Only images and label files are read: a `download:` key and `labels/*.cache` pickles never are.
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from src.data.columns import read_shape
-from src.data.folders import NOT_READ, inventory, unread
+from src.data.folders import NOT_READ, inventory, skipped, unread
 from src.data.types import SPLITS, Finding, RawDataset
 from src.data.yolo_labels import broken_pairs, find_label, label_path, read_item
 from src.data.yolo_paths import MissingError, Pictures, images_under, pictures_of, root_of
@@ -34,9 +34,10 @@ def read_yolo(path: Path) -> RawDataset:
     root = described.root or root_of(raw.get("path"), file)
     data = RawDataset(names, [], described.findings, origin=str(path))
     seen: dict[str, list[Path]] = {}
+    hidden: list[Path] = []
     for split in SPLITS:
         key = next((k for k in KEYS[split] if raw.get(k)), None)
-        images = _images_of(raw[key], key, root, file, data.findings) if key else []
+        images = _images_of(raw[key], key, root, file, data.findings, hidden) if key else []
         if images:
             seen[split] = images
     if not seen:
@@ -47,12 +48,16 @@ def read_yolo(path: Path) -> RawDataset:
     _merge_equal_splits(seen, data, file)
     for split, images in seen.items():
         data.items += [read_item(image, split, data.findings, shape) for image in images]
-    data.findings += broken_pairs(data.items, root)
+    data.findings += [*broken_pairs(data.items, root), *skipped(list(dict.fromkeys(hidden)), root)]
     return data
 
 
-def _images_of(value: Any, key: str, root: Path, file: Path, findings: list[Finding]) -> list[Path]:
+def _images_of(
+    value: Any, key: str, root: Path, file: Path, findings: list[Finding], hidden: list[Path]
+) -> list[Path]:
     """The images of a split, without those that nobody labelled and nobody can read. A test that isn't there is none.
+
+    Hidden files that were skipped are added to `hidden`.
 
     Raises:
         UserError: a path doesn't exist or holds no images, and the split isn't `test`.
@@ -64,7 +69,7 @@ def _images_of(value: Any, key: str, root: Path, file: Path, findings: list[Find
             raise
         findings.append(_no_test(file, value, f"names nothing ({error.what.partition('; there is')[0]})"))
         return []
-    findings += found.findings
+    hidden += found.hidden
     labelled = [path for path in found.others if find_label(path)[0]]
     findings += unread([path for path in found.others if path not in labelled], root)
     images = sorted({*found.images, *labelled})
@@ -77,7 +82,7 @@ def _images_of(value: Any, key: str, root: Path, file: Path, findings: list[Find
 
 def _no_test(file: Path, value: object, reason: str) -> Finding:
     text = f"`test: {str(value)[:80]}` {reason}: there is no test split"
-    return Finding("warning", "split-no-test", text, str(file))
+    return Finding("warning", "split-test-empty", text, str(file))
 
 
 def _empty(found: Pictures, value: object, key: str, root: Path, file: Path) -> UserError:

@@ -32,11 +32,15 @@ def label_path(image: Path) -> Path:
 
 def label_folder(image: Path) -> Path:
     """The folder where the labels of a picture are looked for, in any case of letters; its own when there is none."""
+    mirror = _mirror(image)
+    return (find(mirror) or image.parent) if mirror else image.parent
+
+
+def _mirror(image: Path) -> Path | None:
+    """The folder of a picture with the last `images` on the way replaced by `labels`; None when there is none."""
     parts = image.parts
     at = next((i for i in range(len(parts) - 2, 0, -1) if parts[i].lower() == "images"), None)
-    if at is None:
-        return image.parent
-    return find(Path(*parts[:at], "labels", *parts[at + 1 : -1])) or image.parent
+    return Path(*parts[:at], "labels", *parts[at + 1 : -1]) if at is not None else None
 
 
 def find_label(image: Path) -> tuple[list[Path], str]:
@@ -45,13 +49,15 @@ def find_label(image: Path) -> tuple[list[Path], str]:
     Returns:
         No path, one, or several of which none can be chosen; the word is "" when there is nothing to tell.
     """
-    mirror = label_folder(image)
-    found = _named_like(image, mirror)
-    if found or mirror == image.parent:
-        whole = bool(found) and found[0].stem.lower() == image.name.lower()
-        return found, f"was taken for {image.name}, by its whole name" if whole else ""
-    beside = _named_like(image, image.parent)
-    return beside, f"lies beside the picture, not in {mirror}: it was taken, since there is none there"
+    mirror = _mirror(image)
+    place = find(mirror) if mirror else None
+    found = _named_like(image, place) if place else []
+    if not found and mirror:
+        found = _named_like(image, image.parent)
+        return found, f"lies beside the picture; it was taken, since {mirror} has none of its name"
+    found = found or _named_like(image, image.parent)
+    whole = bool(found) and found[0].stem.lower() == image.name.lower()
+    return found, f"was taken for {image.name}, by its whole name" if whole else ""
 
 
 def _named_like(image: Path, folder: Path) -> list[Path]:

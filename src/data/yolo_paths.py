@@ -6,6 +6,7 @@ is told with the part of the path that is missing here and the line that would m
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any
 
 from src.data.folders import find, inventory, is_hidden, missing_prefix, spellings, walk
 from src.data.texts import read_lines
-from src.data.types import IMAGE_SUFFIXES, OTHER_SUFFIXES, Finding
+from src.data.types import IMAGE_SUFFIXES, OTHER_SUFFIXES
 from src.errors import UserError
 
 
@@ -28,7 +29,7 @@ class Pictures:
 
     images: list[Path] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    hidden: list[Path] = field(default_factory=list)
 
 
 def root_of(stated: object, file: Path) -> Path:
@@ -108,15 +109,18 @@ def _expand(path: Path, root: Path, found: Pictures) -> None:
         tree = walk(path)
         found.images += tree.images
         found.others += tree.others
-        found.findings += tree.findings()
+        found.hidden += tree.hidden
         return
     if path.suffix.lower() in IMAGE_SUFFIXES | OTHER_SUFFIXES:
         found.images.append(path)
         return
     try:
-        lines = [line for line in read_lines(path) if not is_hidden(Path(line).name)]
+        lines = read_lines(path)
     except UserError as error:
         raise UserError(f"{error.what} (read as a list of images)", remedy=error.remedy) from None
+    hidden = [line for line in lines if is_hidden(line.replace("\\", "/").rpartition("/")[2])]
+    found.hidden += [path.parent / line for line in hidden]
+    lines = [line for line in lines if line not in set(hidden)] if hidden else lines
     listed = [(line, _first(line, (path.parent, root))) for line in lines]
     if lines and not any(place for _, place in listed):
         raise _all_missing(lines, path, root)
@@ -125,7 +129,9 @@ def _expand(path: Path, root: Path, found: Pictures) -> None:
 
 
 def _all_missing(lines: Sequence[str], path: Path, root: Path) -> UserError:
-    prefix = os.path.dirname(os.path.commonprefix(list(lines)))
+    folders = [line.replace("\\", "/").split("/")[:-1] for line in lines]
+    shared = itertools.takewhile(lambda same: len(set(same)) == 1, zip(*folders, strict=False))
+    prefix = "/".join(same[0] for same in shared)
     common = f"they begin with `{prefix}/`, which is not there; " if prefix else ""
     moved = missing_prefix(lines[0], root)
     said, remedy = "", "write paths relative to the list's own folder, a line each"
