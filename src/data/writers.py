@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from src import vault
@@ -115,6 +116,29 @@ def shrink_to(side: int) -> Pixels:
             shrunk = vault.encrypt(shrunk, vault.key_from_environment())
         target.write_bytes(shrunk)
         return replace(image, width=size[0], height=size[1], sha256=hashlib.sha256(shrunk).hexdigest())
+
+    return pixels
+
+
+def stretch_from(bits: int) -> Pixels:
+    """Write 16-bit images as 8-bit PNG, so that the largest value of `bits` bits becomes 255; copy all others."""
+    top = (1 << max(bits, 1)) - 1
+
+    def pixels(image: Ready, target: Path) -> Ready:
+        import cv2
+
+        content = image.source.read_bytes()
+        secret = vault.is_encrypted(content)
+        data = np.frombuffer(vault.plain(content, str(image.source)), np.uint8)
+        values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        if values is None or values.dtype != np.uint16:
+            return copy_pixels(image, target)
+        eight = np.clip(values.astype(np.float64) * (255.0 / top) + 0.5, 0, 255).astype(np.uint8)
+        written = cv2.imencode(".png", eight)[1].tobytes()
+        if secret:
+            written = vault.encrypt(written, vault.key_from_environment())
+        target.write_bytes(written)
+        return replace(image, sha256=hashlib.sha256(written).hexdigest())
 
     return pixels
 

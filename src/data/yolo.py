@@ -52,9 +52,7 @@ def read_yolo(path: Path) -> RawDataset:
     return data
 
 
-def _images_of(
-    value: Any, key: str, root: Path, file: Path, findings: list[Finding], hidden: list[Path]
-) -> list[Path]:
+def _images_of(value: Any, key: str, root: Path, file: Path, findings: list[Finding], hidden: list[Path]) -> list[Path]:
     """The images of a split, without those that nobody labelled and nobody can read. A test that isn't there is none.
 
     Hidden files that were skipped are added to `hidden`.
