@@ -59,11 +59,10 @@ def check_dataset(
         raise UserError(f"{data.origin}: the dataset has no images", remedy="name a folder that holds images")
     facts = scanner.scan([item.image for item in data.items], data.origin)
     boxes, ignored = gate.relative_boxes(data.items, facts)
-    findings = [*data.findings, *gate.check_images(data.items, facts)]
+    findings = [*data.findings, *mixed_splits(data), *gate.check_images(data.items, facts)]
     findings += gate.check_boxes(data.items, facts, boxes, len(data.class_names))
     pairs = [(a, b) for a, b in near_pairs(thumbs(facts)).tolist()]
     findings += shared_images(data.items, facts, pairs)
-    findings += mixed_splits(data)
     findings = _once([replace(f, level="warning") if f.code in tolerated else f for f in findings])
     if on_error == "stop":
         raise_errors(findings, data.origin)
@@ -153,7 +152,8 @@ def _duplicate(item: RawItem, kept: RawItem) -> Finding:
     path = str(item.image)
     if item.split != kept.split:
         text = (
-            f"the same image is in {item.split} and, as {kept.image}, in {kept.split}: results there would be too good"
+            f"the same image is in {item.split or 'no split'} and, as {kept.image}, in {kept.split or 'no split'}: "
+            "results there would be too good"
         )
         return Finding("error", "duplicate-across-splits", text, path, image=path, split=item.split)
     where = f" of {item.split}" if item.split else ""

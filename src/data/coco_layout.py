@@ -36,7 +36,7 @@ class Source:
     file: Path
     split: str
     folders: list[Path]
-    index: dict[str, list[Path]] = field(default_factory=dict)  # pictures below by lower-case name; made when needed
+    index: dict[Path, dict[str, list[Path]]] = field(default_factory=dict)  # pictures below a folder by lower-case name
 
 
 def find_sources(path: Path) -> tuple[list[Source], Tree]:
@@ -137,16 +137,26 @@ def _same_stem(path: Path) -> Path | None:
 
 
 def _by_name(name: str, source: Source) -> tuple[Path | None, str]:
-    """The only picture below the likeliest folders that has the last part of a path as its name."""
-    if not source.index:
-        for image in {image for folder in source.folders for image in walk(folder).images}:
-            source.index.setdefault(image.name.lower(), []).append(image)
-    for spelled in spellings(name):
-        last = PurePosixPath(spelled).name
-        found = source.index.get(last.lower(), [])
-        if len(found) == 1 and last != spelled:
-            return found[0], f"the annotations name {name[:120]}; this is the only picture called {last}"
+    """The only picture below a folder, the likeliest first, that has the last part of a path as its name.
+
+    A name without folders is looked for below the likeliest alone: elsewhere it may be another split's.
+    """
+    for number, folder in enumerate(source.folders):
+        if folder not in source.index:
+            source.index[folder] = _below(folder)
+        for spelled in spellings(name):
+            last = PurePosixPath(spelled).name
+            found = source.index[folder].get(last.lower(), [])
+            if len(found) == 1 and (number == 0 or last != spelled):
+                return found[0], f"the annotations name {name[:120]}; this is the only picture called {last}"
     return None, ""
+
+
+def _below(folder: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for image in walk(folder).images:
+        found.setdefault(image.name.lower(), []).append(image)
+    return found
 
 
 def none_found(names: Sequence[str], source: Source, folder: Path) -> UserError:

@@ -8,6 +8,7 @@ written; `one_based` subtracts the 1 that VOC's own files start counting from.
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import numpy as np
 
 from src.data.folders import unread
 from src.data.labels import parse_float
-from src.data.texts import read_lines
+from src.data.texts import read_lines, remedy
 from src.data.types import IMAGE_SUFFIXES, Boxes, Classes, Finding, Level, RawDataset, RawItem
 from src.data.voc_layout import (
     ANNOTATIONS,
@@ -36,6 +37,7 @@ from src.errors import UserError
 from src.files import read_regular
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+ENCODING = re.compile(rb"""\s*<\?xml[^>]*?encoding=["']([A-Za-z0-9._-]{1,40})["'][^>]*\?>""")
 # XML names only a few characters that can't be written at all.
 UNWRITABLE = {i: " " for i in range(32) if i not in (9, 10, 13)}
 
@@ -66,15 +68,33 @@ def parse_voc(data: bytes) -> Parsed:
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise VocError("document types and entities are not allowed")
     try:
-        root = ET.fromstring(data)
+        root = ET.fromstring(_recoded(data))
     except (ET.ParseError, ValueError, LookupError, RecursionError) as error:
-        raise VocError(f"not valid XML ({str(error)[:100]})") from None
+        raise VocError(f"not valid XML ({str(error)[:100]}){_hint(data)}") from None
     if root.tag != "annotation":
-        raise VocError(f"expected <annotation>, found <{root.tag[:40]}>")
+        own = ": this is CVAT's own XML; export it as Pascal VOC, COCO or YOLO" if root.tag == "annotations" else ""
+        raise VocError(f"expected <annotation>, found <{root.tag[:40]}>{own}")
     parsed = Parsed(filename=_text(root, "filename"), size=_size(root))
     for number, item in enumerate(root.iter("object"), start=1):
         _read_object(item, number, parsed)
     return parsed
+
+
+def _recoded(data: bytes) -> bytes | str:
+    """The text of a file that declares another encoding than UTF-8: the XML parser knows few of them."""
+    declared = ENCODING.match(data)
+    if declared is None or declared[1].lower() in (b"utf-8", b"utf-16"):
+        return data
+    return data[declared.end() :].decode(declared[1].decode("ascii"))
+
+
+def _hint(data: bytes) -> str:
+    """A clause on the encoding, where a file is no UTF-8."""
+    try:
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return f"; it is not UTF-8 text: {remedy(data)}"
+    return ""
 
 
 def _text(node: ET.Element, tag: str) -> str:
@@ -168,11 +188,24 @@ def _add_items(
     data.items += [RawItem(p, place(p) or "", relative=False) for p in [*loose, *torn] if place(p) is not None]
     orphans = [(f, parsed.filename, bool(parsed.names)) for f, parsed in found.items() if f not in pairs.images]
     told = {f.file for f in pairs.findings if f.level == "error"}
+    data.findings += _same_name(loose, pairs, layout)
     broken_pairs([row for row in orphans if str(row[0]) not in told], [(p, place(p) or "") for p in loose], pairs)
     data.findings += pairs.findings
     if splits is not None:
         data.findings += _unlisted([*pairs.images.values(), *rest], splits, layout)
     data.findings += unread([p for p in rest if p.suffix.lower() not in IMAGE_SUFFIXES], layout.folder)
+
+
+def _same_name(loose: Sequence[Path], pairs: Pairs, layout: Layout) -> list[Finding]:
+    """Pictures without an annotation that share their name with one that has one: it may be theirs."""
+    owners = {layout.key(image): file for file, image in pairs.images.items()}
+    return [
+        Finding(
+            "error", "label-ambiguous", f"{owners[key]} has its name and was given to another", str(p), image=str(p)
+        )
+        for p in loose
+        if (key := layout.key(p)) in owners
+    ]
 
 
 def _unlisted(images: Sequence[Path], splits: dict[Path, str], layout: Layout) -> list[Finding]:

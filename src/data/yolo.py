@@ -68,6 +68,7 @@ def _images_of(value: Any, key: str, root: Path, file: Path, findings: list[Find
         findings.append(_no_test(file, value, f"names nothing ({error.what.partition('; there is')[0]})"))
         return []
     hidden += found.hidden
+    findings += found.findings
     labelled = [path for path in found.others if find_label(path)[0]]
     findings += unread([path for path in found.others if path not in labelled], root)
     images = sorted({*found.images, *labelled})

@@ -157,7 +157,22 @@ def broken_pairs(items: Sequence[RawItem], root: Path) -> list[Finding]:
         findings += _tell_orphans(files, lonely.get(images, []))
     findings += _labelled_elsewhere(unlabelled, items, root, {f.image for f in findings})
     rows = [(i.label_file, line, count, kind, str(i.image)) for i in items for line, count, kind in i.polygons]
-    return [*findings, *ambiguous(rows)]
+    return [*findings, *_shared(items), *ambiguous(rows)]
+
+
+def _shared(items: Sequence[RawItem]) -> list[Finding]:
+    """A word where two pictures have one label file: Ultralytics gives it to both, and one may be a leftover."""
+    owners: dict[str, set[Path]] = {}
+    for item in items:
+        if item.label_file:
+            owners.setdefault(item.label_file, set()).add(item.image)
+    return [
+        Finding(
+            "warning", "label-shared", f"counts for {len(own)} images: {', '.join(sorted(p.name for p in own))}", file
+        )
+        for file, own in owners.items()
+        if len(own) > 1
+    ]
 
 
 def _tell_orphans(files: list[Path], lonely: list[RawItem]) -> list[Finding]:

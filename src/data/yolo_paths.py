@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from src.data.folders import find, inventory, is_hidden, missing_prefix, spellings, walk
-from src.data.texts import read_lines
-from src.data.types import IMAGE_SUFFIXES, OTHER_SUFFIXES
+from src.data.texts import read_text
+from src.data.types import IMAGE_SUFFIXES, OTHER_SUFFIXES, Finding
 from src.errors import UserError
 
 
@@ -30,6 +30,7 @@ class Pictures:
     images: list[Path] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
     hidden: list[Path] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)  # of lists: files that aren't there
 
 
 def root_of(stated: object, file: Path) -> Path:
@@ -114,18 +115,30 @@ def _expand(path: Path, root: Path, found: Pictures) -> None:
     if path.suffix.lower() in IMAGE_SUFFIXES | OTHER_SUFFIXES:
         found.images.append(path)
         return
+    _read_list(path, root, found)
+
+
+def _read_list(path: Path, root: Path, found: Pictures) -> None:
+    """The images that a text file lists; one that is missing is told with its line.
+
+    Raises:
+        UserError: it is no text, or not one of its images exists.
+    """
     try:
-        lines = read_lines(path)
+        numbered = [(i, text.strip()) for i, text in enumerate(read_text(path).split("\n"), start=1) if text.strip()]
     except UserError as error:
         raise UserError(f"{error.what} (read as a list of images)", remedy=error.remedy) from None
-    hidden = [line for line in lines if is_hidden(line.replace("\\", "/").rpartition("/")[2])]
-    found.hidden += [path.parent / line for line in hidden]
-    lines = [line for line in lines if line not in set(hidden)] if hidden else lines
-    listed = [(line, _first(line, (path.parent, root))) for line in lines]
-    if lines and not any(place for _, place in listed):
-        raise _all_missing(lines, path, root)
-    # One that is missing stays, so that the check names it.
-    found.images += [place or Path(os.path.normpath(path.parent / line)) for line, place in listed]
+    hidden = {text for _, text in numbered if is_hidden(text.replace("\\", "/").rpartition("/")[2])}
+    found.hidden += [path.parent / text for text in sorted(hidden)]
+    listed = [(i, text, _first(text, (path.parent, root))) for i, text in numbered if text not in hidden]
+    if listed and not any(place for _, _, place in listed):
+        raise _all_missing([text for _, text, _ in listed], path, root)
+    for number, text, place in listed:
+        if place is not None:
+            found.images.append(place)
+            continue
+        said = f"{text[:120]!r} is listed, but no file is there"
+        found.findings.append(Finding("error", "image-missing", said, str(path), number))
 
 
 def _all_missing(lines: Sequence[str], path: Path, root: Path) -> UserError:

@@ -222,7 +222,7 @@ def _by_classes(folder: Path, files: Sequence[Path]) -> Description:
 def _split_folders(folder: Path) -> dict[str, str]:
     """`train`, `val` and `test` as folders of `folder` or of its `images/`; all of it as train when there are none."""
     images = find(folder / "images")
-    inner = images.name if images is not None and images.is_dir() else ""
+    inner = images.name if images is not None and images.is_dir() and walk(images).images else ""
     for base in ([inner] if inner else []) + [""]:
         found: dict[str, str] = {}
         for name in _listed(folder / base):

@@ -330,8 +330,7 @@ def voc(
     """A VOC dataset; `place` says where picture and annotation number i go."""
     for i in range(count):
         image, file = (folder / part for part in place(i))
-        kind = "JPEG" if image.suffix.lower() in (".jpg", ".jpeg") else None
-        picture(image, i, **({"format": kind} if kind else {}))
+        picture(image, i, format="JPEG")
         file.parent.mkdir(parents=True, exist_ok=True)
         boxes: list[tuple[str, list[float]]] = [("cat", [1.5, 2.25, 20 + i, 30.0]), (" dog ", [12, 13, 40, 41])]
         file.write_text(xml(filename(i), boxes, size(i)))

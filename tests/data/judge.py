@@ -1,7 +1,7 @@
 """A second reader of annotations, as short as can be and sharing no code with `src`, to hold what was read against.
 
-It knows no layout: it takes every annotation file below a folder and finds its picture by stem. So it works only where a
-stem (with its folder, where that is needed) names one picture, as in the cases.
+It knows no layout: it takes every annotation file below a folder and finds its picture by stem. So it works only where
+a stem (with its folder, where that is needed) names one picture, as in the cases.
 """
 
 from __future__ import annotations
