@@ -26,6 +26,7 @@ SPLIT_WORDS = {
 SPLIT = re.compile(rf"({'|'.join(sorted(SPLIT_WORDS, key=len, reverse=True))})(?:[_-]?(?:\d{{4}}|set|dev\d{{4}}))?")
 HIDDEN_FOLDERS = frozenset({"__macosx"})  # what a Mac puts into archives: `._` files only
 SHOWN = 3
+DEEPEST = 200  # folders in a path
 
 
 def split_of(word: str) -> str:
@@ -161,6 +162,8 @@ def names_in(folder: Path) -> dict[str, list[str]]:
 
 def find(path: Path) -> Path | None:
     """The file or folder of that path, else the only one whose letters differ in case alone."""
+    if len(path.parts) > DEEPEST:
+        return None
     try:
         if path.exists():
             return path

@@ -199,13 +199,9 @@ def _add_items(
 def _same_name(loose: Sequence[Path], pairs: Pairs, layout: Layout) -> list[Finding]:
     """Pictures without an annotation that share their name with one that has one: it may be theirs."""
     owners = {layout.key(image): file for file, image in pairs.images.items()}
-    return [
-        Finding(
-            "error", "label-ambiguous", f"{owners[key]} has its name and was given to another", str(p), image=str(p)
-        )
-        for p in loose
-        if (key := layout.key(p)) in owners
-    ]
+    text = "has the name of this picture too, and was given to another"
+    found = [(p, owners.get(layout.key(p))) for p in loose]
+    return [Finding("error", "label-ambiguous", f"{file} {text}", str(p), image=str(p)) for p, file in found if file]
 
 
 def _unlisted(images: Sequence[Path], splits: dict[Path, str], layout: Layout) -> list[Finding]:
