@@ -70,7 +70,7 @@ def _more(found: Sequence[object]) -> str:
 
 def walk(folder: Path) -> Tree:
     """List a folder and all below it; a link to a parent ends."""
-    tree = Tree(folder)
+    found: dict[str, list[str]] = {"images": [], "others": [], "files": [], "hidden": []}
     seen: set[str] = set()
     for base, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(base)
@@ -78,20 +78,24 @@ def walk(folder: Path) -> Tree:
             folders.clear()
             continue
         seen.add(real)
-        tree.hidden += [Path(base, name) for name in (*folders, *files) if is_hidden(name)]
+        found["hidden"] += [f"{base}/{name}" for name in (*folders, *files) if is_hidden(name)]
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in files:
             if not is_hidden(name):
-                _sort_in(tree, Path(base, name))
-    for found in (tree.images, tree.others, tree.files, tree.hidden):
-        found.sort()
-    return tree
+                found[_kind(name)].append(f"{base}/{name}")
+    # Sorted as text: comparing a path for each step of the sort would cost more than the walk.
+    return Tree(folder, **{kind: [Path(text) for text in sorted(texts)] for kind, texts in found.items()})
 
 
-def _sort_in(tree: Tree, path: Path) -> None:
-    suffix = path.suffix.lower()
-    kind = tree.images if suffix in IMAGE_SUFFIXES else tree.others if suffix in OTHER_SUFFIXES else tree.files
-    kind.append(path)
+def _kind(name: str) -> str:
+    suffix = suffix_of(name)
+    return "images" if suffix in IMAGE_SUFFIXES else "others" if suffix in OTHER_SUFFIXES else "files"
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of a file name in lower case, with its dot; "" when it has none."""
+    stem, dot, suffix = name.rpartition(".")
+    return f".{suffix.lower()}" if stem and dot else ""
 
 
 def unread(others: Sequence[Path], folder: Path | str) -> list[Finding]:

@@ -71,7 +71,7 @@ def _images_of(value: Any, key: str, root: Path, file: Path, findings: list[Find
     findings += found.findings
     labelled = [path for path in found.others if find_label(path)[0]]
     findings += unread([path for path in found.others if path not in labelled], root)
-    images = sorted({*found.images, *labelled})
+    images = sorted({*found.images, *labelled}) if labelled else found.images
     if not images and key == "test":
         findings.append(_no_test(file, value, "holds no images"))
     elif not images:

@@ -7,11 +7,12 @@ lies anywhere in the dataset.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from src.data.columns import Shape, ambiguous
-from src.data.folders import Tree, find, is_hidden, names_in, walk
+from src.data.folders import Tree, find, is_hidden, names_in, suffix_of, walk
 from src.data.hints import is_label
 from src.data.labels import Labels, parse_labels
 from src.data.types import IMAGE_SUFFIXES, Finding, RawItem
@@ -112,9 +113,11 @@ def _fill(item: RawItem, labels: Labels, file: Path, findings: list[Finding]) ->
 
 def _second(image: Path, file: Path, data: bytes) -> list[Finding]:
     """A word where another label file, of other content, lies beside the picture."""
-    beside = image.with_suffix(".txt")
-    if file.parent == image.parent or beside.name not in names_in(image.parent).get(beside.name.lower(), []):
+    name = f"{image.name.rpartition('.')[0]}.txt"
+    folder = image.parent
+    if name not in names_in(folder).get(name.lower(), ()) or file.parent == folder:
         return []
+    beside = folder / name
     try:
         if read_regular(beside) == data:
             return []
@@ -195,10 +198,11 @@ def _orphans(items: Sequence[RawItem]) -> dict[Path, list[Path]]:
     found: dict[Path, list[Path]] = {}
     for images in {item.image.parent for item in items}:
         labels = label_folder(images / "x.jpg")
-        stems = {Path(name).stem for same in names_in(images).values() for name in same if not _is_text(name)}
-        whole = {name for same in names_in(images).values() for name in same}
-        own = [labels / name for same in names_in(labels).values() for name in same if _is_text(name)]
-        loose = [f for f in own if str(f) not in expected and f.stem not in stems | whole and f.is_file()]
+        names = [name for same in names_in(images).values() for name in same]
+        known = {_stem(name) for name in names if not _is_text(name)}.union(names)
+        own = [name for same in names_in(labels).values() for name in same if _is_text(name)]
+        free = [labels / name for name in own if _stem(name) not in known]
+        loose = [file for file in free if str(file) not in expected and file.is_file()]
         if images == labels:
             loose = [f for f in loose if is_label(f)]
         if loose:
@@ -206,9 +210,12 @@ def _orphans(items: Sequence[RawItem]) -> dict[Path, list[Path]]:
     return found
 
 
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
+
+
 def _is_text(name: str) -> bool:
-    path = Path(name)
-    return path.suffix.lower() == ".txt" and path.stem.lower() not in NO_LABELS and not is_hidden(name)
+    return suffix_of(name) == ".txt" and _stem(name).lower() not in NO_LABELS and not is_hidden(name)
 
 
 def _labelled_elsewhere(
@@ -218,7 +225,7 @@ def _labelled_elsewhere(
     lonely = [item for item in unlabelled if str(item.image) not in told]
     if not lonely:
         return []
-    loose = _loose_annotations(walk(root), {item.label_file for item in items})
+    loose = _loose_annotations(walk(_home(items, root)), {item.label_file for item in items})
     findings = []
     for item in lonely:
         other = loose.get(item.image.stem.lower())
@@ -228,6 +235,15 @@ def _labelled_elsewhere(
             image = str(item.image)
             findings.append(Finding("error", "label-elsewhere", text, image, image=image, split=item.split))
     return findings
+
+
+def _home(items: Sequence[RawItem], root: Path) -> Path:
+    """The folder of the dataset itself: `path:` may be one that holds many, with the same names in each."""
+    shared = Path(os.path.commonpath([str(item.image.parent) for item in items]))
+    if root not in shared.parents:
+        return root if root == shared or shared in root.parents else shared
+    at = next((i for i, part in enumerate(shared.parts) if i >= len(root.parts) and part.lower() == "images"), None)
+    return shared if at is None else Path(*shared.parts[:at])
 
 
 def _loose_annotations(tree: Tree, used: Iterable[str]) -> dict[str, Path]:

@@ -130,7 +130,7 @@ def _read_list(path: Path, root: Path, found: Pictures) -> None:
         raise UserError(f"{error.what} (read as a list of images)", remedy=error.remedy) from None
     hidden = {text for _, text in numbered if is_hidden(text.replace("\\", "/").rpartition("/")[2])}
     found.hidden += [path.parent / text for text in sorted(hidden)]
-    listed = [(i, text, _first(text, (path.parent, root))) for i, text in numbered if text not in hidden]
+    listed = [(i, text, _as_listed(text, (path.parent, root))) for i, text in numbered if text not in hidden]
     if listed and not any(place for _, _, place in listed):
         raise _all_missing([text for _, text, _ in listed], path, root)
     for number, text, place in listed:
@@ -139,6 +139,17 @@ def _read_list(path: Path, root: Path, found: Pictures) -> None:
             continue
         said = f"{text[:120]!r} is listed, but no file is there"
         found.findings.append(Finding("error", "image-missing", said, str(path), number))
+
+
+def _as_listed(text: str, bases: Sequence[Path]) -> Path | None:
+    """The picture of a line: as written nearly always, which spares trying how else it may be meant."""
+    for base in bases:
+        try:
+            if (base / text).exists():
+                return Path(os.path.normpath(base / text))
+        except (OSError, ValueError):
+            break
+    return _first(text, bases)
 
 
 def _all_missing(lines: Sequence[str], path: Path, root: Path) -> UserError:
