@@ -111,7 +111,9 @@ def look_at(path: Path) -> ImageFacts:
     except Exception as error:  # Pillow raises nearly anything on hostile bytes
         reason = str(error).replace("\n", " ")[:120] or type(error).__name__
         if "identify" in reason:
-            reason = _foreign(data) or "not an image"
+            reason = "not an image"
+        # Other libraries hook into Pillow and tell of a package that they miss: what the file is comes first.
+        reason = _foreign(data) or reason
         return ImageFacts(sha256=sha256, error=f"is not a readable image ({reason})", secret=secret)
 
 

@@ -505,9 +505,9 @@ def layout_cases() -> list[Case]:
             "darknet-up", "yolo", _without("obj.data", "names = ../../../../etc/passwd\ntrain = /etc/passwd\n")
         ),
         layout_case("darknet-endless", "yolo", _without("obj.data", "names = /dev/zero\ntrain = /dev/zero\n")),
-        layout_case("nothing", "yolo", lambda folder: folder.mkdir(exist_ok=True)),
-        layout_case("nothing", "coco", lambda folder: folder.mkdir(exist_ok=True)),
-        layout_case("nothing", "voc", lambda folder: folder.mkdir(exist_ok=True)),
+        layout_case("nothing-for-yolo", "yolo", lambda folder: folder.mkdir(exist_ok=True)),
+        layout_case("nothing-for-coco", "coco", lambda folder: folder.mkdir(exist_ok=True)),
+        layout_case("nothing-for-voc", "voc", lambda folder: folder.mkdir(exist_ok=True)),
         *(layout_case(key, "coco", _coco_named(name)) for key, name in names.items()),
         layout_case("voc-list-up", "voc", _voc_listed("../../../etc/passwd")),
         layout_case("voc-list-nul", "voc", _voc_listed("a\0b")),
