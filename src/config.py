@@ -89,6 +89,7 @@ class DataConfig:
     test_share: float = 0.15
     n_calibration: int = 100  # train images that INT8 calibration may use, at most
     verify: bool = False  # read every byte again instead of trusting size, time and inode
+    group: str | None = None  # pattern over file names; what it captures (video, site) is drawn together in intervals
     one_based: bool = False  # Pascal VOC's own files count pixels from 1, those of most tools from 0
     workspace: str | None = None  # of Roboflow
     project: str | None = None
@@ -125,6 +126,8 @@ class BenchmarkConfig:
     max_seconds: float = 60.0  # a block never lasts longer, whatever min_samples says
     rounds: int = 3  # interleaved blocks per artifact
     batches: list[int] = field(default_factory=lambda: [1])
+    precision: float = 0.0  # further rounds until the latency that decides is known to within this share; 0 = none
+    extra_seconds: float = 0.0  # in all, for further rounds and for blocks that something else disturbed
 
 
 @dataclass
@@ -132,6 +135,9 @@ class DecisionConfig:
     """Group `decision`: hard limits (null = no limit), then what to prefer."""
 
     name: str = MISSING
+    margin: float = 0.01  # mAP50-95 that a cheaper model may be worse than the best
+    confidence: float = 0.95  # with which that has to be shown
+    seed_sd: float | None = None  # spread of mAP50-95 over seeds known from elsewhere; used where no two seeds show one
     max_latency_ms: float | None = None
     latency: str = (
         "p90"  # mean | p50 | p90 | p95 | p99: which latency the limit is on; p90 is MLPerf's for single calls
@@ -143,7 +149,7 @@ class DecisionConfig:
     min_throughput_ips: float | None = None  # images per second
     max_size_mb: float | None = None
     max_memory_mb: float | None = None
-    min_map: float | None = None  # floor on test mAP50-95
+    min_map: float | None = None  # floor on val mAP50-95: the low end of its 95 % interval must reach it
     nothing_map: float = 0.01  # mAP50-95 that counts as detecting nothing: what can't be told from it is rejected
     max_export_loss: float = 0.01  # largest share of mAP50-95 that export may cost
     reopen: bool = False  # open the test split again for other finalists or artifacts; the report says so
@@ -187,8 +193,8 @@ class TrackingConfig:
 
     name: str = MISSING
     enabled: bool = True
-    uri: str | None = None  # null = sqlite file under outputs/
-    experiment: str = "detsweep"
+    uri: str | None = None  # null = MLFLOW_TRACKING_URI, else a SQLite file under outputs/
+    experiment: str | None = None  # null = MLFLOW_EXPERIMENT_NAME, else detsweep
     system_metrics: bool = True
     system_interval_s: float = 5.0
 
@@ -255,12 +261,15 @@ def scaled(model: ModelConfig) -> ModelConfig:
 
 
 # What decides the trained weights. The rest (export, runtime, benchmark, decision, …) may change without training.
+NOT_TRAINED = {"data": ("group",)}  # keys within those groups that only evaluation reads
 TRAINING_KEYS = ("model", "data", "train", "augment", "imgsz", "lr", "seed", "epochs", "batch", "device")
 
 
 def identity(cfg: AppConfig, *, without: tuple[str, ...] = ()) -> str:
     """Hash of everything that decides what is trained, less the keys named in `without`."""
     plain = plain_config(cfg)
+    for group, names in NOT_TRAINED.items():
+        plain[group] = {key: value for key, value in plain[group].items() if key not in names}
     return hash_of({key: plain[key] for key in TRAINING_KEYS if key not in without})
 
 

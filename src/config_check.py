@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from src.config import FORMATS, RUNTIMES, SAMPLES_FOR, AppConfig, is_name
+from src.config import FORMATS, RUNTIMES, SAMPLES_FOR, AppConfig, BenchmarkConfig, DecisionConfig, is_name
 from src.errors import UserError
 from src.recipe_check import Around, check_recipe
 from src.strict import refuse_odd_numbers
@@ -45,8 +45,6 @@ def _check_numbers(cfg: AppConfig) -> None:
         "data.n_test": (cfg.data.n_test, 1),
         "data.size": (cfg.data.size, 64),
         "data.seed": (cfg.data.seed, 0),
-        "benchmark.min_samples": (cfg.benchmark.min_samples, 1),
-        "benchmark.rounds": (cfg.benchmark.rounds, 1),
         "decision.finalists": (cfg.decision.finalists, 1),
         "decision.confirm_seeds": (cfg.decision.confirm_seeds, 0),
         "study.workers": (cfg.study.workers, 1),
@@ -56,6 +54,7 @@ def _check_numbers(cfg: AppConfig) -> None:
     for key, (value, low) in at_least.items():
         if value < low:
             raise UserError(f"{key} must be at least {low}", value=value, remedy=f"{key}={low} or more")
+    _check_rule(cfg.decision)
     if not 0 <= cfg.decision.nothing_map < 1:
         raise UserError(
             "decision.nothing_map must be an mAP of at least 0 and below 1",
@@ -78,9 +77,61 @@ def _check_numbers(cfg: AppConfig) -> None:
     for key, (value, high) in at_most.items():
         if value > high:
             raise UserError(f"{key} must be at most {high}", value=value, remedy=f"{key}={high} or less")
-    for batch in cfg.benchmark.batches:
-        if batch < 1:
-            raise UserError("benchmark.batches must hold batch sizes of at least 1", value=batch)
+    check_benchmark(cfg.benchmark)
+
+
+def check_benchmark(benchmark: BenchmarkConfig) -> None:
+    """Refuse an effort that measures nothing or never ends.
+
+    Raises:
+        UserError: naming the first offending key, its value and the remedy.
+    """
+    refuse_odd_numbers(benchmark, "benchmark.")
+    limits = {
+        "warmup": (0, 1_000_000),
+        "min_samples": (1, 10_000_000),
+        "min_seconds": (0, 86_400),
+        "max_seconds": (0.001, 86_400),
+        "rounds": (1, 1000),
+        "extra_seconds": (0, 604_800),
+    }
+    for key, (low, high) in limits.items():
+        value = getattr(benchmark, key)
+        if not low <= value <= high:
+            nearest = low if value < low else high
+            raise UserError(
+                f"benchmark.{key} must be {low} to {high}", value=value, remedy=f"benchmark.{key}={nearest}"
+            )
+    if not 0 <= benchmark.precision < 1:
+        raise UserError(
+            "benchmark.precision must be a share of the latency, at least 0 (no further rounds) and below 1",
+            value=benchmark.precision,
+            remedy="benchmark.precision=0.05 for 5 %",
+        )
+    if not benchmark.batches or min(benchmark.batches) < 1:
+        raise UserError(
+            "benchmark.batches must hold batch sizes of at least 1",
+            value=benchmark.batches,
+            remedy="benchmark.batches=[1]",
+        )
+
+
+def _check_rule(d: DecisionConfig) -> None:
+    """The margin, the confidence and a spread that is stated."""
+    if not 0 <= d.margin <= 1:
+        raise UserError(
+            "decision.margin is a difference of mAP50-95 in 0..1", value=d.margin, remedy="decision.margin=0.01"
+        )
+    if not 0.5 < d.confidence < 1:
+        raise UserError(
+            "decision.confidence must lie between 0.5 and 1", value=d.confidence, remedy="decision.confidence=0.95"
+        )
+    if d.seed_sd is not None and not 0 < d.seed_sd < 1:
+        raise UserError(
+            "decision.seed_sd is a standard deviation of mAP50-95 over seeds, above 0 and below 1",
+            value=d.seed_sd,
+            remedy="decision.seed_sd=null, or a figure from earlier sweeps",
+        )
 
 
 def _check_names(cfg: AppConfig) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.cli import application
+from src.decide.load import find_sweep
 from src.errors import EXIT_OK, UserError
-from src.report.load import find_sweep
 from src.sweeper.storage import open_storage
 
 HOST = "127.0.0.1"

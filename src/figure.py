@@ -6,17 +6,23 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.fonts import canvas_class
+from src.records import write_text
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def save_png(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG; `savefig` would draw it once more for the layout alone."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """Write a figure as PNG; `savefig` would draw it once more for the layout alone.
+
+    Where names could not be drawn with the fonts of this machine, `<figure>.txt` beside it says what its numbers mean.
+    """
     from PIL import Image
 
-    canvas = FigureCanvasAgg(figure)
+    canvas = canvas_class()(figure)
     canvas.draw()
+    _write_legend(canvas.legend.lines(), path.with_suffix(".txt"))
     picture = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB")
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -24,3 +30,10 @@ def save_png(figure: Figure, path: Path) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _write_legend(lines: str, path: Path) -> None:
+    if lines:
+        write_text(path, lines)
+    else:
+        path.unlink(missing_ok=True)  # of an earlier figure of this name

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from src.common.statistics import CONFIDENCE, t_quantile
+from src.common.statistics import CONFIDENCE
+from src.decide.choice import Decision
+from src.decide.judgement import paired_gap
+from src.decide.limits import limits_of
+from src.decide.signal import signal_of
+from src.decide.speed import cost
+from src.decide.verdict import verdict
 from src.records import EvaluationRecord, hash_of
-from src.report.difference import paired_error
-from src.report.limits import limits_of
-from src.report.rank import Ranking, cost
-from src.report.signal import signal_of
-from src.report.verdict import verdict
 
 SLOWER = 1.10  # times the champion's latency from which a model without clearly better accuracy is refused
 
@@ -37,9 +38,9 @@ class Standing:
     evaluation: EvaluationRecord | None  # on test
 
 
-def standing_of(ranking: Ranking) -> Standing:
+def standing_of(ranking: Decision) -> Standing:
     """The standing of the recommended model; there must be one."""
-    winner = ranking.winner
+    winner = ranking.recommended
     assert winner is not None
     best = winner.best
     finalist = ranking.saved.finalists[best.trial.trial]
@@ -54,12 +55,12 @@ def standing_of(ranking: Ranking) -> Standing:
     )
 
 
-def own_gates(ranking: Ranking) -> list[Gate]:
+def own_gates(ranking: Decision) -> list[Gate]:
     """Gates that the recommended model meets or fails by itself."""
-    judged, winner = verdict(ranking), ranking.winner
+    judged, winner = verdict(ranking), ranking.recommended
     if winner is None:
         return [Gate("verdict", False, f"the verdict is {judged.word} and nothing is recommended")]
-    broken = [x.key for x in limits_of(winner, ranking.decision) if not x.holds]
+    broken = [x.key for x in limits_of(winner, ranking.settings) if not x.holds]
     return [
         Gate("verdict", judged.word != "reject", f"the verdict is {judged.word}"),
         _detects(ranking),
@@ -69,7 +70,7 @@ def own_gates(ranking: Ranking) -> list[Gate]:
     ]
 
 
-def _detects(ranking: Ranking) -> Gate:
+def _detects(ranking: Decision) -> Gate:
     found = signal_of(ranking)
     assert found is not None
     interval = f" [{found.low:.3f}; {found.high:.3f}]" if math.isfinite(found.low) else ""
@@ -87,13 +88,12 @@ def against(champion: Standing, challenger: Standing) -> list[Gate]:
 
 def _accuracy(old: EvaluationRecord | None, new: EvaluationRecord | None) -> tuple[Gate, bool]:
     """Not clearly worse on the same images; also says whether it is clearly better."""
-    error = paired_error(old, new)
-    if error is None or old is None or new is None:
+    found = paired_gap(new, old)
+    if found is None:
         return Gate("accuracy against champion", False, "no evaluation of both on the same test split"), False
-    delta = new.figures["mAP50-95"] - old.figures["mAP50-95"]
-    half = t_quantile(0.5 + CONFIDENCE / 2, new.n_images - 1) * error
-    said = f"mAP50-95 on test {delta:+.4f} [{delta - half:+.4f}; {delta + half:+.4f}] against the champion"
-    return Gate("accuracy against champion", delta + half >= 0, said), delta - half > 0
+    low, high = found.bounds(0.5 + CONFIDENCE / 2)
+    said = f"mAP50-95 on test {found.delta:+.4f} [{low:+.4f}; {high:+.4f}] against the champion"
+    return Gate("accuracy against champion", high >= 0, said), low > 0
 
 
 def _latency(old: Standing, new: Standing, better: bool) -> Gate:

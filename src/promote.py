@@ -16,8 +16,8 @@ from src.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.gates import Gate, against, own_gates, standing_of
 from src.records import Artifact, sha256_file
 from src.registry import CHAMPION, Registry
-from src.report import Ranking, find_sweep, load_ranking
-from src.track import is_local, store_uri
+from src.report import Decision, find_sweep, load_decision
+from src.track import follow, is_local, store_uri
 
 
 @dataclass
@@ -39,8 +39,10 @@ def run(args: PromoteArgs) -> int:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     # The sweep is read first: a name that is wrong is told before a store is made.
-    ranking = None if args.rollback else load_ranking(find_sweep(Path(args.outputs), args.sweep))
-    registry = Registry(store_uri(args.tracking, Path(args.outputs)), args.model)
+    ranking = None if args.rollback else load_decision(find_sweep(Path(args.outputs), args.sweep))
+    uri = store_uri(args.tracking, Path(args.outputs))
+    follow(uri, Path(args.outputs))
+    registry = Registry(uri, args.model)
     if ranking is None:
         restored, replaced = registry.rollback()
         print(f"{args.model}: champion is version {restored} again (was {replaced}, now previous)")
@@ -48,14 +50,14 @@ def run(args: PromoteArgs) -> int:
     return promote(ranking, registry, args.threads)
 
 
-def promote(ranking: Ranking, registry: Registry, threads: int = 1) -> int:
+def promote(ranking: Decision, registry: Registry, threads: int = 1) -> int:
     """Register the recommended model of a ranking and move the alias if every gate passes.
 
     Raises:
         UserError: nothing can be registered: no recommendation, no run, or an artifact that is not what was measured.
     """
     gates = own_gates(ranking)
-    if ranking.winner is None:
+    if ranking.recommended is None:
         return _tell(gates, None)
     artifact, run_id = _artifact(ranking)
     standing = standing_of(ranking)
@@ -66,7 +68,7 @@ def promote(ranking: Ranking, registry: Registry, threads: int = 1) -> int:
     gates.append(registry.predicts(version, artifact.input_shape[-1]))
     tags = {
         "sweep": ranking.saved.sweep.sweep,
-        "trial": str(ranking.winner.best.trial.trial),
+        "trial": str(ranking.recommended.best.trial.trial),
         "sha256": artifact.sha256,
     }
     registry.tag(version, gates, tags)
@@ -75,9 +77,9 @@ def promote(ranking: Ranking, registry: Registry, threads: int = 1) -> int:
     return _tell(gates, version)
 
 
-def plan_of(ranking: Ranking, threads: int) -> dict[str, Any]:
+def plan_of(ranking: Decision, threads: int) -> dict[str, Any]:
     """What the served model needs beside its file."""
-    winner = ranking.winner
+    winner = ranking.recommended
     assert winner is not None
     best = winner.best
     confidence = best.val_depth.figures.get("threshold") if best.val_depth else None
@@ -89,8 +91,8 @@ def plan_of(ranking: Ranking, threads: int) -> dict[str, Any]:
     }
 
 
-def _artifact(ranking: Ranking) -> tuple[Artifact, str]:
-    winner = ranking.winner
+def _artifact(ranking: Decision) -> tuple[Artifact, str]:
+    winner = ranking.recommended
     assert winner is not None
     artifact, run_id = winner.best.artifact, winner.best.trial.run_id
     if artifact is None or not Path(artifact.path).exists():

@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar
 from src.files import read_regular
 from src.parsing import RecordError as RecordError
 from src.parsing import parse
+from src.places import PLACE, found, written
 
 SCHEMA_VERSION = 1
 
@@ -26,7 +27,7 @@ State = Literal["complete", "failed", "pruned", "infeasible"]  # infeasible: it 
 Role = Literal["search", "confirm"]
 FailureKind = Literal["unavailable", "error", "refused"]  # refused: not run, because it could not win
 Scope = Literal["model_only", "end_to_end"]
-Gate = Literal["pass", "warn", "fail", "reference"]
+Gate = Literal["pass", "warn", "fail", "reference", "none"]  # none: there was no reference
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ class DatasetRef:
     """A prepared dataset in the internal YOLO layout (`images/<split>`, `labels/<split>`, `data.yaml`)."""
 
     name: str
-    yaml: str  # path of the data.yaml that Ultralytics reads
+    yaml: str = field(metadata=PLACE)  # path of the data.yaml that Ultralytics reads
     fingerprint: str  # sha256 over images and labels of all splits, independent of the folder
     split_sizes: dict[str, int]  # images per split: train, val, test
     class_names: list[str]  # index = class id
@@ -48,7 +49,7 @@ class DatasetRef:
 class Checkpoint:
     """A trained PyTorch checkpoint, the source of every artifact."""
 
-    path: str
+    path: str = field(metadata=PLACE)
     sha256: str  # of the file
     weights_sha256: str  # over the tensors alone: equal for bit-identical trainings
     model: str
@@ -67,15 +68,19 @@ class Artifact:
 
     format: str  # pytorch, torchscript, onnx, openvino, litert, tensorrt
     precision: str  # fp32, fp16, int8, …
-    path: str
+    path: str = field(metadata=PLACE)
     sha256: str
     size_bytes: int
     input_shape: list[int]  # n, c, h, w as exported; -1 marks a dynamic axis
     export_s: float
     source_sha256: str  # of the checkpoint it was made from
     tool_versions: dict[str, str] = field(default_factory=dict)
-    head: str = "dense"  # layout of the output, see src.detect.decode
+    head: str = "dense"  # layout of the output, a key of src.inference.types.LAYOUTS
     facts: dict[str, str] = field(default_factory=dict)  # read back from the file: types, quantised nodes, …
+    names: list[str] = field(default_factory=list)  # of the classes, as the file declares them; empty: it doesn't
+    classes: int = 0  # that the file answers with; 0 = as many as the width of its output says
+    task: str = ""  # detect, segment, pose or obb, as the file declares it
+    outputs: list[int] = field(default_factory=list)  # which outputs count, boxes first; empty: the first that fits
 
     @property
     def label(self) -> str:
@@ -119,6 +124,8 @@ class Measurement:
     size_bytes: int
     samples_file: str  # JSON with the raw samples, relative to the sweep's folder
     extra: dict[str, float] = field(default_factory=dict)  # further figures, e.g. preprocess_ms
+    # Statistic (p50, p90, p95, p99, mean) -> its value in every round, ms; `src.common.speed` compares by them.
+    rounds: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -231,14 +238,39 @@ class EvaluationRecord:
     dataset_fingerprint: str
     n_images: int
     figures: dict[str, float]  # mAP50-95, AR@100, AP-small, mean-IoU, threshold, …
-    intervals: dict[str, list[float]]  # name -> [low, high], 95 %, over images
+    intervals: dict[str, list[float]]  # name -> [low, high], 95 %, over images; NaN where none is claimed
     standard_errors: dict[str, float]  # name -> over images
     resamples: list[float]  # mAP50-95 of every resample; those of one seed and split are paired
     resample_seed: int
-    per_class: list[dict[str, Any]]  # name, truths, AP50-95, AP50
-    errors: dict[str, int]  # kind -> count at the best threshold; true_positives too
-    confusions: list[list[Any]]  # [true class, predicted class, count], the most frequent first
+    per_class: list[dict[str, Any]]  # name, truths, groups of images that hold it, AP50-95, AP50
+    errors: dict[str, int]  # kind -> count at the best threshold; true_positives and ignored too
+    confusions: list[list[Any]]  # [true class, predicted class, objects only misnamed], the most frequent first
     curve: list[list[float]]  # [threshold, precision, recall, f1]
+    also_called: list[list[Any]] = field(default_factory=list)  # [true class, other class, boxes], object found too
+    # Objects by true class (rows, then background) and called class (columns, then missed), classes as in per_class.
+    confusion_matrix: list[list[int]] = field(default_factory=list)  # [] in records of earlier versions
+    n_groups: int = 0  # of images that are drawn together; 0: from before groups, every image by itself
+    freedom: float = math.nan  # degrees of freedom of mAP50-95's variance over images; NaN: from before it was told
+    interval_note: str = ""  # why no interval is claimed
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class ImageResamples:
+    """A trial's mAP50-95 when the images of a split are drawn again and again: what pairs any two trials of a sweep."""
+
+    sweep: str
+    trial: int
+    split: str
+    dataset_fingerprint: str
+    n_images: int
+    n_groups: int  # images of one video or site, or near duplicates, are drawn together; else one group an image
+    freedom: float  # degrees of freedom of the resamples' variance: what its quantile of Student's t takes
+    resample_seed: int
+    value: float  # mAP50-95 of the split as it is
+    standard_error: float  # over images, moderated where a class is rare
+    resamples: list[float]  # mAP50-95 of every resample
+    weights: str = ""  # hash of what the draws were made from: records of equal weights are paired
     schema_version: int = SCHEMA_VERSION
 
 
@@ -314,12 +346,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def save(path: Path, record: Any) -> None:
-    """Save a record atomically."""
-    write_text(path, to_json(record))
+    """Save a record atomically; what lies in its outputs folder is named from the record's own place."""
+    write_text(path, to_json(written(record, path)))
 
 
 def load(cls: type[T], path: Path) -> T:
-    """Load a record saved by `save`.
+    """Load a record saved by `save`; its paths are those of the folder that it is read from, wherever that is now.
 
     Raises:
         RecordError: the file is missing, unreadable or malformed.
@@ -328,7 +360,7 @@ def load(cls: type[T], path: Path) -> T:
         text = read_regular(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: can't be read ({error})") from None
-    return from_json(cls, text, source=str(path))
+    return found(from_json(cls, text, source=str(path)), path)
 
 
 def sha256_file(path: Path) -> str:

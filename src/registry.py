@@ -13,6 +13,7 @@ from typing import Any
 from src.errors import UserError
 from src.gates import Gate, Standing
 from src.records import Artifact, EvaluationRecord, from_json, to_json, write_text
+from src.track import use
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Registry:
     def __init__(self, uri: str, name: str) -> None:
         import mlflow
 
-        mlflow.set_tracking_uri(uri)
+        use(uri)
         mlflow.set_registry_uri(uri)
         self.client = mlflow.MlflowClient(uri, uri)
         self.name = name

@@ -27,8 +27,8 @@ class Detector(PythonModel):  # type: ignore[misc]
         from src.runtime import load
 
         self.plan = json.loads(Path(context.artifacts["plan"]).read_text(encoding="utf-8"))
-        artifact = Artifact(**{**self.plan["artifact"], "path": context.artifacts["model"]})
-        self.session = load(self.plan["runtime"], artifact, threads=self.plan["threads"])
+        self.artifact = Artifact(**{**self.plan["artifact"], "path": context.artifacts["model"]})
+        self.session = load(self.plan["runtime"], self.artifact, threads=self.plan["threads"])
 
     # MLflow would take a type on `model_input` for a schema of its own; the signature says what goes in.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
@@ -36,17 +36,14 @@ class Detector(PythonModel):  # type: ignore[misc]
 
         `params` may hold `confidence`; otherwise the threshold of the best F1 on val counts.
         """
-        from src import detect
+        from src import inference
 
-        artifact = self.plan["artifact"]
         confidence = float((params or {}).get("confidence") or self.plan["confidence"])
-        thresholds = detect.Thresholds(conf=confidence, multi_label=False)
+        thresholds = inference.Thresholds(conf=confidence, multi_label=False)
+        detector = inference.Detector(self.session, self.artifact, thresholds)
         rows: list[list[Any]] = []
         for index, image in enumerate(np.asarray(model_input, dtype=np.uint8)):
-            head, imgsz = artifact["head"], artifact["input_shape"][-1]
-            x, transform = detect.letterbox(image, imgsz, stretch=head == "queries")
-            decoded = detect.decode(self.session.run(x[None]), imgsz, thresholds, head=head)[0]
-            found = detect.to_detections(decoded, transform)
+            found = detector([detector.prepare(image)])[0]
             for box, score, c in zip(found.boxes, found.scores, found.classes, strict=True):
                 name = self.plan["class_names"][int(c)]
                 rows.append([index, *(float(v) for v in box), float(score), int(c), name])

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from src.cli import application
 from src.errors import UserError
+from src.track import follow
 
 HYDRA = {
     "output_subdir": None,
@@ -59,6 +60,7 @@ def server_command(args: UiArgs, folder: Path) -> tuple[list[str], dict[str, str
     if not 1 <= args.port <= 65535:
         raise UserError("port must be between 1 and 65535", value=args.port, remedy="port=5000")
     store = f"sqlite:///{(Path(args.outputs) / 'mlflow.db').absolute()}"
+    follow(store, Path(args.outputs))  # the pages would look for the files where the folder used to be
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store]
     command += ["--default-artifact-root", (Path(args.outputs) / "mlartifacts").absolute().as_uri()]
     command += ["--host", args.host, "--port", str(args.port)]

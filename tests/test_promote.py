@@ -16,7 +16,7 @@ from src.gates import Standing, against, own_gates
 from src.promote import PromoteArgs, promote, run
 from src.records import Artifact, FinalistRecord, TrialRecord, sha256_file
 from src.registry import CHAMPION, PREVIOUS, Registry
-from src.report import load_ranking
+from src.report import load_decision
 from tests.report.factory import ONNX, Sweep, evaluation, finalist, study, trial
 
 STANDING = Standing("a" * 64, "host", 10.0, "p95", "same", None)
@@ -50,7 +50,7 @@ def test_gates_against_the_champion(champion: Standing, challenger: Standing, fa
 
 
 def test_a_rejected_sweep_fails_its_gate(tmp_path: Path) -> None:
-    ranking = load_ranking(study(decision={"max_latency_ms": 0.1}).write(tmp_path))
+    ranking = load_decision(study(decision={"max_latency_ms": 0.1}).write(tmp_path))
     assert [g.passed for g in own_gates(ranking)] == [False]
 
 
@@ -117,7 +117,7 @@ def test_promotion_through_a_store(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no previous champion"):
         registry.rollback()
 
-    first = load_ranking(sweep_with_model(tmp_path, "first", runs[:2], 0.5, 0.0))
+    first = load_decision(sweep_with_model(tmp_path, "first", runs[:2], 0.5, 0.0))
     assert promote(first, registry) == 0
     assert registry.version_of(CHAMPION) == "1"
     model = mlflow.pyfunc.load_model("models:/detsweep@champion")
@@ -128,13 +128,13 @@ def test_promotion_through_a_store(tmp_path: Path) -> None:
     assert model.metadata.signature is not None
     assert registry.standing("1").evaluation is not None
 
-    worse = load_ranking(sweep_with_model(tmp_path, "worse", runs[2:4], 0.3, 0.1))
+    worse = load_decision(sweep_with_model(tmp_path, "worse", runs[2:4], 0.3, 0.1))
     assert promote(worse, registry) == 1
     assert (registry.version_of(CHAMPION), registry.version_of(PREVIOUS)) == ("1", None)
     tags = registry.client.get_model_version("detsweep", "2").tags
     assert tags["gate.accuracy_against_champion"].startswith("failed")
 
-    better = load_ranking(sweep_with_model(tmp_path, "better", runs[4:], 0.6, 0.2))
+    better = load_decision(sweep_with_model(tmp_path, "better", runs[4:], 0.6, 0.2))
     assert promote(better, registry) == 0
     assert (registry.version_of(CHAMPION), registry.version_of(PREVIOUS)) == ("3", "1")
 
@@ -143,6 +143,6 @@ def test_promotion_through_a_store(tmp_path: Path) -> None:
     assert run(args) == 0
     assert (registry.version_of(CHAMPION), registry.version_of(PREVIOUS)) == ("1", "3")
 
-    Path(dataclasses.asdict(better.winner.best.artifact)["path"]).write_bytes(b"other")  # type: ignore[union-attr,arg-type]
+    Path(dataclasses.asdict(better.recommended.best.artifact)["path"]).write_bytes(b"other")  # type: ignore[union-attr,arg-type]
     with pytest.raises(UserError, match="not the file that was measured"):
         promote(better, registry)

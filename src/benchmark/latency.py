@@ -6,6 +6,8 @@ are kept and compared with those of the first pass: a fast wrong answer is no an
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +16,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from src import detect
+from src.benchmark import disturbance
+from src.common.samples import effective_samples
+from src.inference import Detector, Float, decode_image
 
-Float = NDArray[np.float32]
 RING = 8  # different inputs
 WARMUP_CAP = 20  # warm-up stops after so many times the asked calls, stable or not
 MAX_SAMPLES = 5_000  # of one block: more say nothing new, and the raw samples are kept
@@ -27,7 +30,7 @@ OUTPUT_TOLERANCE = 1e-3  # of the largest output: parallel sums may differ in th
 class Runs(Protocol):
     """The part of a session that is timed."""
 
-    def run(self, x: Float) -> Float:
+    def run(self, x: Float) -> list[Float]:
         """Run one batch."""
         ...
 
@@ -40,6 +43,7 @@ class Plan:
     min_samples: int
     min_seconds: float
     max_seconds: float
+    most: int = 1  # times `min_samples`, where calls are worth less than so many independent ones
 
 
 @dataclass
@@ -49,47 +53,57 @@ class Timed:
     samples_ms: list[float]
     warmup_calls: int
     outputs_equal: bool
-    digest: list[list[float]]  # per input of the ring: sum and largest magnitude of the output
+    digest: list[list[float]]  # per input of the ring: sum and largest magnitude of the outputs
     stages_ms: dict[str, list[float]] = field(default_factory=dict)
+    foreign_cpu: float | None = None  # share of the cores in use that others had meanwhile; None = not known
 
 
 def time_model(session: Runs, batches: Sequence[Float], plan: Plan) -> Timed:
     """Time `session.run` alone over a ring of batches [n, 3, h, w]."""
-    first = [session.run(batch).copy() for batch in batches]
-    last: list[Float] = list(first)
+    first = [[item.copy() for item in session.run(batch)] for batch in batches]
+    last: list[list[Float]] = list(first)
 
     def call(i: int) -> None:
         slot = i % len(batches)
         last[slot] = session.run(batches[slot])
 
+    before = _counters()
     calls = warm_up(call, plan)
     samples = sample(call, plan)
-    return Timed(samples, calls, all(map(_same, first, last)), [digest(output) for output in first])
+    foreign = _foreign(before)
+    return Timed(samples, calls, all(map(_same, first, last)), [digest(o) for o in first], foreign_cpu=foreign)
 
 
-def time_end_to_end(
-    session: Runs, files: Sequence[NDArray[np.uint8]], imgsz: int, head: detect.Head, plan: Plan
-) -> Timed:
+def time_end_to_end(detector: Detector, files: Sequence[NDArray[np.uint8]], plan: Plan) -> Timed:
     """Time an image file in memory to boxes in its own pixels, at deployment thresholds, with its stages apart."""
     stages: dict[str, list[float]] = {"preprocess": [], "inference": [], "postprocess": []}
-    stretch = head == "queries"
 
     def call(i: int) -> None:
         t0 = time.perf_counter_ns()
-        x, transform = detect.letterbox(detect.decode_image(files[i % len(files)]), imgsz, stretch=stretch)
+        prepared = detector.prepare(decode_image(files[i % len(files)]))
         t1 = time.perf_counter_ns()
-        raw = session.run(x[None])
+        outputs = detector.run(prepared.x[None])
         t2 = time.perf_counter_ns()
-        decoded = detect.decode(raw, imgsz, detect.DEPLOYMENT, head=head)
-        detect.to_detections(decoded[0], transform)
+        detector.finish(outputs, [prepared])
         t3 = time.perf_counter_ns()
         for name, span in zip(stages, (t1 - t0, t2 - t1, t3 - t2), strict=True):
             stages[name].append(span / 1e6)
 
+    before = _counters()
     calls = warm_up(call, plan)
     for values in stages.values():
         values.clear()
-    return Timed(sample(call, plan), calls, True, [], stages)
+    samples = sample(call, plan)
+    return Timed(samples, calls, True, [], stages, _foreign(before))
+
+
+def _counters() -> disturbance.Reading | None:
+    return disturbance.read(os.sched_getaffinity(0))
+
+
+def _foreign(before: disturbance.Reading | None) -> float | None:
+    """What others took of this process's cores since `before`, warm-up included: that is when it stirs the clocks."""
+    return disturbance.foreign_share(before, _counters(), len(os.sched_getaffinity(0)))
 
 
 def warm_up(call: Callable[[int], Any], plan: Plan) -> int:
@@ -111,16 +125,33 @@ def warm_up(call: Callable[[int], Any], plan: Plan) -> int:
 
 
 def sample(call: Callable[[int], Any], plan: Plan) -> list[float]:
-    """Time single calls, ms, until both minima are reached, or the time is up, or there are plenty."""
+    """Time single calls, ms, until both minima are reached, or the time is up, or there are plenty.
+
+    Calls that are slow together count as one: where they are worth less than `min_samples` independent ones, more are
+    taken, up to `most` times as many.
+    """
     spans: list[float] = []
-    start = time.perf_counter()
+    start, target = time.perf_counter(), plan.min_samples
     while True:
         spans.append(_span(call, len(spans)))
         elapsed = time.perf_counter() - start
-        enough = len(spans) >= plan.min_samples and elapsed >= plan.min_seconds
         full = len(spans) >= max(plan.min_samples, MAX_SAMPLES)
-        if enough or full or elapsed >= plan.max_seconds:
+        if full or elapsed >= plan.max_seconds:
             return spans
+        if len(spans) >= target and elapsed >= plan.min_seconds:
+            # Looked at a few times only: what is computed between two calls takes caches from the second.
+            more = _more(spans, plan)
+            if more <= len(spans):
+                return spans
+            target = more
+
+
+def _more(spans: list[float], plan: Plan) -> int:
+    """How many calls it takes to be worth `min_samples` independent ones, as far as can be told by now."""
+    most = plan.min_samples * plan.most
+    if len(spans) >= most or (worth := effective_samples([spans])) >= plan.min_samples:
+        return 0
+    return min(max(math.ceil(len(spans) * plan.min_samples / worth), len(spans) * 5 // 4 + 1), most)
 
 
 def _span(call: Callable[[int], Any], i: int) -> float:
@@ -129,11 +160,16 @@ def _span(call: Callable[[int], Any], i: int) -> float:
     return (time.perf_counter_ns() - start) / 1e6
 
 
-def digest(output: Float) -> list[float]:
-    """A short description of an output, to compare passes with: sum and largest magnitude."""
-    return [float(output.sum(dtype=np.float64)), float(np.abs(output).max(initial=0.0))]
+def digest(outputs: Sequence[Float]) -> list[float]:
+    """A short description of all outputs, to compare passes with: sum and largest magnitude."""
+    total = sum(float(item.sum(dtype=np.float64)) for item in outputs)
+    return [total, max((float(np.abs(item).max(initial=0.0)) for item in outputs), default=0.0)]
 
 
-def _same(first: Float, last: Float) -> bool:
+def _same(first: Sequence[Float], last: Sequence[Float]) -> bool:
+    return len(first) == len(last) and all(map(_same_output, first, last))
+
+
+def _same_output(first: Float, last: Float) -> bool:
     scale = float(np.abs(first).max(initial=0.0))
     return first.shape == last.shape and bool(np.abs(first - last).max(initial=0.0) <= OUTPUT_TOLERANCE * (scale or 1))

@@ -11,16 +11,18 @@ import dataclasses
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from src import runtime as engines
 from src.benchmark import worker
 from src.benchmark.isolate import run_job, usable_cores
+from src.benchmark.rounds import Effort, Rounds
 from src.benchmark.summary import Blocks, Summary
 from src.config import BenchmarkConfig
-from src.detect import VALIDATION, Thresholds
 from src.errors import StageError, Unavailable, UserError
+from src.inference import VALIDATION, Thresholds
 from src.records import Artifact, Failure, Measurement
 
 Job = tuple[Artifact, str]
@@ -37,6 +39,7 @@ class Setting:
     threads: int
     trust: bool
     end_to_end: bool
+    decisive: str  # part of a block
 
 
 def measure(
@@ -52,6 +55,8 @@ def measure(
     trust: bool = False,
     end_to_end: bool = True,
     gflops: Mapping[str, float] | None = None,
+    labels: Sequence[str] = (),
+    decisive: tuple[str, str] = ("p50", "model_only/1"),
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Measurement], list[Failure]]:
     """Measure competing artifacts against each other.
@@ -69,6 +74,8 @@ def measure(
         end_to_end: also time from the file in memory to boxes, at batch 1.
         gflops: GFLOPs of one image by `Artifact.source_sha256`; with them the machine's own limit is measured too, and
             each measurement says which share of it is reached.
+        labels: what to call the configuration of each job on the terminal, in the order of `jobs`.
+        decisive: the statistic, and the part (`scope/batch`) of a block, that must be known to within `cfg.precision`.
         progress: told what is being measured.
 
     Returns:
@@ -76,25 +83,20 @@ def measure(
     """
     if not images:
         raise UserError("no images to measure with", remedy="use a dataset whose val split is not empty")
-    setting = Setting(cfg, list(images)[:8], device, threads or usable_cores(), trust, end_to_end)
-    blocks = [Blocks(artifact, runtime) for artifact, runtime in jobs]
+    setting = Setting(cfg, list(images)[:8], device, threads or usable_cores(), trust, end_to_end, decisive[1])
+    names = list(labels) or [""] * len(jobs)
+    blocks = [Blocks(artifact, runtime, label=name) for (artifact, runtime), name in zip(jobs, names, strict=True)]
     failures: list[Failure] = []
-    gemm = 0.0
-    rng = random.Random(seed)
-    for turn in range(cfg.rounds):
-        alive = [b for b in blocks if len(b.answers) == turn]
-        rng.shuffle(alive)
-        if gflops and alive and device == "cpu":
-            gemm = max(gemm, _gemm(setting, failures))
-        for block in alive:
-            progress(f"round {turn + 1}/{cfg.rounds}: {block.target}")
-            _measure_block(block, setting, failures)
-    done = [b for b in blocks if len(b.answers) == cfg.rounds]
-    summary = Summary(out_dir, base, setting.threads, device, _zeros(done, setting), gemm, dict(gflops or {}))
+    peaks = [0.0]
+    peak = (lambda: peaks.append(_gemm(setting, failures))) if gflops and device == "cpu" else (lambda: None)
+    effort = Effort(cfg.rounds, cfg.precision, cfg.extra_seconds, *decisive)
+    one = partial(_measure_block, setting=setting, failures=failures)
+    done = Rounds(blocks, effort, one, progress, random.Random(seed), peak).run()
+    summary = Summary(out_dir, base, setting.threads, device, _zeros(done, setting), max(peaks), dict(gflops or {}))
     return summary.measurements(done), failures
 
 
-def _measure_block(block: Blocks, setting: Setting, failures: list[Failure]) -> None:
+def _measure_block(block: Blocks, setting: Setting, failures: list[Failure]) -> dict[str, Any] | None:
     """Run one block; what goes wrong becomes a `Failure`, and the artifact leaves the competition."""
     try:
         engines.availability(block.runtime)
@@ -104,13 +106,14 @@ def _measure_block(block: Blocks, setting: Setting, failures: list[Failure]) -> 
         unequal = [k for k, v in answer.items() if isinstance(v, dict) and not v.get("outputs_equal", True)]
         if unequal:
             raise StageError("benchmark", block.target, f"timed outputs differ from the first pass ({unequal[0]})")
-        block.answers.append(answer)
+        return answer
     except Unavailable as error:
         failures.append(Failure("benchmark", block.target, "unavailable", str(error)))
     except UserError as error:
         failures.append(Failure("benchmark", block.target, "error", str(error)))
     except StageError as error:
         failures.append(Failure("benchmark", block.target, "error", error.message))
+    return None
 
 
 def _job(block: Blocks, setting: Setting) -> dict[str, Any]:
@@ -126,6 +129,7 @@ def _job(block: Blocks, setting: Setting) -> dict[str, Any]:
         "images": setting.images,
         "batches": list(cfg.batches) if fixed < 0 else [fixed],
         "end_to_end": setting.end_to_end and fixed in (-1, 1),
+        "decisive": setting.decisive,
         "plan": {
             "warmup": cfg.warmup,
             "min_samples": -(-cfg.min_samples // cfg.rounds),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from src.benchmark import stats
+from src.benchmark.disturbance import LIMIT
 from src.benchmark.isolate import usable_cores
 from src.benchmark.roofline import share
 from src.records import Artifact, Measurement, Scope, write_text
@@ -21,12 +22,19 @@ class Blocks:
 
     artifact: Artifact
     runtime: str
-    answers: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)  # one for every round
+    label: str = ""  # of the configuration, for people
+    retakes: int = 0  # blocks that were measured again, because others disturbed them
 
     @property
     def target(self) -> str:
         """`runtime/format/precision`, as in metric names."""
         return f"{self.runtime}/{self.artifact.label}"
+
+    @property
+    def engine_and_file(self) -> str:
+        """The same for people: an engine that runs its own format is named once."""
+        return self.artifact.label if self.runtime == self.artifact.format else f"{self.runtime} {self.artifact.label}"
 
     def samples(self, part: str) -> list[list[float]]:
         """Samples of one part (`scope/batch`), a list for every round, ms."""
@@ -106,7 +114,10 @@ class Summary:
             | {"warmup_calls": float(sum(r["warmup_calls"] for r in rounds))}
             | {"vram_mb": max(float(r.get("vram_mb", 0.0)) for r in rounds)}
             | self._against_peak(artifact, batch, latency.p50, scope)
+            | {"effective_samples": stats.effective_samples(samples)}
+            | _disturbed(rounds, block.retakes)
             | _against_float32(block, part, reference),
+            rounds=stats.round_values(samples),
         )
 
     def _against_peak(self, artifact: Artifact, batch: int, p50_ms: float, scope: Scope) -> dict[str, float]:
@@ -133,7 +144,7 @@ def _reference(block: Blocks, blocks: Sequence[Blocks]) -> Blocks | None:
 
 def _against_float32(block: Blocks, part: str, reference: Blocks | None) -> dict[str, float]:
     """How long it takes in units of float32 on the same runtime. A reduced precision that is slower costs accuracy for
-    nothing: `slower_than_fp32` is 1 when the whole interval says so."""
+    nothing: `slower_than_fp32` is 1 when the whole interval lies beyond what counts as a tie."""
     if reference is None or part not in reference.parts():
         return {}
     result = stats.compare(block.samples(part), reference.samples(part))
@@ -141,7 +152,20 @@ def _against_float32(block: Blocks, part: str, reference: Blocks | None) -> dict
         "ratio_to_fp32": result.ratio,
         "ratio_to_fp32_low": result.low,
         "ratio_to_fp32_high": min(result.high, 1e9),
-        "slower_than_fp32": float(result.low > 1.0),
+        "slower_than_fp32": float(result.surely_slower()),
+    }
+
+
+def _disturbed(rounds: list[dict[str, Any]], retakes: int) -> dict[str, float]:
+    """What others took of the cores while it was measured: the mean share, rounds beyond the limit, blocks measured
+    again. Nothing where the system doesn't tell: not known is not quiet."""
+    shares = [float(share) for r in rounds if (share := r.get("foreign_cpu")) is not None]
+    if not shares:
+        return {}
+    return {
+        "foreign_cpu": sum(shares) / len(shares),
+        "contaminated_rounds": float(sum(share > LIMIT for share in shares)),
+        "remeasured_blocks": float(retakes),
     }
 
 

@@ -4,6 +4,8 @@
              calibration.yaml        the same with the calibration images as train and val
              images/<split>/*        links to the user's files; pixels are copied only where a link won't do
              labels/<split>/*.txt    our own files, exact; Ultralytics' label caches land beside these, not the user's
+             ignored/<split>/*.txt   regions to ignore, for images that have any
+             areas/<split>.json      annotated areas, where there are any
              index.json              sizes, hashes and findings; written last
 """
 
@@ -21,11 +23,11 @@ from typing import Any
 
 import yaml
 
-from src.data import Sample
+from src.data.beside import areas_hold, index_of, write_areas
 from src.data.fingerprint import Entry, fingerprint, split_fingerprints
-from src.data.labels import format_labels, parse_labels, to_corners
+from src.data.labels import format_labels
 from src.data.scan import Scanner
-from src.data.types import SPLITS, Boxes, Classes, Finding, no_boxes, no_classes
+from src.data.types import SPLITS, Areas, Boxes, Classes, Finding
 from src.errors import UserError
 from src.records import write_text
 
@@ -45,8 +47,10 @@ class Ready:
     sha256: str
     boxes: Boxes
     classes: Classes
+    areas: Areas  # [n] px², NaN where none was annotated
     ignored: Boxes
     ignored_classes: Classes
+    difficult: bool = False  # the regions to ignore are single objects (VOC), not crowds
     own: bool = False  # ours to move (generated), not the user's to link to
     copy: bool = False  # a file that Ultralytics would rewrite in place
 
@@ -77,7 +81,8 @@ def write_layout(plan: Plan, final: Path, scanner: Scanner) -> None:
             (aside / "labels" / split).mkdir(parents=True)
             (aside / "ignored" / split).mkdir(parents=True)
         for image in plan.images:
-            _write_image(aside, image)
+            _write_image(aside, image, final)
+        write_areas(aside, plan.images)
         index = _index(plan)
         for name, text in _yamls(index, final).items():
             write_text(aside / name, text)
@@ -87,14 +92,14 @@ def write_layout(plan: Plan, final: Path, scanner: Scanner) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write_image(base: Path, image: Ready) -> None:
+def _write_image(base: Path, image: Ready, final: Path) -> None:
     target = base / "images" / image.split / image.name
     if image.own:
         image.source.replace(target)
     elif image.copy:
         shutil.copyfile(image.source, target)
     else:
-        _link(image.source, target)
+        _link(image.source, target, final)
     label = Path(image.split) / (Path(image.name).stem + ".txt")
     # newline="" keeps the bytes the same everywhere; fsync a file would cost minutes on a large set, and index.json,
     # written last inside a folder that is renamed last, already tells a whole folder from a torn one.
@@ -104,9 +109,13 @@ def _write_image(base: Path, image: Ready) -> None:
         (base / "ignored" / label).write_text(text, encoding="utf-8", newline="")
 
 
-def _link(source: Path, target: Path) -> None:
+def _link(source: Path, target: Path, final: Path) -> None:
+    """Link to a user's file by its address; to one that we fetched, beside `final`, so that the link moves along."""
+    place = source.absolute()
+    own = place.is_relative_to(final.absolute().parent)
+    depth = final.absolute() / target.parent.relative_to(target.parents[2])  # where the link will be in the end
     try:
-        target.symlink_to(source.absolute())
+        target.symlink_to(os.path.relpath(place, depth) if own else place)
     except OSError:
         shutil.copyfile(source, target)
 
@@ -162,6 +171,7 @@ def _index(plan: Plan) -> dict[str, Any]:
         "splits": rows,
         "findings": [asdict(finding) for finding in plan.findings],
         "notes": plan.notes,
+        **index_of(plan.images),
     }
 
 
@@ -192,60 +202,29 @@ def load_index(base: Path) -> dict[str, Any]:
     return index
 
 
-def read_split(base: Path, split: str) -> list[Sample]:
-    """The samples of one split, sorted by name; `calibration` is the part of train kept for INT8.
-
-    Raises:
-        UserError: an unknown split, or a damaged folder.
-    """
-    index = load_index(base)
-    chosen = set(index["calibration"]) if split == "calibration" else None
-    folder = "train" if split == "calibration" else split
-    if folder not in index["splits"]:
-        raise UserError("this split does not exist", value=split, remedy="train, calibration, val or test")
-    rows = [row for row in index["splits"][folder] if chosen is None or row[0] in chosen]
-    return [_sample(base, folder, row) for row in sorted(rows)]
-
-
-def _sample(base: Path, split: str, row: Sequence[Any]) -> Sample:
-    name, width, height = str(row[0]), int(row[1]), int(row[2])
-    boxes, classes = _read_boxes(base / "labels" / split / f"{Path(name).stem}.txt", required=True)
-    ignored, ignored_classes = _read_boxes(base / "ignored" / split / f"{Path(name).stem}.txt", required=False)
-    return Sample(
-        image=str(base / "images" / split / name),
-        boxes=to_corners(boxes, width, height),
-        classes=classes,
-        width=width,
-        height=height,
-        ignored=to_corners(ignored, width, height),
-        ignored_classes=ignored_classes,
-    )
-
-
-def _read_boxes(file: Path, *, required: bool) -> tuple[Boxes, Classes]:
-    try:
-        labels = parse_labels(file.read_bytes())
-    except OSError as error:
-        if not required:
-            return no_boxes(), no_classes()
-        raise UserError(
-            f"{file}: a prepared label file is gone ({error.strerror})",
-            remedy="delete the dataset's folder under outputs",
-        ) from None
-    return labels.boxes, labels.classes
-
-
 def verify_layout(base: Path, scanner: Scanner) -> bool:
-    """Whether a prepared folder still holds what its index says: every byte of images (cached) and labels."""
+    """Whether a prepared folder still holds what its index says: every byte of images (cached) and labels.
+
+    The files that name the folder itself are written again where they name another: it was moved or copied.
+    """
     try:
         index = load_index(base)
         rows = [(split, row) for split in SPLITS for row in index["splits"][split]]
         facts = scanner.scan([base / "images" / split / row[0] for split, row in rows], base.name)
         whole = all(row[3] == f.sha256 for (_, row), f in zip(rows, facts, strict=True))
-        whole = whole and all(_labels_hold(base, split, row) for split, row in rows)
-        return whole and all((base / n).read_text(encoding="utf-8") == t for n, t in _yamls(index, base).items())
+        whole = whole and all(_labels_hold(base, split, row) for split, row in rows) and areas_hold(base, index)
+        if whole:
+            _follow(base, index)
+        return whole
     except (UserError, OSError, UnicodeDecodeError, KeyError, TypeError, IndexError):
         return False
+
+
+def _follow(base: Path, index: dict[str, Any]) -> None:
+    for name, text in _yamls(index, base).items():
+        file = base / name
+        if not file.is_file() or file.read_bytes() != text.encode():
+            write_text(file, text)
 
 
 def _labels_hold(base: Path, split: str, row: Sequence[Any]) -> bool:

@@ -246,7 +246,7 @@ def _item(
     written = [text for text, ok, bad in zip(parsed.written, known, parsed.difficult, strict=True) if ok and not bad]
     item = RawItem(image, split, relative=False, label_file=str(file), stated_size=parsed.size, written=written)
     item.boxes, item.classes, item.lines = centres[~hard], classes[~hard], [0] * int((~hard).sum())
-    item.ignored, item.ignored_classes = centres[hard], classes[hard]
+    item.ignored, item.ignored_classes, item.difficult = centres[hard], classes[hard], bool(hard.any())
     return item
 
 

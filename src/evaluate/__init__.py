@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from src.evaluate.dossier import PRODUCTION, Subject, dossier
-from src.evaluate.files import load_truths, save_truths, truth_file
+from src.evaluate.files import keep_truths, load_truths, save_truths, truth_file
 from src.evaluate.matching import MAX_DETS, Detected, Matches, Truth, match
 from src.evaluate.metrics import Metrics, evaluate, summarise
+from src.evaluate.resamples import ensure_resamples, load_resamples, save_resamples, trial_resamples
 from src.evaluate.sweep import evaluate_sweep
 
 __all__ = [
@@ -17,11 +18,16 @@ __all__ = [
     "Subject",
     "Truth",
     "dossier",
+    "ensure_resamples",
     "evaluate",
     "evaluate_sweep",
+    "keep_truths",
+    "load_resamples",
     "load_truths",
     "match",
+    "save_resamples",
     "save_truths",
     "summarise",
+    "trial_resamples",
     "truth_file",
 ]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from src.benchmark import measure
-from src.config import AppConfig
+from src.config import SAMPLES_FOR, AppConfig
 from src.data import load_split
 from src.errors import StageError, Unavailable, UserError
 from src.export import export
@@ -102,10 +102,14 @@ class Costs:
             out_dir=self._folder / "samples",
             base=self._context.folder,
             end_to_end=False,
+            labels=[f"{cfg.model.name} {cfg.imgsz} px" for cfg in cfgs.values()],
+            decisive=(max(self._asked(), default="p50"), "model_only/1"),
             progress=say,
         )
         if failures:
             raise StageError("cost", failures[0].target, failures[0].message)
+        for m in found:
+            self._refuse_unsupported(m)
         by_artifact = {m.artifact_sha256: m for m in found if m.scope == "model_only" and m.batch == 1}
         for path, (checkpoint, artifact) in built.items():
             text = json.dumps(
@@ -118,6 +122,18 @@ class Costs:
                 indent=1,
             )
             write_text(path, text + "\n")
+
+    def _asked(self) -> list[str]:
+        """Percentiles that the study's goals name."""
+        return [name for name in SAMPLES_FOR if f"latency_{name}_ms" in self._request.goals.names]
+
+    def _refuse_unsupported(self, m: Measurement) -> None:
+        """A goal on a percentile that the calls don't support would hold by not being known."""
+        for name in self._asked():
+            if getattr(m.latency, name) is None:
+                worth = f"{m.latency.count} calls are worth {m.extra['effective_samples']:.0f} independent ones"
+                why = f"{worth}, too few for {name}: measure on a quieter machine, or raise benchmark.min_samples"
+                raise StageError("cost", f"{m.runtime}/{m.format}/{m.precision} at {m.imgsz} px", why)
 
 
 def _figures(checkpoint: Checkpoint, m: Measurement) -> dict[str, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -13,6 +12,7 @@ from src.evaluate.dashboard import dashboard
 from src.pipeline.context import Context
 from src.pipeline.runs import closing
 from src.records import EvaluationRecord, TrialRecord, load, write_text
+from src.track import plain, segments
 
 WIDTH = 140  # characters of the dashboard as a file
 
@@ -24,6 +24,8 @@ def log_evaluations(found: Sequence[EvaluationRecord], context: Context) -> None
         folder = context.trial_folder(number)
         trial = load(TrialRecord, folder / "record.json")
         write_text(folder / "evaluation" / "dashboard.txt", dashboard_text(trial, records))
+        if (text := renamed(records[0])) is not None:
+            write_text(folder / "evaluation" / "class_names.txt", text)
         with closing(context, trial.run_id, interrupted="FINISHED") as run:  # the trial itself was finished before
             for record in records:
                 run.metrics(figures_of(record))
@@ -43,10 +45,24 @@ def figures_of(record: EvaluationRecord) -> dict[str, float]:
     for name, (low, high) in record.intervals.items():
         out |= {f"{head}/{plain(name)}_low": low, f"{head}/{plain(name)}_high": high}
     out |= {f"{head}/errors/{kind}": float(count) for kind, count in record.errors.items()}
-    for row in record.per_class:
+    for row, own in zip(record.per_class, class_segments(record), strict=True):
         values = {name: row[name] for name in ("AP50-95", "AP50") if row.get(name) is not None}
-        out |= {f"{head}/class/{plain(str(row['name']))}/{name}": float(value) for name, value in values.items()}
+        out |= {f"{head}/class/{own}/{name}": float(value) for name, value in values.items()}
     return out
+
+
+def class_segments(record: EvaluationRecord) -> list[str]:
+    """Each class's part of a metric's name. A record has a row for every class of the dataset, in the dataset's order,
+    so that a class has the same one on every split and runtime."""
+    return segments([str(row["name"]) for row in record.per_class])
+
+
+def renamed(record: EvaluationRecord) -> str | None:
+    """Which metric belongs to which class, a line each, where MLflow does not take all names as they are."""
+    pairs = [(own, str(row["name"])) for row, own in zip(record.per_class, class_segments(record), strict=True)]
+    if all(own == name for own, name in pairs):
+        return None
+    return "".join(f"class/{own}\t{name}\n" for own, name in pairs)
 
 
 def sweep_of(record: EvaluationRecord) -> dict[str, list[tuple[int, float]]]:
@@ -56,11 +72,6 @@ def sweep_of(record: EvaluationRecord) -> dict[str, list[tuple[int, float]]]:
         f"{head}/{name}": [(round(1000 * point[0]), point[i]) for point in record.curve]
         for i, name in enumerate(("precision", "recall", "f1"), start=1)
     }
-
-
-def plain(name: str) -> str:
-    """A name of letters, digits, `_`, `-` and spaces: MLflow refuses others, and slashes would make levels."""
-    return re.sub(r"[^\w -]", "_", name, flags=re.ASCII) or "_"
 
 
 def dashboard_text(trial: TrialRecord, records: Sequence[EvaluationRecord]) -> str:

@@ -72,11 +72,18 @@ def measure_all(found: Sequence[Findings], context: Context, inputs: Inputs, say
         seed=cfg.seed,
         trust=cfg.model.trust,
         gflops={r.checkpoint.sha256: r.checkpoint.gflops for r in (one.record for one in found) if r.checkpoint},
+        labels=[_label(owners[(a.sha256, engine)].record) for a, engine in jobs],
+        decisive=(cfg.decision.latency, f"{cfg.decision.scope}/{cfg.decision.batch}"),
         progress=say,
     )
     keep_measurements(measurements, owners, context.folder)
     for failure in failures:
         found[0].failures.append(failure)
+
+
+def _label(record: TrialRecord) -> str:
+    """What tells a finalist from the others on a narrow terminal."""
+    return f"T{record.trial} {record.model} {record.imgsz} px lr {record.lr:.3g}"
 
 
 def keep_measurements(

@@ -59,9 +59,9 @@ def _run(cfg: AppConfig, context: Context, inputs: Inputs) -> int:
         return EXIT_FAILED
     run_finalists([(record, cfg)], context, inputs, watch.say, test=False)
     context.tracker.deliver(context.folder)
-    from src.report import load_ranking, print_summary
+    from src.report import load_decision, print_summary
 
-    print_summary(load_ranking(context.folder))
+    print_summary(load_decision(context.folder))
     watch.say(f"records: {context.folder}")
     return EXIT_OK
 

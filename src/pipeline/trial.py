@@ -15,6 +15,7 @@ from pathlib import Path
 
 from src.config import AppConfig
 from src.errors import DiskFullError, StageError, stop_if_full
+from src.evaluate import save_resamples
 from src.pipeline.accuracy import evaluate_checkpoint
 from src.pipeline.context import Context, Inputs, now
 from src.pipeline.ledger import BEGUN, RECORD, begin, close, failed
@@ -140,6 +141,7 @@ def _train_and_evaluate(
     record = replace(record, checkpoint=result.checkpoint, history=result.history)
     with spent.of("evaluate"):
         metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, folder)
+        save_resamples(context.folder, record)
     record = replace(record, metrics={**record.metrics, **{f"val/{name}": value for name, value in metrics.items()}})
     run.metrics(record.metrics, step=result.checkpoint.epochs + 1)
     _log_training(run, result)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from src.report.load import Saved, find_sweep, known_sweeps, load_sweep
-from src.report.rank import Ranking, rank
+from src.decide.choice import Decision, decide
+from src.decide.load import Saved, find_sweep, known_sweeps, load_sweep
+from src.decide.settings import load_decision
 from src.report.terminal import print_summary, summary
-from src.report.write import Options, load_ranking, write_report
+from src.report.write import Options, write_report
 
 __all__ = [
+    "Decision",
     "Options",
-    "Ranking",
     "Saved",
+    "decide",
     "find_sweep",
     "known_sweeps",
-    "load_ranking",
+    "load_decision",
     "load_sweep",
     "print_summary",
-    "rank",
     "summary",
     "write_report",
 ]

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from src.cli import application
 from src.config import ReportConfig
+from src.decide.load import find_sweep
+from src.decide.settings import load_decision
 from src.errors import EXIT_FAILED, EXIT_OK
 from src.report.check import check_report
 from src.report.compare import compare
-from src.report.load import find_sweep
 from src.report.terminal import print_summary
 from src.report.text import catalogue
-from src.report.write import Options, load_ranking, write_ranking
+from src.report.write import Options, write_ranking
 
 
 @dataclass
@@ -39,13 +40,24 @@ def run(args: ReportArgs) -> int:
     if args.compare is not None:
         return _compare([name.strip() for name in args.compare.split(",")], outputs, reports, args.report.language)
     folder = find_sweep(outputs, args.sweep)
+    complete_resamples(folder)
     if args.check:
         return _check(folder, reports)
-    ranking = load_ranking(folder)
+    ranking = load_decision(folder)
     path = write_ranking(ranking, reports, Options(language=args.report.language))
     print_summary(ranking)
     print(f"report: {path}")
     return EXIT_OK
+
+
+def complete_resamples(folder: Path) -> None:
+    """Sweeps of earlier versions resampled the images for finalists only; what is missing is made from detections."""
+    from src.evaluate.resamples import ensure_resamples
+
+    try:
+        ensure_resamples(folder)
+    except OSError as error:  # a folder that can't be written is still reported, on the resamples that it has
+        print(f"resamples of {folder.name} could not be completed ({error})", file=sys.stderr)
 
 
 def _compare(names: list[str], outputs: Path, reports: Path, language: str) -> int:

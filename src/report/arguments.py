@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from src.report.candidates import Candidate
-from src.report.difference import difference
-from src.report.limits import broken
-from src.report.rank import Ranking, cost
-from src.report.text import Note, note
+from src.decide.candidates import Candidate
+from src.decide.choice import Decision
+from src.decide.limits import broken
+from src.decide.notes import Note, note
+from src.decide.speed import cost
+from src.decide.uncertainty import gap
 
 
-def top_three(ranking: Ranking) -> list[Candidate]:
+def top_three(ranking: Decision) -> list[Candidate]:
     """The winner, then the best candidates of other configurations, then whatever comes next."""
-    order = sorted(ranking.candidates, key=lambda c: c is not ranking.winner)
+    order = sorted(ranking.candidates, key=lambda c: c is not ranking.recommended)
     seen: set[str] = set()
     first = [c for c in order if not (c.configuration.config_id in seen or seen.add(c.configuration.config_id))]  # type: ignore[func-returns-value]
     return [*first, *(c for c in order if c not in first)][:3]
 
 
-def pros(c: Candidate, ranking: Ranking) -> list[Note]:
+def pros(c: Candidate, ranking: Decision) -> list[Note]:
     """What speaks for a candidate."""
     found = []
-    if c is ranking.winner:
+    if c is ranking.recommended:
         found.append(note("pro_winner"))
     if c is ranking.best:
         found.append(note("pro_best", score=c.score.mean))
@@ -36,19 +37,18 @@ def pros(c: Candidate, ranking: Ranking) -> list[Note]:
     return found
 
 
-def cons(c: Candidate, ranking: Ranking) -> list[Note]:
+def cons(c: Candidate, ranking: Decision) -> list[Note]:
     """What speaks against a candidate."""
     found = []
     if c.key not in ranking.feasible:
-        lost = ", ".join(broken(c, ranking.decision))
+        lost = ", ".join(broken(c, ranking.settings))
         found.append(note("con_infeasible", limits=lost or "—"))
     if ranking.best is not None and c is not ranking.best and c.verified:
-        gap = difference(ranking.best, c, ranking.noise)
-        found.append(
-            note("con_tied" if not gap.separated else "con_score", delta=gap.delta, low=gap.low, high=gap.high)
-        )
-    if ranking.winner is not None and c is not ranking.winner and c.measured and ranking.winner.measured:
-        ratio = cost(c, ranking.statistic) / cost(ranking.winner, ranking.statistic)
+        lead = gap(ranking.best.model, c.model)
+        low, high = lead.bounds(ranking.level)
+        found.append(note("con_score" if low > 0 else "con_tied", delta=lead.delta, low=low, high=high))
+    if ranking.recommended is not None and c is not ranking.recommended and c.measured and ranking.recommended.measured:
+        ratio = cost(c, ranking.statistic) / cost(ranking.recommended, ranking.statistic)
         if ratio > 1:
             found.append(note("con_slower", ratio=ratio, statistic=ranking.statistic))
     if len(c.configuration.trials) < 2:

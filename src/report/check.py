@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from src.decide.settings import load_decision
 from src.errors import UserError
 from src.report.html import render_html
-from src.report.write import FIGURES, Options, load_ranking, texts
+from src.report.write import FIGURES, Options, texts
 
 
 def check_report(sweep_dir: Path, reports_dir: Path) -> list[str]:
@@ -16,7 +17,7 @@ def check_report(sweep_dir: Path, reports_dir: Path) -> list[str]:
     Raises:
         UserError: there is no report, or the records are malformed.
     """
-    ranking = load_ranking(sweep_dir)
+    ranking = load_decision(sweep_dir)
     folder = reports_dir / ranking.saved.sweep.sweep
     if not (folder / "decision.json").is_file():
         raise UserError(f"{folder} holds no report", remedy=f"python -m src.report sweep={ranking.saved.sweep.sweep}")

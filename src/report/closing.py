@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from src.decide.sensitivity import sensitivity
 from src.report.decision import skipped
 from src.report.markdown import Raw, escape, table
 from src.report.part import MOST_ROWS, Part, runs
 from src.report.risks import Risk
-from src.report.sensitivity import sensitivity
 
 
 class Closing(Part):
@@ -18,8 +18,8 @@ class Closing(Part):
             [
                 self.say(o.scenario),
                 self.say("case_same" if not o.changed else "case_other"),
-                o.winner.label if o.winner else self.say("case_none"),
-                runs([o.winner.best.trial]) if o.winner else "—",
+                o.recommended.label if o.recommended else self.say("case_none"),
+                runs([o.recommended.best.trial]) if o.recommended else "—",
             ]
             for o in sensitivity(self.ranking)
         ]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from src.decide.candidates import Candidate
+from src.decide.configurations import Configuration
+from src.decide.limits import broken
+from src.decide.notes import note
 from src.report.arguments import cons, pros, top_three
-from src.report.candidates import Candidate
-from src.report.configurations import Configuration
 from src.report.importance import LEAST_RUNS as LEAST_CONFIGURATIONS
-from src.report.limits import broken
 from src.report.markdown import Raw, escape, table
 from src.report.part import MOST_ROWS, Part, runs
 from src.report.recovery import recoveries, verdict
 from src.report.searched import LEAST_RUNS, pruned, scored, too_few, varied_keys
-from src.report.text import note
 
 
 class Comparative(Part):
@@ -99,9 +99,9 @@ class Comparative(Part):
 
     def _format_row(self, c: Candidate) -> list[object]:
         r = self.ranking
-        lost = ", ".join(broken(c, r.decision))
+        lost = ", ".join(broken(c, r.settings))
         verdict = self.say("yes") if c.key in r.feasible else self.say("no_because", limits=lost or "—")
-        star = Raw("**") if c is r.winner else Raw("")
+        star = Raw("**") if c is r.recommended else Raw("")
         return [
             Raw(f"{star}{escape(c.label)}{star}"),
             self.number(c.val_map),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from src.decide.candidates import Candidate
+from src.decide.choice import Decision
+from src.decide.settings import load_decision
+from src.decide.speed import cost
+from src.decide.verdict import verdict
 from src.errors import UserError
 from src.records import write_text
-from src.report.candidates import Candidate
 from src.report.markdown import Raw, code, escape, table
-from src.report.rank import Ranking, cost
 from src.report.text import Catalogue, catalogue
-from src.report.verdict import verdict
-from src.report.write import load_ranking
 
 MOST = 5  # candidates of each sweep
 
@@ -24,13 +25,13 @@ def compare(folders: list[Path], reports_dir: Path, language: str = "en") -> Pat
     """
     if len(folders) < 2 or len({f.name for f in folders}) != len(folders):
         raise UserError("compare needs at least two different sweeps", remedy="compare=A,B")
-    rankings = [load_ranking(folder) for folder in folders]
+    rankings = [load_decision(folder) for folder in folders]
     path = reports_dir / ("compare-" + "-".join(f.name for f in folders))[:200] / "comparison.md"
     write_text(path, comparison(rankings, catalogue(language)))
     return path
 
 
-def comparison(rankings: list[Ranking], words: Catalogue) -> str:
+def comparison(rankings: list[Decision], words: Catalogue) -> str:
     """The comparison as Markdown."""
     names = ", ".join(r.saved.sweep.sweep for r in rankings)
     parts = [f"# {escape(words.say('compare_title', names=names))}", *warnings(rankings, words)]
@@ -39,17 +40,17 @@ def comparison(rankings: list[Ranking], words: Catalogue) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def machines(ranking: Ranking) -> set[str]:
+def machines(ranking: Decision) -> set[str]:
     """Fingerprints of the machines that a sweep's latencies were measured on."""
     return {f.environment.host for f in ranking.saved.finalists.values() if f.environment and f.measurements}
 
 
-def datasets(ranking: Ranking) -> set[str]:
+def datasets(ranking: Decision) -> set[str]:
     """Fingerprints of a sweep's datasets."""
     return {t.dataset.fingerprint for t in ranking.saved.trials if t.dataset}
 
 
-def warnings(rankings: list[Ranking], words: Catalogue) -> list[str]:
+def warnings(rankings: list[Decision], words: Catalogue) -> list[str]:
     """What must not be compared, and why."""
     found = []
     if len(set().union(*(machines(r) for r in rankings))) > 1:
@@ -61,11 +62,11 @@ def warnings(rankings: list[Ranking], words: Catalogue) -> list[str]:
     return [f"> **{escape(words.say(key))}**" for key in found]
 
 
-def _verdicts(rankings: list[Ranking], words: Catalogue) -> Raw:
+def _verdicts(rankings: list[Decision], words: Catalogue) -> Raw:
     rows = []
     for r in rankings:
         judged = verdict(r)
-        chosen = r.winner.label if r.winner else "—"
+        chosen = r.recommended.label if r.recommended else "—"
         data = next((t.dataset for t in r.saved.trials if t.dataset), None)
         host = ", ".join(sorted(h[:16] for h in machines(r)))
         rows.append(
@@ -80,7 +81,7 @@ def _verdicts(rankings: list[Ranking], words: Catalogue) -> Raw:
     return table([words.say(f"col_{c}") for c in ("sweep", "verdict", "model", "dataset", "machine")], rows)
 
 
-def _candidates(rankings: list[Ranking], words: Catalogue) -> Raw:
+def _candidates(rankings: list[Decision], words: Catalogue) -> Raw:
     """The first candidates of each sweep; latencies carry their machine when there are several."""
     several = len(set().union(*(machines(r) for r in rankings))) > 1
     rows = [_row(c, r, words, several) for r in rankings for c in r.candidates[:MOST]]
@@ -88,7 +89,7 @@ def _candidates(rankings: list[Ranking], words: Catalogue) -> Raw:
     return table([words.say(f"col_{c}", statistic="") for c in names], rows)
 
 
-def _row(c: Candidate, r: Ranking, words: Catalogue, several: bool) -> list[object]:
+def _row(c: Candidate, r: Decision, words: Catalogue, several: bool) -> list[object]:
     latency = f"{words.number(cost(c, r.statistic), 2)} ({r.statistic})" if c.measured else "—"
     host = c.best.trial.environment.host
     finalist = r.saved.finalists.get(c.best.trial.trial)

@@ -6,22 +6,22 @@ import math
 from typing import Any
 
 from src.common.statistics import Spread
+from src.decide.candidates import Candidate, failures_of
+from src.decide.choice import Decision
+from src.decide.limits import Limit, broken, limits_of
+from src.decide.signal import chosen_configuration
+from src.decide.verdict import Verdict
 from src.records import Failure
-from src.report.candidates import Candidate, failures_of
-from src.report.limits import Limit, broken, limits_of
-from src.report.rank import Ranking
 from src.report.recovery import Recovery, recoveries
 from src.report.risks import Risk, Step
-from src.report.signal import chosen_configuration
 from src.report.spent import search_cost
 from src.report.text import catalogue
-from src.report.verdict import Verdict
 
 SCHEMA_VERSION = 1
 MOST_PLACES = 12  # trials named for one failure
 
 
-def decision_json(ranking: Ranking, judged: Verdict, found: list[Risk], steps: list[Step]) -> dict[str, Any]:
+def decision_json(ranking: Decision, judged: Verdict, found: list[Risk], steps: list[Step]) -> dict[str, Any]:
     """The decision as plain data."""
     say = catalogue("en").say
     return {
@@ -61,7 +61,7 @@ def decision_json(ranking: Ranking, judged: Verdict, found: list[Risk], steps: l
     }
 
 
-def _cost(ranking: Ranking) -> dict[str, Any]:
+def _cost(ranking: Decision) -> dict[str, Any]:
     """What the search cost; null where the records don't establish it."""
     spent = search_cost(ranking.saved)
     return {
@@ -75,9 +75,9 @@ def _cost(ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def recommended(ranking: Ranking) -> dict[str, Any] | None:
+def recommended(ranking: Decision) -> dict[str, Any] | None:
     """What to ship; None when nothing can be recommended. Without any measurement only the training is named."""
-    chosen, candidate = chosen_configuration(ranking), ranking.winner
+    chosen, candidate = chosen_configuration(ranking), ranking.recommended
     if chosen is None:
         return None
     artifact = candidate.best.artifact if candidate else None
@@ -90,7 +90,7 @@ def recommended(ranking: Ranking) -> dict[str, Any] | None:
         "format": candidate.format if candidate else None,
         "precision": candidate.precision if candidate else None,
         "runtime": candidate.runtime if candidate else None,
-        "batch": ranking.decision.batch if candidate else None,
+        "batch": ranking.settings.batch if candidate else None,
         "config_id": chosen.config_id,
         "run_ids": [t.run_id for t in chosen.trials],
         "trial": candidate.best.trial.trial if candidate else chosen.best_trial.trial,
@@ -100,7 +100,7 @@ def recommended(ranking: Ranking) -> dict[str, Any] | None:
     }
 
 
-def skipped(ranking: Ranking) -> list[dict[str, str]]:
+def skipped(ranking: Decision) -> list[dict[str, str]]:
     """What could not be run, and why: failed trials, formats, runtimes."""
     found = [("sweep", f) for f in ranking.saved.sweep.failures]
     found += failures_of(ranking.saved.trials, ranking.saved.finalists)
@@ -121,14 +121,14 @@ def _places(places: list[str]) -> str:
     return ", ".join(others + ([f"trial {', '.join(numbers[:MOST_PLACES])}{more}"] if numbers else []))
 
 
-def _judged_limits(ranking: Ranking) -> list[Limit]:
+def _judged_limits(ranking: Decision) -> list[Limit]:
     """The limits on the winner, or on the candidate that came closest."""
-    judged = ranking.winner or ranking.closest
-    return limits_of(judged, ranking.decision) if judged else []
+    judged = ranking.recommended or ranking.closest
+    return limits_of(judged, ranking.settings) if judged else []
 
 
-def _limit(limit: Limit, ranking: Ranking) -> dict[str, Any]:
-    judged = ranking.winner or ranking.closest
+def _limit(limit: Limit, ranking: Decision) -> dict[str, Any]:
+    judged = ranking.recommended or ranking.closest
     assert judged is not None
     return {
         "name": limit.key,
@@ -158,7 +158,7 @@ def _recovery(r: Recovery) -> dict[str, Any]:
     }
 
 
-def _candidate(c: Candidate, ranking: Ranking) -> dict[str, Any]:
+def _candidate(c: Candidate, ranking: Decision) -> dict[str, Any]:
     low, high = c.latency_interval.get(ranking.statistic, (math.nan, math.nan))
     artifact = c.best.artifact
     return {
@@ -171,7 +171,7 @@ def _candidate(c: Candidate, ranking: Ranking) -> dict[str, Any]:
         "format": c.format,
         "precision": c.precision,
         "runtime": c.runtime,
-        "batch": ranking.decision.batch,
+        "batch": ranking.settings.batch,
         "trials": [e.trial.trial for e in c.evidence],
         "run_ids": [e.trial.run_id for e in c.evidence],
         "artifact_sha256": artifact.sha256 if artifact else None,
@@ -191,9 +191,9 @@ def _candidate(c: Candidate, ranking: Ranking) -> dict[str, Any]:
         },
         "gate": c.gate,
         "feasible": c.key in ranking.feasible,
-        "broken_limits": broken(c, ranking.decision),
+        "broken_limits": broken(c, ranking.settings),
         "pareto": c.key in ranking.pareto,
-        "tied_with_best": any(t.other is c for t in ranking.tied) or c is ranking.best,
+        "within_margin": c is ranking.best or ((found := ranking.comparison(c)) is not None and found.within),
     }
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from src.decide.candidates import MAP, Candidate
+from src.decide.choice import Decision
+from src.decide.judgement import smallest_difference
 from src.records import EvaluationRecord
-from src.report.candidates import MAP, Candidate
-from src.report.difference import smallest_difference
 from src.report.markdown import Raw, escape, table
-from src.report.rank import Ranking
 from src.report.text import Catalogue
 
 MOST = 8  # candidates in one table
@@ -18,24 +18,24 @@ THRESHOLDS = tuple(t / 10 for t in range(1, 10))
 ERRORS = ("true_positives", "localisation", "class", "duplicate", "background", "both", "missed")
 
 
-def in_depth(ranking: Ranking) -> list[Candidate]:
+def in_depth(ranking: Decision) -> list[Candidate]:
     """Candidates with an evaluation on val: the winner's configuration first."""
     known = [c for c in ranking.candidates if c.best.val_depth]
-    winner = ranking.winner.configuration.config_id if ranking.winner else ""
-    return sorted(known, key=lambda c: (c is not ranking.winner, c.configuration.config_id != winner))[:MOST]
+    winner = ranking.recommended.configuration.config_id if ranking.recommended else ""
+    return sorted(known, key=lambda c: (c is not ranking.recommended, c.configuration.config_id != winner))[:MOST]
 
 
-def resolvable(ranking: Ranking) -> tuple[float, int]:
+def resolvable(ranking: Decision) -> tuple[float, int]:
     """The smallest difference in mAP50-95 that test resolves for the winner (NaN: unknown), and its images."""
-    depth = ranking.winner.best.test_depth if ranking.winner else None
-    if depth is None or ranking.winner is None:
+    depth = ranking.recommended.best.test_depth if ranking.recommended else None
+    if depth is None or ranking.recommended is None:
         return math.nan, 0
-    own = ranking.winner.configuration.config_id
+    own = ranking.recommended.configuration.config_id
     others = [c.best.test_depth for c in ranking.candidates if c.configuration.config_id != own and c.best.test_depth]
     return smallest_difference(depth, others), depth.n_images
 
 
-def worst_class_loss(c: Candidate, ranking: Ranking) -> tuple[str, float] | None:
+def worst_class_loss(c: Candidate, ranking: Decision) -> tuple[str, float] | None:
     """The class whose AP50-95 on val suffers most from export, with its loss; None without both evaluations."""
     own, source = c.best.val_depth, _source(c, ranking)
     if own is None or source is None or source is own:
@@ -49,7 +49,7 @@ def worst_class_loss(c: Candidate, ranking: Ranking) -> tuple[str, float] | None
     return max(losses, key=lambda pair: pair[1], default=None)
 
 
-def _source(c: Candidate, ranking: Ranking) -> EvaluationRecord | None:
+def _source(c: Candidate, ranking: Decision) -> EvaluationRecord | None:
     """The evaluation of the PyTorch checkpoint that an artifact was made from."""
     for other in ranking.candidates:
         if other.configuration.config_id == c.configuration.config_id and other.format == "pytorch":
@@ -60,7 +60,7 @@ def _source(c: Candidate, ranking: Ranking) -> EvaluationRecord | None:
 class Depth:
     """Renders the evaluations in depth in one language."""
 
-    def __init__(self, ranking: Ranking, words: Catalogue) -> None:
+    def __init__(self, ranking: Decision, words: Catalogue) -> None:
         self.ranking, self.words, self.chosen = ranking, words, in_depth(ranking)
 
     def context(self) -> dict[str, Any]:

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from src.decide.choice import Decision
+from src.decide.verdict import Verdict
 from src.report.closing import Closing
 from src.report.comparative import Comparative
 from src.report.depth import Depth
 from src.report.overview import Overview
-from src.report.rank import Ranking
 from src.report.recommended import Recommended
 from src.report.risks import Risk, Step
 from src.report.text import Catalogue
-from src.report.verdict import Verdict
 
 
 def contents(
-    ranking: Ranking, judged: Verdict, found: list[Risk], steps: list[Step], words: Catalogue
+    ranking: Decision, judged: Verdict, found: list[Risk], steps: list[Step], words: Catalogue
 ) -> dict[str, Any]:
     """The fragments that `decision.md.j2` puts in order."""
     overview, recommended = Overview(ranking, words), Recommended(ranking, words)

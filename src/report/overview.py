@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from src.report.limits import limits_of
+from src.decide.limits import limits_of
+from src.decide.notes import Note, note
 from src.report.markdown import Raw, code, escape, table
 from src.report.part import Part, runs
 from src.report.spent import SearchCost, search_cost
-from src.report.text import Note, note
 
 SPLITS = ("train", "val", "test")
 
@@ -84,8 +84,8 @@ class Overview(Part):
 
     def limits(self) -> Raw:
         """Hard limits, measured on the winner or on what came closest."""
-        judged = self.ranking.winner or self.ranking.closest
-        set_limits = limits_of(judged, self.ranking.decision) if judged else []
+        judged = self.ranking.recommended or self.ranking.closest
+        set_limits = limits_of(judged, self.ranking.settings) if judged else []
         if judged is None or not set_limits:
             return self.say("no_limits")
         holds = {True: "yes", False: "no", None: "not_established"}

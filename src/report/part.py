@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from src.decide.candidates import Candidate
+from src.decide.choice import Decision
+from src.decide.notes import Note
 from src.records import TrialRecord
-from src.report.candidates import Candidate
 from src.report.markdown import Raw, code, escape
-from src.report.rank import Ranking
-from src.report.text import Catalogue, Note
+from src.report.text import Catalogue
 
 MOST_ROWS = 25  # of a table in the document; the CSV files hold everything
 MOST_RUNS = 4  # named in one cell
@@ -18,7 +19,7 @@ MOST_RUNS = 4  # named in one cell
 class Part:
     """A part of the document, built from a ranking in one language."""
 
-    def __init__(self, ranking: Ranking, words: Catalogue) -> None:
+    def __init__(self, ranking: Decision, words: Catalogue) -> None:
         self.ranking, self.words = ranking, words
 
     def say(self, what: Note | str, /, **values: Any) -> Raw:

@@ -6,15 +6,15 @@ import math
 from collections.abc import Iterable
 
 from src.console import sparkline
+from src.decide.candidates import PERCENTILES, Candidate
+from src.decide.notes import Note, note
+from src.decide.signal import chosen_configuration
+from src.decide.speed import cost
+from src.decide.verdict import from_scratch
 from src.records import Checkpoint
-from src.report.candidates import PERCENTILES, Candidate
 from src.report.depth import Depth, resolvable
 from src.report.markdown import Raw, code, escape, table
 from src.report.part import Part, runs
-from src.report.rank import cost
-from src.report.signal import chosen_configuration
-from src.report.text import Note, note
-from src.report.verdict import from_scratch
 
 MOST_TRENDS, MOST_EPOCHS = 3, 60
 TRENDS = ("val/mAP50-95", "train/box_loss")
@@ -28,7 +28,7 @@ class Recommended(Part):
         chosen = chosen_configuration(self.ranking)
         if chosen is None:
             return self.say("nothing_recommended")
-        winner = self.ranking.winner
+        winner = self.ranking.recommended
         rows: list[list[object]] = [
             [self.say("col_model"), f"{chosen.model}, {chosen.imgsz} px, lr {chosen.lr:g}"],
             [self.say("col_seeds"), ", ".join(str(t.seed) for t in chosen.trials)],
@@ -40,7 +40,7 @@ class Recommended(Part):
         return table([self.say("col_what"), self.say("col_value")], rows)
 
     def _artifact_rows(self, winner: Candidate) -> list[list[object]]:
-        batch = self.ranking.decision.batch
+        batch = self.ranking.settings.batch
         rows: list[list[object]] = [
             [self.say("col_format"), f"{winner.format}/{winner.precision}"],
             [self.say("col_runtime"), Raw(f"{escape(winner.runtime)}, {self.say('batch_of', n=batch)}")],
@@ -52,7 +52,7 @@ class Recommended(Part):
 
     def accuracy(self) -> Raw:
         """The recommended model's figures with intervals and runs."""
-        chosen, winner = chosen_configuration(self.ranking), self.ranking.winner
+        chosen, winner = chosen_configuration(self.ranking), self.ranking.recommended
         if chosen is None:
             return Raw("")
         objective = self.ranking.saved.sweep.objective
@@ -120,13 +120,18 @@ class Recommended(Part):
     def chosen_by(self) -> list[Raw]:
         """The steps from all candidates to the one."""
         r = self.ranking
-        if r.best is None or r.winner is None:
+        if r.best is None or r.recommended is None:
             return []
         steps = [
             note("chosen_feasible", n=len(r.candidates), k=len(r.feasible)),
             note("chosen_best", label=r.best.label, score=r.best.score.mean),
-            note("chosen_tied", n=len(r.tied)),
-            note("chosen_cheapest", label=r.winner.label, statistic=r.statistic, value=cost(r.winner, r.statistic)),
+            note("chosen_within", n=sum(c.within for c in r.comparisons), margin=r.settings.margin),
+            note(
+                "chosen_cheapest",
+                label=r.recommended.label,
+                statistic=r.statistic,
+                value=cost(r.recommended, r.statistic),
+            ),
         ]
         return [self.say(n) for n in steps]
 

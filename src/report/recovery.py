@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from src.decide.candidates import MAP
+from src.decide.load import Saved
 from src.records import FinalistRecord, TrialRecord, Verification
-from src.report.candidates import MAP
-from src.report.load import Saved
 
 WORTH = 0.01  # loss in mAP50-95 up to which there is nothing to recover
 HALF = 0.5  # share that counts as recovered

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from src.report.candidates import Candidate, failures_of
-from src.report.configurations import value_of
+from src.decide.candidates import Candidate, failures_of
+from src.decide.choice import Decision
+from src.decide.configurations import value_of
+from src.decide.notes import Note, note
+from src.decide.signal import signal_of
+from src.decide.verdict import MIN_IMAGES, MIN_SEEDS, Verdict, epochs_of, from_scratch, still_improving
 from src.report.depth import resolvable, worst_class_loss
 from src.report.importance import as_number
-from src.report.rank import Ranking
-from src.report.signal import signal_of
-from src.report.text import Note, note
-from src.report.verdict import MIN_IMAGES, MIN_SEEDS, Verdict, epochs_of, from_scratch, still_improving
 
 Level = Literal["high", "medium", "low"]
 Horizon = Literal["short", "medium", "long"]
@@ -47,15 +47,17 @@ def _risk(key: str, level: Level, /, **values: object) -> Risk:
     return Risk(key, level, note(f"risk_{key}", **values), note(f"mitigation_{key}", **values))
 
 
-def risks(ranking: Ranking) -> list[Risk]:
+def risks(ranking: Decision) -> list[Risk]:
     """Every risk found, the gravest first. The licence and the choice of one among many are always among them."""
     found = [_licence(), _selection(ranking), *_trust(ranking)]
     found += _data_risks(ranking) + _failures(ranking) + _edges(ranking)
     if ranking.finished:
         found += _training_risks(ranking)
-    if ranking.winner is not None:
+    if ranking.recommended is not None:
         found += (
-            _export_risks(ranking.winner, ranking) + _latency_risks(ranking.winner) + _generalisation(ranking.winner)
+            _export_risks(ranking.recommended, ranking)
+            + _latency_risks(ranking.recommended)
+            + _generalisation(ranking.recommended)
         )
     levels = ("high", "medium", "low")
     return sorted(found, key=lambda r: levels.index(r.level))
@@ -65,19 +67,19 @@ def _licence() -> Risk:
     return _risk("licence", "high")
 
 
-def _selection(ranking: Ranking) -> Risk:
+def _selection(ranking: Decision) -> Risk:
     n = sum(len(c.trials) for c in ranking.configurations)
     return _risk("selection", "medium" if n > 1 else "low", n=n, k=len(ranking.finished))
 
 
-def _trust(ranking: Ranking) -> list[Risk]:
+def _trust(ranking: Decision) -> list[Risk]:
     """A checkpoint was unpickled whole, which runs whatever code it carries."""
     models = [m for t in ranking.saved.trials if isinstance(m := t.config.get("model"), dict)]
     files = sorted({str(m.get("weights")) for m in models if m.get("trust") is True})
     return [_risk("trusted", "high", files=", ".join(files))] if files else []
 
 
-def _data_risks(ranking: Ranking) -> list[Risk]:
+def _data_risks(ranking: Decision) -> list[Risk]:
     dataset = next((t.dataset for t in ranking.saved.trials if t.dataset), None)
     if dataset is None:
         return []
@@ -99,7 +101,7 @@ def _data_risks(ranking: Ranking) -> list[Risk]:
     return found
 
 
-def _failures(ranking: Ranking) -> list[Risk]:
+def _failures(ranking: Decision) -> list[Risk]:
     lost = [t for t in ranking.saved.trials if t.state == "failed"]
     skipped = failures_of([], ranking.saved.finalists)
     found = []
@@ -110,9 +112,9 @@ def _failures(ranking: Ranking) -> list[Risk]:
     return found
 
 
-def _edges(ranking: Ranking) -> list[Risk]:
+def _edges(ranking: Decision) -> list[Risk]:
     """The winner lies on the edge of a swept numeric range."""
-    chosen = ranking.winner.configuration if ranking.winner else next(iter(ranking.finished), None)
+    chosen = ranking.recommended.configuration if ranking.recommended else next(iter(ranking.finished), None)
     if chosen is None:
         return []
     found = []
@@ -124,8 +126,8 @@ def _edges(ranking: Ranking) -> list[Risk]:
     return found
 
 
-def _training_risks(ranking: Ranking) -> list[Risk]:
-    chosen = ranking.winner.configuration if ranking.winner else ranking.finished[0]
+def _training_risks(ranking: Decision) -> list[Risk]:
+    chosen = ranking.recommended.configuration if ranking.recommended else ranking.finished[0]
     found = []
     signal = signal_of(ranking)
     if signal is not None and not signal.found:
@@ -144,7 +146,7 @@ def _training_risks(ranking: Ranking) -> list[Risk]:
     return found
 
 
-def _export_risks(winner: Candidate, ranking: Ranking) -> list[Risk]:
+def _export_risks(winner: Candidate, ranking: Decision) -> list[Risk]:
     if winner.format == "pytorch" or not winner.verified:
         return []
     level: Level = "medium" if winner.gate in ("warn", "fail") else "low"
@@ -200,13 +202,13 @@ STEPS: dict[str, tuple[Horizon, str]] = {
 }
 
 
-def _first_steps(ranking: Ranking, judged: Verdict, found: set[str]) -> list[Step]:
+def _first_steps(ranking: Decision, judged: Verdict, found: set[str]) -> list[Step]:
     """What the verdict itself asks for; what detects nothing asks for another training before anything else."""
     sweep = ranking.saved.sweep.sweep
     if "unlearnt" not in found:
         key = {"approve": "step_ship", "conditional": "step_conditions", "reject": "step_reject"}[judged.word]
         return [Step("short", note(key, sweep=sweep))]
-    chosen = ranking.winner.configuration if ranking.winner else ranking.finished[0]
+    chosen = ranking.recommended.configuration if ranking.recommended else ranking.finished[0]
     dataset = chosen.trials[0].dataset
     epochs = epochs_of(chosen)
     notes = [note("step_learn_epochs", epochs=epochs, more=max(LEARNING_EPOCHS, MORE_EPOCHS * epochs), sweep=sweep)]
@@ -216,7 +218,7 @@ def _first_steps(ranking: Ranking, judged: Verdict, found: set[str]) -> list[Ste
     return [Step("short", n) for n in notes]
 
 
-def next_steps(ranking: Ranking, judged: Verdict, found: list[Risk]) -> list[Step]:
+def next_steps(ranking: Decision, judged: Verdict, found: list[Risk]) -> list[Step]:
     """What to do next, each step once, derived from the verdict and the risks."""
     steps = _first_steps(ranking, judged, {r.key for r in found})
     for risk in found:

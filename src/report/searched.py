@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
+from src.decide.choice import Decision
+from src.decide.configurations import value_of
 from src.records import TrialRecord
-from src.report.configurations import value_of
-from src.report.rank import Ranking
 
 LEAST_RUNS = 6  # finished, for figures of the course of a search
 
 
-def scored(ranking: Ranking) -> list[tuple[TrialRecord, float]]:
+def scored(ranking: Decision) -> list[tuple[TrialRecord, float]]:
     """Finished trials of the search with their objective, by trial number."""
     objective = ranking.saved.sweep.objective
     trials = [t for t in ranking.saved.trials if t.role == "search" and t.state == "complete"]
@@ -19,18 +19,18 @@ def scored(ranking: Ranking) -> list[tuple[TrialRecord, float]]:
     return sorted(pairs, key=lambda pair: pair[0].trial)
 
 
-def too_few(ranking: Ranking) -> bool:
+def too_few(ranking: Decision) -> bool:
     """Whether there are too few finished runs for figures of the search."""
     return len(scored(ranking)) < LEAST_RUNS
 
 
-def varied_keys(ranking: Ranking) -> list[str]:
+def varied_keys(ranking: Decision) -> list[str]:
     """Keys that took several values among the finished runs; not the seed, which is no choice."""
     trials = [t for t, _ in scored(ranking)]
     keys = (key for key in ranking.saved.sweep.space if key != "seed")
     return [key for key in keys if len({value_of(t, key) for t in trials}) > 1]
 
 
-def pruned(ranking: Ranking) -> list[TrialRecord]:
+def pruned(ranking: Decision) -> list[TrialRecord]:
     """Pruned trials that have a curve."""
     return [t for t in ranking.saved.trials if t.state == "pruned" and t.history]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
+from src.decide.load import Saved
+from src.decide.notes import Note, note
 from src.records import TrialRecord
-from src.report.load import Saved
-from src.report.text import Note, note
 
 JOULES_PER_WH = 3600.0
 

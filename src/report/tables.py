@@ -10,9 +10,9 @@ import io
 import math
 from typing import Any
 
+from src.decide.configurations import HEADLINE, swept_values
+from src.decide.load import Saved
 from src.records import Artifact, FinalistRecord, Measurement, TrialRecord, Verification
-from src.report.configurations import HEADLINE, swept_values
-from src.report.load import Saved
 from src.spreadsheet import cell
 
 Row = dict[str, Any]

@@ -10,14 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from src.report.candidates import Candidate
-from src.report.configurations import Configuration
-from src.report.limits import broken
-from src.report.rank import Ranking
+from src.decide.candidates import Candidate
+from src.decide.choice import Decision
+from src.decide.configurations import Configuration
+from src.decide.limits import broken
+from src.decide.verdict import verdict
 from src.report.recovery import Recovery, recoveries
 from src.report.recovery import verdict as recovery_verdict
 from src.report.text import catalogue
-from src.report.verdict import verdict
 
 MOST_ROWS = 15
 VERDICT_STYLE = {"approve": "bold green", "conditional": "bold yellow", "reject": "bold red"}
@@ -28,7 +28,7 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "—"
 
 
-def configurations_table(ranking: Ranking) -> Table:
+def configurations_table(ranking: Decision) -> Table:
     """Configurations by their mean over seeds."""
     table = Table(title=f"Configurations by {ranking.saved.sweep.objective}", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("configuration", "seeds", "mean", "sd", "95 % interval", "lost"):
@@ -52,10 +52,10 @@ def _configuration_row(c: Configuration) -> list[str]:
     ]
 
 
-def formats_table(ranking: Ranking) -> Table:
+def formats_table(ranking: Decision) -> Table:
     """Candidates: configuration x artifact x runtime."""
     statistic = ranking.statistic
-    title = f"Formats and runtimes, batch {ranking.decision.batch}"
+    title = f"Formats and runtimes, batch {ranking.settings.batch}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("")
     table.add_column("candidate", no_wrap=True)
@@ -63,16 +63,16 @@ def formats_table(ranking: Ranking) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("limits")
     for c in ranking.candidates[:MOST_ROWS]:
-        table.add_row(*_format_row(c, ranking), style="bold" if c is ranking.winner else None)
+        table.add_row(*_format_row(c, ranking), style="bold" if c is ranking.recommended else None)
     if len(ranking.candidates) > MOST_ROWS:
         table.caption = f"the first {MOST_ROWS} of {len(ranking.candidates)}"
     return table
 
 
-def _format_row(c: Candidate, ranking: Ranking) -> list[RenderableType]:
-    lost = ", ".join(broken(c, ranking.decision))
+def _format_row(c: Candidate, ranking: Decision) -> list[RenderableType]:
+    lost = ", ".join(broken(c, ranking.settings))
     return [
-        "→" if c is ranking.winner else "",
+        "→" if c is ranking.recommended else "",
         f"{escape(c.configuration.label)}\n  {c.format}/{c.precision} · {c.runtime}",
         number(c.val_map),
         number(c.test_map),
@@ -96,7 +96,7 @@ def recovery_table(found: list[Recovery]) -> Table:
     return table
 
 
-def summary(ranking: Ranking) -> Group:
+def summary(ranking: Decision) -> Group:
     """Both tables and the verdict."""
     judged, say = verdict(ranking), catalogue("en").say
     word = Text(judged.word.upper(), style=VERDICT_STYLE[judged.word])
@@ -110,6 +110,6 @@ def summary(ranking: Ranking) -> Group:
     return Group(*tables, *lines)
 
 
-def print_summary(ranking: Ranking, console: Console | None = None) -> None:
+def print_summary(ranking: Decision, console: Console | None = None) -> None:
     """Print the end of a sweep."""
     (console or Console()).print(summary(ranking))

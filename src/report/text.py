@@ -1,4 +1,4 @@
-"""Words apart from numbers: a note is a key with its values, a catalogue turns it into a sentence of one language.
+"""Words apart from numbers: a catalogue turns a note of the decision into a sentence of one language.
 
 The catalogues lie in `reports/templates/text/<language>.yaml`; they hold the same keys with the same placeholders.
 """
@@ -8,29 +8,16 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from src.decide.notes import Note
 from src.errors import UserError
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "reports" / "templates"
-
-
-@dataclass(frozen=True)
-class Note:
-    """A statement found in the evidence: its key in the catalogue and the values it speaks of."""
-
-    key: str
-    values: dict[str, Any] = field(default_factory=dict)
-
-
-def note(key: str, /, **values: Any) -> Note:
-    """A `Note` from keywords."""
-    return Note(key, values)
 
 
 class _Formatter(string.Formatter):

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.config import DecisionConfig
-from src.errors import UserError
+from src.decide.choice import Decision
+from src.decide.sensitivity import sensitivity
+from src.decide.settings import load_decision
+from src.decide.verdict import verdict
 from src.records import write_text
 from src.report.decision import decision_json
 from src.report.document import contents
 from src.report.figures import MAKERS, draw_figures
 from src.report.html import render_html
-from src.report.load import Saved, load_sweep
-from src.report.rank import Ranking, rank
 from src.report.render import render_markdown
 from src.report.risks import next_steps, risks
-from src.report.sensitivity import sensitivity
 from src.report.tables import (
     BENCHMARK_COLUMNS,
     TRIAL_COLUMNS,
@@ -29,7 +27,6 @@ from src.report.tables import (
     trial_rows,
 )
 from src.report.text import catalogue
-from src.report.verdict import verdict
 
 FIGURES = tuple(MAKERS)
 
@@ -41,28 +38,6 @@ class Options:
     language: str = "en"
 
 
-def decision_of(saved: Saved) -> DecisionConfig:
-    """The decision group that the sweep was started with; keys that it did not know have their defaults.
-
-    Raises:
-        UserError: a value of the wrong type.
-    """
-    known = {f.name: f.type for f in dataclasses.fields(DecisionConfig)}
-    given = {key: value for key, value in saved.sweep.decision.items() if key in known}
-    for key, value in given.items():
-        if value is not None and not isinstance(value, str) and "str" in str(known[key]):
-            raise UserError(f"{saved.folder / 'sweep.json'}: decision.{key} must be text", value=value)
-        if isinstance(value, str) and "str" not in str(known[key]):
-            raise UserError(f"{saved.folder / 'sweep.json'}: decision.{key} must be a number", value=value)
-    return DecisionConfig(**{"name": "recorded", **given})
-
-
-def load_ranking(sweep_dir: Path) -> Ranking:
-    """Read a sweep and rank it under its own decision group."""
-    saved = load_sweep(sweep_dir)
-    return rank(saved, decision_of(saved))
-
-
 def write_report(sweep_dir: Path, reports_dir: Path, options: Options | None = None) -> Path:
     """Write `reports_dir/<sweep>/` from the saved records in `sweep_dir`.
 
@@ -72,10 +47,10 @@ def write_report(sweep_dir: Path, reports_dir: Path, options: Options | None = N
     Raises:
         UserError: malformed records, or a limit that can't be judged.
     """
-    return write_ranking(load_ranking(sweep_dir), reports_dir, options or Options())
+    return write_ranking(load_decision(sweep_dir), reports_dir, options or Options())
 
 
-def write_ranking(ranking: Ranking, reports_dir: Path, options: Options) -> Path:
+def write_ranking(ranking: Decision, reports_dir: Path, options: Options) -> Path:
     """Write the report of a ranked sweep; returns the path of decision.md."""
     folder = reports_dir / ranking.saved.sweep.sweep
     figures = draw_figures(ranking, folder / "figures", catalogue(options.language))
@@ -86,7 +61,7 @@ def write_ranking(ranking: Ranking, reports_dir: Path, options: Options) -> Path
     return folder / "decision.md"
 
 
-def texts(ranking: Ranking, options: Options, figures: list[Path]) -> dict[str, str]:
+def texts(ranking: Decision, options: Options, figures: list[Path]) -> dict[str, str]:
     """Every text file of the report by name; a pure function of the records."""
     judged = verdict(ranking)
     found = risks(ranking)
@@ -108,10 +83,10 @@ def texts(ranking: Ranking, options: Options, figures: list[Path]) -> dict[str, 
     }
 
 
-def _cases(ranking: Ranking) -> list[dict[str, Any]]:
+def _cases(ranking: Decision) -> list[dict[str, Any]]:
     say = catalogue("en").say
     return [
-        {"case": say(o.scenario), "changed": o.changed, "winner": o.winner.label if o.winner else None}
+        {"case": say(o.scenario), "changed": o.changed, "winner": o.recommended.label if o.recommended else None}
         for o in sensitivity(ranking)
     ]
 

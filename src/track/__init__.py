@@ -3,10 +3,12 @@
 `store` writes to a database at hand, `remote` to a server, through a spool on disk that outlives the server's absences.
 """
 
+from src.track.names import plain, segments
+from src.track.place import follow, store_uri, use
 from src.track.protocol import NullTracker, RunLog, Tracker
 from src.track.remote import RemoteTracker
 from src.track.spool import is_local
-from src.track.store import MlflowRun, MlflowTracker, open_tracker, store_uri
+from src.track.store import MlflowRun, MlflowTracker, open_tracker
 
 __all__ = [
     "MlflowRun",
@@ -15,7 +17,11 @@ __all__ = [
     "RemoteTracker",
     "RunLog",
     "Tracker",
+    "follow",
     "is_local",
     "open_tracker",
+    "plain",
+    "segments",
     "store_uri",
+    "use",
 ]

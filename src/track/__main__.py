@@ -13,6 +13,7 @@ from src.cli import application
 from src.config import TrackingConfig
 from src.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.redact import redact_text
+from src.track.place import in_force
 from src.track.remote import RemoteTracker
 
 
@@ -31,14 +32,17 @@ def run(args: TrackArgs) -> int:
     Raises:
         UserError: no server is named, or it refuses the user or the password.
     """
-    uri, outputs = args.tracking.uri or "", Path(args.outputs)
-    if not uri or uri.startswith("sqlite"):
+    outputs = Path(args.outputs)
+    cfg, said = in_force(args.tracking, outputs)
+    uri = str(cfg.uri)
+    if uri.startswith("sqlite"):
         raise UserError(
             "tracking.uri must name the server that the records wait for",
-            value=redact_text(uri) or None,
-            remedy="tracking.uri=http://HOST:PORT as in the sweep's command",
+            value=redact_text(uri),
+            remedy="tracking.uri=http://HOST:PORT as in the sweep's command, or MLFLOW_TRACKING_URI",
         )
-    tracker = RemoteTracker(args.tracking, outputs)
+    print(f"tracking: {said}")
+    tracker = RemoteTracker(cfg, outputs)
     left = tracker.deliver(outputs / "sweeps", args.seconds)
     for frame in sorted(outputs.glob("*/*/sweep.json")):
         tracker.deliver(frame.parent, 0)

@@ -16,11 +16,13 @@ from typing import Any
 
 from src.records import DatasetRef
 from src.redact import redact, redact_text
-
-Entry = dict[str, Any]
+from src.track.names import fit
+from src.track.refusals import Entry, Refused, is_refusal, sieve
 
 EPOCH_METRIC = "lr"  # logged once an epoch: its last step is the last epoch that arrived
 PARAM_LENGTH = 6000  # MLflow's limit on a parameter's value
+TAG_LENGTH = 8000  # and on a tag's
+NAME_LENGTH = 500  # and on a dataset's name
 METRICS_AT_ONCE = 1000  # that MLflow takes in one request
 MOST_AT_ONCE = 100  # parameters or tags that a server takes in one request
 
@@ -37,18 +39,18 @@ class Recorder:
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log finite metrics in one batch: a call each would cost a hundred times more on SQLite."""
-        finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
+        finite = {fit(name): float(value) for name, value in values.items() if math.isfinite(value)}
         self._put({"kind": "metrics", "values": finite, "step": step, "time": now_ms()})
 
     def series(self, values: Mapping[str, Sequence[tuple[int, float]]]) -> None:
         """Log metrics that have a value at each of several steps, in as few calls as MLflow allows."""
-        finite = {name: [[s, float(v)] for s, v in points if math.isfinite(v)] for name, points in values.items()}
+        finite = {fit(name): [[s, float(v)] for s, v in points if math.isfinite(v)] for name, points in values.items()}
         self._put({"kind": "series", "values": finite, "time": now_ms()})
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log flattened parameters, secrets masked."""
         flat = flatten(redact(dict(values)))
-        self._put({"kind": "params", "values": {name: str(value)[:PARAM_LENGTH] for name, value in flat.items()}})
+        self._put({"kind": "params", "values": {fit(k): str(v)[:PARAM_LENGTH] for k, v in flat.items()}})
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags, secrets masked."""
@@ -58,7 +60,8 @@ class Recorder:
         """Log the dataset as the run's input, with its fingerprint as the digest."""
         splits = {name: value[:16] for name, value in ref.split_fingerprints.items()}
         profile = json.dumps({"images": ref.split_sizes, "classes": len(ref.class_names), "fingerprints": splits})
-        self._put({"kind": "dataset", "name": ref.name, "digest": ref.fingerprint[:36], "profile": profile})
+        name, digest = ref.name[:NAME_LENGTH], ref.fingerprint[:36]
+        self._put({"kind": "dataset", "name": name, "digest": digest, "profile": profile})
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
         """Log files as artifacts under a folder of the run."""
@@ -87,27 +90,38 @@ def create(client: Any, experiment: str, entry: Entry, parent: str) -> str:
     return str(run.info.run_id)
 
 
-def apply(client: Any, run_id: str, entry: Entry) -> None:
-    """Write an entry to a run of a store.
+def apply(client: Any, run_id: str, entry: Entry) -> list[Refused]:
+    """Write an entry to a run of a store; returns the parts that the store won't have, with its reasons.
 
     Raises:
-        OSError: a file to send is gone.
-        Exception: whatever MLflow raises when the store is away or refuses the entry.
+        OSError: the disk is full.
+        Exception: whatever MLflow raises when the store is away.
     """
     match entry["kind"]:
         case "metrics":
             points = [(name, value, entry["step"]) for name, value in entry["values"].items()]
-            _metrics(client, run_id, points, entry["time"])
+            return _metrics(client, run_id, entry, points)
         case "series":
             points = [(name, value, step) for name, found in entry["values"].items() for step, value in found]
-            _metrics(client, run_id, points, entry["time"])
+            return _metrics(client, run_id, entry, points)
         case "params" | "tags":
-            _pairs(client, run_id, entry)
+            return _pairs(client, run_id, entry)
+        case "files":
+            return _files(client, run_id, entry)
+    try:
+        _whole(client, run_id, entry)
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        return [(entry, error)]
+    return []
+
+
+def _whole(client: Any, run_id: str, entry: Entry) -> None:
+    """Write what can't be taken in part."""
+    match entry["kind"]:
         case "dataset":
             _dataset(client, run_id, entry)
-        case "files":
-            for path in entry["paths"]:
-                client.log_artifact(run_id, path, entry["folder"])
         case "folder":
             client.log_artifacts(run_id, entry["path"], entry["folder"])
         case "resume":
@@ -116,24 +130,45 @@ def apply(client: Any, run_id: str, entry: Entry) -> None:
             client.set_terminated(run_id, entry["status"], entry["time"])
 
 
-def _metrics(client: Any, run_id: str, points: Sequence[tuple[str, float, int]], when: int) -> None:
+def _metrics(client: Any, run_id: str, entry: Entry, points: Sequence[tuple[str, float, int]]) -> list[Refused]:
     from mlflow.entities import Metric
 
-    batch = [Metric(name, value, when, step) for name, value, step in points]
+    batch = [Metric(name, value, entry["time"], step) for name, value, step in points]
+    refused: list[Refused] = []
     for first in range(0, len(batch), METRICS_AT_ONCE):
-        client.log_batch(run_id, metrics=batch[first : first + METRICS_AT_ONCE])
+        some = batch[first : first + METRICS_AT_ONCE]
+        for left, error in sieve(some, lambda part: client.log_batch(run_id, metrics=part)):
+            values = [{"kind": "metrics", "values": {m.key: m.value}, "step": m.step} for m in left]
+            refused += [(value, error) for value in values]
+    return refused
 
 
-def _pairs(client: Any, run_id: str, entry: Entry) -> None:
+def _pairs(client: Any, run_id: str, entry: Entry) -> list[Refused]:
     from mlflow.entities import Param, RunTag
 
+    kind: Any = Param if entry["kind"] == "params" else RunTag
     pairs = list(entry["values"].items())
+
+    def send(part: list[Any]) -> None:
+        client.log_batch(run_id, **{entry["kind"]: [kind(name, value) for name, value in part]})
+
+    refused: list[Refused] = []
     for first in range(0, len(pairs), MOST_AT_ONCE):
-        some = pairs[first : first + MOST_AT_ONCE]
-        if entry["kind"] == "params":
-            client.log_batch(run_id, params=[Param(name, value) for name, value in some])
-        else:
-            client.log_batch(run_id, tags=[RunTag(name, value) for name, value in some])
+        found = sieve(pairs[first : first + MOST_AT_ONCE], send)
+        refused += [({"kind": entry["kind"], "values": dict(left)}, error) for left, error in found]
+    return refused
+
+
+def _files(client: Any, run_id: str, entry: Entry) -> list[Refused]:
+    refused: list[Refused] = []
+    for path in entry["paths"]:
+        try:
+            client.log_artifact(run_id, path, entry["folder"])
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            refused.append(({**entry, "paths": [path]}, error))
+    return refused
 
 
 def _dataset(client: Any, run_id: str, entry: Entry) -> None:
@@ -146,7 +181,7 @@ def _dataset(client: Any, run_id: str, entry: Entry) -> None:
 
 def masked(tags: Mapping[str, str]) -> dict[str, str]:
     """Tags with every secret masked."""
-    return {name: redact_text(str(value)) for name, value in tags.items()}
+    return {fit(name): redact_text(str(value))[:TAG_LENGTH] for name, value in tags.items()}
 
 
 def now_ms() -> int:

@@ -21,8 +21,10 @@ from src.errors import UserError
 from src.records import hash_of
 from src.redact import redact_text
 from src.track.adopt import adopt
-from src.track.entries import EPOCH_METRIC, Entry, Recorder, started
+from src.track.entries import EPOCH_METRIC, Recorder, started
+from src.track.place import ARTIFACTS, experiment_of, follow
 from src.track.protocol import NullRun, RunLog
+from src.track.refusals import Entry
 from src.track.send import Sender, check_greeting
 from src.track.spool import SYSTEM, Spool, SpooledFolder, is_local
 from src.track.store import UNENDED, make_client, open_experiment, search
@@ -68,7 +70,7 @@ class SpooledRun(Recorder):
         self.sampler: Sampler | None = None
 
     def _put(self, entry: Entry) -> None:
-        self._folder.append(entry)
+        self._folder.append(self._folder.placed(entry))
         self._sender.wake()
 
     def end(self, status: str = "FINISHED") -> None:
@@ -130,16 +132,17 @@ class RemoteTracker:
 
     def __init__(self, cfg: TrackingConfig, outputs: Path) -> None:
         assert cfg.uri is not None
-        self._cfg, self._uri = cfg, cfg.uri
+        self._cfg, self._uri, self._experiment = cfg, cfg.uri, experiment_of(cfg)
         for key, value in SETTINGS.items():
             os.environ.setdefault(key, value)
         if not cfg.uri.startswith("http"):
             check_database(cfg.uri)
+            follow(cfg.uri, outputs)
         client = make_client(cfg.uri)
-        self.spool = Spool(outputs / "tracking" / hash_of([cfg.uri, cfg.experiment]))
+        self.spool = Spool(outputs / "tracking" / hash_of([cfg.uri, self._experiment]))
         # A server says itself where files go; beside a database they stay in the folder that all machines share.
-        files = None if cfg.uri.startswith("http") else (outputs / "mlartifacts").absolute().as_uri()
-        self._sender = Sender(self.spool, lambda: (client, open_experiment(client, cfg.experiment, files)))
+        files = None if cfg.uri.startswith("http") else (outputs / ARTIFACTS).absolute().as_uri()
+        self._sender = Sender(self.spool, lambda: (client, open_experiment(client, self._experiment, files)))
         self._sender.greet(GREET_S)
         if self._sender.away:
             try:
@@ -197,7 +200,7 @@ class RemoteTracker:
                     return folder.state().run_id or folder.key
 
         def ask(client: Any) -> str:
-            return search(client, open_experiment(client, self._cfg.experiment, None), tag, value)
+            return search(client, open_experiment(client, self._experiment, None), tag, value)
 
         return str(self._sender.ask(ask, "", ANSWER_S))
 
@@ -220,6 +223,7 @@ class RemoteTracker:
         """Send what waits, say what is left, and stop."""
         left = self._sender.drain(seconds, GONE_S)
         self._sender.stop()
+        self._sender.refusals.sum_up()
         if left:
             log.warning(
                 "%d entries wait in %s for the tracking server; the same command sends them, or python -m src.track",

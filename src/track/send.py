@@ -15,7 +15,8 @@ from typing import Any
 
 from src.errors import UserError
 from src.redact import redact_text
-from src.track.entries import Entry, apply, create
+from src.track.entries import apply, create
+from src.track.refusals import Entry, Refusals, is_refusal, status_of
 from src.track.spool import Spool, SpooledFolder, State
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 TAG = "detsweep.run"  # the id that a run had before the server gave it one
 SCAN_S = 5.0  # between looks for what other processes have left
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # between attempts at a server that is away
-COME_BACK = (401, 403, 408, 425, 429)  # statuses below 500 that may pass without the entry's being another
 
 
 class Sender:
@@ -43,6 +43,7 @@ class Sender:
         self._questions: deque[tuple[Callable[[Any], Any], list[Any], threading.Event]] = deque()
         self._wake, self._stop, self._turned = threading.Event(), threading.Event(), threading.Event()
         self._failures = 0
+        self.refusals = Refusals("the tracking server")
         self.away = False
         self.reason: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="tracking", daemon=True)
@@ -204,37 +205,8 @@ class Sender:
     def _one(self, folder: SpooledFolder, state: State, entry: Entry) -> None:
         if entry["kind"] == "start":
             return
-        try:
-            apply(self._client, state.run_id, entry)
-        except Exception as error:
-            if not is_refusal(error):
-                raise
-            reason = redact_text(f"{type(error).__name__}: {error}")[:500]
-            folder.refuse(entry, reason)
-            log.warning(
-                "the tracking server refuses an entry of run %s (kept in %s): %s", state.run_id, folder.path, reason
-            )
-
-
-def status_of(error: Exception) -> int:
-    """HTTP status that an error of MLflow's client stands for; 0 for none."""
-    from mlflow.exceptions import MlflowException
-
-    if isinstance(error, MlflowException):
-        return int(error.get_http_status_code())
-    return int(getattr(getattr(error, "response", None), "status_code", 0) or 0)
-
-
-def is_refusal(error: Exception) -> bool:
-    """Whether an entry fails for good: the server understood it and won't have it, or its file is gone."""
-    from mlflow.exceptions import MlflowException
-
-    if isinstance(error, FileNotFoundError):
-        return True
-    if isinstance(error, MlflowException) and error.error_code == "ENDPOINT_NOT_FOUND":
-        return False  # a proxy whose server is away says so too
-    status = status_of(error)
-    return 400 <= status < 500 and status not in COME_BACK
+        refused = apply(self._client, state.run_id, folder.found(entry))
+        self.refusals.keep(folder.path / "refused.jsonl", state.run_id, refused)
 
 
 def check_greeting(error: Exception | None, uri: str) -> None:

@@ -17,8 +17,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from src.places import absolute, moved
 from src.records import write_text
-from src.track.entries import EPOCH_METRIC, Entry
+from src.track.entries import EPOCH_METRIC
+from src.track.refusals import Entry
 
 LOCAL = "-local-"  # stands in the id of a run that no server has named yet, before the time of its start
 SYSTEM = "system/"
@@ -75,6 +77,22 @@ class SpooledFolder:
                 os.ftruncate(stream, end)
                 raise
 
+    @property
+    def outputs(self) -> Path:
+        """The outputs folder that this lies in: `outputs/tracking/<server>/<run>`."""
+        return absolute(self.path).parents[2]
+
+    def placed(self, entry: Entry) -> Entry:
+        """An entry that names files, with the outputs folder of now."""
+        return {**entry, "outputs": str(self.outputs)} if entry["kind"] in ("files", "folder") else entry
+
+    def found(self, entry: Entry) -> Entry:
+        """An entry with the places where its files are now: the folder may have been moved or copied since."""
+        then = entry.get("outputs", "")
+        if "paths" in entry:
+            return {**entry, "paths": [moved(path, then, self.outputs) for path in entry["paths"]]}
+        return {**entry, "path": moved(entry["path"], then, self.outputs)} if "path" in entry else entry
+
     def pending(self) -> bool:
         """Whether entries wait."""
         try:
@@ -114,11 +132,6 @@ class SpooledFolder:
         for entry, _ in self.entries(state.sent):
             state.note(entry)
         return state
-
-    def refuse(self, entry: Entry, reason: str) -> None:
-        """Keep an entry that the server will never take, with the reason."""
-        with open(self.path / "refused.jsonl", "a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"reason": reason, "entry": entry}, ensure_ascii=False) + "\n")
 
     def compact(self, state: State) -> None:
         """Drop the entries when all of them have been sent."""

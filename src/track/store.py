@@ -15,9 +15,12 @@ from typing import Any
 
 from src.config import TrackingConfig
 from src.errors import UserError
-from src.redact import redact_text
-from src.track.entries import EPOCH_METRIC, Entry, Recorder, apply, create, started
+from src.track.entries import EPOCH_METRIC, Recorder, apply, create, started
+from src.track.place import ARTIFACTS, experiment_of, follow, in_force, store_uri, use
 from src.track.protocol import NullRun, NullTracker, RunLog, Tracker
+from src.track.refusals import Book, Entry, Refused, is_refusal
+
+log = logging.getLogger(__name__)
 
 # MLflow's UI shows pages for language models otherwise.
 KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -25,15 +28,24 @@ UNENDED = ("RUNNING", "KILLED")
 
 
 class MlflowRun(Recorder):
-    """A run in an MLflow store."""
+    """A run in an MLflow store.
 
-    def __init__(self, client: Any, run_id: str, monitor: Any = None, last_epoch: int = 0) -> None:
+    Args:
+        client: of the store.
+        run_id: "" for a run that the store would not start: everything written to it is kept as refused.
+        book: where what the store refuses is kept.
+        monitor: of the machine, stopped at the end.
+        last_epoch: highest epoch that the run has.
+    """
+
+    def __init__(self, client: Any, run_id: str, book: Book, monitor: Any = None, last_epoch: int = 0) -> None:
         super().__init__(run_id, last_epoch)
         self._client = client
+        self._book = book
         self._monitor = monitor
 
     def _put(self, entry: Entry) -> None:
-        apply(self._client, self.run_id, entry)
+        self._book.guarded(self.run_id, entry, lambda: apply(self._client, self.run_id, entry))
 
     def end(self, status: str = "FINISHED") -> None:
         """Stop the system metrics and close the run."""
@@ -44,35 +56,62 @@ class MlflowRun(Recorder):
 
 
 class MlflowTracker:
-    """An MLflow store that is written to at once."""
+    """An MLflow store that is written to at once.
+
+    Args:
+        cfg: with the address and the experiment that are in force.
+        outputs: where files go, and what the store refuses.
+    """
 
     def __init__(self, cfg: TrackingConfig, outputs: Path) -> None:
         self._cfg = cfg
         self._uri = store_uri(cfg, outputs)
         make_store(self._uri)
+        follow(self._uri, outputs)
         self._client = make_client(self._uri)
-        place = (outputs / "mlartifacts").absolute().as_uri()
+        place = (outputs / ARTIFACTS).absolute().as_uri()
         # Made before any worker starts: several processes migrating a fresh database at once fail.
-        self._experiment = open_experiment(self._client, cfg.experiment, place)
+        self._experiment = open_experiment(self._client, experiment_of(cfg), place)
+        self._book = Book(outputs / "tracking" / "store")
 
     def start(
         self, name: str, *, parent: str = "", tags: Mapping[str, str] | None = None, monitor: bool = False
     ) -> RunLog:
         """Start a run, as a child of `parent` where given, with system metrics where `monitor` is true."""
-        run_id = create(self._client, self._experiment, started(name, parent, tags or {}), parent)
-        return MlflowRun(self._client, run_id, self._start_monitor(run_id) if monitor else None)
+        entry, made = started(name, parent, tags or {}), [""]
+
+        def make() -> list[Refused]:
+            made[0] = create(self._client, self._experiment, entry, parent)
+            return []
+
+        self._book.guarded("", entry, make)
+        return self._run(made[0], monitor)
 
     def resume(self, run_id: str, *, monitor: bool = False) -> RunLog:
-        """Go on writing to an existing run."""
+        """Go on writing to an existing run; of one that the store does not have, everything is kept as refused."""
         if not run_id:
             return NullRun()
-        self._client.update_run(run_id, status="RUNNING")
+        entry: Entry = {"kind": "resume"}
+        there = self._book.guarded(run_id, entry, lambda: _again(self._client, run_id))
+        if not there:
+            return self._run(run_id, monitor=False)
         last = max((m.step for m in self._client.get_metric_history(run_id, EPOCH_METRIC)), default=0)
-        return MlflowRun(self._client, run_id, self._start_monitor(run_id) if monitor else None, last)
+        return self._run(run_id, monitor, last)
+
+    def _run(self, run_id: str, monitor: bool, last_epoch: int = 0) -> MlflowRun:
+        started_monitor = self._start_monitor(run_id) if monitor and run_id else None
+        return MlflowRun(self._client, run_id, self._book, started_monitor, last_epoch)
 
     def is_open(self, run_id: str) -> bool:
         """Whether a run was not brought to its end: it counts as running, or was interrupted."""
-        return bool(run_id) and self._client.get_run(run_id).info.status in UNENDED
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return bool(run_id) and self._client.get_run(run_id).info.status in UNENDED
+        except MlflowException as error:
+            if not is_refusal(error):
+                raise
+            return False  # another store's: there is nothing to close here
 
     def find(self, tag: str, value: str) -> str:
         """The id of the run with this tag; "" when there is none."""
@@ -81,14 +120,15 @@ class MlflowTracker:
     def end_run(self, run_id: str, status: str) -> None:
         """Close a run that is not at hand."""
         if run_id:
-            self._client.set_terminated(run_id, status)
+            MlflowRun(self._client, run_id, self._book).end(status)
 
     def deliver(self, folder: Path, seconds: float = 60.0) -> int:
         """Nothing waits: every entry was written at once."""
         return 0
 
     def close(self, seconds: float = 60.0) -> None:
-        """Nothing is left open."""
+        """Nothing is left open; say how much was refused."""
+        self._book.refusals.sum_up()
 
     def _start_monitor(self, run_id: str) -> Any:
         if not self._cfg.system_metrics:
@@ -102,6 +142,11 @@ class MlflowTracker:
         return monitor
 
 
+def _again(client: Any, run_id: str) -> list[Refused]:
+    client.update_run(run_id, status="RUNNING")
+    return []
+
+
 def make_client(uri: str) -> Any:
     """A client of the store at `uri`, with MLflow's telemetry and chatter off."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -109,7 +154,7 @@ def make_client(uri: str) -> Any:
     import mlflow
 
     _quiet()
-    mlflow.set_tracking_uri(uri)
+    use(uri)
     return mlflow.MlflowClient(uri)
 
 
@@ -148,6 +193,12 @@ def open_experiment(client: Any, name: str, artifacts: str | None) -> str:
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage == "deleted":
+        raise UserError(
+            "the MLflow experiment was deleted, and takes no runs until it is restored",
+            value=name,
+            remedy="tracking.experiment=ANOTHER, or restore it on MLflow's pages",
+        )
     if found is None:
         try:
             return str(client.create_experiment(name, artifact_location=artifacts, tags=KIND))
@@ -165,44 +216,29 @@ def _quiet() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def store_uri(cfg: TrackingConfig, outputs: Path) -> str:
-    """Address of the store: as configured, else a SQLite file under the outputs folder.
-
-    Raises:
-        UserError: a scheme that MLflow no longer takes.
-    """
-    if cfg.uri is None:
-        outputs.mkdir(parents=True, exist_ok=True)
-        return f"sqlite:///{(outputs / 'mlflow.db').absolute()}"
-    if not cfg.uri.startswith(("http://", "https://", "sqlite:///", "postgresql", "mysql")):
-        raise UserError(
-            "tracking.uri is no store that MLflow writes to",
-            value=redact_text(cfg.uri),
-            remedy="tracking.uri=sqlite:///FILE, http://HOST:PORT or postgresql://…; leave it out for a local file",
-        )
-    return cfg.uri
-
-
 def open_tracker(cfg: TrackingConfig, outputs: Path) -> Tracker:
-    """The tracker that the configuration asks for.
+    """The tracker that the configuration, or else MLflow's environment, asks for.
 
     Raises:
         UserError: no store that MLflow writes to, or a server that refuses us.
     """
     if not cfg.enabled:
         return NullTracker()
-    if not store_uri(cfg, outputs).startswith("sqlite"):  # whatever is reached over a network can be away
+    cfg, said = in_force(cfg, outputs)
+    log.info("tracking: %s", said)
+    if not str(cfg.uri).startswith("sqlite"):  # whatever is reached over a network can be away
         from src.track.remote import RemoteTracker
 
         return RemoteTracker(cfg, outputs)
     try:
         return MlflowTracker(cfg, outputs)
+    except UserError:
+        raise
     except Exception as error:
-        uri = store_uri(cfg, outputs)
-        if not uri.startswith("sqlite:///"):
+        if not str(cfg.uri).startswith("sqlite:///"):
             raise
         raise UserError(
             f"the MLflow store can't be opened ({type(error).__name__})",
-            value=uri,
+            value=cfg.uri,
             remedy="tracking.uri=sqlite:///FILE of a store, or one that does not exist yet",
         ) from None

@@ -17,10 +17,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ultralytics.data import utils as data_module
 from ultralytics.engine import trainer as trainer_module
 from ultralytics.models.rtdetr.train import RTDETRTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.utils import plotting as plotting_module
 
+from src.fonts import local_font
 from src.train import freezing, images, schedule
 from src.train.arguments import Options
 from src.train.keep import TopK
@@ -30,7 +33,11 @@ from src.train.stopping import Stopper, stop_value
 SCREEN_DPI = 110
 VARIABLE = "DETSWEEP_TRAINING_OPTIONS"
 engine: Any = trainer_module  # its names are not exported in the sense of type checkers
+plotting: Any = plotting_module
+data_utils: Any = data_module
 
+# Ultralytics would look for Arial on the network, 23 MB of it where a class has a name in another script.
+plotting.check_font = data_utils.check_font = local_font
 
 images.install()  # what is read and cached of images and labels
 

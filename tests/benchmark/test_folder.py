@@ -7,6 +7,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from src.benchmark import foreign, results
 from src.benchmark.figures import draw, pareto
 from src.benchmark.summary import Blocks, Summary
+from src.common.speed import rounds_of
 from src.errors import UserError
 from src.records import Artifact, Measurement, Verification
 from tests.models import artifact_of
@@ -33,7 +35,7 @@ def test_files_are_told_apart_by_what_they_hold(
             shutil.copytree(path, target)
         else:
             shutil.copy(path, target)
-    found = foreign.discover(tmp_path, imgsz=64)
+    found = foreign.discover(tmp_path, imgsz=64).artifacts
     assert [a.label for a in found] == [a.label for a in made]
     assert {tuple(a.input_shape[1:]) for a in found} == {(3, 64, 64)}
     assert {a.head for a in found} == {"dense"}
@@ -85,6 +87,33 @@ def test_measurements_are_compared_with_float32_and_the_peak(measurements: list[
     assert fp32.extra["gemm_share"] == pytest.approx(0.5 / (fp32.latency.p50 / 1e3) / 100)
     assert fp32.extra["offline_batch"] == 4  # four images in three times the time
     assert fp32.extra["offline_ips"] > fp32.throughput_ips
+
+
+@pytest.mark.parametrize(("factor", "slower"), [(1.03, 0.0), (1.2, 1.0)])
+def test_a_tie_of_speed_is_not_slower_than_float32(factor: float, slower: float, tmp_path: Path) -> None:
+    """Both are surely slower: the rounds agree to the last digit. But 3 % matter to nobody."""
+    fp32 = Artifact("onnx", "fp32", "x.onnx", "a" * 64, 10**6, [-1, 3, 64, 64], 1.0, "s")
+    int8 = replace(fp32, precision="int8", sha256="b" * 64)
+    summary = Summary(tmp_path, tmp_path, 1, "cpu", {64: 100.0}, 0.0, {})
+    extra = summary.measurements([_block(fp32, 10.0), _block(int8, 10.0 * factor)])[2].extra
+    assert extra["ratio_to_fp32_low"] > 1.02
+    assert extra["slower_than_fp32"] == slower
+
+
+def test_measurements_keep_their_rounds_and_what_disturbed_them(tmp_path: Path) -> None:
+    block = _block(Artifact("onnx", "fp32", "x.onnx", "a" * 64, 10**6, [-1, 3, 64, 64], 1.0, "s"), 10.0)
+    summary = Summary(tmp_path, tmp_path, 1, "cpu", {64: 100.0}, 0.0, {})
+    unknown = summary.measurements([block])[0]
+    assert not {"foreign_cpu", "contaminated_rounds"} & set(unknown.extra)
+    for answer, share in zip(block.answers, (0.02, 0.3), strict=True):
+        answer["model_only/1"]["foreign_cpu"] = share
+    block.retakes = 2
+    found = summary.measurements([block])[0]
+    names = ("foreign_cpu", "contaminated_rounds", "remeasured_blocks")
+    assert [found.extra[name] for name in names] == pytest.approx([0.16, 1, 2])
+    assert set(found.rounds) == {"mean", "p50", "p90", "p95"}
+    assert found.rounds["p50"] == pytest.approx([10.2, 15.3])
+    assert rounds_of(replace(found, rounds={}), tmp_path) == found.rounds
 
 
 def test_names_are_no_formulas(measurements: list[Measurement], tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from src.config import TrackingConfig
 from src.pipeline.context import Context
-from src.pipeline.evaluations import figures_of, log_evaluations, plain, sweep_of
+from src.pipeline.evaluations import figures_of, log_evaluations, renamed, sweep_of
 from src.records import EvaluationRecord
-from src.track import Tracker, open_tracker
+from src.track import Tracker, open_tracker, plain, segments
 from tests.report.factory import DATASET, Sweep, evaluation, finalist, trial
 
 
@@ -32,6 +32,24 @@ def test_figures_keep_names_that_mlflow_takes() -> None:
     assert found[f"{head}/class/a____b/AP50-95"] == pytest.approx(0.4)
     assert found[f"{head}/class/c d/AP50"] == 0.7
     assert plain("") == "_"
+
+
+def test_classes_keep_apart_what_mlflow_would_not() -> None:
+    record = records()[1][0]
+    names = ["安全帽", "反光衣", "a/b", "a_b", "Car", "car", "x" * 400, "x" * 400 + "y", "हेलमेट", "हलमट", "", "p", "p"]
+    rows = [{"name": name, "truths": 1, "AP50-95": i / 100, "AP50": None} for i, name in enumerate(names)]
+    found = figures_of(replace(record, per_class=rows))
+    values = {n.split("/")[-2]: v for n, v in found.items() if "/class/" in n}
+    assert sorted(values.values()) == [i / 100 for i in range(len(names))], "each class has a metric of its own"
+    assert values["安全帽"] == 0.0
+    assert values["反光衣"] == 0.01
+    assert (values["a_b"], values["a_b_2"]) == (0.03, 0.02), "the name that needs no change keeps it"
+    assert (values["Car"], values["car_2"]) == (0.04, 0.05)
+    assert all(len(name) <= 250 for name in found)
+    assert segments(names) == segments(names)
+    text = renamed(replace(record, per_class=rows)) or ""
+    assert "class/a_b_2\ta/b\n" in text
+    assert renamed(replace(record, per_class=rows[:2])) is None
 
 
 def test_the_sweep_has_a_step_for_each_threshold() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from src.report import load_ranking
+from src.report import load_decision
 from tests.pipeline.faults import CLOCK, DATA, DIE, DISK, FINE, HANG, LOCKED, MEMORY, NAN, records, run
 
 OFF = "tracking=none"
@@ -39,7 +39,7 @@ def test_a_trial_that_fails_is_tried_again_and_then_recorded_with_its_reason(fai
 
 
 def test_the_report_reads_a_sweep_with_failures(failed: Path) -> None:
-    assert len(load_ranking(failed / "o/sweeps/faulty").saved.trials) == 4
+    assert len(load_decision(failed / "o/sweeps/faulty").saved.trials) == 4
 
 
 @pytest.mark.slow

@@ -234,7 +234,9 @@ class Sweep:
 
     trials: list[TrialRecord]
     finalists: list[FinalistRecord] = field(default_factory=list)
-    decision: dict[str, Any] = field(default_factory=lambda: {"name": "default", "max_export_loss": 0.02})
+    decision: dict[str, Any] = field(
+        default_factory=lambda: {"name": "default", "max_export_loss": 0.02, "margin": 0.03}
+    )
     changes: dict[str, Any] = field(default_factory=dict)
     evaluations: list[EvaluationRecord] = field(default_factory=list)
 

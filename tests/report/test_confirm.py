@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.report import Options, load_ranking, write_report
+from src.report import Options, load_decision, write_report
 from src.report.searched import scored
 from tests.report.factory import Sweep, finalist, trial
 
@@ -24,7 +24,7 @@ def lucky() -> Sweep:
 
 def test_the_score_is_that_of_the_fresh_seeds(tmp_path: Path) -> None:
     folder = lucky().write(tmp_path)
-    ranking = load_ranking(folder)
+    ranking = load_decision(folder)
     first, second = ranking.configurations
     assert [t.trial for t in first.trials] == [6, 7, 8]
     assert round(first.spread.mean, 6) == 0.51
@@ -51,8 +51,8 @@ def test_both_are_shown(tmp_path: Path) -> None:
 def test_what_was_not_confirmed_cannot_be_recommended(tmp_path: Path) -> None:
     search = [trial(n, seed=n + 1, score=0.6) for n in range(3)]
     folder = Sweep(search, [finalist(t) for t in search], decision=DECISION).write(tmp_path)
-    ranking = load_ranking(folder)
-    assert ranking.winner is None
+    ranking = load_decision(folder)
+    assert ranking.recommended is None
     document = write_report(folder, tmp_path / "reports", Options())
     decision = json.loads(document.with_suffix(".json").read_text(encoding="utf-8"))
     assert {"unconfirmed"} == {limit for c in decision["candidates"] for limit in c["broken_limits"]}
@@ -63,4 +63,4 @@ def test_without_confirmation_nothing_changes(tmp_path: Path) -> None:
     folder = Sweep(search, [finalist(t) for t in search]).write(tmp_path)
     document = write_report(folder, tmp_path / "reports", Options())
     assert "Seeds of the search" not in document.read_text(encoding="utf-8")
-    assert load_ranking(folder).winner is not None
+    assert load_decision(folder).recommended is not None

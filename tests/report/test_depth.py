@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from src.decide.choice import Decision
+from src.decide.judgement import smallest_difference
+from src.decide.sensitivity import sensitivity
+from src.decide.uncertainty import gap
 from src.errors import UserError
-from src.report import Options, load_ranking, write_report
+from src.report import Options, load_decision, write_report
 from src.report.check import check_report
 from src.report.compare import compare
-from src.report.difference import difference, smallest_difference
-from src.report.rank import Ranking
-from src.report.sensitivity import sensitivity
+from tests.decide.test_load import command
 from tests.report.factory import DATASET, HOST, ONNX, Sweep, deep_study, finalist, study, trial
-from tests.report.test_load import command
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,8 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return tmp / "outputs", tmp / "reports"
 
 
-def ranking_of(deep: tuple[Path, Path]) -> Ranking:
-    return load_ranking(deep[0] / "sweeps" / "friday")
+def ranking_of(deep: tuple[Path, Path]) -> Decision:
+    return load_decision(deep[0] / "sweeps" / "friday")
 
 
 def test_the_document_shows_the_evaluation(deep: tuple[Path, Path]) -> None:
@@ -48,22 +49,17 @@ def test_the_document_shows_the_evaluation(deep: tuple[Path, Path]) -> None:
 
 def test_images_join_the_seeds_in_differences(deep: tuple[Path, Path]) -> None:
     ranking = ranking_of(deep)
-    best = ranking.best
-    assert best
-    methods = {c.difference.method for c in ranking.comparisons}
-    assert methods == {"images", "seeds and images"}
-    other = next(c.other for c in ranking.comparisons if c.difference.method == "seeds and images")
-    alone = replace(other, evidence=(replace(other.best, val_depth=None),))
-    both, seeds = difference(best, other, ranking.noise), difference(best, alone, ranking.noise)
-    assert seeds.method == "seeds"
-    assert both.high - both.low > seeds.high - seeds.low
+    assert ranking.best is not None
+    other = next(c.other for c in ranking.comparisons if c.other.configuration is not ranking.best.configuration)
+    both = gap(ranking.best.model, other.model)
+    seeds = gap(replace(ranking.best.model, images=None), other.model)
+    assert (both.method, seeds.method) == ("seeds and images", "seeds")
+    assert both.se > seeds.se
 
 
-def test_a_candidate_is_tied_with_itself(deep: tuple[Path, Path]) -> None:
-    ranking = ranking_of(deep)
-    for c in ranking.candidates:
-        gap = difference(c, c, ranking.noise)
-        assert (gap.delta, gap.p, gap.separated) == (0.0, 1.0, False)
+def test_a_candidate_does_not_differ_from_itself(deep: tuple[Path, Path]) -> None:
+    for c in ranking_of(deep).candidates:
+        assert gap(c.model, c.model).bounds(0.95) == (0.0, 0.0)
 
 
 def test_smallest_difference_follows_the_paired_noise(deep: tuple[Path, Path]) -> None:
@@ -84,13 +80,14 @@ def test_sensitivity_names_every_case(deep: tuple[Path, Path]) -> None:
     outcomes = sensitivity(ranking_of(deep))
     keys = [o.scenario.key for o in outcomes]
     assert keys == ["case_slower", "case_slower_winner", *["case_seed"] * 3, *["case_limit"] * 2]
-    assert not any(o.changed for o in outcomes)
+    # v11n leads v8n at 320 px by 0.002 alone: without some seed it does not, and that is said.
+    assert {o.scenario.key for o in outcomes if o.changed} == {"case_seed"}
 
 
 def test_sensitivity_sees_a_limit_that_binds(tmp_path: Path) -> None:
     """The winner takes 16.13 ms: 10 % more breaks a limit of 17 ms, and so does a limit 10 % lower."""
     sweep = study(decision={"max_export_loss": 0.02, "max_latency_ms": 17.0, "latency": "p95"})
-    outcomes = sensitivity(load_ranking(sweep.write(tmp_path)))
+    outcomes = sensitivity(load_decision(sweep.write(tmp_path)))
     changed = [(o.scenario.key, o.scenario.values.get("value")) for o in outcomes if o.changed]
     assert changed == [("case_slower", None), ("case_slower_winner", None), ("case_limit", 15.3)]
 
@@ -214,7 +211,7 @@ def test_two_machines_in_one_sweep_are_refused(tmp_path: Path) -> None:
     away = replace(HOST, host="feedface" * 2)
     sweep = Sweep(trials, [finalist(trials[0]), finalist(trials[1], (ONNX,), environment=away)])
     with pytest.raises(UserError, match="different machines"):
-        load_ranking(sweep.write(tmp_path))
+        load_decision(sweep.write(tmp_path))
 
 
 def test_reopened_test_is_a_risk(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from src.decide.load import load_sweep
+from src.decide.settings import load_decision
 from src.records import FinalistRecord, Verification
-from src.report.load import load_sweep
 from src.report.recovery import recoveries
 from src.report.terminal import print_summary
-from src.report.write import load_ranking, write_report
+from src.report.write import write_report
 from tests.report.factory import INT8, ONNX, PYTORCH, Sweep, Target, finalist, trial
 
 INT8_OPENVINO = Target("openvino", "int8", "openvino", 0.985, 4.0, 3.3, "warn")
@@ -64,7 +65,7 @@ def test_what_was_recovered_is_said_plainly(kept: dict[str, float], says: str, t
 def test_the_terminal_tells_it_too(tmp_path: Path) -> None:
     folder = Sweep([trial(0)], [aware({"onnx": 0.9, "openvino": 0.9})]).write(tmp_path)
     console = Console(width=160, record=True, file=io.StringIO())
-    print_summary(load_ranking(folder), console)
+    print_summary(load_decision(folder), console)
     assert "gave back at least half" in " ".join(console.export_text().split())
 
 

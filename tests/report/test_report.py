@@ -16,7 +16,7 @@ from rich.console import Console
 
 from src.errors import UserError
 from src.records import Failure, TrialRecord
-from src.report import load_ranking, summary, write_report
+from src.report import load_decision, summary, write_report
 from tests.report.factory import ONNX, PYTORCH, Sweep, failed, finalist, study, trial
 
 SECTIONS = [
@@ -110,25 +110,22 @@ def test_decision_json_keeps_its_contract(written: Path) -> None:
 
 
 def test_golden_decision_is_exact(written: Path) -> None:
-    """v11n at 320 px has the best mean; its int8 artifact is tied within the tolerated loss and the cheapest."""
+    """v11n at 320 px has the best mean; without resamples nobody knows what its int8 artifact loses, so fp32 ships."""
     got = json.loads((written / "decision.json").read_text())
-    assert got["verdict"] == "conditional"  # the gate warned
+    assert got["verdict"] == "conditional"  # without one of the seeds another would be chosen
     assert got["recommended"] | {"run_ids": 0, "artifact": 0, "config_id": 0} == {
         "model": "v11n", "imgsz": 320, "lr": 0.002, "extra": {}, "seeds": [1, 2, 3], "format": "onnx",
-        "precision": "int8", "runtime": "onnxruntime", "batch": 1, "trial": 9,
+        "precision": "fp32", "runtime": "onnxruntime", "batch": 1, "trial": 9,
         "run_ids": 0, "artifact": 0, "config_id": 0,
     }  # fmt: skip
     feasible = [c for c in got["candidates"] if c["feasible"]]
-    tied = [(c["model"], c["imgsz"], c["precision"]) for c in feasible if c["tied_with_best"]]
+    tied = [(c["model"], c["imgsz"], c["precision"]) for c in feasible if c["within_margin"]]
     assert len(feasible) == 12
-    assert sorted(set(tied)) == [
-        ("v11n", 320, "fp32"),
-        ("v11n", 320, "int8"),
-        ("v8n", 320, "fp32"),
-        ("v8n", 320, "int8"),
-    ]
+    # v8n is 0.002 behind, but three seeds can't show that it is no more.
+    assert sorted(set(tied)) == [("v11n", 320, "fp32")]
     front = [(c["model"], c["imgsz"], c["precision"]) for c in got["candidates"] if c["pareto"]]
-    assert front == [("v11n", 320, "int8"), ("v11n", 160, "int8")]
+    places = (("v11n", 160), ("v11n", 320), ("v8n", 160))
+    assert sorted(front) == [(model, imgsz, p) for model, imgsz in places for p in ("fp32", "int8")]
 
 
 def test_clean_evidence_is_approved(tmp_path: Path) -> None:
@@ -187,7 +184,7 @@ def test_odd_sweeps_get_a_report(sweep: Sweep, verdict: str, said: str, tmp_path
     assert decision["verdict"] == verdict
     assert said in text
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(summary(load_ranking(tmp_path / "outputs" / "sweeps" / "friday")))
+    console.print(summary(load_decision(tmp_path / "outputs" / "sweeps" / "friday")))
     assert verdict.upper() in console.export_text()
 
 
@@ -205,7 +202,7 @@ def test_scratch_small_val_and_few_epochs_are_said(tmp_path: Path) -> None:
     assert "The val split has 10 images" in text
     assert "AGPL-3.0" in text
     assert "images/a.jpg is a copy of b" in text
-    assert len(decision["conditions"]) == 6  # seeds, val, test, gate, scratch, unconverged
+    assert len(decision["conditions"]) == 5  # seeds, val, test, scratch, unconverged
 
 
 def test_replicates_are_judged_by_their_mean(tmp_path: Path) -> None:

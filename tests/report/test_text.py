@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from src.decide.notes import note
 from src.errors import UserError
 from src.report.markdown import Raw, code, escape, table
-from src.report.text import TEMPLATES, catalogue, languages, note
+from src.report.text import TEMPLATES, catalogue, languages
 
 
 def placeholders(sentence: str) -> list[str]:

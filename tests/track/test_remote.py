@@ -14,7 +14,7 @@ import pytest
 
 from src.errors import UserError
 from src.records import SweepRecord, TrialRecord, load, save
-from src.report import load_ranking
+from src.report import load_decision
 from src.track import RemoteTracker, RunLog, is_local
 from src.track import send as sending
 from src.track.send import TAG
@@ -229,14 +229,14 @@ def test_records_get_the_servers_ids_and_the_report_reads_them(
         record = load(TrialRecord, path)
         save(path, replace(record, run_id=tracker.start(path.parent.name).run_id))
     tracker.deliver(folder, 1)
-    before = load_ranking(folder)
+    before = load_decision(folder)
     assert all(is_local(t.run_id) for t in before.saved.trials), "the report reads the ids of runs that wait"
     assert len({t.run_id[:8] for t in before.saved.trials}) == len(paths), "it shows eight characters of them"
     server.mode = "up"
     until(lambda: len(server.runs()) == len(paths) + 1)
     assert tracker.deliver(folder) == 0
     ids = {r.info.run_name: r.info.run_id for r in server.runs()}
-    after = load_ranking(folder).saved
+    after = load_decision(folder).saved
     assert after.sweep.run_id == ids["sweep"]
     assert {t.run_id for t in after.trials} == set(ids.values()) - {ids["sweep"]}
 

@@ -262,3 +262,23 @@ def test_a_server_that_is_there_and_does_not_answer_costs_no_trial_a_second(
     again = RemoteTracker(cfg, tmp_path / "o")
     again.close(400)
     check(server.uri, fault)
+
+
+def test_names_in_any_script_reach_a_server(server: Server, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    from tests.track.test_names import ODD
+
+    tracker = RemoteTracker(tracking(server.uri, "names"), tmp_path / "o")
+    run = tracker.start("t", tags=dict.fromkeys(ODD, "v" * 9000))
+    run.metrics({f"class/{name}": i for i, name in enumerate(ODD)})
+    run.params({"space": dict.fromkeys(ODD, "v" * 9000)})
+    run.end()
+    tracker.close(120)
+    client: Any = MlflowClient(server.uri)
+    found = client.get_run(tracker.known_as(run.run_id))
+    assert found.data.metrics["class/安全帽"] == 0
+    assert found.data.metrics["class/反光衣"] == 1
+    assert {v for k, v in found.data.metrics.items() if k.startswith("class/")} == set(range(len(ODD)))
+    assert len(found.data.params) == len(ODD)
+    assert list(tmp_path.rglob("refused.jsonl")) == []

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.decide.choice import Decision
 from src.figure import save_png
 from src.report.figures.candidates import latency_figure, tradeoff_figure
 from src.report.figures.in_depth import errors_figure, thresholds_figure
 from src.report.figures.study import history_figure, importance_figure, parallel_figure, pruning_figure
 from src.report.figures.style import STYLE
 from src.report.figures.trials import configurations_figure, training_figure
-from src.report.rank import Ranking
 from src.report.text import Catalogue
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MAKERS: dict[str, Callable[[Ranking, Catalogue], Figure | None]] = {
+MAKERS: dict[str, Callable[[Decision, Catalogue], Figure | None]] = {
     "configurations": configurations_figure,
     "training": training_figure,
     "history": history_figure,
@@ -32,7 +32,7 @@ MAKERS: dict[str, Callable[[Ranking, Catalogue], Figure | None]] = {
 }
 
 
-def draw_figures(ranking: Ranking, folder: Path, words: Catalogue) -> list[Path]:
+def draw_figures(ranking: Decision, folder: Path, words: Catalogue) -> list[Path]:
     """Draw every figure that the records allow into `folder`; returns their paths."""
     import matplotlib as mpl
 

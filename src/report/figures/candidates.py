@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from src.report.candidates import Candidate
+from src.decide.candidates import Candidate
+from src.decide.choice import Decision
+from src.decide.speed import cost
 from src.report.figures.style import (
     FAINT,
     INK,
@@ -18,7 +20,6 @@ from src.report.figures.style import (
     short,
     width_for,
 )
-from src.report.rank import Ranking, cost
 from src.report.text import Catalogue
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def tradeoff_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+def tradeoff_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     """Score against latency, with intervals and the Pareto front."""
     known = [c for c in ranking.candidates if c.measured and c.verified]
     if not known:
@@ -38,13 +39,13 @@ def tradeoff_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     for c in known:
         _point(axes, c, ranking, colours[c.configuration.model], markers[f"{c.format}/{c.precision}"])
     _front(axes, known, ranking, words)
-    if ranking.winner in known and ranking.winner is not None:
-        x, y = cost(ranking.winner, ranking.statistic), ranking.winner.score.mean
+    if ranking.recommended in known and ranking.recommended is not None:
+        x, y = cost(ranking.recommended, ranking.statistic), ranking.recommended.score.mean
         axes.plot([x], [y], "o", ms=15, mfc="none", mec=INK, mew=1.4, label=words.say("figure_winner"), zorder=5)
     latencies = [cost(c, ranking.statistic) for c in known]
     if max(latencies) > 4 * min(latencies):
         _log_axis(axes)
-    axes.set_xlabel(words.say("figure_latency", statistic=ranking.statistic, batch=ranking.decision.batch))
+    axes.set_xlabel(words.say("figure_latency", statistic=ranking.statistic, batch=ranking.settings.batch))
     axes.set_ylabel(words.say("figure_accuracy"))
     for model in sorted({c.configuration.model for c in known}):
         axes.plot([], [], "-", lw=5, color=colours[model], label=model)
@@ -63,7 +64,7 @@ def _log_axis(axes: Axes) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _point(axes: Axes, c: Candidate, ranking: Ranking, colour: str, marker: str) -> None:
+def _point(axes: Axes, c: Candidate, ranking: Decision, colour: str, marker: str) -> None:
     x, y = cost(c, ranking.statistic), c.score.mean
     low, high = c.latency_interval.get(ranking.statistic, (x, x))
     axes.plot([low, high], [y, y], color=colour, lw=1, alpha=0.5)
@@ -73,7 +74,7 @@ def _point(axes: Axes, c: Candidate, ranking: Ranking, colour: str, marker: str)
     axes.plot([x], [y], marker, ms=6.5, mfc=fill, mec=colour, alpha=0.9, zorder=3)
 
 
-def _front(axes: Axes, known: list[Candidate], ranking: Ranking, words: Catalogue) -> None:
+def _front(axes: Axes, known: list[Candidate], ranking: Decision, words: Catalogue) -> None:
     """The staircase of points that no other point beats; the tables say what holds beyond the noise."""
     steps: list[tuple[float, float]] = []
     for c in sorted(known, key=lambda c: (cost(c, ranking.statistic), -c.score.mean)):
@@ -87,7 +88,7 @@ def _front(axes: Axes, known: list[Candidate], ranking: Ranking, words: Catalogu
     axes.step(xs, ys, where="post", color=INK, lw=1, ls="--", alpha=0.7, label=words.say("figure_front"), zorder=2)
 
 
-def latency_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+def latency_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     """Median and tail latency of every candidate with intervals."""
     known = sorted((c for c in ranking.candidates if c.measured), key=lambda c: c.latency.get("p50", math.inf))
     if not known:
@@ -109,7 +110,7 @@ def latency_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     axes.set_yticks(range(len(shown)), [short(c) for c in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_xlim(left=0)
-    label = words.say("figure_latency", statistic="p50" + (f", {tail}" if tail else ""), batch=ranking.decision.batch)
+    label = words.say("figure_latency", statistic="p50" + (f", {tail}" if tail else ""), batch=ranking.settings.batch)
     axes.set_xlabel(label + more(len(shown), len(known), words))
     axes.grid(axis="y", visible=False)
     key(figure, axes, [("o", INK, "p50"), *([("|", INK, tail)] if tail else [])])

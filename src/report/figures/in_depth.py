@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from src.decide.choice import Decision
 from src.report.depth import ERRORS, in_depth
 from src.report.figures.style import (
     COLOURS,
@@ -15,14 +16,13 @@ from src.report.figures.style import (
     short,
     width_for,
 )
-from src.report.rank import Ranking
 from src.report.text import Catalogue
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def errors_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+def errors_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     """Kinds of error of every artifact evaluated in depth, at its best threshold."""
     chosen = [(c, c.best.val_depth) for c in in_depth(ranking) if c.best.val_depth]
     if not chosen:
@@ -41,7 +41,7 @@ def errors_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     return figure
 
 
-def thresholds_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+def thresholds_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     """F1 against the confidence threshold for the artifacts of the first configuration: quantising shifts scores."""
     chosen = in_depth(ranking)
     same = [c for c in chosen if c.configuration.config_id == chosen[0].configuration.config_id]

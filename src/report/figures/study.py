@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from src.decide.choice import Decision
+from src.decide.configurations import value_of
 from src.records import TrialRecord
-from src.report.configurations import value_of
 from src.report.figures.style import COLOURS, INK, above, new_figure, shade
 from src.report.importance import as_number, importance
-from src.report.rank import Ranking
 from src.report.searched import pruned, scored, too_few, varied_keys
 from src.report.text import Catalogue
 
@@ -25,7 +25,7 @@ WIDE = 20.0  # largest over smallest value of a number from which its axis is lo
 DONE, PRUNED, FAILED = COLOURS[0], COLOURS[1], COLOURS[6]
 
 
-def history_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+def history_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     """The objective of every trial in its turn, and the best so far."""
     if too_few(ranking):
         return None
@@ -66,7 +66,7 @@ def _size(n: int) -> float:
     return 5.0 if n < 200 else 2.5
 
 
-def importance_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+def importance_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     """The share of the variance between configurations that each swept key explains."""
     groups, keys = ranking.finished, varied_keys(ranking)
     rows = [{k: value_of(c.trials[0], k) for k in keys} for c in groups]
@@ -86,7 +86,7 @@ def importance_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     return figure
 
 
-def parallel_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+def parallel_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     """A line per finished run through the values of its keys to its objective."""
     keys = varied_keys(ranking)
     if too_few(ranking) or len(keys) < 2:
@@ -173,7 +173,7 @@ def _thinned(best_first: list[tuple[TrialRecord, float]], most: int) -> list[tup
     return head + [rest[int(i * step)] for i in range(most - most // 2)]
 
 
-def pruning_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+def pruning_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     """Curves of finished and of pruned trials; None when nothing was pruned."""
     name = ranking.saved.sweep.objective
     stopped = pruned(ranking)[:MOST_LINES]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from src.report.candidates import Candidate
-from src.report.configurations import Configuration
+from src.decide.candidates import Candidate
+from src.decide.choice import Decision
+from src.decide.configurations import Configuration
 from src.report.importance import as_number
-from src.report.rank import Ranking
 from src.report.text import Catalogue
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, A
     return figure, figure.subplots(1, columns)
 
 
-def colours_of(ranking: Ranking) -> dict[str, str]:
+def colours_of(ranking: Decision) -> dict[str, str]:
     """A colour per model, the same in every figure."""
     models = sorted({c.model for c in ranking.configurations})
     return {model: COLOURS[i % len(COLOURS)] for i, model in enumerate(models)}

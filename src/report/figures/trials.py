@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from src.decide.choice import Decision
 from src.records import TrialRecord
 from src.report.figures.style import (
     INK,
@@ -18,14 +19,13 @@ from src.report.figures.style import (
     short,
     width_for,
 )
-from src.report.rank import Ranking
 from src.report.text import Catalogue
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def configurations_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+def configurations_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     """mAP of every configuration: each run, the mean and its interval."""
     shown = ranking.finished[:MOST]
     if not shown:
@@ -52,7 +52,7 @@ def configurations_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
     return figure
 
 
-def training_figure(ranking: Ranking, words: Catalogue) -> Figure | None:
+def training_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     """Validation mAP and training loss by epoch, of the best configurations' runs."""
     trials = [t for c in ranking.finished for t in c.trials if len(t.history) > 1][:MOST_CURVES]
     if not trials:

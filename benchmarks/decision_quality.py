@@ -1,0 +1,220 @@
+"""How often the decision is wrong, with the truth known: simulated worlds, judged by the product's own functions.
+
+A world is a set of networks with known mAP50-95 and latency. Training adds a seed's luck, the val split its choice of
+images: each image has a difficulty that all networks share and a part that is each network's own. What the product
+would have saved (scores, resamples over images, latencies by round) goes through `src.decide`, and what it recommends
+is held against the truth.
+
+    python -m benchmarks.decision_quality [--sweeps 2000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.decide.bounds import deficits, shared_level
+from src.decide.spread import moderated
+from src.decide.uncertainty import Model, Resampled, gap, image_part, mean_interval
+
+Floats = NDArray[np.float64]
+MARGIN, CONFIDENCE = 0.01, 0.95
+TINY = 1e-9  # a difference of exactly 0.05 is not more than 0.05
+RESAMPLES = 200
+# Per image, as the saved detections of a digits sweep show (resamples of eight trainings of four configurations):
+IMAGE_SD, OWN_SD = 0.05, 0.03  # shared by all networks, and each network's own
+INTERACTION_SD = 0.045  # what a seed does to single images
+FOUR = (0.70, 0.725, 0.75, 0.80)  # the dearest is the best
+EQUAL = (0.80, 0.725, 0.75, 0.80)  # the cheapest is as good as the dearest
+SPEED = (1.0, 2.0, 4.0, 8.0)
+
+
+@dataclass(frozen=True)
+class World:
+    """What is true, and how much of it a sweep sees."""
+
+    means: tuple[float, ...]  # true mAP50-95, from the cheapest to the dearest
+    images: int
+    seeds: int
+    seed_sd: tuple[float, ...]  # by network
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep saw: scores by network, and their models with uncertainty."""
+
+    scores: list[list[float]]
+    models: list[Model]
+
+
+def world(means: Sequence[float], images: int, seeds: int, sd: float | Sequence[float]) -> World:
+    """A world with one spread for all, or one for each."""
+    spread = (float(sd),) * len(means) if isinstance(sd, (int, float)) else tuple(sd)
+    return World(tuple(means), images, seeds, spread)
+
+
+def draw(w: World, weights: Floats, rng: np.random.Generator) -> Sweep:
+    """One sweep in a world.
+
+    Args:
+        w: the world.
+        weights: [resamples, images], how often each image is drawn, over their number.
+        rng: source of chance.
+    """
+    shared = rng.normal(0, IMAGE_SD, w.images)
+    scores, parts = [], []
+    for mean, sd in zip(w.means, w.seed_sd, strict=True):
+        own = shared + rng.normal(0, OWN_SD, w.images)
+        luck = rng.normal(0, sd, (w.seeds, 1))
+        table = mean + luck + own + rng.normal(0, INTERACTION_SD, (w.seeds, w.images))  # [seeds, images]
+        scores.append([float(v) for v in table.mean(axis=1)])
+        values = table @ weights.T
+        parts.append(image_part([Resampled(("val",), row, w.images - 1.0) for row in values]))
+    spreads = moderated(scores)
+    models = [
+        Model(str(i), float(np.mean(s)), spread, part)
+        for i, (s, spread, part) in enumerate(zip(scores, spreads, parts, strict=True))
+    ]
+    return Sweep(scores, models)
+
+
+def image_weights(images: int, rng: np.random.Generator) -> Floats:
+    """[resamples, images] of a bootstrap, as shares."""
+    return np.asarray(rng.multinomial(images, np.full(images, 1 / images), RESAMPLES) / images)
+
+
+def recommended(models: Sequence[Model], margin: float = MARGIN, confidence: float = CONFIDENCE) -> int:
+    """The position of what the rule picks; models stand from the cheapest to the dearest, clearly apart in latency."""
+    judged = deficits(models, margin, shared_level(confidence, len(models) - 1))
+    best = max(range(len(models)), key=lambda i: models[i].score)
+    return min([best, *(i for i, d in enumerate(judged) if d.status == "within")])
+
+
+def picks(w: World, sweeps: int, seed: int = 0) -> list[int]:
+    """What is recommended in many sweeps of one world."""
+    rng = np.random.default_rng(seed)
+    weights = image_weights(w.images, rng)
+    return [recommended(draw(w, weights, rng).models) for _ in range(sweeps)]
+
+
+def loss(w: World, found: Iterable[int]) -> Floats:
+    """How much worse than the best each pick truly is."""
+    return np.asarray([max(w.means) - w.means[i] for i in found])
+
+
+def losses(w: World, sweeps: int, seed: int = 1) -> tuple[Floats, Floats]:
+    """True losses of the rule's picks, and of taking the best mean, on the same sweeps."""
+    rng = np.random.default_rng(seed)
+    weights = image_weights(w.images, rng)
+    drawn = [draw(w, weights, rng).models for _ in range(sweeps)]
+    best = [max(range(len(m)), key=lambda i, m=m: m[i].score) for m in drawn]  # type: ignore[misc]
+    return loss(w, map(recommended, drawn)), loss(w, best)
+
+
+def share(values: Iterable[bool]) -> str:
+    """A share in per cent with its standard error."""
+    hits = np.asarray(list(values), dtype=float)
+    return f"{100 * hits.mean():.1f} ± {100 * math.sqrt(max(hits.mean() * (1 - hits.mean()), 1e-9) / len(hits)):.1f} %"
+
+
+def worse_models(sweeps: int) -> None:
+    """Picks that are truly worse, over images, spreads and seeds; taking the best mean beside it."""
+    print("\nfour networks, mAP50-95 0.70 / 0.725 / 0.75 / 0.80, latency 1 : 2 : 4 : 8, margin 0.01")
+    print("images  seed SD  seeds  > 0.02 worse    > 0.05 worse    (best mean: > 0.02, > 0.05)")
+    for images in (60, 200, 1000):
+        for sd in (0.01, 0.02):
+            for seeds in (2, 3, 5):
+                ours, plain = losses(world(FOUR, images, seeds, sd), sweeps)
+                print(
+                    f"{images:6} {sd:8} {seeds:6}  {share(ours > 0.02):14}  {share(ours > 0.05 + TINY):14}"
+                    f"  {share(plain > 0.02)}, {share(plain > 0.05 + TINY)}"
+                )
+
+
+def unstable_models(sweeps: int) -> None:
+    """Two of the four networks vary from seed to seed far more than the others."""
+    print("\ntwo unstable networks (SD 0.059 among 0.014), 200 images: > 0.02 worse (taking the best mean)")
+    for name, spread in (
+        ("cheapest two", (0.059, 0.059, 0.014, 0.014)),
+        ("first, third", (0.059, 0.014, 0.059, 0.014)),
+    ):
+        for seeds in (2, 3, 5):
+            ours, plain = losses(world(FOUR, 200, seeds, spread), sweeps)
+            print(f"{name}, {seeds} seeds: {share(ours > 0.02)} ({share(plain > 0.02)})")
+
+
+def copies(sweeps: int) -> None:
+    """One file on many runtimes: copies of a model are no further hypotheses."""
+    from benchmarks._decision_records import decided_with_copies
+
+    print("\nequal files of each configuration (through records and `decide`): > 0.02 worse")
+    for files in (1, 3, 6, 12):
+        w = world(FOUR, 200, 2, 0.02)
+        print(f"{files:2} files: {share(v > 0.02 for v in decided_with_copies(w, files, max(100, sweeps // 10)))}")
+
+
+def found_cheap(sweeps: int) -> None:
+    """The cheapest is truly as good as the best: how often it is found."""
+    print("\nthe cheapest is as good as the best (0.80 / 0.725 / 0.75 / 0.80), 1,000 images, 5 seeds: found")
+    for sd in (0.002, 0.005, 0.01, 0.02):
+        w = world(EQUAL, 1000, 5, sd)
+        print(f"seed SD {sd}: {share(i == 0 for i in picks(w, sweeps))}")
+
+
+def equal_models(sweeps: int) -> None:
+    """Two equal models, called different by a two-sided test at 5 %."""
+    print("\nequal models called different (two-sided, 5 %), four networks of 0.80, 200 images, seed SD 0.02")
+    for seeds in (1, 2, 3, 5):
+        w = world((0.8,) * 4, 200, seeds, 0.02)
+        rng = np.random.default_rng(2)
+        weights = image_weights(w.images, rng)
+        called = []
+        for _ in range(sweeps):
+            models = draw(w, weights, rng).models
+            low, high = gap(models[0], models[1]).bounds(0.975)
+            called.append(low > 0 or high < 0)
+        print(f"{seeds} seeds: {share(called)}")
+
+
+def coverage_of_means(sweeps: int) -> None:
+    """The printed 95 % interval of a configuration's mean, over seeds and images."""
+    print("\ncoverage of the printed 95 % interval of a configuration's mean (population of seeds and images)")
+    for images in (60, 200, 1000):
+        for seeds in (2, 3, 5):
+            w = world(FOUR, images, seeds, 0.02)
+            rng = np.random.default_rng(3)
+            weights = image_weights(images, rng)
+            held = []
+            for _ in range(sweeps):
+                for mean, m in zip(w.means, draw(w, weights, rng).models, strict=True):
+                    low, high = mean_interval(m)
+                    held.append(low <= mean <= high)
+            print(f"{images:5} images, {seeds} seeds: {share(held)}")
+
+
+STEPS: tuple[Callable[[int], None], ...] = (
+    worse_models,
+    unstable_models,
+    copies,
+    found_cheap,
+    equal_models,
+    coverage_of_means,
+)
+
+
+def main() -> None:
+    """Print every table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sweeps", type=int, default=1000, help="simulated sweeps in each world")
+    sweeps = parser.parse_args().sweeps
+    for step in STEPS:
+        step(sweeps)
+
+
+if __name__ == "__main__":
+    main()

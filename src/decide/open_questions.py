@@ -1,0 +1,97 @@
+"""What the evidence leaves open: cheaper models that could still be within the margin, and what would settle each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from src.common.statistics import t_quantile
+from src.decide.candidates import Candidate
+from src.decide.choice import Comparison, Decision
+from src.decide.speed import cost, slower
+from src.decide.uncertainty import Model
+
+MOST_SEEDS = 999  # beyond, seeds alone don't settle it
+
+
+@dataclass(frozen=True)
+class OpenQuestion:
+    """A cheaper candidate that is neither shown to be within the margin nor shown to be worse."""
+
+    comparison: Comparison
+    ratio: float  # its latency over that of the recommended one
+    seeds: int | None  # seeds that both configurations would need in all; None: seeds alone don't settle it
+    images: int | None  # val images that would do at today's seeds; None: images alone don't settle it
+
+    @property
+    def candidate(self) -> Candidate:
+        """The cheaper one."""
+        return self.comparison.other
+
+
+def open_questions(decision: Decision) -> list[OpenQuestion]:
+    """Open questions, the cheapest first, one for every model: what runs faster elsewhere is the same question."""
+    chosen = decision.recommended
+    if chosen is None or not chosen.measured:
+        return []
+    found: dict[tuple[str, float], OpenQuestion] = {}
+    for c in sorted(decision.comparisons, key=lambda c: cost(c.other, decision.statistic)):
+        key = (c.other.configuration.config_id, round(c.other.model.effect.value, 3))
+        if c.deficit.status != "open" or c.other is chosen or key in found:
+            continue
+        if not slower(chosen, c.other, decision.statistic):
+            continue
+        ratio = cost(c.other, decision.statistic) / cost(chosen, decision.statistic)
+        found[key] = OpenQuestion(c, ratio, seeds_to_settle(decision, c), images_to_settle(decision, c))
+    return list(found.values())
+
+
+def seeds_to_settle(decision: Decision, c: Comparison) -> int | None:
+    """Seeds of each of the two at which the bound would fall on one side of the margin, if the means stayed.
+
+    With more seeds the spread over seeds counts less; the share of the images stays as it is.
+    """
+    a, b = c.rival.model, c.other.model
+    if a.config_id == b.config_id:
+        return None
+    distance = abs(decision.settings.margin - c.deficit.delta)
+    rest = _images_variance(c, a, b)
+    for n in range(2, MOST_SEEDS + 1):
+        seeds = (_sd(a) ** 2 + _sd(b) ** 2) / n
+        freedom = max(1.0, 2.0 * (n - 1))
+        if not math.isfinite(seeds):
+            return 2  # nothing is known of the spread before there is a second seed
+        if t_quantile(decision.level, freedom) * math.sqrt(seeds + rest) < distance:
+            return n
+    return None
+
+
+def images_to_settle(decision: Decision, c: Comparison) -> int | None:
+    """Val images at which the bound would fall on one side of the margin, at today's seeds."""
+    a, b = c.rival.model, c.other.model
+    own = c.other.best.val_depth
+    n = own.n_images if own else _val_images(c.other)
+    rest = _images_variance(c, a, b)
+    if not n or not math.isfinite(c.deficit.gap.se) or rest <= 0:
+        return None
+    distance = abs(decision.settings.margin - c.deficit.delta)
+    allowed = (distance / t_quantile(decision.level, c.deficit.gap.freedom)) ** 2 - (c.deficit.gap.se**2 - rest)
+    return math.ceil(n * rest / allowed) if allowed > 0 else None
+
+
+def _images_variance(c: Comparison, a: Model, b: Model) -> float:
+    """What the images add to the variance of the difference."""
+    if a.config_id == b.config_id:
+        return c.deficit.gap.se**2 if math.isfinite(c.deficit.gap.se) else 0.0
+    if not math.isfinite(c.deficit.gap.se):
+        return 0.0
+    return max(0.0, c.deficit.gap.se**2 - a.seeds.variance_of_mean - b.seeds.variance_of_mean)
+
+
+def _sd(m: Model) -> float:
+    return m.seeds.sd if m.seeds.known else math.inf
+
+
+def _val_images(c: Candidate) -> int:
+    dataset = c.best.trial.dataset
+    return dataset.split_sizes.get("val", 0) if dataset else 0

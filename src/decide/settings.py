@@ -1,0 +1,33 @@
+"""A saved sweep's own decision group, and the decision under it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from src.config import DecisionConfig
+from src.decide.choice import Decision, decide
+from src.decide.load import Saved, load_sweep
+from src.errors import UserError
+
+
+def decision_of(saved: Saved) -> DecisionConfig:
+    """The decision group that the sweep was started with; keys that it did not know have their defaults.
+
+    Raises:
+        UserError: a value of the wrong type.
+    """
+    known = {f.name: f.type for f in dataclasses.fields(DecisionConfig)}
+    given = {key: value for key, value in saved.sweep.decision.items() if key in known}
+    for key, value in given.items():
+        if value is not None and not isinstance(value, str) and "str" in str(known[key]):
+            raise UserError(f"{saved.folder / 'sweep.json'}: decision.{key} must be text", value=value)
+        if isinstance(value, str) and "str" not in str(known[key]):
+            raise UserError(f"{saved.folder / 'sweep.json'}: decision.{key} must be a number", value=value)
+    return DecisionConfig(**{"name": "recorded", **given})
+
+
+def load_decision(sweep_dir: Path) -> Decision:
+    """Read a sweep and decide under its own decision group."""
+    saved = load_sweep(sweep_dir)
+    return decide(saved, decision_of(saved))

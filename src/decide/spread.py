@@ -1,0 +1,122 @@
+"""How much the score of a configuration varies from seed to seed, when each has only a few seeds.
+
+Two seeds say almost nothing about one configuration's spread, and one spread for all says something false as soon as
+one configuration is unstable. So each variance is drawn towards what the configurations have in common, worth `WEIGHT`
+degrees of freedom (moderated variances: Smyth, "Linear models and empirical Bayes methods", Stat. Appl. Genet. Mol.
+Biol. 3, 2004). What they have in common is a geometric mean, which one unstable configuration moves little; and they
+are drawn upwards only: seeds that were seen to differ are never believed to differ less. By simulation
+(`benchmarks.decision_quality`) tests of equal models then hold their level, and one unstable configuration doesn't hide
+what the others show. With two or three seeds a truly unstable one can still look stable by luck.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from src.common.statistics import f_upper
+
+Source = Literal["seeds", "prior", "none"]
+
+UNSTABLE = 0.05  # level of the test for instability over all configurations, by Bonferroni
+WEIGHT = 4.0  # degrees of freedom that the common variance is worth
+LEAST = 1e-3  # share of the pooled variance below which seeds agree by chance
+PRIOR_FREEDOM = 1000.0  # a spread that the user states counts as known
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """The spread over seeds of one configuration's score."""
+
+    n: int  # seeds
+    own_sd: float  # of its own seeds; NaN below two
+    sd: float  # moderated; NaN when nothing establishes it
+    freedom: float  # degrees of freedom of `sd`; 0 when nothing establishes it
+    unstable: bool  # it varies clearly more than those that vary less, by an F test
+    source: Source
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of the spread."""
+        return self.source != "none"
+
+    @property
+    def variance_of_mean(self) -> float:
+        """Variance of the mean over the seeds; infinite when nothing is known."""
+        return self.sd**2 / self.n if self.known and self.n else math.inf
+
+
+def moderated(groups: Sequence[Sequence[float]], stated_sd: float | None = None) -> list[SeedSpread]:
+    """The spread of every group of scores, each a configuration's, one score a seed.
+
+    Args:
+        groups: scores by configuration; a group may have one score.
+        stated_sd: a spread known from elsewhere (`decision.seed_sd`), used where no group has two seeds.
+    """
+    own = [_variance(g) for g in groups]
+    common = common_variance([row for row in own if row[1] > 0])
+    total = float(sum(d for _, d in own))
+    rows = zip(groups, own, _unstable(own), strict=True)
+    return [_spread(len(g), *row, odd, common, total, stated_sd) for g, row, odd in rows]
+
+
+def _variance(values: Sequence[float]) -> tuple[float, int]:
+    """Sample variance and its degrees of freedom; (NaN, 0) below two values."""
+    if len(values) < 2:
+        return math.nan, 0
+    mean = math.fsum(values) / len(values)
+    return math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1), len(values) - 1
+
+
+def _unstable(own: Sequence[tuple[float, int]]) -> list[bool]:
+    """Which variances are larger than the rest's by more than chance, one after the other from the largest."""
+    odd = [False] * len(own)
+    order = sorted((i for i, (_, d) in enumerate(own) if d > 0), key=lambda i: -own[i][0])
+    for place, i in enumerate(order):
+        rest = [own[j] for j in order[place + 1 :]]
+        freedom = sum(d for _, d in rest)
+        pooled = math.fsum(v * d for v, d in rest) / freedom if freedom else 0.0
+        if freedom < 2 or pooled <= 0 or f_upper(own[i][0] / pooled, own[i][1], freedom) >= UNSTABLE / len(order):
+            break
+        odd[i] = True
+    return odd
+
+
+def _spread(
+    n: int, variance: float, freedom: int, odd: bool, common: float, total: float, stated_sd: float | None
+) -> SeedSpread:
+    own_sd = math.sqrt(variance) if freedom else math.nan
+    if total == 0:
+        if stated_sd is None:
+            return SeedSpread(n, own_sd, math.nan, 0.0, False, "none")
+        return SeedSpread(n, own_sd, stated_sd, PRIOR_FREEDOM, False, "prior")
+    own = variance if freedom else 0.0
+    drawn = (WEIGHT * common + freedom * own) / (WEIGHT + freedom)
+    return SeedSpread(n, own_sd, math.sqrt(max(own, drawn)), min(WEIGHT + freedom, total), odd, "seeds")
+
+
+def common_variance(own: Sequence[tuple[float, int]]) -> float:
+    """The geometric mean of variances, each corrected for what its few degrees of freedom do to a logarithm.
+
+    Args:
+        own: variances with their degrees of freedom, each above 0.
+    """
+    if not own:
+        return math.nan
+    pooled = math.fsum(v * d for v, d in own) / sum(d for _, d in own)
+    if pooled <= 0:
+        return 0.0
+    logs = [math.log(max(v, LEAST * pooled)) - _digamma(d / 2) + math.log(d / 2) for v, d in own]
+    return min(pooled, math.exp(math.fsum(logs) / len(logs)))
+
+
+def _digamma(x: float) -> float:
+    """Derivative of log gamma, by recurrence and its asymptotic series (DLMF 5.11.2); exact to 1e-12."""
+    shift = 0.0
+    while x < 8:
+        shift -= 1 / x
+        x += 1
+    y = 1 / (x * x)
+    return shift + math.log(x) - 0.5 / x - y * (1 / 12 - y * (1 / 120 - y * (1 / 252 - y * (1 / 240 - y / 132))))

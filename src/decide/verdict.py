@@ -1,0 +1,140 @@
+"""From a ranking to a verdict: approve, conditional or reject, each with its reasons.
+
+`approve` needs a winner that keeps every limit and evidence that can carry the claim; what the evidence lacks becomes
+a condition; with nothing to recommend, or nothing that detects anything, the verdict is `reject`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from src.decide.candidates import Candidate
+from src.decide.choice import Decision
+from src.decide.configurations import Configuration
+from src.decide.judgement import paired_gap
+from src.decide.limits import broken, limits_of
+from src.decide.notes import Note, note
+from src.decide.sensitivity import seeds_that_flip
+from src.decide.signal import signal_of
+from src.decide.uncertainty import SAME
+
+Word = Literal["approve", "conditional", "reject"]
+
+MIN_SEEDS = 2  # below, the spread over seeds is unknown
+MIN_IMAGES = 100  # of a split; below, one image moves mAP by about a percent or more
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The word, why, and what has to be done before the word can be `approve`."""
+
+    word: Word
+    reasons: list[Note]
+    conditions: list[Note]
+
+
+def verdict(ranking: Decision) -> Verdict:
+    """Judge a ranking."""
+    if not ranking.finished:
+        return Verdict("reject", [note("reason_no_survivor", n=len(ranking.saved.trials))], [])
+    signal = signal_of(ranking)
+    if signal is not None and not signal.found:
+        return Verdict("reject", [signal.said("reason_nothing_detected")], [])
+    if ranking.recommended is None:
+        return _without_winner(ranking)
+    conditions = conditions_of(ranking, ranking.recommended)
+    return Verdict("conditional" if conditions else "approve", _reasons(ranking, ranking.recommended), conditions)
+
+
+def _without_winner(ranking: Decision) -> Verdict:
+    """No candidate: either nothing was measured, or everything breaks a limit."""
+    closest = ranking.closest
+    if closest is None:
+        return Verdict("conditional", [note("reason_unmeasured")], [note("cond_unmeasured")])
+    lost = ", ".join(broken(closest, ranking.settings)) or "decision.runtime"
+    reason = note("reason_none_feasible", n=len(ranking.candidates), label=closest.label, limits=lost)
+    return Verdict("reject", [reason], [])
+
+
+def _reasons(ranking: Decision, winner: Candidate) -> list[Note]:
+    """Why this one: the limits, and either the bound on what it may lose or that it is the best."""
+    settings = ranking.settings
+    reasons = [note("reason_limits_hold", n=len(limits_of(winner, settings)))]
+    found = ranking.comparison(winner)
+    if found is None or ranking.best is None:
+        return [*reasons, note("reason_best", n=len(ranking.feasible), score=winner.score.mean)]
+    if winner.configuration is ranking.best.configuration and found.deficit.delta < SAME:
+        return [*reasons, note("reason_same_weights", n=len(ranking.feasible), score=winner.score.mean)]
+    return [
+        *reasons,
+        note(
+            "reason_within",
+            best=ranking.best.label,
+            delta=found.deficit.delta,
+            bound=found.deficit.high,
+            margin=settings.margin,
+            percent=100 * settings.confidence,
+        ),
+    ]
+
+
+def conditions_of(ranking: Decision, winner: Candidate) -> list[Note]:
+    """What the evidence lacks, for a winner."""
+    configuration, dataset = winner.configuration, winner.best.trial.dataset
+    found = []
+    if len(configuration.trials) < MIN_SEEDS:
+        found.append(note("cond_seeds", n=len(configuration.trials)))
+    for split in ("val", "test"):
+        size = dataset.split_sizes.get(split, 0) if dataset else 0
+        if 0 < size < MIN_IMAGES:
+            found.append(note("cond_small_split", split=split, n=size, least=MIN_IMAGES))
+    if winner.test_map != winner.test_map:
+        found.append(note("cond_no_test"))
+    if not winner.measured:
+        found.append(note("cond_no_latency"))
+    if winner.gate == "warn":
+        found.append(note("cond_gate", loss=100 * winner.loss))
+    if lacks_pretrained(configuration):
+        found.append(note("cond_scratch"))
+    if still_improving(configuration):
+        found.append(note("cond_unconverged", epochs=epochs_of(configuration)))
+    return found + _contradicted(ranking, winner) + _fragile(ranking)
+
+
+def _contradicted(ranking: Decision, winner: Candidate) -> list[Note]:
+    """Test shows the recommended file to be worse than the best by more than the margin."""
+    best = ranking.best
+    if best is None or best is winner or best.configuration is winner.configuration:
+        return []
+    found = paired_gap(best.best.test_depth, winner.best.test_depth)
+    if found is None or found.bounds(ranking.settings.confidence)[0] <= ranking.settings.margin:
+        return []
+    return [note("cond_test_contradicts", delta=found.delta, margin=ranking.settings.margin)]
+
+
+def _fragile(ranking: Decision) -> list[Note]:
+    """Without one of the seeds another configuration would be chosen."""
+    flips = seeds_that_flip(ranking)
+    return [note("cond_seed_flips", seeds=", ".join(map(str, flips)))] if flips else []
+
+
+def lacks_pretrained(configuration: Configuration) -> bool:
+    """Whether pretrained weights were wanted and not to be had."""
+    return any(t.checkpoint and t.checkpoint.start.startswith("scratch (") for t in configuration.trials)
+
+
+def from_scratch(configuration: Configuration) -> bool:
+    """Whether training began from random weights."""
+    return any(t.checkpoint and t.checkpoint.start.startswith("scratch") for t in configuration.trials)
+
+
+def still_improving(configuration: Configuration) -> bool:
+    """Whether every training was best in its last epoch, so that more epochs might help."""
+    points = [t.checkpoint for t in configuration.trials if t.checkpoint]
+    return bool(points) and all(c.best_epoch >= c.epochs for c in points)
+
+
+def epochs_of(configuration: Configuration) -> int:
+    """The longest of its trainings, in epochs."""
+    return max((t.checkpoint.epochs for t in configuration.trials if t.checkpoint), default=0)

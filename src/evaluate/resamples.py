@@ -1,0 +1,169 @@
+"""Resamples of every trial of a sweep over the same draws of images, so that any two of them can be compared in pairs.
+
+The evaluation in depth is for finalists; these figures cost a fraction of it and need what every trial saves anyway:
+its detections, and the ground truth beside the sweep. A sweep from before them gets them from the same files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from src.errors import UserError
+from src.evaluate.bootstrap import RESAMPLES, SEED, image_weights, mean_over_classes, resample_classes
+from src.evaluate.files import load_detections, load_groups, load_truths, truth_file
+from src.evaluate.intervals import evidence, interval
+from src.evaluate.matching import Detected, Ints, Truth, match
+from src.evaluate.precision import ap_table, mean_of
+from src.records import ImageResamples, RecordError, TrialRecord, load, save
+
+SPLIT = "val"  # the only one that every trial sees
+DETECTIONS = "pytorch-pytorch-fp32"  # of the checkpoint itself, which every trial is judged by
+MANY = 1000  # images above which fewer resamples do: a draw costs more, and its figures vary less
+FEWER = 400
+
+
+def resamples_file(trial_folder: Path, split: str = SPLIT) -> Path:
+    """Where a trial's resamples are kept."""
+    return trial_folder / ("images.json" if split == SPLIT else f"images-{split}.json")
+
+
+def resample_count(n_images: int) -> int:
+    """How many resamples a split of this size gets; the draws of a smaller count are the first of a larger one."""
+    return RESAMPLES if n_images <= MANY else FEWER
+
+
+def weights_id(groups: Ints, n: int, seed: int = SEED) -> str:
+    """A short hash of what the draws are made from."""
+    _, member = np.unique(groups, return_inverse=True)
+    return hashlib.sha256(f"{n} {seed} ".encode() + member.astype("<i8").tobytes()).hexdigest()[:16]
+
+
+def trial_resamples(
+    trial: TrialRecord,
+    detections: Sequence[Detected],
+    truths: Sequence[Truth],
+    groups: Ints,
+    *,
+    split: str = SPLIT,
+    resamples: int | None = None,
+) -> ImageResamples:
+    """mAP50-95 of a trial under every draw of the images.
+
+    Args:
+        trial: what the detections come from; its record names the dataset.
+        detections: one item per image.
+        truths: one item per image, in the same order.
+        groups: [n_images] of `load_groups`.
+        split: the images.
+        resamples: how many draws; None: as many as suit the size of the split.
+
+    Raises:
+        UserError: the record names no dataset.
+        ValueError: unequal numbers of images, or malformed arrays.
+    """
+    if trial.dataset is None:
+        raise UserError(f"trial {trial.trial}: its record names no dataset")
+    count = resamples or resample_count(len(truths))
+    matches = match(detections, truths, len(trial.dataset.class_names))
+    table = resample_classes(matches, image_weights(len(truths), count, groups=groups))
+    value, found = mean_of(ap_table(matches)), evidence(matches, groups)
+    spread = interval(value, table[:, :, 0], found)
+    return ImageResamples(
+        sweep=trial.sweep,
+        trial=trial.trial,
+        split=split,
+        dataset_fingerprint=trial.dataset.fingerprint,
+        n_images=len(truths),
+        n_groups=found.n_groups,
+        freedom=spread.freedom,
+        resample_seed=SEED,
+        value=value,
+        standard_error=spread.se,
+        resamples=[round(float(v), 7) for v in mean_over_classes(table)[:, 0]],
+        weights=weights_id(groups, count),
+    )
+
+
+def save_resamples(sweep: Path, trial: TrialRecord, split: str = SPLIT) -> ImageResamples | None:
+    """Make and save a trial's resamples from its saved detections; None where the detections or truths are not there.
+
+    Args:
+        sweep: folder of the sweep.
+        trial: of the sweep.
+        split: the images.
+
+    Raises:
+        UserError: the saved files are malformed.
+    """
+    folder = sweep / "trials" / f"{trial.trial:04d}"
+    saved = folder / "detections" / f"{split}-{DETECTIONS}.npz"
+    if trial.dataset is None or not saved.is_file():
+        return None
+    truth = truth_file(sweep, trial.dataset.fingerprint, split)
+    if not truth.is_file():
+        return None
+    truths = load_truths(truth)
+    try:
+        record = trial_resamples(trial, load_detections(saved, len(truths)), truths, load_groups(truth), split=split)
+    except ValueError as error:
+        raise UserError(f"{saved} doesn't fit the ground truth ({error})") from None
+    save(resamples_file(folder, split), record)
+    return record
+
+
+def ensure_resamples(sweep: Path, split: str = SPLIT) -> list[ImageResamples]:
+    """The resamples of every complete trial of a saved sweep; what is missing, torn or of other groups is made again.
+
+    A trial whose detections or truths are gone is left out.
+
+    Raises:
+        UserError: a file of detections or truths is malformed.
+    """
+    current: dict[str, str] = {}
+    return [record for trial in _complete(sweep) if (record := _ensured(sweep, trial, split, current)) is not None]
+
+
+def load_resamples(sweep: Path, split: str = SPLIT) -> dict[int, ImageResamples]:
+    """Resamples by trial, as saved; reads no detections, so that a thousand trials cost less than a second.
+
+    Raises:
+        RecordError: a file is malformed.
+    """
+    paths = sorted(sweep.glob(f"trials/*/{resamples_file(Path(), split).name}"))
+    return {record.trial: record for record in (load(ImageResamples, path) for path in paths)}
+
+
+def _complete(sweep: Path) -> Iterator[TrialRecord]:
+    for path in sorted(sweep.glob("trials/*/record.json")):
+        try:
+            record = load(TrialRecord, path)
+        except RecordError as error:
+            raise UserError(str(error)) from None
+        if record.state == "complete":
+            yield record
+
+
+def _ensured(sweep: Path, trial: TrialRecord, split: str, current: dict[str, str]) -> ImageResamples | None:
+    """The record as saved where it is what would be made today, else a new one."""
+    path = resamples_file(sweep / "trials" / f"{trial.trial:04d}", split)
+    try:
+        known = load(ImageResamples, path) if path.is_file() else None
+    except RecordError:
+        known = None
+    if known is not None and known.weights == _weights_of(sweep, trial, split, current):
+        return known
+    return save_resamples(sweep, trial, split) or known
+
+
+def _weights_of(sweep: Path, trial: TrialRecord, split: str, current: dict[str, str]) -> str:
+    """What the draws would be made from today; read once for each dataset."""
+    fingerprint = trial.dataset.fingerprint if trial.dataset else ""
+    if fingerprint not in current:
+        truth = truth_file(sweep, fingerprint, split)
+        groups = load_groups(truth) if truth.is_file() else None
+        current[fingerprint] = "" if groups is None else weights_id(groups, resample_count(len(groups)))
+    return current[fingerprint]
