@@ -6,7 +6,7 @@ One replicate of each configuration is exported and timed. `test` stays closed h
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from src.benchmark.verify import agreement
@@ -80,7 +80,7 @@ def _keep_test(one: Findings) -> None:
         one.post_training += [v for v in earlier.post_training if v.split == "test"]
 
 
-def verify(one: Findings, context: Context, inputs: Inputs, split: str, wanted: Container[File] | None = None) -> None:
+def verify(one: Findings, context: Context, inputs: Inputs, split: str, wanted: Collection[File] | None = None) -> None:
     """Accuracy of artifacts on their runtimes; the PyTorch checkpoint is the reference.
 
     Args:
@@ -119,6 +119,8 @@ def verify(one: Findings, context: Context, inputs: Inputs, split: str, wanted: 
                 agreement(reference_file, saved),
             )
         )
+    if wanted is not None and all(precision != "int8" for _, precision, _ in wanted):
+        return  # there is nothing to hold the starting network against
     one.post_training += judge_start(checkpoint, one.cfg, context, inputs, one.folder / "start", split, one.fail)
 
 
