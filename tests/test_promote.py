@@ -16,7 +16,7 @@ from src.decide.uncertainty import Gap
 from src.errors import UserError
 from src.promote.__main__ import PromoteArgs, promote, run
 from src.promote.gates import against, own_gates
-from src.promote.registry import CHAMPION, PREVIOUS, Registry
+from src.promote.registry import CHAMPION, PREVIOUS, REFERENCE, Registry
 from src.promote.rule import MOST_USES, Rule, images_needed
 from src.promote.standing import Standing, from_text, to_text
 from src.records import Artifact, FinalistRecord, TrialRecord, sha256_file
@@ -142,6 +142,34 @@ def test_standings_of_before_are_read() -> None:
     assert old.split == standing.evaluation.dataset_fingerprint  # type: ignore[union-attr]
 
 
+def test_a_conditional_verdict_is_taken_only_when_the_user_says_so(tmp_path: Path) -> None:
+    one = trial(0)
+    sweep = Sweep([one], [finalist(one)])
+    sweep.evaluations = [evaluation(one, v) for v in sweep.finalists[0].verifications]
+    decision = load_decision(sweep.write(tmp_path))
+    refused, accepted = own_gates(decision)[0], own_gates(decision, "conditional")[0]
+    assert (refused.passed, accepted.passed) == (False, True)
+    assert "further seeds" in refused.said
+    assert "accept=conditional" in refused.said
+
+
+@pytest.mark.parametrize(
+    ("changes", "value", "remedy"),
+    [
+        ({"accept": "reject"}, "accept=reject", "accept=conditional"),
+        ({"accept": ""}, "accept=", "accept=approve"),
+        ({"threads": 0}, "threads=0", "threads=null"),
+        ({"model": "../x"}, "../x", ""),
+    ],
+)
+def test_arguments_that_make_no_sense(changes: dict[str, Any], value: str, remedy: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        run(PromoteArgs(outputs=str(tmp_path), **changes))
+    assert str(error.value.value) == value
+    assert remedy in error.value.remedy
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_rejected_sweep_fails_its_gate(tmp_path: Path) -> None:
     ranking = load_decision(study(decision={"max_latency_ms": 0.1}).write(tmp_path))
     assert [g.passed for g in own_gates(ranking)] == [False]
@@ -176,14 +204,14 @@ def tiny_onnx(path: Path, bias: float) -> None:
     onnx.save(model, path)
 
 
-def sweep_with_model(outputs: Path, name: str, run_ids: list[str], score: float, bias: float) -> Path:
-    """A sweep of two seeds whose finalist is a real file."""
+def sweep_with_model(outputs: Path, name: str, run_ids: list[str], score: float, bias: float, seeds: int = 2) -> Path:
+    """A sweep of two seeds, or one, whose finalist is a real file."""
     trials: list[TrialRecord] = [
-        replace(trial(i, imgsz=64, seed=i, score=score + 0.001 * i), run_id=run_ids[i]) for i in range(2)
+        replace(trial(i, imgsz=64, seed=i, score=score + 0.001 * i), run_id=run_ids[i]) for i in range(seeds)
     ]
     path = outputs / "sweeps" / name / "tiny.onnx"
     tiny_onnx(path, bias)
-    made: FinalistRecord = finalist(trials[1], (ONNX,))
+    made: FinalistRecord = finalist(trials[-1], (ONNX,))
     digest = sha256_file(path)
     swap = {"artifact_sha256": digest}
     artifacts: list[Artifact] = [replace(made.artifacts[0], path=str(path), sha256=digest)]
@@ -194,8 +222,19 @@ def sweep_with_model(outputs: Path, name: str, run_ids: list[str], score: float,
         measurements=[replace(m, **swap) for m in made.measurements],  # type: ignore[arg-type]
     )
     sweep = Sweep(trials, [made], changes={"sweep": name})
-    sweep.evaluations = [evaluation(trials[1], v) for v in made.verifications]
+    sweep.evaluations = [evaluation(trials[-1], v) for v in made.verifications]
     return sweep.write(outputs)
+
+
+def aliases(registry: Registry) -> tuple[str | None, ...]:
+    """Versions of champion, previous and reference."""
+    return tuple(registry.version_of(alias) for alias in (CHAMPION, PREVIOUS, REFERENCE))
+
+
+def uses(registry: Registry) -> list[int]:
+    """Uses of every test split."""
+    tags = registry.client.get_registered_model("detsweep").tags
+    return [len(str(text).split()) for key, text in tags.items() if key.startswith("test_uses.")]
 
 
 @pytest.mark.slow
@@ -206,13 +245,16 @@ def test_promotion_through_a_store(tmp_path: Path) -> None:
     registry = Registry(uri, "detsweep")
     place = (tmp_path / "artifacts").as_uri()
     experiment = registry.client.create_experiment("detsweep", artifact_location=place)
-    runs = [registry.client.create_run(experiment).info.run_id for _ in range(6)]
+    runs = [registry.client.create_run(experiment).info.run_id for _ in range(7)]
     with pytest.raises(UserError, match="no previous champion"):
         registry.rollback()
 
     first = load_decision(sweep_with_model(tmp_path, "first", runs[:2], 0.5, 0.0))
     assert promote(first, registry) == 0
-    assert registry.version_of(CHAMPION) == "1"
+    assert aliases(registry) == ("1", None, "1")
+    tags = registry.client.get_model_version("detsweep", "1").tags
+    assert (tags["runtime"], tags["threads"], tags["verdict"]) == ("onnxruntime 1.0", "2", "approve")
+    assert uses(registry) == []
     model = mlflow.pyfunc.load_model("models:/detsweep@champion")
     found = model.predict(np.zeros((2, 48, 64, 3), np.uint8))
     assert found["class_name"].tolist() == ["1", "1"]
@@ -223,18 +265,39 @@ def test_promotion_through_a_store(tmp_path: Path) -> None:
 
     worse = load_decision(sweep_with_model(tmp_path, "worse", runs[2:4], 0.3, 0.1))
     assert promote(worse, registry) == 1
-    assert (registry.version_of(CHAMPION), registry.version_of(PREVIOUS)) == ("1", None)
+    assert aliases(registry) == ("1", None, "1")
+    assert uses(registry) == [1]
+    assert promote(worse, registry) == 1
+    assert uses(registry) == [1], "the same comparison again is no further use"
     tags = registry.client.get_model_version("detsweep", "2").tags
     assert tags["gate.accuracy_against_champion"].startswith("failed")
+    assert "(use 1 of this test split)" in tags["gate.accuracy_against_reference"]
 
-    better = load_decision(sweep_with_model(tmp_path, "better", runs[4:], 0.6, 0.2))
+    better = load_decision(sweep_with_model(tmp_path, "better", runs[4:6], 0.6, 0.2))
     assert promote(better, registry) == 0
-    assert (registry.version_of(CHAMPION), registry.version_of(PREVIOUS)) == ("3", "1")
+    assert aliases(registry) == ("4", "1", "4"), "clearly better: the new reference"
+    assert uses(registry) == [2]
+    equal = load_decision(sweep_with_model(tmp_path, "equal", runs[6:], 0.601, 0.3, seeds=1))
+    assert promote(equal, registry) == 1, "conditional: one seed"
+    assert promote(equal, registry, 1, accept="conditional") == 0
+    assert aliases(registry) == ("6", "4", "4"), "not clearly better: the reference stays"
+    tags = registry.client.get_model_version("detsweep", "6").tags
+    assert tags["accepted"] == "conditional"
+    assert "further seeds" in tags["conditions"]
+    assert tags["threads"] == "1 (measured with 2)"
 
     args = PromoteArgs(rollback=True, outputs=str(tmp_path))
     args.tracking.uri = uri
     assert run(args) == 0
-    assert (registry.version_of(CHAMPION), registry.version_of(PREVIOUS)) == ("1", "3")
+    assert aliases(registry) == ("4", "6", "4")
+    registry.promote("1")
+    assert aliases(registry) == ("1", "4", "4")
+    assert run(args) == 0
+    assert aliases(registry) == ("4", "1", "4")
+    registry.promote("6", reference=True)
+    assert aliases(registry) == ("6", "4", "6")
+    assert run(args) == 0
+    assert aliases(registry) == ("4", "6", "4"), "a rollback brings back the reference of then"
 
     Path(dataclasses.asdict(better.recommended.best.artifact)["path"]).write_bytes(b"other")  # type: ignore[union-attr,arg-type]
     with pytest.raises(UserError, match="not the file that was measured"):

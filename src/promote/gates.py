@@ -16,6 +16,7 @@ from src.decide.choice import Decision
 from src.decide.limits import limits_of
 from src.decide.notes import Note
 from src.decide.signal import signal_of
+from src.decide.uncertainty import Gap
 from src.decide.verdict import Verdict, verdict
 from src.promote.rule import MOST_USES, Rule, images_needed
 from src.promote.standing import Standing, deficit
@@ -101,57 +102,55 @@ def against(challenger: Standing, champion: Standing, reference: Standing, rule:
     """
     if champion.sha256 == challenger.sha256:
         return Judgement([Gate("champion", False, "this artifact is the champion already")], False)
+    to_champion, to_reference = deficit(champion, challenger), deficit(reference, challenger)
+    images = challenger.evaluation.n_images if challenger.evaluation else 0
     faster = _alike(champion, challenger) and challenger.latency_ms <= FASTER * champion.latency_ms
-    # A clear lead lets a model be slower and become the reference, so it is held at the level that the uses share.
-    ahead = _ahead(champion, challenger, rule)
-    better = _ahead(reference, challenger, rule)
+    better = _ahead(to_reference, rule)
     gates = [
-        _non_inferior(reference, challenger, rule),
-        _not_worse(champion, challenger, rule, faster),
-        _latency("champion", champion, challenger, ahead),
+        _non_inferior(to_reference, images, rule),
+        _not_worse(to_champion, rule, faster),
+        _latency("champion", champion, challenger, _ahead(to_champion, rule)),
     ]
     if reference.sha256 != champion.sha256 and _alike(reference, challenger):
         gates.append(_latency("reference", reference, challenger, better))
     return Judgement(gates, better)
 
 
-def _ahead(old: Standing, new: Standing, rule: Rule) -> bool:
-    found = deficit(old, new)
+def _ahead(found: Gap | None, rule: Rule) -> bool:
+    """A clear lead. It lets a model be slower or become the reference, so all uses of the split share its error too."""
     return found is not None and not rule.worn and found.bounds(rule.level)[1] < 0
 
 
-def _non_inferior(reference: Standing, challenger: Standing, rule: Rule) -> Gate:
+def _non_inferior(found: Gap | None, images: int, rule: Rule) -> Gate:
     """Shown to be at most the margin worse than the reference."""
     name = "accuracy against reference"
-    found = deficit(reference, challenger)
-    if found is None or challenger.evaluation is None:
+    if found is None:
         return Gate(name, False, "no evaluation of both on the same test split")
     if rule.worn:
-        said = f"the test split has judged {MOST_USES} challengers: a fresh test split is needed"
-        return Gate(name, False, said)
+        return Gate(name, False, f"the test split has judged {MOST_USES} challengers: a fresh test split is needed")
     bound = found.bounds(rule.level)[1]
     said = (
         f"mAP50-95 on test {-found.delta:+.4f} against the reference, at most {bound:.4f} worse at "
         f"{100 * rule.level:.4g} % (use {rule.use} of this test split); the margin is {rule.margin:g}"
     )
-    if bound <= rule.margin:
-        return Gate(name, True, said)
-    needed = images_needed(found, challenger.evaluation.n_images, rule)
-    more = (
-        f"a fresh test split of about {needed:,} images could show it ({challenger.evaluation.n_images:,} now)"
-        if needed
-        else "it looks worse by more than the margin, which more images would hardly mend"
-    )
-    return Gate(name, False, f"{said}; {more}")
+    passed = bound <= rule.margin
+    return Gate(name, passed, said if passed else f"{said}; {_missing(found, images, rule)}")
 
 
-def _not_worse(champion: Standing, challenger: Standing, rule: Rule, faster: bool) -> Gate:
+def _missing(found: Gap, images: int, rule: Rule) -> str:
+    """What would show it."""
+    needed = images_needed(found, images, rule)
+    if needed is None:
+        return "it looks worse by the margin or more, which more images would hardly mend"
+    return f"a fresh test split of about {needed:,} images could show it ({images:,} now)"
+
+
+def _not_worse(found: Gap | None, rule: Rule, faster: bool) -> Gate:
     """Not established to be worse than the present champion, unless it is faster and shown to be within the margin.
 
     This gate only refuses, so it doesn't share its confidence with other uses of the split.
     """
     name = "accuracy against champion"
-    found = deficit(champion, challenger)
     if found is None:
         return Gate(name, False, "no evaluation of both on the same test split")
     low, high = found.bounds(rule.confidence)

@@ -29,9 +29,9 @@ class Detector(PythonModel):  # type: ignore[misc]
         from src.runtime import load
 
         self.plan = json.loads(Path(context.artifacts["plan"]).read_text(encoding="utf-8"))
-        artifact = Artifact(**{**self.plan["artifact"], "path": context.artifacts["model"]})
+        self.artifact = Artifact(**{**self.plan["artifact"], "path": context.artifacts["model"]})
         device = self.plan.get("device", "cpu")
-        self.session = load(self.plan["runtime"], artifact, threads=self.plan["threads"], device=device)
+        self.session = load(self.plan["runtime"], self.artifact, threads=self.plan["threads"], device=device)
 
     # MLflow would take a type on `model_input` for a schema of its own; the signature says what goes in.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
@@ -52,7 +52,7 @@ class Detector(PythonModel):  # type: ignore[misc]
         """Boxes, scores and classes of one image, by the path that accuracy was measured with."""
         from src import detect
 
-        head, imgsz = self.plan["artifact"]["head"], side_of(self.plan)
+        head, imgsz = self.artifact.head, side_of(self.plan)
         x, transform = detect.letterbox(image, imgsz, stretch=head == "queries")
         thresholds = detect.Thresholds(conf=confidence, multi_label=False)
         decoded = detect.decode(self.session.run(x[None]), imgsz, thresholds, head=head)[0]

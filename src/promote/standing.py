@@ -57,7 +57,7 @@ def deficit(old: Standing, new: Standing) -> Gap | None:
     What the models were trained on may differ: of the data, only the test split has to be the same.
     """
     a, b = old.evaluation, new.evaluation
-    if a and b and old.test and old.test == new.test:
+    if a and b and old.test and old.test == new.test and a.dataset_fingerprint != b.dataset_fingerprint:
         a, b = (replace(record, dataset_fingerprint=old.test) for record in (a, b))
     return paired_gap(a, b)
 
