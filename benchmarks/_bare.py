@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from src.benchmark.worker import _bind
-from src.detect import letterbox, load_image
+from src.inference import letterbox, load_image
 
 Call = Callable[[int], Any]
 
@@ -55,17 +55,17 @@ def ultralytics_predict(job: dict[str, Any]) -> Call:
 
 def ours(job: dict[str, Any]) -> Call:
     """The same from this program, for the boxes."""
-    from src import detect, runtime
+    from src import inference, runtime
     from src.records import Artifact
 
     artifact = Artifact(**job["artifact"])
     session = runtime.load(job["runtime"], artifact, threads=job["threads"])
     files = [np.fromfile(path, np.uint8) for path in job["images"]]
 
-    def call(i: int) -> detect.Detections:
-        x, transform = detect.letterbox(detect.decode_image(files[i % len(files)]), job["imgsz"])
-        decoded = detect.decode(session.run(x[None]), job["imgsz"], detect.DEPLOYMENT)
-        return detect.to_detections(decoded[0], transform)
+    detector = inference.Detector(session, artifact, inference.DEPLOYMENT)
+
+    def call(i: int) -> inference.Detections:
+        return detector([detector.prepare(inference.decode_image(files[i % len(files)]))])[0]
 
     return call
 

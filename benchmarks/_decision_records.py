@@ -49,6 +49,7 @@ def _resamples(of: TrialRecord, row: quality.Floats, weights: quality.Floats) ->
         freedom=len(row) - 1.0,
         resample_seed=1,
         value=float(row.mean()),
+        standard_error=float(np.std(weights @ row, ddof=1)),
         resamples=[float(v) for v in weights @ row],
     )
 

@@ -16,8 +16,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.evaluate import match, summarise
-from src.evaluate.bootstrap import image_weights, interval, resample_map
+from src.evaluate.bootstrap import image_weights, resample_classes
 from src.evaluate.files import Loaded
+from src.evaluate.intervals import evidence, interval
 
 
 def scenes(n_images: int, n_classes: int, seed: int = 0) -> tuple[list[Loaded], list[Loaded]]:
@@ -59,9 +60,9 @@ def main() -> None:
     matches = match(detections, truths, args.classes)
     metrics = summarise(matches)
     matched = time.perf_counter()
-    samples = resample_map(matches, image_weights(args.images, args.resamples))
+    table = resample_classes(matches, image_weights(args.images, args.resamples))
     done = time.perf_counter()
-    got = interval(metrics.map50_95, samples[:, 0], args.images)
+    got = interval(metrics.map50_95, table[:, :, 0], evidence(matches))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"mAP50-95 {got.value:.4f} [{got.low:.4f}, {got.high:.4f}] from {len(matches.dets)} detections")
     print(f"match and AP {matched - begun:.1f} s, {args.resamples} resamples {done - matched:.1f} s, {memory:.0f} MB")

@@ -1,4 +1,4 @@
-"""Whether intervals and verdicts on latency hold what they say, on machines that are played.
+"""Whether intervals and verdicts on latency hold what they say, on simulated machines.
 
     python -m benchmarks.latency_coverage [--repeats 2000]
 
@@ -31,7 +31,7 @@ PART = "model_only/1"
 
 @dataclass(frozen=True)
 class World:
-    """A played machine, and the file that runs on it."""
+    """A simulated machine, and the file that runs on it."""
 
     between: float = 0.03  # standard deviation of the logarithm between processes
     within: float = 0.03  # of calls within one

@@ -89,6 +89,7 @@ class DataConfig:
     test_share: float = 0.15
     n_calibration: int = 100  # train images that INT8 calibration may use, at most
     verify: bool = False  # read every byte again instead of trusting size, time and inode
+    group: str | None = None  # pattern over file names; what it captures (video, site) is drawn together in intervals
     one_based: bool = False  # Pascal VOC's own files count pixels from 1, those of most tools from 0
     workspace: str | None = None  # of Roboflow
     project: str | None = None
@@ -260,12 +261,15 @@ def scaled(model: ModelConfig) -> ModelConfig:
 
 
 # What decides the trained weights. The rest (export, runtime, benchmark, decision, …) may change without training.
+NOT_TRAINED = {"data": ("group",)}  # keys within those groups that only evaluation reads
 TRAINING_KEYS = ("model", "data", "train", "augment", "imgsz", "lr", "seed", "epochs", "batch", "device")
 
 
 def identity(cfg: AppConfig, *, without: tuple[str, ...] = ()) -> str:
     """Hash of everything that decides what is trained, less the keys named in `without`."""
     plain = plain_config(cfg)
+    for group, names in NOT_TRAINED.items():
+        plain[group] = {key: value for key, value in plain[group].items() if key not in names}
     return hash_of({key: plain[key] for key in TRAINING_KEYS if key not in without})
 
 

@@ -108,9 +108,12 @@ def check_benchmark(benchmark: BenchmarkConfig) -> None:
             value=benchmark.precision,
             remedy="benchmark.precision=0.05 for 5 %",
         )
-    for batch in benchmark.batches:
-        if batch < 1:
-            raise UserError("benchmark.batches must hold batch sizes of at least 1", value=batch)
+    if not benchmark.batches or min(benchmark.batches) < 1:
+        raise UserError(
+            "benchmark.batches must hold batch sizes of at least 1",
+            value=benchmark.batches,
+            remedy="benchmark.batches=[1]",
+        )
 
 
 def _check_rule(d: DecisionConfig) -> None:

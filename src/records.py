@@ -27,7 +27,7 @@ State = Literal["complete", "failed", "pruned", "infeasible"]  # infeasible: it 
 Role = Literal["search", "confirm"]
 FailureKind = Literal["unavailable", "error", "refused"]  # refused: not run, because it could not win
 Scope = Literal["model_only", "end_to_end"]
-Gate = Literal["pass", "warn", "fail", "reference"]
+Gate = Literal["pass", "warn", "fail", "reference", "none"]  # none: there was no reference
 
 T = TypeVar("T")
 
@@ -75,8 +75,12 @@ class Artifact:
     export_s: float
     source_sha256: str  # of the checkpoint it was made from
     tool_versions: dict[str, str] = field(default_factory=dict)
-    head: str = "dense"  # layout of the output, see src.detect.decode
+    head: str = "dense"  # layout of the output, a key of src.inference.types.LAYOUTS
     facts: dict[str, str] = field(default_factory=dict)  # read back from the file: types, quantised nodes, …
+    names: list[str] = field(default_factory=list)  # of the classes, as the file declares them; empty: it doesn't
+    classes: int = 0  # that the file answers with; 0 = as many as the width of its output says
+    task: str = ""  # detect, segment, pose or obb, as the file declares it
+    outputs: list[int] = field(default_factory=list)  # which outputs count, boxes first; empty: the first that fits
 
     @property
     def label(self) -> str:
@@ -234,14 +238,20 @@ class EvaluationRecord:
     dataset_fingerprint: str
     n_images: int
     figures: dict[str, float]  # mAP50-95, AR@100, AP-small, mean-IoU, threshold, …
-    intervals: dict[str, list[float]]  # name -> [low, high], 95 %, over images
+    intervals: dict[str, list[float]]  # name -> [low, high], 95 %, over images; NaN where none is claimed
     standard_errors: dict[str, float]  # name -> over images
     resamples: list[float]  # mAP50-95 of every resample; those of one seed and split are paired
     resample_seed: int
-    per_class: list[dict[str, Any]]  # name, truths, AP50-95, AP50
-    errors: dict[str, int]  # kind -> count at the best threshold; true_positives too
-    confusions: list[list[Any]]  # [true class, predicted class, count], the most frequent first
+    per_class: list[dict[str, Any]]  # name, truths, groups of images that hold it, AP50-95, AP50
+    errors: dict[str, int]  # kind -> count at the best threshold; true_positives and ignored too
+    confusions: list[list[Any]]  # [true class, predicted class, objects only misnamed], the most frequent first
     curve: list[list[float]]  # [threshold, precision, recall, f1]
+    also_called: list[list[Any]] = field(default_factory=list)  # [true class, other class, boxes], object found too
+    # Objects by true class (rows, then background) and called class (columns, then missed), classes as in per_class.
+    confusion_matrix: list[list[int]] = field(default_factory=list)  # [] in records of earlier versions
+    n_groups: int = 0  # of images that are drawn together; 0: from before groups, every image by itself
+    freedom: float = math.nan  # degrees of freedom of mAP50-95's variance over images; NaN: from before it was told
+    interval_note: str = ""  # why no interval is claimed
     schema_version: int = SCHEMA_VERSION
 
 
@@ -258,6 +268,7 @@ class ImageResamples:
     freedom: float  # degrees of freedom of the resamples' variance: what its quantile of Student's t takes
     resample_seed: int
     value: float  # mAP50-95 of the split as it is
+    standard_error: float  # over images, moderated where a class is rare
     resamples: list[float]  # mAP50-95 of every resample
     weights: str = ""  # hash of what the draws were made from: records of equal weights are paired
     schema_version: int = SCHEMA_VERSION

@@ -8,6 +8,8 @@ from src.cli import as_name, guarded
 from src.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from tests.conftest import Command
 
+FEW = ["data.n_train=4", "data.n_val=4", "data.n_test=2", "data.size=64", "tracking=none"]
+
 
 @pytest.mark.parametrize(
     ("words", "names"),
@@ -19,6 +21,9 @@ from tests.conftest import Command
         (["lr=nan"], "lr"),
         (["sweep=../x"], "sweep"),
         (["imgsz=320,416"], "imgsz"),
+        (['data.group="^(video"', "tracking=none"], "data.group is no regular expression"),
+        (['data.group="^(film)"', *FEW], "data.group matches no image of val"),
+        (["-m", "seed=1,2", 'data.group="^(val)"', *FEW], "data.group puts all 4 images of val in one group"),
         (["-m"], "search space is empty"),
         (["-m", "imgsz=320,100"], "imgsz"),
         (["-m", "lr=interval(0.1,1.0)"], "n_trials"),

@@ -7,7 +7,7 @@ every runtime that can run it, then timed against all others; results land in `o
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from omegaconf import MISSING
 
 from src import runtime as engines
 from src.benchmark import measure, predict, verify
-from src.benchmark.foreign import discover
+from src.benchmark.foreign import Found, discover, model_files, name_below
 from src.benchmark.results import render, rows, write_csv, write_json
 from src.cli import application
 from src.config import BenchmarkConfig, DataConfig, ExportConfig, RuntimeConfig
@@ -25,6 +25,7 @@ from src.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, UserError
 from src.records import Artifact, Failure, Gate, Measurement, Verification
 
 Job = tuple[Artifact, str]
+Reference = tuple[float, Path]  # mAP50-95 of a checkpoint, and the file with its detections
 
 
 @dataclass
@@ -61,11 +62,16 @@ def run(args: BenchArgs) -> int:
 
     check_benchmark(args.benchmark)
     out = Path(args.out)
-    artifacts = discover(Path(args.artifacts), imgsz=args.imgsz, trust=args.trust)
-    samples, n_classes = _samples(args)
+    model_files(Path(args.artifacts))  # before a dataset is prepared for nothing
+    samples, names = _samples(args)
+    found = discover(Path(args.artifacts), imgsz=args.imgsz, trust=args.trust, classes=len(names))
+    artifacts = found.artifacts
+    files = {a.sha256: name_below(Path(args.artifacts), Path(a.path)) for a in artifacts}
     jobs = [(a, e) for a in artifacts for e in args.runtime.engines if engines.supports(e, a.format, a.precision)]
     console = Console(width=None if sys.stdout.isatty() else 160)
-    accuracy = _verify(jobs, samples, n_classes, args, out, console)
+    for failure in found.failures:
+        console.print(f"{failure.target}: {failure.message}", style="red", highlight=False, markup=False)
+    accuracy = _verify(jobs, samples, names, args, out, console)
     passed = {(v.artifact_sha256, v.runtime) for v in accuracy.verifications}
     timed = [(a, e) for a, e in jobs if (a.sha256, e) in passed]
     measurements, failures = measure(
@@ -82,8 +88,10 @@ def run(args: BenchArgs) -> int:
         labels=[Path(a.path).name for a, _ in timed],
         progress=lambda text: console.print(text, style="dim", highlight=False),
     )
-    skipped = [*accuracy.failures, *failures, *_unequal(measurements, accuracy.verifications, out)]
-    table = rows(measurements, accuracy.verifications)
+    idle = _without_engine(found, jobs, files)
+    skipped = [*found.failures, *idle, *accuracy.failures, *(_with_file(f, jobs, files) for f in failures)]
+    skipped += _unequal(measurements, accuracy.verifications, out)
+    table = rows(measurements, accuracy.verifications, files)
     write_csv(out / "benchmark.csv", table)
     write_json(out / "benchmark.json", measurements, accuracy.verifications, skipped, artifacts=args.artifacts)
     if args.figures:
@@ -95,6 +103,21 @@ def run(args: BenchArgs) -> int:
         console.print(f"skipped {failure.target} ({failure.stage}): {failure.message}", highlight=False, markup=False)
     console.print(f"written to {out}", highlight=False)
     return EXIT_OK if measurements else EXIT_FAILED
+
+
+def _with_file(failure: Failure, jobs: list[Job], files: dict[str, str]) -> Failure:
+    """A failed measurement with the file's name in its target."""
+    own = [files[a.sha256] for a, engine in jobs if f"{engine}/{a.label}" == failure.target]
+    return replace(failure, target=f"{failure.target} {' or '.join(own)}".strip())
+
+
+def _without_engine(found: Found, jobs: list[Job], files: dict[str, str]) -> list[Failure]:
+    """Files that none of the engines asked for can run: they are named, not passed over."""
+    run = {artifact.sha256 for artifact, _ in jobs}
+    left = [a for a in found.artifacts if a.sha256 not in run]
+    return [
+        Failure("verify", f"{files[a.sha256]} ({a.label})", "unavailable", "no engine asked for runs it") for a in left
+    ]
 
 
 def _unequal(measurements: list[Measurement], verifications: list[Verification], out: Path) -> list[Failure]:
@@ -109,7 +132,7 @@ def _unequal(measurements: list[Measurement], verifications: list[Verification],
     return found
 
 
-def _samples(args: BenchArgs) -> tuple[list[Sample], int]:
+def _samples(args: BenchArgs) -> tuple[list[Sample], list[str]]:
     from src.data import load_split
     from src.data.prepare import prepare
 
@@ -117,29 +140,59 @@ def _samples(args: BenchArgs) -> tuple[list[Sample], int]:
     samples = load_split(ref, args.split)[: args.limit]
     if not samples:
         raise UserError("the split holds no images", value=args.split, remedy="split=train, val or test")
-    return samples, len(ref.class_names)
+    return samples, ref.class_names
 
 
 def _verify(
-    jobs: list[Job], samples: list[Sample], n_classes: int, args: BenchArgs, out: Path, console: Any
+    jobs: list[Job], samples: list[Sample], names: list[str], args: BenchArgs, out: Path, console: Any
 ) -> Accuracy:
-    """Accuracy of every file on every runtime; the first that is PyTorch's, else the first at all, is the reference."""
+    """Accuracy of every file on every runtime, against the checkpoint it was made from; nothing else is a reference."""
     found = Accuracy()
     ordered = sorted(jobs, key=lambda job: (job[0].format != "pytorch", job[0].precision != "fp32"))
-    reference: tuple[float, Path] | None = None
+    references: dict[str, Reference] = {}  # by the hash of the checkpoint
     for artifact, engine in ordered:
-        console.print(f"verify: {engine} {artifact.label} {Path(artifact.path).name}", style="dim", highlight=False)
+        file = name_below(Path(args.artifacts), Path(artifact.path))
+        console.print(f"verify: {engine} {artifact.label} {file}", style="dim", highlight=False, markup=False)
         try:
-            metrics, saved = _accuracy(artifact, engine, samples, n_classes, args, out)
+            metrics, saved = _accuracy(artifact, engine, samples, len(names), args, out)
         except (StageError, Unavailable, UserError) as error:
-            kind = "unavailable" if isinstance(error, Unavailable) else "error"
-            message = error.message if isinstance(error, StageError) else str(error)
-            found.failures.append(Failure("verify", f"{engine}/{artifact.label}", kind, message))  # type: ignore[arg-type]
+            found.failures.append(_failed(f"{engine}/{artifact.label} {file}", error))
             continue
-        first = reference is None
-        reference = reference or (metrics["mAP50-95"], saved)
-        found.verifications.append(_verification(artifact, engine, args, metrics, saved, reference, first, out))
+        checkpoint = artifact.format == "pytorch"
+        first = checkpoint and artifact.sha256 not in references
+        if first:
+            references[artifact.sha256] = (metrics["mAP50-95"], saved)
+        reference = references.get(artifact.sha256 if checkpoint else artifact.source_sha256)
+        notes = notes_on(artifact, names)
+        for note in notes:
+            console.print(f"{file}: {note}", style="yellow", highlight=False, markup=False)
+        item = _verification(artifact, engine, args, metrics, saved, reference, first, out)
+        found.verifications.append(replace(item, notes=notes))
     return found
+
+
+def _failed(target: str, error: Exception) -> Failure:
+    """Why a file was not judged, in one row; the others go on."""
+    if isinstance(error, Unavailable):
+        return Failure("verify", target, "unavailable", str(error))
+    text = error.message if isinstance(error, StageError) else str(error)
+    if isinstance(error, UserError):
+        text = error.what
+    return Failure("verify", target, "error", f"failed, because {text}")
+
+
+def notes_on(artifact: Artifact, names: list[str]) -> list[str]:
+    """What a reader of the row has to know about how a file was read."""
+    notes = []
+    if artifact.task == "obb":
+        notes.append("an OBB model: each box is the upright one around it")
+    elif artifact.task in ("segment", "pose"):
+        notes.append(f"a {artifact.task} model: its boxes alone are judged")
+    if artifact.head in ("end2end", "end2end_unit", "listed_rotated", "indexed"):
+        notes.append("it chooses its boxes by itself: thresholds inside the file bound its accuracy")
+    if artifact.names and artifact.names != names:
+        notes.append(f"its {len(artifact.names)} class names are not the {len(names)} of the dataset; ids are compared")
+    return notes
 
 
 def _verification(
@@ -148,10 +201,11 @@ def _verification(
     args: BenchArgs,
     metrics: dict[str, float],
     saved: Path,
-    reference: tuple[float, Path],
+    reference: Reference | None,
     first: bool,
     out: Path,
 ) -> Verification:
+    value = metrics["mAP50-95"]
     return Verification(
         format=artifact.format,
         precision=artifact.precision,
@@ -159,16 +213,17 @@ def _verification(
         runtime=engine,
         split=args.split,
         metrics=metrics,
-        reference_map=reference[0],
-        gate="reference" if first else _gate(metrics["mAP50-95"], reference[0]),
+        reference_map=reference[0] if reference else 0.0,
+        gate="reference" if first else _gate(value, reference[0]) if reference else "none",
         detections_file=saved.relative_to(out).as_posix(),
-        extra=verify.agreement(reference[1], saved),
+        extra=verify.agreement(reference[1], saved) if reference else {},
     )
 
 
 def _gate(value: float, reference: float) -> Gate:
-    limits = ExportConfig()
-    share = value / reference if reference > 0 else 1.0
+    if reference <= 0:  # a checkpoint that finds nothing says nothing of its exports
+        return "none"
+    limits, share = ExportConfig(), value / reference
     return "pass" if share >= limits.tolerance else "warn" if share >= limits.warn_below else "fail"
 
 
@@ -177,8 +232,8 @@ def _accuracy(
 ) -> tuple[dict[str, float], Path]:
     import numpy as np
 
-    from src.detect import Detections
     from src.evaluate import evaluate
+    from src.inference import Detections
 
     saved = predict(
         artifact,
@@ -191,6 +246,9 @@ def _accuracy(
     )
     with np.load(saved, allow_pickle=False) as content:
         index, boxes, scores, classes = (content[k] for k in ("image_index", "boxes", "scores", "classes"))
+    if not artifact.names and classes.size and classes.max() >= n_classes:
+        text = f"the model answers with class {classes.max()}, and the dataset has {n_classes} classes"
+        raise UserError(text, value=artifact.path)
     found = [Detections(boxes[index == i], scores[index == i], classes[index == i]) for i in range(len(samples))]
     return evaluate(found, samples, n_classes).as_dict(), saved
 
@@ -205,7 +263,7 @@ def _gflops(artifacts: list[Artifact], trust: bool) -> dict[str, float]:
     model = load_checkpoint(checkpoints[0].path, trust)
     from ultralytics.utils.torch_utils import get_flops
 
-    return {checkpoints[0].sha256: float(get_flops(model, checkpoints[0].input_shape[-1]))}
+    return {checkpoints[0].sha256: float(get_flops(model, checkpoints[0].input_shape[2:]))}
 
 
 def main() -> None:

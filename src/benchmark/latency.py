@@ -16,11 +16,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from src import detect
 from src.benchmark import disturbance
 from src.common.samples import effective_samples
+from src.inference import Detector, Float, decode_image
 
-Float = NDArray[np.float32]
 RING = 8  # different inputs
 WARMUP_CAP = 20  # warm-up stops after so many times the asked calls, stable or not
 MAX_SAMPLES = 5_000  # of one block: more say nothing new, and the raw samples are kept
@@ -31,7 +30,7 @@ OUTPUT_TOLERANCE = 1e-3  # of the largest output: parallel sums may differ in th
 class Runs(Protocol):
     """The part of a session that is timed."""
 
-    def run(self, x: Float) -> Float:
+    def run(self, x: Float) -> list[Float]:
         """Run one batch."""
         ...
 
@@ -54,15 +53,15 @@ class Timed:
     samples_ms: list[float]
     warmup_calls: int
     outputs_equal: bool
-    digest: list[list[float]]  # per input of the ring: sum and largest magnitude of the output
+    digest: list[list[float]]  # per input of the ring: sum and largest magnitude of the outputs
     stages_ms: dict[str, list[float]] = field(default_factory=dict)
     foreign_cpu: float | None = None  # share of the cores in use that others had meanwhile; None = not known
 
 
 def time_model(session: Runs, batches: Sequence[Float], plan: Plan) -> Timed:
     """Time `session.run` alone over a ring of batches [n, 3, h, w]."""
-    first = [session.run(batch).copy() for batch in batches]
-    last: list[Float] = list(first)
+    first = [[item.copy() for item in session.run(batch)] for batch in batches]
+    last: list[list[Float]] = list(first)
 
     def call(i: int) -> None:
         slot = i % len(batches)
@@ -75,21 +74,17 @@ def time_model(session: Runs, batches: Sequence[Float], plan: Plan) -> Timed:
     return Timed(samples, calls, all(map(_same, first, last)), [digest(o) for o in first], foreign_cpu=foreign)
 
 
-def time_end_to_end(
-    session: Runs, files: Sequence[NDArray[np.uint8]], imgsz: int, head: detect.Head, plan: Plan
-) -> Timed:
+def time_end_to_end(detector: Detector, files: Sequence[NDArray[np.uint8]], plan: Plan) -> Timed:
     """Time an image file in memory to boxes in its own pixels, at deployment thresholds, with its stages apart."""
     stages: dict[str, list[float]] = {"preprocess": [], "inference": [], "postprocess": []}
-    stretch = head == "queries"
 
     def call(i: int) -> None:
         t0 = time.perf_counter_ns()
-        x, transform = detect.letterbox(detect.decode_image(files[i % len(files)]), imgsz, stretch=stretch)
+        prepared = detector.prepare(decode_image(files[i % len(files)]))
         t1 = time.perf_counter_ns()
-        raw = session.run(x[None])
+        outputs = detector.run(prepared.x[None])
         t2 = time.perf_counter_ns()
-        decoded = detect.decode(raw, imgsz, detect.DEPLOYMENT, head=head)
-        detect.to_detections(decoded[0], transform)
+        detector.finish(outputs, [prepared])
         t3 = time.perf_counter_ns()
         for name, span in zip(stages, (t1 - t0, t2 - t1, t3 - t2), strict=True):
             stages[name].append(span / 1e6)
@@ -165,11 +160,16 @@ def _span(call: Callable[[int], Any], i: int) -> float:
     return (time.perf_counter_ns() - start) / 1e6
 
 
-def digest(output: Float) -> list[float]:
-    """A short description of an output, to compare passes with: sum and largest magnitude."""
-    return [float(output.sum(dtype=np.float64)), float(np.abs(output).max(initial=0.0))]
+def digest(outputs: Sequence[Float]) -> list[float]:
+    """A short description of all outputs, to compare passes with: sum and largest magnitude."""
+    total = sum(float(item.sum(dtype=np.float64)) for item in outputs)
+    return [total, max((float(np.abs(item).max(initial=0.0)) for item in outputs), default=0.0)]
 
 
-def _same(first: Float, last: Float) -> bool:
+def _same(first: Sequence[Float], last: Sequence[Float]) -> bool:
+    return len(first) == len(last) and all(map(_same_output, first, last))
+
+
+def _same_output(first: Float, last: Float) -> bool:
     scale = float(np.abs(first).max(initial=0.0))
     return first.shape == last.shape and bool(np.abs(first - last).max(initial=0.0) <= OUTPUT_TOLERANCE * (scale or 1))

@@ -21,8 +21,8 @@ from src.benchmark.isolate import run_job, usable_cores
 from src.benchmark.rounds import Effort, Rounds
 from src.benchmark.summary import Blocks, Summary
 from src.config import BenchmarkConfig
-from src.detect import VALIDATION, Thresholds
 from src.errors import StageError, Unavailable, UserError
+from src.inference import VALIDATION, Thresholds
 from src.records import Artifact, Failure, Measurement
 
 Job = tuple[Artifact, str]

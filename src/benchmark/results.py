@@ -6,18 +6,19 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from src.records import SCHEMA_VERSION, Failure, Measurement, Verification, write_text
 from src.spreadsheet import cell
 
 COLUMNS = (
-    "runtime", "format", "precision", "batch", "scope", "device", "threads", "imgsz", "mAP50-95", "map_share", "gate",
-    "mean_ms", "p50_ms", "p50_low", "p50_high", "p90_ms", "p95_ms", "p99_ms", "samples", "throughput_ips",
+    "file", "runtime", "format", "precision", "batch", "scope", "device", "threads", "imgsz", "mAP50-95", "map_share",
+    "gate", "mean_ms", "p50_ms", "p50_low", "p50_high", "p90_ms", "p95_ms", "p99_ms", "samples", "throughput_ips",
     "preprocess_ms", "inference_ms", "postprocess_ms", "load_ms", "cold_ms", "memory_mb", "vram_mb", "size_mb",
     "ratio_to_fp32", "ratio_to_fp32_low", "ratio_to_fp32_high", "slower_than_fp32", "gemm_share", "offline_ips",
     "offline_batch", "effective_samples", "foreign_cpu", "contaminated_rounds", "remeasured_blocks",
@@ -25,10 +26,19 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def rows(measurements: Sequence[Measurement], verifications: Sequence[Verification]) -> list[dict[str, Any]]:
-    """A row for every artifact, runtime, scope and batch, with the accuracy of that artifact on that runtime."""
+def rows(
+    measurements: Sequence[Measurement], verifications: Sequence[Verification], files: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """A row for every artifact, runtime, scope and batch, with the accuracy of that artifact on that runtime.
+
+    Args:
+        measurements: what was measured.
+        verifications: what the accuracy pass found.
+        files: name of the file by its hash.
+    """
     accuracy = {(v.artifact_sha256, v.runtime): v for v in verifications}
-    return [_row(m, accuracy.get((m.artifact_sha256, m.runtime))) for m in measurements]
+    table = [_row(m, accuracy.get((m.artifact_sha256, m.runtime))) for m in measurements]
+    return [{**row, "file": (files or {}).get(row["artifact_sha256"])} for row in table]
 
 
 def _row(m: Measurement, v: Verification | None) -> dict[str, Any]:
@@ -87,25 +97,29 @@ def render(table: Sequence[dict[str, Any]], *, wide: bool = True) -> Table:
         table: from `rows`.
         wide: all columns (about 150 characters), or those that fit into 100.
     """
-    out = Table(title="single stream, ms per call; intervals of the median, 95 %", title_justify="left")
+    files = list(dict.fromkeys(row.get("file") or "" for row in table))
+    named = "\n".join(f"file {i}: {escape(name)}" for i, name in enumerate(files, 1) if name)
+    title = "single stream, ms per call; intervals of the median, 95 %"
+    out = Table(title=title, title_justify="left", caption=named or None, caption_justify="left")
     names = [name for name in HEADERS if wide or name not in WIDE_ONLY]
     for name in names:
         out.add_column(name, no_wrap=True, justify="left" if name in ("runtime", "format", "scope") else "right")
     for row in sorted(table, key=lambda r: (r["scope"] != "model_only", r["batch"], r["p50_ms"])):
-        cells = _cells(row)
+        cells = _cells(row) | {"file": str(files.index(row["file"]) + 1) if row.get("file") else ""}
         out.add_row(*(cells[name] for name in names))
     return out
 
 
 HEADERS = (
-    "runtime", "format", "scope", "b", "p50", "interval", "p95", "p99", "img/s", "MB peak", "MB file", "mAP50-95",
-    "gate", "x fp32", "peak",
+    "file", "runtime", "format", "scope", "b", "p50", "interval", "p95", "p99", "img/s", "MB peak", "MB file",
+    "mAP50-95", "gate", "x fp32", "peak",
 )  # fmt: skip
 WIDE_ONLY = ("interval", "p99", "MB file", "peak", "b")
 
 
 def _cells(row: dict[str, Any]) -> dict[str, str]:
-    gate = {"fail": "[red]fail[/red]", "warn": "[yellow]warn[/yellow]"}.get(row["gate"] or "", row["gate"] or "")
+    shown = {"fail": "[red]fail[/red]", "warn": "[yellow]warn[/yellow]", "none": "no reference"}
+    gate = shown.get(row["gate"] or "", row["gate"] or "")
     ratio = _text(row["ratio_to_fp32"], ".2f")
     return {
         "runtime": row["runtime"],

@@ -67,14 +67,18 @@ class Rounds:
         start, alive = time.perf_counter(), self._alive(turn)
         self.rng.shuffle(alive)
         self.before_round()
+        where = f"round {turn + 1}/{self.effort.rounds}" if turn < self.effort.rounds else f"further round {turn + 1}"
         for place, block in enumerate(alive):
-            left = len(alive) - place + max(self.effort.rounds - turn - 1, 0) * len(alive)
-            self.say(self._line(f"round {turn + 1}/{max(self.effort.rounds, turn + 1)}", block, left))
+            self.say(self._line(where, block, len(alive) - place + self._after(turn)))
             if (answer := self._timed(block)) is not None:
                 block.answers.append(answer)
         if turn >= self.effort.rounds:
             self.spent_s += time.perf_counter() - start
         self._retake([b for b in alive if len(b.answers) > turn and contaminated(b.answers[turn])], turn)
+
+    def _after(self, turn: int) -> int:
+        """Blocks of the planned rounds after this one."""
+        return max(self.effort.rounds - turn - 1, 0) * sum(len(b.answers) >= turn for b in self.blocks)
 
     def _timed(self, block: Blocks) -> Answer | None:
         start = time.perf_counter()
@@ -90,7 +94,7 @@ class Rounds:
                 if late or not contaminated(block.answers[turn]):
                     break
                 share = worst(block.answers[turn])
-                self.say(self._line(f"again, others had {share:.0%}", block, 1))
+                self.say(self._line(f"again, others had {share:.0%}", block, 1 + self._after(turn)))
                 start = time.perf_counter()
                 again = self._timed(block)
                 self.spent_s += time.perf_counter() - start

@@ -16,11 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src import detect
 from src.benchmark.latency import RING, Plan, Timed, digest, time_end_to_end, time_model
 from src.benchmark.memory import peak_rss_mb, peak_vram_mb
 from src.benchmark.roofline import gemm_job
 from src.errors import StageError, Unavailable, UserError
+from src.inference import (
+    DEPLOYMENT,
+    Detections,
+    Detector,
+    Float,
+    Thresholds,
+    decode_image,
+    letterbox,
+    load_image,
+    spec_of,
+)
 from src.parent import leave_with_parent
 from src.records import Artifact, write_text
 
@@ -28,12 +38,12 @@ from src.records import Artifact, write_text
 def measure_block(job: dict[str, Any]) -> dict[str, Any]:
     """Load, call once cold, then time: one block of one artifact on one runtime."""
     artifact = Artifact(**job["artifact"])
-    imgsz, head = artifact.input_shape[-1], _head(artifact)
     files = [np.fromfile(path, np.uint8) for path in job["images"][:RING]]
-    inputs = [_input(file, imgsz, head) for file in files]
+    inputs = [_input(file, artifact) for file in files]
     session, load_ms = _load(job, artifact)
+    detector = Detector(session, artifact, DEPLOYMENT)
     start = time.perf_counter_ns()
-    session.run(inputs[0][None])
+    detector.run(inputs[0][None])
     answer: dict[str, Any] = {
         "load_ms": load_ms,
         "cold_ms": (time.perf_counter_ns() - start) / 1e6,
@@ -46,26 +56,28 @@ def measure_block(job: dict[str, Any]) -> dict[str, Any]:
         answer[part] = _timed(time_model(session, _batches(inputs, batch), _scaled(_plan(job, part), batch)))
     if job["end_to_end"]:
         plan = _plan(job, "end_to_end/1")
-        answer["end_to_end/1"] = _timed(time_end_to_end(session, files, imgsz, head, plan))
+        answer["end_to_end/1"] = _timed(time_end_to_end(detector, files, plan))
     return answer
 
 
 def predict(job: dict[str, Any]) -> dict[str, Any]:
     """Run the shared detection path over images and save what is found."""
     artifact = Artifact(**job["artifact"])
-    imgsz, head = artifact.input_shape[-1], _head(artifact)
     session, _ = _load(job, artifact)
-    thresholds = detect.Thresholds(**job["thresholds"])
-    found: list[detect.Detections] = []
+    detector = Detector(session, artifact, Thresholds(**job["thresholds"]))
+    found: list[Detections] = []
     digests: list[list[float]] = []
-    kept: list[detect.Float] = []
-    for path in job["images"]:
-        x, transform = detect.letterbox(detect.load_image(path), imgsz, stretch=head == "queries")
-        raw = session.run(x[None])
-        digests.append(digest(raw))
-        if len(kept) < RAW_KEPT:
-            kept.append(_in_pixels(raw[0], imgsz, head))
-        found.append(detect.to_detections(detect.decode(raw, imgsz, thresholds, head=head)[0], transform))
+    kept: list[Float] = []
+    step = detector.input.batch or 1  # a file that insists on several images gets as many
+    for start in range(0, len(job["images"]), step):
+        prepared = [detector.prepare(load_image(path)) for path in job["images"][start : start + step]]
+        outputs = detector.run(np.stack([item.x for item in prepared]))
+        found += detector.finish(outputs, prepared)
+        for i in range(len(prepared)):
+            own = [item[i : i + 1] if len(item) == len(prepared) else item for item in outputs]
+            digests.append(digest(own))
+            if len(kept) < RAW_KEPT:
+                kept += comparable(own, detector)
     _save(Path(job["out"]), found, digests, kept)
     return {"runtime_version": session.version, "providers": session.providers, "images": len(found)}
 
@@ -74,7 +86,7 @@ def baseline(job: dict[str, Any]) -> dict[str, Any]:
     """What the process costs with everything but an engine: the zero that peak memory is counted from."""
     artifact = Artifact(**job["artifact"])
     files = [np.fromfile(path, np.uint8) for path in job["images"][:RING]]
-    inputs = [_input(file, artifact.input_shape[-1], _head(artifact)) for file in files]
+    inputs = [_input(file, artifact) for file in files]
     batches = _batches(inputs, max(job["batches"]))
     return {"peak_mb": peak_rss_mb(), "inputs": len(batches)}
 
@@ -84,27 +96,26 @@ MOST_EXTRA = 3  # times the asked calls, in the part that decides
 RAW_KEPT = 4  # raw outputs saved, for the first level of verification
 
 
-def _head(artifact: Artifact) -> detect.Head:
-    for head in detect.HEADS:
-        if head == artifact.head:
-            return head
-    raise UserError("the artifact's head is not known", value=artifact.head, remedy=f"one of: {detect.HEADS}")
+def _input(file: NDArray[np.uint8], artifact: Artifact) -> Float:
+    shape, _ = spec_of(artifact)
+    return letterbox(decode_image(file), shape.size, stretch=shape.stretch)[0]
 
 
-def _input(file: NDArray[np.uint8], imgsz: int, head: detect.Head) -> detect.Float:
-    return detect.letterbox(detect.decode_image(file), imgsz, stretch=head == "queries")[0]
+def comparable(outputs: list[Float], detector: Detector) -> list[Float]:
+    """One image's output as [4 + classes, anchors] in input px, so that layouts can be compared; none of lists."""
+    form = detector.output.form
+    if form.axis not in ("columns", "rows") or form.objectness or detector.output.task not in ("", "detect"):
+        return []
+    raw = next(item for item in outputs if item.ndim == 3)[0]
+    out = raw.T.copy() if form.axis == "rows" else raw
+    if form.unit:
+        height, width = detector.input.size
+        out = out.copy()
+        out[:4] *= np.array([width, height, width, height], np.float32)[:, None]
+    return [out]
 
 
-def _in_pixels(raw: detect.Float, imgsz: int, head: detect.Head) -> detect.Float:
-    """One image's output with coordinates in input px, so that layouts with other units can be compared."""
-    if head != "dense_unit":
-        return raw
-    out = raw.copy()
-    out[:4] *= imgsz
-    return out
-
-
-def _batches(inputs: list[detect.Float], batch: int) -> list[detect.Float]:
+def _batches(inputs: list[Float], batch: int) -> list[Float]:
     """As many batches as there are inputs, each beginning with another one."""
     count = len(inputs)
     return [np.stack([inputs[(i + k) % count] for k in range(batch)]) for i in range(count)]
@@ -146,10 +157,10 @@ def _timed(timed: Timed) -> dict[str, Any]:
     }
 
 
-def _save(out: Path, found: list[detect.Detections], digests: list[list[float]], kept: list[detect.Float]) -> None:
+def _save(out: Path, found: list[Detections], digests: list[list[float]], kept: list[Float]) -> None:
     """Write flat arrays aside and rename."""
     counts = [len(item.scores) for item in found]
-    empty = detect.Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    empty = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
     rows = [*found, empty]
     aside = out.with_name(f".{out.name}.{os.getpid()}.tmp.npz")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from src.config import DataConfig
     from src.records import DatasetRef
 
-__all__ = ["Sample", "calibration_yaml", "load_split", "report_files", "resolve"]
+__all__ = ["Sample", "calibration_yaml", "load_groups", "load_split", "report_files", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,10 @@ class Sample:
     classes: NDArray[np.int64]  # [n] class ids
     width: int  # px
     height: int  # px
-    ignored: NDArray[np.float64]  # [m, 4] crowd regions: a detection inside one is neither right nor wrong
+    areas: NDArray[np.float64]  # [n] px²; as annotated (COCO: of the object's outline), else of the box
+    ignored: NDArray[np.float64]  # [m, 4] regions to ignore: a detection on one is neither right nor wrong
     ignored_classes: NDArray[np.int64]  # [m]
+    ignored_crowd: NDArray[np.bool_]  # [m] a crowd (COCO), not one difficult object (VOC)
 
 
 def resolve(cfg: DataConfig, root: Path) -> DatasetRef:
@@ -53,9 +55,20 @@ def load_split(ref: DatasetRef, split: str) -> list[Sample]:
     Raises:
         UserError: the prepared folder is gone or damaged.
     """
-    from src.data.layout import read_split
+    from src.data.samples import read_split
 
     return read_split(Path(ref.yaml).parent, split)
+
+
+def load_groups(ref: DatasetRef, split: str, pattern: str | None) -> list[int]:
+    """The group of each image of `load_split`: images of one video or site (`data.group`), and near duplicates.
+
+    Raises:
+        UserError: the prepared folder is gone or damaged, or the pattern is no regular expression.
+    """
+    from src.data.groups import image_groups
+
+    return image_groups(Path(ref.yaml).parent, split, pattern)
 
 
 def calibration_yaml(ref: DatasetRef) -> str:

@@ -15,7 +15,7 @@ from src.data import gate
 from src.data.duplicates import exact_groups, groups_of, near_pairs
 from src.data.fingerprint import Entry
 from src.data.scan import ImageFacts, Scanner, thumbs
-from src.data.types import Boxes, Classes, Finding, RawDataset, RawItem, raise_errors
+from src.data.types import Areas, Boxes, Classes, Finding, RawDataset, RawItem, raise_errors
 from src.errors import UserError
 
 # Where a picture found in two splits is left out: evaluation stays as it was, and the split opened last wins.
@@ -31,6 +31,7 @@ class Checked:
     split: str
     boxes: Boxes
     classes: Classes
+    areas: Areas  # [n] px², NaN where the source gives none
     ignored: Boxes
     group: int  # images of one group look the same and must not be split apart
 
@@ -88,10 +89,11 @@ def _checked(
     item: RawItem, facts: ImageFacts, boxes: Boxes, ignored: Boxes, group: int, repeated: Collection[str]
 ) -> Checked:
     classes = item.classes
+    areas = item.areas if len(item.areas) else np.full(len(classes), np.nan)
     if str(item.image) in repeated:
         keep = gate.unique_boxes(boxes, classes)
-        boxes, classes = boxes[keep], classes[keep]
-    return Checked(item, facts, item.split, boxes, classes, ignored, group)
+        boxes, classes, areas = boxes[keep], classes[keep], areas[keep]
+    return Checked(item, facts, item.split, boxes, classes, areas, ignored, group)
 
 
 def _groups(facts: Sequence[ImageFacts], near: Sequence[tuple[int, int]]) -> list[int]:

@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from src.data.types import SPLITS, Finding, RawDataset, RawItem
+from src.data.types import SPLITS, Areas, Finding, RawDataset, RawItem
 from src.errors import UserError
 from src.files import read_regular
 
@@ -135,7 +135,7 @@ def _read_annotation(
     rows: dict[int, list[list[float]]],
     findings: list[Finding],
 ) -> None:
-    """Add one annotation to its image's rows (class, crowd, cx, cy, w, h), or say what is wrong with it."""
+    """Add one annotation to its image's rows (class, crowd, cx, cy, w, h, area), or say what is wrong with it."""
     number, category, box = row.get("image_id"), row.get("category_id"), row.get("bbox")
     what = f"annotation {str(row.get('id'))[:24]}"
     if not _is_int(number) or number not in items:
@@ -157,7 +157,17 @@ def _read_annotation(
     if not all(map(math.isfinite, (x, y, w, h))):
         findings.append(_problem("box-non-finite", f"{what}: bbox holds a number that is not finite", file, image))
         return
-    rows[number].append([class_of[category], float(row.get("iscrowd") in (1, True)), x + w / 2, y + h / 2, w, h])
+    crowd = float(row.get("iscrowd") in (1, True))
+    rows[number].append([class_of[category], crowd, x + w / 2, y + h / 2, w, h, _area(row.get("area"))])
+
+
+def _area(value: object) -> float:
+    """An annotated area in px²; NaN where there is none that an object could have."""
+    try:
+        area = float(value) if _is_number(value) else math.nan
+    except OverflowError:
+        return math.nan
+    return area if 0 < area < math.inf else math.nan
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -169,32 +179,39 @@ def _problem(code: str, message: str, file: Path, image: str = "") -> Finding:
 
 
 def _fill(item: RawItem, rows: list[list[float]], file: Path) -> None:
-    table = np.array(rows, dtype=np.float64).reshape(-1, 6)
+    table = np.array(rows, dtype=np.float64).reshape(-1, 7)
     crowd = table[:, 1] > 0
     item.label_file = str(file)
-    item.boxes, item.classes = table[~crowd, 2:], table[~crowd, 0].astype(np.int64)
-    item.ignored, item.ignored_classes = table[crowd, 2:], table[crowd, 0].astype(np.int64)
+    item.boxes, item.classes, item.areas = table[~crowd, 2:6], table[~crowd, 0].astype(np.int64), table[~crowd, 6]
+    item.ignored, item.ignored_classes = table[crowd, 2:6], table[crowd, 0].astype(np.int64)
     item.lines = [0] * len(item.classes)
 
 
 def coco_json(
-    images: Sequence[tuple[str, int, int, Any, Any, Any, Any]], class_names: list[str], category_ids: list[int]
+    images: Sequence[tuple[str, int, int, Any, Any, Any, Any]],
+    class_names: list[str],
+    category_ids: list[int],
+    areas: Sequence[Areas] = (),
 ) -> dict[str, Any]:
     """COCO JSON of one split.
 
     Args:
         images: (file name, width, height, boxes [n, 4] x1 y1 x2 y2 px, classes [n], crowd boxes [m, 4], classes [m]).
         category_ids: id by class id; empty for 1, 2, 3, …
+        areas: annotated areas [n] of each image's boxes, px², NaN where there is none; empty for those of the boxes.
     """
     ids = category_ids or list(range(1, len(class_names) + 1))
     annotations: list[dict[str, Any]] = []
     rows = []
     for number, (name, width, height, boxes, classes, ignored, ignored_classes) in enumerate(images, start=1):
         rows.append({"id": number, "file_name": name, "width": width, "height": height})
-        for crowd, own, labels in ((0, boxes, classes), (1, ignored, ignored_classes)):
-            for (x1, y1, x2, y2), label in zip(own.tolist(), labels.tolist(), strict=True):
+        known = areas[number - 1] if areas else np.full(len(classes), np.nan)
+        none = np.full(len(ignored_classes), np.nan)
+        for crowd, own, labels, sizes in ((0, boxes, classes, known), (1, ignored, ignored_classes, none)):
+            for (x1, y1, x2, y2), label, size in zip(own.tolist(), labels.tolist(), sizes.tolist(), strict=True):
                 box = [x1, y1, x2 - x1, y2 - y1]
+                area = box[2] * box[3] if math.isnan(size) else size
                 common = {"id": len(annotations) + 1, "image_id": number, "category_id": ids[label]}
-                annotations.append({**common, "bbox": box, "area": box[2] * box[3], "iscrowd": crowd})
+                annotations.append({**common, "bbox": box, "area": area, "iscrowd": crowd})
     categories = [{"id": ids[i], "name": name} for i, name in enumerate(class_names)]
     return {"images": rows, "annotations": annotations, "categories": categories}

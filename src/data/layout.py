@@ -4,6 +4,8 @@
              calibration.yaml        the same with the calibration images as train and val
              images/<split>/*        links to the user's files; pixels are copied only where a link won't do
              labels/<split>/*.txt    our own files, exact; Ultralytics' label caches land beside these, not the user's
+             ignored/<split>/*.txt   regions to ignore, for images that have any
+             areas/<split>.json      annotated areas, where there are any
              index.json              sizes, hashes and findings; written last
 """
 
@@ -21,11 +23,11 @@ from typing import Any
 
 import yaml
 
-from src.data import Sample
+from src.data.beside import areas_hold, index_of, write_areas
 from src.data.fingerprint import Entry, fingerprint, split_fingerprints
-from src.data.labels import format_labels, parse_labels, to_corners
+from src.data.labels import format_labels
 from src.data.scan import Scanner
-from src.data.types import SPLITS, Boxes, Classes, Finding, no_boxes, no_classes
+from src.data.types import SPLITS, Areas, Boxes, Classes, Finding
 from src.errors import UserError
 from src.records import write_text
 
@@ -45,8 +47,10 @@ class Ready:
     sha256: str
     boxes: Boxes
     classes: Classes
+    areas: Areas  # [n] px², NaN where none was annotated
     ignored: Boxes
     ignored_classes: Classes
+    difficult: bool = False  # the regions to ignore are single objects (VOC), not crowds
     own: bool = False  # ours to move (generated), not the user's to link to
     copy: bool = False  # a file that Ultralytics would rewrite in place
 
@@ -78,6 +82,7 @@ def write_layout(plan: Plan, final: Path, scanner: Scanner) -> None:
             (aside / "ignored" / split).mkdir(parents=True)
         for image in plan.images:
             _write_image(aside, image, final)
+        write_areas(aside, plan.images)
         index = _index(plan)
         for name, text in _yamls(index, final).items():
             write_text(aside / name, text)
@@ -166,6 +171,7 @@ def _index(plan: Plan) -> dict[str, Any]:
         "splits": rows,
         "findings": [asdict(finding) for finding in plan.findings],
         "notes": plan.notes,
+        **index_of(plan.images),
     }
 
 
@@ -196,49 +202,6 @@ def load_index(base: Path) -> dict[str, Any]:
     return index
 
 
-def read_split(base: Path, split: str) -> list[Sample]:
-    """The samples of one split, sorted by name; `calibration` is the part of train kept for INT8.
-
-    Raises:
-        UserError: an unknown split, or a damaged folder.
-    """
-    index = load_index(base)
-    chosen = set(index["calibration"]) if split == "calibration" else None
-    folder = "train" if split == "calibration" else split
-    if folder not in index["splits"]:
-        raise UserError("this split does not exist", value=split, remedy="train, calibration, val or test")
-    rows = [row for row in index["splits"][folder] if chosen is None or row[0] in chosen]
-    return [_sample(base, folder, row) for row in sorted(rows)]
-
-
-def _sample(base: Path, split: str, row: Sequence[Any]) -> Sample:
-    name, width, height = str(row[0]), int(row[1]), int(row[2])
-    boxes, classes = _read_boxes(base / "labels" / split / f"{Path(name).stem}.txt", required=True)
-    ignored, ignored_classes = _read_boxes(base / "ignored" / split / f"{Path(name).stem}.txt", required=False)
-    return Sample(
-        image=str(base / "images" / split / name),
-        boxes=to_corners(boxes, width, height),
-        classes=classes,
-        width=width,
-        height=height,
-        ignored=to_corners(ignored, width, height),
-        ignored_classes=ignored_classes,
-    )
-
-
-def _read_boxes(file: Path, *, required: bool) -> tuple[Boxes, Classes]:
-    try:
-        labels = parse_labels(file.read_bytes())
-    except OSError as error:
-        if not required:
-            return no_boxes(), no_classes()
-        raise UserError(
-            f"{file}: a prepared label file is gone ({error.strerror})",
-            remedy="delete the dataset's folder under outputs",
-        ) from None
-    return labels.boxes, labels.classes
-
-
 def verify_layout(base: Path, scanner: Scanner) -> bool:
     """Whether a prepared folder still holds what its index says: every byte of images (cached) and labels.
 
@@ -249,7 +212,7 @@ def verify_layout(base: Path, scanner: Scanner) -> bool:
         rows = [(split, row) for split in SPLITS for row in index["splits"][split]]
         facts = scanner.scan([base / "images" / split / row[0] for split, row in rows], base.name)
         whole = all(row[3] == f.sha256 for (_, row), f in zip(rows, facts, strict=True))
-        whole = whole and all(_labels_hold(base, split, row) for split, row in rows)
+        whole = whole and all(_labels_hold(base, split, row) for split, row in rows) and areas_hold(base, index)
         if whole:
             _follow(base, index)
         return whole

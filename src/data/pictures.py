@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from src import vault
 from src.data import Sample
-from src.data.layout import load_index, read_split
+from src.data.layout import load_index
+from src.data.samples import read_split
 from src.data.types import SPLITS, no_boxes
 from src.figure import save_png
 

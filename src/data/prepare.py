@@ -14,8 +14,10 @@ from typing import Any
 
 from src.config import DataConfig
 from src.data import gate
+from src.data.beside import index_of
 from src.data.check import Checked, check_dataset, classes_by_split
 from src.data.fingerprint import fingerprint, label_fingerprint
+from src.data.groups import LOOK_ALIKE, check_groups, compiled, look_alike
 from src.data.layout import Plan, Ready, load_index, verify_layout, write_layout
 from src.data.leftovers import preparing
 from src.data.naming import unique_names
@@ -27,7 +29,7 @@ from src.data.types import SPLITS, Finding, RawDataset
 from src.errors import UserError
 from src.records import DatasetRef, hash_of
 
-VERSION = 2
+VERSION = 3
 MAX_SKIPPED = 50  # images left out that the warnings name one by one
 
 
@@ -52,8 +54,11 @@ def prepare(cfg: DataConfig, root: Path) -> Prepared:
     scanner = Scanner(base / ".scan", verify=cfg.verify)
     with preparing(base):
         if cfg.kind == "digits":
-            return _prepare_digits(cfg, base, scanner)
-        return _prepare_source(read_source(cfg, base), cfg, base, scanner)
+            done = _prepare_digits(cfg, base, scanner)
+        else:
+            done = _prepare_source(read_source(cfg, base), cfg, base, scanner)
+        check_groups(done.folder, cfg.group)
+        return done
 
 
 def _check_config(cfg: DataConfig) -> None:
@@ -66,6 +71,8 @@ def _check_config(cfg: DataConfig) -> None:
     for key, share in (("val_share", cfg.val_share), ("test_share", cfg.test_share)):
         if not 0 < share < 0.5:
             raise UserError(f"data.{key} must lie between 0 and 0.5", value=share, remedy=f"data.{key}=0.15")
+    if cfg.group is not None:
+        compiled(cfg.group)
     if cfg.n_calibration < 1:
         raise UserError(
             "data.n_calibration must be at least 1", value=cfg.n_calibration, remedy="data.n_calibration=100"
@@ -93,7 +100,8 @@ def _prepare_source(data: RawDataset, cfg: DataConfig, base: Path, scanner: Scan
     sources = [[image.split, image.name, _place(image.source, base)] for image in plan.images]
     said = [vars(finding) for finding in plan.findings]
     content = [fingerprint(entries, data.class_names), plan.calibration, plan.category_ids]
-    key = hash_of([VERSION, content, sources, said])
+    beside = index_of(plan.images)  # the fingerprint leaves it out; sets without any keep their folder
+    key = hash_of([VERSION, content, sources, said, *([beside] if beside else [])])
     final = base / f"{cfg.name}-{key}"
     if not verify_layout(final, scanner):
         write_layout(plan, final, scanner)
@@ -122,6 +130,7 @@ def _plan(data: RawDataset, cfg: DataConfig, scanner: Scanner, *, own: bool) -> 
         "origin": data.origin,
         "resolvable": {split: gate.resolvable(classes[split]) for split in ("val", "test") if split in classes},
         "label_fingerprint": label_fingerprint([c.entry() for c in checked]),
+        LOOK_ALIKE: look_alike(checked, names),
         "skipped": sorted({f.image for f in findings if f.level == "error" and f.image}),
     }
     calibration = calibration_names(checked, names, cfg.n_calibration, cfg.seed)
@@ -139,8 +148,10 @@ def ready(c: Checked, name: str, *, own: bool = False) -> Ready:
         sha256=c.facts.sha256,
         boxes=c.boxes,
         classes=c.classes,
+        areas=c.areas,
         ignored=c.ignored,
         ignored_classes=c.item.ignored_classes,
+        difficult=c.item.difficult,
         own=own,
         copy=not c.facts.complete,
     )

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from src.data.layout import load_index, read_split
+from src.data.layout import load_index
+from src.data.samples import read_split
 from src.data.types import SPLITS, Finding, no_classes
 from src.records import write_text
 

@@ -14,6 +14,7 @@ from src.errors import UserError
 
 Boxes = NDArray[np.float64]  # [n, 4]
 Classes = NDArray[np.int64]  # [n]
+Areas = NDArray[np.float64]  # [n]
 Level = Literal["error", "warning"]
 
 SPLITS = ("train", "val", "test")
@@ -47,6 +48,11 @@ def no_classes() -> Classes:
     return np.zeros(0, dtype=np.int64)
 
 
+def no_areas() -> Areas:
+    """An empty [0] array: no area was annotated."""
+    return np.zeros(0, dtype=np.float64)
+
+
 @dataclass
 class RawItem:
     """An image with its annotations as the source has them, before its pixels were looked at.
@@ -61,8 +67,10 @@ class RawItem:
     classes: Classes = field(default_factory=no_classes)
     lines: list[int] = field(default_factory=list)  # line of each box in `label_file`; 0 where there is none
     label_file: str = ""  # "" when the image has no annotation at all
-    ignored: Boxes = field(default_factory=no_boxes)  # crowd regions
+    areas: Areas = field(default_factory=no_areas)  # [n] px², NaN where none is given; [0] = none at all
+    ignored: Boxes = field(default_factory=no_boxes)  # regions to ignore: COCO's crowds, VOC's difficult objects
     ignored_classes: Classes = field(default_factory=no_classes)
+    difficult: bool = False  # the regions are single objects, not crowds
     name: str = ""  # preferred file name in the prepared folder; "" = the image's own
     stated_size: tuple[int, int] | None = None  # width, height that the annotation file claims
 

@@ -200,7 +200,7 @@ def _item(
     hard = np.array(parsed.difficult, bool)[known]
     item = RawItem(image, split, relative=False, label_file=str(file), stated_size=parsed.size)
     item.boxes, item.classes, item.lines = centres[~hard], classes[~hard], [0] * int((~hard).sum())
-    item.ignored, item.ignored_classes = centres[hard], classes[hard]
+    item.ignored, item.ignored_classes, item.difficult = centres[hard], classes[hard], bool(hard.any())
     return item
 
 

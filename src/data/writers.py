@@ -113,7 +113,8 @@ def shrink_to(side: int) -> Pixels:
         if secret:
             shrunk = vault.encrypt(shrunk, vault.key_from_environment())
         target.write_bytes(shrunk)
-        return replace(image, width=size[0], height=size[1], sha256=hashlib.sha256(shrunk).hexdigest())
+        areas = image.areas * (size[0] * size[1] / (image.width * image.height))
+        return replace(image, width=size[0], height=size[1], sha256=hashlib.sha256(shrunk).hexdigest(), areas=areas)
 
     return pixels
 
@@ -147,7 +148,8 @@ def _write_coco(output: Output, base: Path, pixels: Pixels) -> list[Ready]:
             continue
         (base / "images" / split).mkdir(parents=True)
         written = [pixels(image, base / "images" / split / image.name) for image in own]
-        content = coco_json([_row(image) for image in written], output.class_names, output.category_ids)
+        rows, areas = [_row(image) for image in written], [image.areas for image in written]
+        content = coco_json(rows, output.class_names, output.category_ids, areas)
         write_text(base / "annotations" / f"instances_{split}.json", json.dumps(content) + "\n")
         done += written
     return done

@@ -30,7 +30,7 @@ def paired_gap(a: EvaluationRecord | None, b: EvaluationRecord | None) -> Gap | 
 
 def freedom_of(*records: EvaluationRecord) -> float:
     """Degrees of freedom of what the records' images say: images, or groups of them, less one."""
-    return max(1.0, min(float(getattr(r, "freedom", 0.0) or r.n_images - 1) for r in records))
+    return max(1.0, min(r.freedom if math.isfinite(r.freedom) else r.n_images - 1.0 for r in records))
 
 
 def smallest_difference(a: EvaluationRecord, others: Sequence[EvaluationRecord]) -> float:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from src.common.small_splits import bias_of
+from src.decide.candidates import MAP
 from src.decide.configurations import Configuration
+from src.decide.judgement import freedom_of
 from src.decide.load import Saved
 from src.decide.spread import moderated
-from src.decide.uncertainty import Model, Resampled, by_configuration
+from src.decide.uncertainty import Floats, Model, Resampled, by_configuration, few, variance
 from src.records import EvaluationRecord, TrialRecord
 
 
@@ -35,7 +39,7 @@ def resampled(trial: TrialRecord, saved: Saved) -> Resampled | None:
     own = saved.images.get(trial.trial)
     if own is not None:
         pairing = (own.dataset_fingerprint, own.split, own.resample_seed, own.weights, len(own.resamples))
-        return Resampled(pairing, np.asarray(own.resamples), own.freedom)
+        return _moderated(pairing, np.asarray(own.resamples), own.value, own.standard_error, own.freedom, own.n_groups)
     return _of_evaluation(_checkpoint_evaluation(trial, saved))
 
 
@@ -50,4 +54,16 @@ def _of_evaluation(found: EvaluationRecord | None) -> Resampled | None:
     if found is None or not found.resamples:
         return None
     pairing = (found.dataset_fingerprint, found.split, found.resample_seed, len(found.resamples))
-    return Resampled(pairing, np.asarray(found.resamples), float(max(1, found.n_images - 1)))
+    values, freedom = np.asarray(found.resamples), freedom_of(found)
+    value, se = found.figures.get(MAP, math.nan), found.standard_errors.get(MAP, math.nan)
+    return _moderated(pairing, values, value, se, freedom, found.n_groups or found.n_images)
+
+
+def _moderated(
+    pairing: tuple[object, ...], values: Floats, value: float, se: float, freedom: float, groups: int
+) -> Resampled:
+    """Resamples whose spread is the standard error that rare classes and few groups leave, where that is larger."""
+    middle, shown = float(np.nanmean(values)), math.sqrt(variance(values) * few(freedom))
+    stretch = se / shown if math.isfinite(se) and shown > 0 else 1.0
+    stretched = middle + max(1.0, stretch) * (values - middle)
+    return Resampled(pairing, stretched, freedom, bias_of(middle - value, groups) if math.isfinite(value) else 0.0)

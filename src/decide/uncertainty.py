@@ -32,7 +32,8 @@ class Resampled:
 
     pairing: tuple[object, ...]  # dataset, split, seed of the weights: equal for paired resamples
     values: Floats  # [resamples]
-    freedom: float  # images (or groups of them) that stand behind it, less one
+    freedom: float  # of the variance over images
+    bias: float = 0.0  # how much too high the mAP of so few images is
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class ImagePart:
     mean: Floats  # [resamples], mean over its seeds
     interaction: float  # variance that seeds and images make together, of that mean
     freedom: float
+    bias: float = 0.0  # how much too high the mAP of so few images is
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def image_part(trainings: Sequence[Resampled | None]) -> ImagePart | None:
     if n > 1:
         single = math.fsum(variance(row) for row in table) / n
         together = max(0.0, (single - variance(mean)) / (n - 1))
-    return ImagePart(known[0].pairing, mean, together, min(t.freedom for t in known))
+    bias = math.fsum(t.bias for t in known) / n
+    return ImagePart(known[0].pairing, mean, together, min(t.freedom for t in known), bias)
 
 
 def gap(a: Model, b: Model) -> Gap:
@@ -171,9 +174,8 @@ def few(freedom: float) -> float:
 def mean_interval(m: Model, confidence: float = 0.95) -> tuple[float, float]:
     """Two-sided interval of a configuration's mAP50-95 over other seeds and other images, within [0, 1].
 
-    mAP of few images is too high on average; resamples show this bias once more, and it is taken out of the centre
-    (Efron and Tibshirani, "An introduction to the bootstrap", 1993, 10.2). NaN where the spread over seeds or the
-    images' part is not established.
+    mAP of few images is too high on average (`src.common.small_splits`): the interval is moved by as much, and since
+    that is a rule of thumb, the move counts as an error too. NaN where the spread over seeds is not established.
     """
     if not m.seeds.known:
         return math.nan, math.nan
@@ -182,8 +184,8 @@ def mean_interval(m: Model, confidence: float = 0.95) -> tuple[float, float]:
     if m.images is not None:
         found = variance(m.images.mean) * few(m.images.freedom)
         parts.append((max(0.0, found - m.images.interaction), m.images.freedom))
-        known = m.images.mean[np.isfinite(m.images.mean)]
-        centre -= float(known.mean()) - (m.score - m.effect.value) if len(known) else 0.0
+        parts.append((m.images.bias**2, m.images.freedom))
+        centre -= m.images.bias
     if math.isfinite(m.effect.variance):
         parts.append((m.effect.variance, _freedom(m)))
     total, freedom = satterthwaite(parts)

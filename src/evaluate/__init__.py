@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from src.evaluate.dossier import PRODUCTION, Subject, dossier
-from src.evaluate.files import load_truths, save_truths, truth_file
+from src.evaluate.files import keep_truths, load_truths, save_truths, truth_file
 from src.evaluate.matching import MAX_DETS, Detected, Matches, Truth, match
 from src.evaluate.metrics import Metrics, evaluate, summarise
 from src.evaluate.resamples import ensure_resamples, load_resamples, save_resamples, trial_resamples
@@ -21,6 +21,7 @@ __all__ = [
     "ensure_resamples",
     "evaluate",
     "evaluate_sweep",
+    "keep_truths",
     "load_resamples",
     "load_truths",
     "match",

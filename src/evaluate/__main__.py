@@ -11,6 +11,7 @@ from src.cli import application
 from src.config import is_name
 from src.errors import UserError
 from src.evaluate.dashboard import dashboard
+from src.evaluate.resamples import ensure_resamples
 from src.evaluate.sweep import evaluate_sweep
 from src.records import TrialRecord, load
 
@@ -35,6 +36,7 @@ def run(args: EvaluateArgs) -> int:
     if not 0 <= args.production <= 1:
         raise UserError("production must be a confidence between 0 and 1", value=args.production)
     console = Console()
+    ensure_resamples(folder)
     found = evaluate_sweep(folder, production=args.production, again=args.again, say=console.print)
     numbers = sorted({r.trial for r in found})
     if args.trial is not None and args.trial not in numbers:

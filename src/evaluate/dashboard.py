@@ -1,10 +1,11 @@
-"""The evaluation in the terminal: figures with intervals, errors, classes, confusions and trends over epochs."""
+"""The evaluation in the terminal: figures with intervals, errors, classes, names and trends over epochs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from rich import box
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -17,6 +18,8 @@ from src.records import EvaluationRecord, TrialRecord
 BARS = "▁▂▃▄▅▆▇█"
 FIGURES = ("mAP50", "mAP75", "AR@100", "AP-small", "AP-medium", "AP-large", "precision", "recall", "f1", "threshold")
 MOST_CLASSES = 5
+MOST_PAIRS = 5
+MOST_IN_MATRIX = 10
 
 
 def sparkline(values: Sequence[float]) -> str:
@@ -41,7 +44,8 @@ def dashboard(trial: TrialRecord, records: Sequence[EvaluationRecord]) -> Group:
     parts: list[RenderableType] = [Text(title, style="bold"), trends(trial)]
     for split in sorted({r.split for r in records}, reverse=True):
         chosen = [r for r in records if r.split == split]
-        parts += [figures_table(chosen), errors_table(chosen), classes_table(chosen[0]), confusions_line(chosen[0])]
+        parts += [figures_table(chosen), errors_table(chosen), classes_table(chosen[0])]
+        parts += [*confusion_tables(chosen[0]), confusions_line(chosen[0])]
     return Group(*parts)
 
 
@@ -84,6 +88,8 @@ def errors_table(records: Sequence[EvaluationRecord]) -> Table:
         table.add_column(f"{r.format}/{r.precision}", justify="right")
     for kind in ("true_positives", *KINDS):
         table.add_row(kind.replace("_", " "), *[str(r.errors.get(kind, 0)) for r in records])
+    if any(r.errors.get("ignored") for r in records):
+        table.add_row("on ignored regions", *[str(r.errors.get("ignored", 0)) for r in records])
     return table
 
 
@@ -103,6 +109,35 @@ def classes_table(record: EvaluationRecord) -> Table:
 
 
 def confusions_line(record: EvaluationRecord) -> Text:
-    """The most frequent confusions of classes."""
-    pairs = ", ".join(f"{a} taken for {b} ({n})" for a, b, n in record.confusions[:5])
-    return Text(f"confused: {pairs or 'none'}\n")
+    """The most frequent confusions of classes: objects that were only misnamed, and boxes too many on others.
+
+    Records of earlier versions counted boxes over objects that were found rightly among the confusions.
+    """
+    pairs = ", ".join(f"{a} taken for {b} ({n})" for a, b, n in record.confusions[:MOST_PAIRS])
+    if not record.confusion_matrix:
+        return Text(f"confused, boxes too many counted as well (again=true sorts them out): {pairs or 'none'}\n")
+    again = ", ".join(f"{a} also called {b} ({n})" for a, b, n in record.also_called[:MOST_PAIRS])
+    return Text(f"confused: {pairs or 'none'}\nfound rightly, with another name too: {again or 'none'}\n")
+
+
+def confusion_tables(record: EvaluationRecord) -> list[Table]:
+    """Objects by class and by what they were called; of many classes, those with most mistakes. None in old records."""
+    full = np.array(record.confusion_matrix, dtype=np.int64)
+    if not full.size:
+        return []
+    wrong = full.sum(axis=0) + full.sum(axis=1) - 2 * np.diag(full)
+    shown = np.sort(np.argsort(-wrong[:-1], kind="stable")[:MOST_IN_MATRIX])
+    rest = np.setdiff1d(np.arange(len(full) - 1), shown)
+    names = [escape(str(record.per_class[c]["name"])) for c in shown]
+    cells = full[np.ix_([*shown, -1], [*shown, -1])]
+    if len(rest):
+        names.append("others")
+        outer = [[i] for i in shown] + [rest.tolist(), [-1]]
+        cells = np.array([[full[np.ix_(rows, columns)].sum() for columns in outer] for rows in outer])
+    title = f"objects by class (rows) and called class, best threshold, {record.format}/{record.precision}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for name in ("", *names, "missed"):
+        table.add_column(name, justify="right" if name else "left")
+    for name, row in zip([*names, "background"], cells.tolist(), strict=True):
+        table.add_row(name, *[str(n) if n else "·" for n in row])
+    return [table]

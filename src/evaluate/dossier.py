@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from src.evaluate.bootstrap import RESAMPLES, SEED, image_weights, interval, resample_map
+from src.evaluate.bootstrap import RESAMPLES, SEED, image_weights, mean_over_classes, resample_classes
 from src.evaluate.coco import coco_figures
+from src.evaluate.confusion import Pair
 from src.evaluate.errors import split_errors
-from src.evaluate.matching import Detected, Matches, Truth, match
+from src.evaluate.intervals import Evidence, evidence, interval
+from src.evaluate.matching import Detected, Ints, Matches, Truth, match
 from src.evaluate.metrics import Metrics, summarise
 from src.evaluate.operating import Curve, curve
 from src.records import EvaluationRecord
@@ -45,6 +47,7 @@ def dossier(
     *,
     production: float = PRODUCTION,
     resamples: int = RESAMPLES,
+    groups: Ints | None = None,
 ) -> EvaluationRecord:
     """Evaluate in depth.
 
@@ -54,6 +57,7 @@ def dossier(
         truths: one item per image, in the same order.
         production: confidence threshold in use, for the figures `…@production`.
         resamples: number of bootstrap resamples.
+        groups: [n_images] images of equal number are drawn together; None: every image by itself.
 
     Raises:
         ValueError: unequal numbers of images, or malformed arrays.
@@ -62,10 +66,11 @@ def dossier(
     metrics, f1_curve = summarise(matches), curve(matches)
     threshold = metrics.threshold if math.isfinite(metrics.threshold) else production
     errors = split_errors(matches, threshold)
-    samples = resample_map(matches, image_weights(matches.n_images, resamples))
+    table = resample_classes(matches, image_weights(matches.n_images, resamples, groups=groups))
+    samples, found = mean_over_classes(table), evidence(matches, groups)
     intervals = {
-        "mAP50-95": interval(metrics.map50_95, samples[:, 0], matches.n_images),
-        "mAP50": interval(metrics.map50, samples[:, 1], matches.n_images),
+        "mAP50-95": interval(metrics.map50_95, table[:, :, 0], found, subject.class_names),
+        "mAP50": interval(metrics.map50, table[:, :, 1], found, subject.class_names),
     }
     at = dict(zip(("precision", "recall", "f1"), f1_curve.at(production), strict=True))
     return EvaluationRecord(
@@ -84,21 +89,30 @@ def dossier(
         standard_errors={name: i.se for name, i in intervals.items()},
         resamples=[round(float(v), 7) for v in samples[:, 0]],
         resample_seed=SEED,
-        per_class=_per_class(metrics, matches, subject.class_names),
-        errors={"true_positives": errors.true_positives, **errors.counts},
-        confusions=[
-            [subject.class_names[a], subject.class_names[b], n] for a, b, n in errors.confusions[:MOST_CONFUSIONS]
-        ],
+        per_class=_per_class(metrics, matches, found, subject.class_names),
+        errors={"true_positives": errors.true_positives, **errors.counts, "ignored": errors.ignored},
+        confusions=_named(errors.confusions, subject.class_names),
         curve=_thin(f1_curve),
+        also_called=_named(errors.also_called, subject.class_names),
+        confusion_matrix=errors.matrix.tolist(),
+        n_groups=found.n_groups,
+        freedom=intervals["mAP50-95"].freedom,
+        interval_note=intervals["mAP50-95"].note,
     )
 
 
-def _per_class(metrics: Metrics, matches: Matches, names: list[str]) -> list[dict[str, Any]]:
+def _named(pairs: list[Pair], names: list[str]) -> list[list[Any]]:
+    """The most frequent pairs of classes, by name."""
+    return [[names[a], names[b], n] for a, b, n in pairs[:MOST_CONFUSIONS]]
+
+
+def _per_class(metrics: Metrics, matches: Matches, found: Evidence, names: list[str]) -> list[dict[str, Any]]:
     detected = np.bincount(matches.dets.classes, minlength=len(names))
     return [
         {
             "name": name,
             "truths": metrics.truths[c],
+            "groups": int(found.holding[c]),
             "detections": int(detected[c]),
             "AP50-95": _number(metrics.per_class[c]),
             "AP50": _number(metrics.per_class50[c]),

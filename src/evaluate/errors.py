@@ -1,18 +1,20 @@
 """What goes wrong: every false positive and every missed object put into one of six kinds.
 
 The kinds and their order are those of TIDE (Bolya et al. 2020), at IoU 0.5 with a background limit of 0.1:
-localisation (right class, box too far off), class (right box, wrong class), duplicate, background, both (box and class
-off), and missed (a truth that no detection found, misplaced or misnamed).
+localisation (right class, box too far off), class (right box, wrong class), duplicate, background, both (box and
+class off), and missed (a truth that no detection found, misplaced or misnamed). Kinds count boxes; how many *objects*
+went by a wrong name is told by `confusions`. Detections on regions to ignore are no errors.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
-from src.evaluate.matching import Bools, Boxes, Floats, Ints, Matches, join_pairs
+from src.evaluate.confusion import Pair, names_of
+from src.evaluate.matching import Bools, Boxes, Floats, Ints, Matches
+from src.evaluate.tables import join_pairs
 
 FOREGROUND, BACKGROUND = 0.5, 0.1
 KINDS = ("localisation", "class", "duplicate", "background", "both", "missed")
@@ -25,7 +27,10 @@ class Errors:
     threshold: float
     true_positives: int
     counts: dict[str, int]  # by kind
-    confusions: list[tuple[int, int, int]]  # truth class, predicted class, count; the most frequent first
+    confusions: list[Pair]  # objects that were only misnamed, by class and called class; the most frequent first
+    also_called: list[Pair]  # boxes of another class over objects that were found rightly too
+    matrix: Ints  # [n_classes + 1, n_classes + 1] objects by class, and background; called class, and missed
+    ignored: int  # detections on regions to ignore
     mean_iou: float  # of true positives; NaN when there are none
     detections_per_image: float
 
@@ -45,23 +50,26 @@ def split_errors(matches: Matches, threshold: float) -> Errors:
     dets, matched = matches.dets, matches.matched[:, 0]
     kept = dets.scores >= threshold
     hits = kept & (matched >= 0)
-    wrong = dets.take(kept & (matched < 0))
+    ignored = kept & matches.dropped[:, 0]
+    wrong = dets.take(kept & (matched < 0) & ~ignored)
     near = _overlaps(wrong, matches.truths)
     kinds, blamed = _kinds(near)
     counts = {kind: int(np.count_nonzero(kinds == i)) for i, kind in enumerate(KINDS)}
     found = np.zeros(len(matches.truths), dtype=bool)
     found[matched[hits]] = True
-    found[blamed[blamed >= 0]] = True
-    counts["missed"] = int(np.count_nonzero(~found))
-    misnamed = kinds == KINDS.index("class")
-    pairs = Counter(
-        zip(matches.truths.classes[blamed[misnamed]].tolist(), wrong.classes[misnamed].tolist(), strict=True)
-    )
+    misnamed = np.where(kinds == KINDS.index("class"), blamed, -1)
+    names = names_of(matches.truths, found, wrong, misnamed, FOREGROUND, matches.n_classes)
+    seen = found.copy()
+    seen[blamed[blamed >= 0]] = True
+    counts["missed"] = int(np.count_nonzero(~seen))
     return Errors(
         threshold=threshold,
         true_positives=int(np.count_nonzero(hits)),
         counts=counts,
-        confusions=[(a, b, n) for (a, b), n in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))],
+        confusions=names.confusions,
+        also_called=names.also_called,
+        matrix=names.matrix,
+        ignored=int(np.count_nonzero(ignored)),
         mean_iou=float(matches.ious[hits, 0].mean()) if hits.any() else float("nan"),
         detections_per_image=float(np.count_nonzero(kept)) / max(1, matches.n_images),
     )

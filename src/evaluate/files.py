@@ -1,8 +1,10 @@
 """Saved detections and ground truth: the files that an evaluation in depth starts from.
 
 Both are npz files with one row per box: `image_index`, `boxes` [n, 4], `classes`, and `scores` for detections. Ground
-truth is kept beside the sweep, so that it can be evaluated again without the dataset; `image_groups` [images] says
-which images belong together (one video, one site, near duplicates) and must be drawn together.
+truth also has `areas` [n], and one row per region to ignore: `ignored_index`, `ignored_boxes` [m, 4],
+`ignored_classes` and `ignored_crowd`, and `image_groups` [images] says which images belong together (one video, one
+site, near duplicates) and must be drawn together; files of earlier versions have none of these. It is kept beside the
+sweep, so that it can be evaluated again without the dataset.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from src.errors import UserError
-from src.evaluate.matching import Floats, Ints, Truth
+from src.evaluate.tables import Bools, Floats, Ints, Truth, areas_of, flatten_truths, regions_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,18 @@ class Loaded:
     scores: Floats
 
 
+@dataclass(frozen=True)
+class LoadedTruth:
+    """Objects and regions to ignore of one image, as saved."""
+
+    boxes: Floats
+    classes: Ints
+    areas: Floats
+    ignored: Floats
+    ignored_classes: Ints
+    ignored_crowd: Bools
+
+
 def truth_file(sweep: Path, fingerprint: str, split: str) -> Path:
     """Where the ground truth of a split is kept."""
     return sweep / "truths" / f"{fingerprint[:16]}-{split}.npz"
@@ -39,30 +54,65 @@ def save_truths(path: Path, truths: Sequence[Truth], groups: Sequence[int] | Non
     """Save ground truth and the group of each image (None: each its own); a file that exists is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp.npz")
-    counts = [len(t.classes) for t in truths]
-    boxes = [np.asarray(t.boxes, dtype=np.float64).reshape(-1, 4) for t in truths]
     try:
-        np.savez_compressed(
-            aside,
-            images=np.int64(len(truths)),
-            image_groups=np.arange(len(truths)) if groups is None else np.asarray(groups, dtype=np.int64),
-            image_index=np.repeat(np.arange(len(truths)), counts),
-            boxes=np.concatenate([*boxes, np.empty((0, 4))]),
-            classes=np.concatenate([*(np.asarray(t.classes, dtype=np.int64) for t in truths), np.empty(0, np.int64)]),
-        )
+        together = np.arange(len(truths)) if groups is None else np.asarray(groups, dtype=np.int64)
+        np.savez_compressed(aside, image_groups=together, **_arrays(truths))  # type: ignore[arg-type]
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def load_truths(path: Path) -> list[Loaded]:
+def holds_truths(path: Path, truths: Sequence[Truth]) -> bool:
+    """Whether the file is there and says the same; one of an earlier version lacks areas and regions to ignore."""
+    if not path.is_file():
+        return False
+    try:
+        saved = _read(path)
+    except UserError:
+        return False
+    own = _arrays(truths)
+    return saved.keys() >= own.keys() and all(np.array_equal(saved[name], own[name]) for name in own)
+
+
+def _arrays(truths: Sequence[Truth]) -> dict[str, np.ndarray]:
+    classes = 1 + max((int(np.max(c, initial=-1)) for t in truths for c in (t.classes, regions_of(t)[1])), default=0)
+    objects, regions = flatten_truths(truths, classes)
+    return {
+        "images": np.asarray(len(truths), dtype=np.int64),
+        "image_index": objects.images,
+        "boxes": objects.boxes,
+        "classes": objects.classes,
+        "areas": objects.areas,
+        "ignored_index": regions.images,
+        "ignored_boxes": regions.boxes,
+        "ignored_classes": regions.classes,
+        "ignored_crowd": regions.crowd,
+    }
+
+
+def keep_truths(path: Path, truths: Sequence[Truth], groups: Sequence[int]) -> None:
+    """Save ground truth unless the file says the same already; `data.group` may change between runs."""
+    if not holds_truths(path, truths) or load_groups(path).tolist() != list(groups):
+        save_truths(path, truths, groups)
+
+
+def load_truths(path: Path) -> list[LoadedTruth]:
     """Ground truth, one item per image.
 
     Raises:
         UserError: the file is missing or malformed.
     """
     saved = _read(path)
-    return _split(path, saved, int(saved.get("images", np.int64(0))))
+    try:
+        images = int(saved.get("images", np.int64(0)))
+        saved.setdefault("areas", areas_of(saved["boxes"].reshape(-1, 4).astype(np.float64)))
+        saved = {**_arrays([]), **saved}
+        objects = _rows(saved, "image_index", {"boxes": np.float64, "classes": np.int64, "areas": np.float64}, images)
+        names = {"ignored_boxes": np.float64, "ignored_classes": np.int64, "ignored_crowd": np.bool_}
+        regions = _rows(saved, "ignored_index", names, images)
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{path} is malformed ({error})") from None
+    return [LoadedTruth(*own, *ignored) for own, ignored in zip(objects, regions, strict=True)]
 
 
 def load_groups(path: Path) -> Ints:
@@ -85,7 +135,13 @@ def load_detections(path: Path, images: int) -> list[Loaded]:
     Raises:
         UserError: the file is missing or malformed.
     """
-    return _split(path, _read(path), images)
+    saved = _read(path)
+    try:
+        saved.setdefault("scores", np.ones(len(saved["classes"])))
+        rows = _rows(saved, "image_index", {"boxes": np.float64, "classes": np.int64, "scores": np.float64}, images)
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{path} is malformed ({error})") from None
+    return [Loaded(*row) for row in rows]
 
 
 def _read(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
@@ -96,17 +152,17 @@ def _read(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarra
         raise UserError(f"{path} can't be read ({error})", remedy="run the sweep's finalists again") from None
 
 
-def _split(path: Path, saved: dict[str, np.ndarray], images: int) -> list[Loaded]:
-    try:
-        index, boxes, classes = saved["image_index"], saved["boxes"].reshape(-1, 4), saved["classes"]
-    except (KeyError, ValueError) as error:
-        raise UserError(f"{path} is malformed ({error})") from None
-    scores = saved.get("scores", np.ones(len(classes)))
-    if not len(index) == len(boxes) == len(classes) == len(scores) or (len(index) and index.max() >= images):
-        raise UserError(f"{path} is malformed (its arrays don't fit together)")
+def _rows(saved: dict[str, np.ndarray], by: str, names: dict[str, Any], images: int) -> list[list[Any]]:
+    """The arrays `names` (to their types), cut into images by the index called `by`.
+
+    Raises:
+        KeyError, ValueError: an array is missing, or they don't fit together.
+    """
+    index = saved[by]
+    columns = [saved[name].astype(kind) for name, kind in names.items()]
+    columns = [c.reshape(-1, 4) if name.endswith("boxes") else c for name, c in zip(names, columns, strict=True)]
+    if any(len(column) != len(index) for column in columns) or (len(index) and index.max() >= images):
+        raise ValueError("its arrays don't fit together")
     order = np.argsort(index, kind="stable")
     bounds = np.searchsorted(index[order], np.arange(images + 1))
-    rows = (order[a:b] for a, b in pairwise(bounds))
-    return [
-        Loaded(boxes[r].astype(np.float64), classes[r].astype(np.int64), scores[r].astype(np.float64)) for r in rows
-    ]
+    return [[column[order[a:b]] for column in columns] for a, b in pairwise(bounds)]

@@ -1,7 +1,8 @@
 """Precision, recall and F1 as the confidence threshold moves, and the threshold of best F1.
 
 As Ultralytics does, the figures are means over the classes that have ground truth, at one threshold shared by all
-classes and IoU 0.5; unlike it, the curve is exact (every distinct score is tried) and not smoothed.
+classes and IoU 0.5; unlike it, the curve is exact (every distinct score is tried) and not smoothed. Detections on
+regions to ignore don't count, so the threshold is tuned without them.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Curve:
 def curve(matches: Matches, column: int = 0) -> Curve:
     """The curve at IoU threshold number `column` (0 is IoU 0.5)."""
     totals = truths_per_class(matches)
-    use = totals[matches.dets.classes] > 0
+    use = (totals[matches.dets.classes] > 0) & ~matches.dropped[:, column]
     classes, scores = matches.dets.classes[use], matches.dets.scores[use]
     hit = (matches.matched[use, column] >= 0).astype(np.float64)
     starts = np.searchsorted(classes, np.arange(matches.n_classes))

@@ -14,7 +14,7 @@ RECALL_POINTS: Floats = np.linspace(0.0, 1.0, 101)
 
 
 def truths_per_class(matches: Matches) -> Ints:
-    """Number of ground-truth objects per class [n_classes]."""
+    """Number of ground-truth objects per class [n_classes]; regions to ignore are none."""
     return np.bincount(matches.truths.classes, minlength=matches.n_classes)
 
 
@@ -42,9 +42,9 @@ def ap_table(matches: Matches) -> Floats:
     table = np.full((matches.n_classes, len(matches.thresholds)), np.nan)
     bounds = np.searchsorted(matches.dets.classes, np.arange(matches.n_classes + 1))
     for c in np.flatnonzero(totals):
-        hits = matches.matched[bounds[c] : bounds[c + 1]] >= 0
-        counted = np.ones(len(hits), dtype=bool)
-        table[c] = [average_precision(hits[:, t], counted, int(totals[c])) for t in range(hits.shape[1])]
+        rows = slice(bounds[c], bounds[c + 1])
+        hits, counted = matches.matched[rows] >= 0, ~matches.dropped[rows]
+        table[c] = [average_precision(hits[:, t], counted[:, t], int(totals[c])) for t in range(hits.shape[1])]
     return table
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from src.errors import UserError
-from src.evaluate.bootstrap import RESAMPLES, SEED, image_weights, resample_map
+from src.evaluate.bootstrap import RESAMPLES, SEED, image_weights, mean_over_classes, resample_classes
 from src.evaluate.files import load_detections, load_groups, load_truths, truth_file
+from src.evaluate.intervals import evidence, interval
 from src.evaluate.matching import Detected, Ints, Truth, match
 from src.evaluate.precision import ap_table, mean_of
 from src.records import ImageResamples, RecordError, TrialRecord, load, save
@@ -68,19 +69,21 @@ def trial_resamples(
         raise UserError(f"trial {trial.trial}: its record names no dataset")
     count = resamples or resample_count(len(truths))
     matches = match(detections, truths, len(trial.dataset.class_names))
-    samples = resample_map(matches, image_weights(len(truths), count, groups=groups))[:, 0]
-    n_groups = len(np.unique(groups))
+    table = resample_classes(matches, image_weights(len(truths), count, groups=groups))
+    value, found = mean_of(ap_table(matches)), evidence(matches, groups)
+    spread = interval(value, table[:, :, 0], found)
     return ImageResamples(
         sweep=trial.sweep,
         trial=trial.trial,
         split=split,
         dataset_fingerprint=trial.dataset.fingerprint,
         n_images=len(truths),
-        n_groups=n_groups,
-        freedom=float(max(0, n_groups - 1)),
+        n_groups=found.n_groups,
+        freedom=spread.freedom,
         resample_seed=SEED,
-        value=mean_of(ap_table(matches)),
-        resamples=[round(float(v), 7) for v in samples],
+        value=value,
+        standard_error=spread.se,
+        resamples=[round(float(v), 7) for v in mean_over_classes(table)[:, 0]],
         weights=weights_id(groups, count),
     )
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from src.config import is_name
 from src.errors import UserError
 from src.evaluate.dossier import PRODUCTION, Subject, dossier
-from src.evaluate.files import load_detections, load_truths, truth_file
+from src.evaluate.files import load_detections, load_groups, load_truths, truth_file
 from src.records import (
     EvaluationRecord,
     FinalistRecord,
@@ -60,13 +60,13 @@ def evaluate_sweep(
 def _one(
     sweep: Path, folder: Path, trial: TrialRecord, v: Verification, production: float, say: Say, again: bool
 ) -> EvaluationRecord:
-    target = evaluation_file(folder, v)
-    if target.is_file() and not again:
-        known = _load(EvaluationRecord, target)
-        if known.artifact_sha256 == v.artifact_sha256 and known.figures.get("threshold@production") == production:
-            return known
     if trial.dataset is None:
         raise UserError(f"trial {trial.trial} is a finalist but its record names no dataset")
+    target, truth = evaluation_file(folder, v), truth_file(sweep, trial.dataset.fingerprint, v.split)
+    if target.is_file() and not again:
+        known = _load(EvaluationRecord, target)
+        if _is_of(known, v, production) and _has_groups_of(known, truth):
+            return known
     say(f"evaluate trial {trial.trial}: {v.format}/{v.precision} on {v.runtime}, {v.split}")
     subject = Subject(
         sweep=trial.sweep,
@@ -80,11 +80,20 @@ def _one(
         dataset_fingerprint=trial.dataset.fingerprint,
         class_names=trial.dataset.class_names,
     )
-    truths = load_truths(truth_file(sweep, trial.dataset.fingerprint, v.split))
+    truths = load_truths(truth)
     detections = load_detections(sweep / v.detections_file, len(truths))
-    record = dossier(subject, detections, truths, production=production)
+    record = dossier(subject, detections, truths, production=production, groups=load_groups(truth))
     save(target, record)
     return record
+
+
+def _is_of(known: EvaluationRecord, v: Verification, production: float) -> bool:
+    return known.artifact_sha256 == v.artifact_sha256 and known.figures.get("threshold@production") == production
+
+
+def _has_groups_of(known: EvaluationRecord, truth: Path) -> bool:
+    """Whether a record drew the images in today's groups; where the ground truth is gone, it stays as it is."""
+    return not truth.is_file() or known.n_groups == len(set(load_groups(truth).tolist()))
 
 
 def _load(cls: type[T], path: Path) -> T:

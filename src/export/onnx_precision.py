@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.detect import letterbox, load_image
 from src.errors import StageError
 from src.export.job import Job
+from src.inference import letterbox, load_image
 
 Float = NDArray[np.float32]
 MAX_CALIBRATION = 128  # images; ranges settle long before

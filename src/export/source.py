@@ -19,7 +19,7 @@ class Source:
     """A network ready to be traced, with what a reader of the exported file has to know."""
 
     model: nn.Module
-    head: str  # layout of the output, see src.detect.decode
+    head: str  # layout of the output, a key of src.inference.types.LAYOUTS
     names: list[str]
     stride: int
     imgsz: int

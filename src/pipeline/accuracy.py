@@ -5,18 +5,22 @@ One path for every model file: the shared detect path finds the boxes, `src.eval
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
 
 from src.benchmark import predict
 from src.config import AppConfig
-from src.data import Sample, load_split
-from src.detect import Detections
-from src.evaluate import Metrics, evaluate, save_truths, truth_file
+from src.data import Sample, load_groups, load_split
+from src.errors import UserError
+from src.evaluate import Metrics, ensure_resamples, evaluate, keep_truths, truth_file
 from src.export import export
+from src.inference import Detections
 from src.pipeline.context import Context
 from src.records import Artifact, Checkpoint, DatasetRef, Gate, Verification
+
+log = logging.getLogger(__name__)
 
 
 def evaluate_checkpoint(
@@ -52,9 +56,9 @@ def evaluate_artifact(
         Unavailable: the runtime is not to be had here.
     """
     samples: list[Sample] = load_split(dataset, split)
+    # Beside the detections: whoever judges them later needs no dataset.
     truth = truth_file(context.folder, dataset.fingerprint, split)
-    if not truth.is_file():  # beside the detections: whoever judges them later needs no dataset
-        save_truths(truth, samples)
+    keep_truths(truth, samples, load_groups(dataset, split, cfg.data.group))
     name = f"{split}-{runtime}-{artifact.label.replace('/', '-')}.npz"
     out = predict(
         artifact,
@@ -68,6 +72,21 @@ def evaluate_artifact(
     )
     detections = load_detections(out, len(samples))
     return evaluate(detections, samples, len(dataset.class_names)), out
+
+
+def regroup(cfg: AppConfig, dataset: DatasetRef, context: Context) -> None:
+    """Give the sweep's saved ground truth the groups that `data.group` says now, and every trial its resamples by them.
+
+    A trial whose files are damaged goes without: what is left of the sweep is still to be judged.
+    """
+    for split in ("val", "test"):
+        truth = truth_file(context.folder, dataset.fingerprint, split)
+        if truth.is_file():
+            keep_truths(truth, load_split(dataset, split), load_groups(dataset, split, cfg.data.group))
+    try:
+        ensure_resamples(context.folder)
+    except UserError as error:
+        log.warning("not every trial has its resamples over images: %s", error)
 
 
 def judged(

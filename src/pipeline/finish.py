@@ -11,6 +11,7 @@ from src.config import AppConfig, plain_config
 from src.console import Watch
 from src.errors import EXIT_FAILED, EXIT_OK
 from src.evaluate import evaluate_sweep
+from src.pipeline.accuracy import regroup
 from src.pipeline.cells import all_records
 from src.pipeline.confirm import confirm, shipped
 from src.pipeline.context import Context, Inputs, locked, now
@@ -44,6 +45,7 @@ def finish(request: SweepRequest, context: Context, inputs: Inputs, run: RunLog)
         record = load(SweepRecord, context.folder / "sweep.json")
         if any(r.state == "complete" for r in records):
             confirmed = confirm(request, records, context, inputs)
+            regroup(request.base, inputs.dataset(request.base), context)
             record = _finalise(request, record, [*records, *confirmed], context, inputs)
         save(context.folder / "sweep.json", replace(record, finished_at=record.finished_at or now()))
         context.tracker.deliver(context.folder)
@@ -68,6 +70,7 @@ def _finalise(
     key = hash_of([[r.trial for r in finalists], plain["export"], plain["runtime"], plain["benchmark"]])
     begun, done = context.folder / "finalists.begun", context.folder / "finalists.key"
     if _content(done) == key:
+        evaluate_sweep(context.folder)  # what is known is read; other groups of images are other intervals
         return record
     # Test is opened once. A stage that was cut off goes on under its own opening; another one needs `decision.reopen`.
     own, _, when = _content(begun).partition(" ")

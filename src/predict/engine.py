@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from src import detect
-from src.detect import Detections, Float, LetterboxTransform, Thresholds
+from src.inference import Detections, Detector, Prepared, Thresholds
 from src.predict.suppress import Kind, agnostic, soft, take
+from src.records import Artifact
 from src.runtime import Session
 
 MOST_CANDIDATES = 1000  # that soft suppression looks at
@@ -28,54 +28,34 @@ class Wanted:
     classes: tuple[int, ...] | None  # ids; None = all
 
 
-@dataclass(frozen=True)
-class Input:
-    """A frame as the network takes it."""
-
-    x: Float  # [3, imgsz, imgsz]
-    transform: LetterboxTransform
-
-
-def prepare(image: Image, imgsz: int, *, stretch: bool) -> Input:
-    """Letterbox a picture uint8 [h, w, 3] in OpenCV's order of colours (BGR)."""
-    return Input(*detect.letterbox(image, imgsz, stretch=stretch, bgr=True))
-
-
 class Predictor:
-    """A session with what comes after it.
+    """A model with what comes after it.
 
     Args:
         session: a loaded model.
-        head: layout of its output.
-        imgsz: side of its input, px.
+        artifact: what it was loaded from.
         wanted: thresholds, classes and suppression.
     """
 
-    def __init__(self, session: Session, head: detect.Head, imgsz: int, wanted: Wanted) -> None:
-        self._session = session
-        self._head: detect.Head = head
-        self.imgsz = imgsz
+    def __init__(self, session: Session, artifact: Artifact, wanted: Wanted) -> None:
         self.wanted = wanted
         own = wanted.nms == "class"
-        self._thresholds = Thresholds(
+        thresholds = Thresholds(
             conf=wanted.conf,
             iou=wanted.iou if own else 1.0,  # nothing overlaps by more: suppression is done here
             max_det=wanted.max_det if own and wanted.classes is None else MOST_CANDIDATES,
             multi_label=False,
         )
+        self._detector = Detector(session, artifact, thresholds)
+        self.size = self._detector.input.size
 
-    @property
-    def stretch(self) -> bool:
-        """Whether pictures are stretched to the square instead of letterboxed."""
-        return self._head == "queries"
+    def prepare(self, image: Image) -> Prepared:
+        """Fit a picture uint8 [h, w, 3] in OpenCV's order of colours (BGR) into the input."""
+        return self._detector.prepare(image, bgr=True)
 
-    def __call__(self, inputs: Sequence[Input]) -> list[Detections]:
-        """Detections of each input, best score first, in px of its picture."""
-        batch = np.ascontiguousarray(inputs[0].x[None]) if len(inputs) == 1 else np.stack([i.x for i in inputs])
-        raw = self._session.run(batch)
-        decoded = detect.decode(raw, self.imgsz, self._thresholds, head=self._head)
-        found = (detect.to_detections(rows, i.transform) for rows, i in zip(decoded, inputs, strict=True))
-        return [self._suppress(item) for item in found]
+    def __call__(self, prepared: Sequence[Prepared]) -> list[Detections]:
+        """Detections of each picture, best score first, in its px."""
+        return [self._suppress(item) for item in self._detector(prepared)]
 
     def _suppress(self, found: Detections) -> Detections:
         wanted = self.wanted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -12,19 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from src import detect, runtime
+from src import runtime
 from src.environment import cores
 from src.errors import UserError
+from src.inference import spec_of
 from src.predict.arguments import PredictArgs, out_folder
-from src.predict.engine import Predictor, Wanted, prepare
+from src.predict.engine import Predictor, Wanted
 from src.predict.model import Opened, choose_runtime, open_model
 from src.predict.parallel import at_once, workers_for
 from src.predict.run import AHEAD, Done, Stats, ahead, in_turn, keep
-from src.predict.sources import Frame, find_files, is_live, is_video, open_video, read_picture, read_video
+from src.predict.sources import Frame, Notes, find_files, is_live, is_video, open_video, read_picture, read_video
 from src.predict.stream import Stream
 from src.predict.writers import Aside, make_writers
 from src.records import write_text
 from src.redact import redact_text
+
+log = logging.getLogger(__name__)
 
 
 def execute(args: PredictArgs) -> int:
@@ -34,10 +38,15 @@ def execute(args: PredictArgs) -> int:
         UserError: the model, the source or an argument is wrong.
     """
     source = str(args.source)
-    files = [] if is_live(source) else find_files(source)
+    notes = Notes()
+    files = [] if is_live(source) else find_files(source, notes)
+    for why, names in notes.left_out.items():
+        log.warning("%d file(s) of the source are left out (%s), e.g. %s", len(names), why, ", ".join(names[:3]))
     opened = open_model(Path(args.model).expanduser(), imgsz=args.imgsz, names=args.names, trust=args.trust)
-    if opened.fixed_batch not in (0, args.batch):
-        raise UserError(f"this file takes {opened.fixed_batch} image(s) a call", value=f"batch={args.batch}")
+    if (
+        files and opened.fixed_batch
+    ):  # a file that insists on a number of pictures gets as many, the last call filled up
+        args.batch = opened.fixed_batch
     wanted = Wanted(args.conf, args.iou, args.max_det, args.nms, classes_of(args.classes, opened))  # type: ignore[arg-type]
     clips = {name: open_clip(path) for name, path in files if is_video(path)}
     aside = Aside(out_folder(args))
@@ -46,10 +55,12 @@ def execute(args: PredictArgs) -> int:
     workers = workers_for(engine, args.device, threads, -(-total // args.batch)) if files else 1
     # An engine with n threads adds n - 1 to those that call it.
     predictor = load(args, opened, wanted, engine, threads - workers + 1)
+    if told := what_is_drawn(opened):
+        log.warning("%s", told)
     stream = None
     if not files:
         stream = Stream(source, queue=args.queue, attempts=args.attempts, backoff_s=args.backoff_s)
-    frames = islice(stream.frames(), args.frames or None) if stream else read_all(files, args.every)
+    frames = islice(stream.frames(), args.frames or None) if stream else read_all(files, args.every, notes)
     fps = {name: rate / args.every for name, (_, rate) in clips.items()}
     with aside, progress_bar(total, shown=args.progress) as tick:
         aside.writers = make_writers(args.save, aside.folder, opened, fps)
@@ -59,7 +70,9 @@ def execute(args: PredictArgs) -> int:
         finally:
             if stream is not None:
                 stream.stop()
-        facts = summary(stats, opened, source, stream)
+        for why, names in notes.depths.items():
+            log.warning("%d picture(s): %s, e.g. %s", len(names), why, ", ".join(names[:3]))
+        facts = summary(stats, opened, source, stream) | notes.as_dict()
         write_text(aside.folder / "summary.json", json.dumps(facts, indent=1) + "\n")
     print("\n".join(f"{key:<12} {value}" for key, value in facts.items()))
     print(f"{'results':<12} {aside.target}")
@@ -72,7 +85,7 @@ def predicted(
     """Predicted batches: several at a time, or one after the other while `depth` are made ready."""
     if workers > 1:
         return at_once(frames, predictor, batch=batch, workers=workers)
-    return in_turn(ahead(frames, predictor.imgsz, stretch=predictor.stretch, batch=batch, depth=depth), predictor)
+    return in_turn(ahead(frames, predictor, batch=batch, depth=depth), predictor)
 
 
 def frames_in(files: list[tuple[str, Path]], clips: dict[str, tuple[int, float]], every: int) -> int:
@@ -89,22 +102,20 @@ def open_clip(path: Path) -> tuple[int, float]:
     return clip.frames, clip.fps
 
 
-def read_all(files: list[tuple[str, Path]], every: int) -> Iterator[Frame]:
-    """Frames of all files, in order."""
+def read_all(files: list[tuple[str, Path]], every: int, notes: Notes) -> Iterator[Frame]:
+    """Frames of all files, in order; what is odd about one is noted."""
     for name, path in files:
         if is_video(path):
             yield from read_video(name, path, every=every)
         else:
-            yield Frame(name, read_picture(path))
+            yield Frame(name, read_picture(path, notes))
 
 
 def load(args: PredictArgs, opened: Opened, wanted: Wanted, engine: str, threads: int) -> Predictor:
     """The model in its engine, which may use so many threads."""
-    head = next((h for h in detect.HEADS if h == opened.artifact.head), None)
-    if head is None:
-        raise UserError("the model's output is laid out in an unknown way", value=opened.artifact.head)
+    spec_of(opened.artifact)  # a layout that isn't known is told before an engine starts
     session = runtime.load(engine, opened.artifact, threads=threads, device=args.device, trust=args.trust)
-    predictor = Predictor(session, head, opened.imgsz, wanted)
+    predictor = Predictor(session, opened.artifact, wanted)
     _check_answer(predictor, args, opened)
     return predictor
 
@@ -115,9 +126,11 @@ def _check_answer(predictor: Predictor, args: PredictArgs, opened: Opened) -> No
     Raises:
         UserError: it fails, or answers like no detector.
     """
-    blank = prepare(np.zeros((opened.imgsz, opened.imgsz, 3), np.uint8), opened.imgsz, stretch=predictor.stretch)
+    blank = predictor.prepare(np.zeros((*predictor.size, 3), np.uint8))
     try:
         predictor([blank] * args.batch)
+    except UserError:
+        raise
     # Engines are foreign code, and each fails in its own way on a file that lies about itself.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0][:160]
@@ -126,6 +139,15 @@ def _check_answer(predictor: Predictor, args: PredictArgs, opened: Opened) -> No
             value=opened.artifact.path,
             remedy="export it again, or give another file",
         ) from None
+
+
+def what_is_drawn(opened: Opened) -> str:
+    """What the user has to know of the boxes of a model for more than boxes; "" of a plain detector."""
+    if opened.artifact.task == "obb":
+        return "an OBB model: each box is the upright one around it"
+    if opened.artifact.task in ("segment", "pose"):
+        return f"a {opened.artifact.task} model: its boxes alone are read"
+    return ""
 
 
 def classes_of(words: list[str] | None, opened: Opened) -> tuple[int, ...] | None:
@@ -154,7 +176,7 @@ def classes_of(words: list[str] | None, opened: Opened) -> tuple[int, ...] | Non
 def summary(stats: Stats, opened: Opened, source: str, stream: Stream | None) -> dict[str, Any]:
     """What a run did, as plain data."""
     facts: dict[str, Any] = {
-        "model": f"{opened.artifact.label} {opened.imgsz} px",
+        "model": f"{opened.artifact.label} {opened.size} px",
         "source": redact_text(source),
         "frames": stats.frames,
         "boxes": stats.boxes,

@@ -10,16 +10,17 @@ import ast
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
-from src.benchmark.foreign import SUFFIXES, describe, format_of
+from src.benchmark.foreign import SUFFIXES, check_shape, describe, format_of
 from src.errors import Unavailable, UserError
 from src.files import read_regular
+from src.parsing import parse
 from src.records import Artifact, sha256_file
 from src.runtime import ENGINES, availability, supports
 
 MANIFEST = "manifest.json"
-MOST_SIDE, MOST_BATCH = 8192, 1024
+USUAL_SIDE = 640  # px, of a checkpoint that doesn't say its own: Ultralytics' default
 PREFERRED = ("onnxruntime", "openvino", "litert", "torchscript", "tensorrt", "tensorflow", "pytorch")
 
 
@@ -31,9 +32,10 @@ class Opened:
     names: list[str]  # by class id; empty when nothing tells
 
     @property
-    def imgsz(self) -> int:
-        """Side of the square input, px."""
-        return self.artifact.input_shape[-1]
+    def size(self) -> str:
+        """Of the input, px: its side, or height x width."""
+        height, width = self.artifact.input_shape[2:]
+        return str(width) if height == width else f"{height} x {width}"
 
     @property
     def fixed_batch(self) -> int:
@@ -59,68 +61,46 @@ def open_model(path: Path, *, imgsz: int | None, names: str | None, trust: bool)
     """
     if not path.exists():
         raise UserError("model does not exist", value=path, remedy="model=PATH of a .pt file or an exported file")
+    named = _names_from(Path(names)) if names else []
     if path.suffix == ".pt":
         opened = _checkpoint(path, imgsz, trust)
     else:
-        opened = _exported(path, imgsz)
-        check_shape(opened.artifact)
-        if imgsz is not None and imgsz != opened.imgsz:
+        opened = _exported(path, imgsz, named)
+        check_shape(opened.artifact.input_shape, opened.artifact.path)
+        if imgsz is not None and {imgsz} != set(opened.artifact.input_shape[2:]):
             raise UserError(
-                f"this file takes images of {opened.imgsz} px", value=f"imgsz={imgsz}", remedy="leave it out"
+                f"this file takes images of {opened.size} px", value=f"imgsz={imgsz}", remedy="leave it out"
             )
-    return Opened(opened.artifact, _names_from(Path(names)) if names else opened.names)
-
-
-def check_shape(artifact: Artifact) -> None:
-    """Refuse a file whose input is no picture: what it says of itself is taken for nothing.
-
-    Raises:
-        UserError: naming the shape.
-    """
-    shape: Any = artifact.input_shape
-    whole = isinstance(shape, list) and len(shape) == 4 and all(type(side) is int for side in shape)
-    if not whole or shape[1] != 3 or shape[2] != shape[3] or not 1 <= shape[3] <= MOST_SIDE or shape[0] > MOST_BATCH:
-        raise UserError(
-            f"the model's input is no batch of square pictures of at most {MOST_SIDE} px",
-            value=f"{artifact.path}: {str(shape)[:80]}",
-            remedy="export it again with a fixed image size",
-        )
+    return Opened(opened.artifact, named or opened.names)
 
 
 def _checkpoint(path: Path, imgsz: int | None, trust: bool) -> Opened:
-    from src.ultra import class_names, load_checkpoint
-
-    model: Any = load_checkpoint(path, trust)
-    trained = getattr(model, "args", None) or {}
-    side = imgsz or int((trained if isinstance(trained, dict) else vars(trained)).get("imgsz", 640))
-    head = "queries" if type(model.model[-1]).__name__ == "RTDETRDecoder" else "dense"
-    return Opened(_artifact("pytorch", "fp32", path, [-1, 3, side, side], head), class_names(model))
+    artifact = describe(path, "pytorch", "", imgsz, trust, fallback=USUAL_SIDE)
+    return Opened(artifact, artifact.names)
 
 
-def _artifact(fmt: str, precision: str, path: Path, shape: list[int], head: str) -> Artifact:
-    return Artifact(fmt, precision, str(path), sha256_file(path), 0, shape, 0.0, "", head=head)
-
-
-def _exported(path: Path, imgsz: int | None) -> Opened:
+def _exported(path: Path, imgsz: int | None, named: list[str]) -> Opened:
     manifest = next((p for p in (path / MANIFEST, path.parent / MANIFEST) if p.is_file()), None)
     if manifest is None:
-        return _foreign(path, imgsz)
+        return _foreign(path, imgsz, named)
     try:
-        artifact = Artifact(**json.loads(read_regular(manifest))["artifact"])
+        artifact = parse(Artifact, json.loads(read_regular(manifest))["artifact"], "manifest")
         name = Path(artifact.path).name
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError(
             "the manifest beside the model can't be read", value=manifest, remedy="export it again"
         ) from None
     file = manifest.parent / name  # the folder may have been moved since
-    if not file.exists() or sha256_file(file) != artifact.sha256:
+    other = path.is_file() and path.name not in (name, MANIFEST)
+    if other or not file.exists() or sha256_file(file) != artifact.sha256:
         raise UserError("the model is not the file that its manifest names", value=file, remedy="export it again")
     moved = Artifact(**{**vars(artifact), "path": str(file)})
     names = _onnx_names(file) if artifact.format == "onnx" else []
+    names = moved.names or names
     return Opened(moved, names or _names_of_trial(manifest.parent) or _names_of_sibling(manifest.parent))
 
 
-def _foreign(path: Path, imgsz: int | None) -> Opened:
+def _foreign(path: Path, imgsz: int | None, named: list[str]) -> Opened:
     """A file that another tool exported, as far as it tells about itself."""
     fmt = format_of(path)
     if fmt is None:
@@ -129,8 +109,8 @@ def _foreign(path: Path, imgsz: int | None) -> Opened:
             value=path,
             remedy=f"a file of: {', '.join(SUFFIXES)}, or an OpenVINO folder",
         )
-    artifact = describe(path, fmt, "", imgsz, trust=False)
-    return Opened(artifact, _onnx_names(path) if fmt == "onnx" else [])
+    artifact = describe(path, fmt, "", imgsz, trust=False, classes=len(named))
+    return Opened(artifact, artifact.names)
 
 
 def _onnx_names(path: Path) -> list[str]:
@@ -162,13 +142,25 @@ def _names_of_sibling(folder: Path) -> list[str]:
 
 
 def _names_from(path: Path) -> list[str]:
+    """As they are written: to YAML itself, `no` is False and 007 is 7.
+
+    Raises:
+        UserError: there are no names, or some are missing.
+    """
     import yaml
 
     try:
-        found = yaml.safe_load(read_regular(path))["names"]
-        return [str(found[i]) for i in range(len(found))]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
-        raise UserError("names must be a data.yaml with a list of names", value=path) from None
+        found = yaml.load(read_regular(path), yaml.BaseLoader)["names"]
+        if isinstance(found, dict):
+            by_id = {int(key): name for key, name in found.items()}
+            found = [by_id[i] for i in range(len(by_id))]
+        return [str(name) for name in found] if isinstance(found, list) else _no_names(path)
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, UnicodeDecodeError):
+        return _no_names(path)
+
+
+def _no_names(path: Path) -> NoReturn:
+    raise UserError("names must be a data.yaml with a list of names", value=path) from None
 
 
 def choose_runtime(artifact: Artifact, wanted: str | None) -> str:

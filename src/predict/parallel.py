@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
 from src import runtime
-from src.predict.engine import Predictor, prepare
+from src.predict.engine import Predictor
 from src.predict.run import Done, call
 from src.predict.sources import Frame
 
@@ -45,7 +45,7 @@ def at_once(frames: Iterable[Frame], predictor: Predictor, *, batch: int, worker
     """
 
     def work(group: list[Frame]) -> Done:
-        return call(predictor, [(f, prepare(f.image, predictor.imgsz, stretch=predictor.stretch)) for f in group])
+        return call(predictor, [(f, predictor.prepare(f.image)) for f in group])
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="predict")
     waiting: deque[Future[Done]] = deque()

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from src.detect import Detections
-from src.predict.engine import Input, Predictor, prepare
+from src.inference import Detections, Prepared
+from src.predict.engine import Predictor
 from src.predict.sources import Frame
 from src.predict.writers import Writer
 
 AHEAD = 8  # batches that may wait
 Tick = Callable[[int], None]
-Pair = tuple[Frame, Input]
+Pair = tuple[Frame, Prepared]
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,7 @@ class Stats:
         return float(np.percentile(self.call_ms, share)) if self.call_ms else 0.0
 
 
-def ahead(
-    frames: Iterable[Frame], imgsz: int, *, stretch: bool, batch: int, depth: int = AHEAD
-) -> Iterator[list[Pair]]:
+def ahead(frames: Iterable[Frame], predictor: Predictor, *, batch: int, depth: int = AHEAD) -> Iterator[list[Pair]]:
     """Batches of frames, read and prepared in a thread of their own.
 
     Raises:
@@ -76,7 +74,7 @@ def ahead(
 
     def work() -> None:
         try:
-            pairs = ((frame, prepare(frame.image, imgsz, stretch=stretch)) for frame in frames)
+            pairs = ((frame, predictor.prepare(frame.image)) for frame in frames)
             while not stop.is_set() and (group := list(islice(pairs, batch))):
                 offer(group)
             offer(None)

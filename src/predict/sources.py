@@ -9,7 +9,7 @@ import glob
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,14 @@ from src.vault import plain
 
 log = logging.getLogger(__name__)
 
-IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+IMAGES = frozenset(
+    {".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jpx", ".mpo", ".pbm",
+     ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"}
+)  # fmt: skip
+UNDECODED = frozenset({".arw", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".hif", ".jxl", ".nef", ".orf", ".raw"})
 VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
+BITS = (8, 10, 12, 14, 16)  # that cameras write into 16
+SHOWN = 10  # names in a summary
 NEARLY_ALL = 0.98  # share of a video's own count of frames that is not worth a word
 LIVE = re.compile(r"(\d+|(rtsp|rtsps|rtmp|http|https|udp|tcp)://.+)")
 
@@ -36,6 +42,23 @@ class Frame:
     image: Image  # [h, w, 3], BGR
     number: int = -1  # of a frame in its video, from 0; -1 for a picture
     time_s: float = 0.0  # in its video
+
+
+@dataclass
+class Notes:
+    """What a reader of the results has to know of the source."""
+
+    left_out: dict[str, list[str]] = field(default_factory=dict)  # why -> names
+    depths: dict[str, list[str]] = field(default_factory=dict)  # range found -> names
+
+    def as_dict(self) -> dict[str, Any]:
+        """Counts and the first names, as plain data; empty where there is nothing to tell."""
+        told = {"left_out": self.left_out, "bit_depth": self.depths}
+        return {
+            key: {why: {"count": len(names), "names": names[:SHOWN]} for why, names in groups.items()}
+            for key, groups in told.items()
+            if groups
+        }
 
 
 @dataclass(frozen=True)
@@ -52,8 +75,15 @@ def is_live(source: str) -> bool:
     return LIVE.fullmatch(source) is not None
 
 
-def find_files(source: str) -> list[tuple[str, Path]]:
+def find_files(source: str, notes: Notes | None = None) -> list[tuple[str, Path]]:
     """The pictures and videos that `source` names, each with its name in the results, sorted.
+
+    Hidden files (`._a.jpg` holds no picture, but what a Mac keeps beside one) and files that are none are left out,
+    and noted.
+
+    Args:
+        source: a file, a folder or a glob.
+        notes: told of what is left out.
 
     Raises:
         UserError: there is nothing.
@@ -66,13 +96,35 @@ def find_files(source: str) -> list[tuple[str, Path]]:
     else:
         found = [Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file()]  # noqa: PTH207 - absolute patterns too
         root = _common(found)
-    chosen = sorted(p for p in found if p.suffix.lower() in IMAGES | VIDEOS)
+    chosen, left = _sorted_out(found, root)
+    if notes is not None:
+        notes.left_out = left
+    if path.is_dir() and left and not chosen:
+        what = "; ".join(f"{len(names)} {why}, e.g. {names[0]}" for why, names in left.items())
+        kinds = ", ".join(sorted(IMAGES | VIDEOS))
+        raise UserError(f"source holds no pictures or videos ({what})", value=source, remedy=f"files of: {kinds}")
     if not chosen:
         what = "holds no pictures or videos" if found or path.is_dir() else "does not exist"
         raise UserError(
             f"source {what}", value=source, remedy="a file, a folder, a glob, a webcam's number or an address"
         )
     return _named(chosen, root)
+
+
+def _sorted_out(found: list[Path], root: Path) -> tuple[list[Path], dict[str, list[str]]]:
+    """What can be read, and the names of what can't, by the reason."""
+    chosen, left = [], {}
+    for path in sorted(found):
+        name = path.absolute().relative_to(root.absolute())
+        if any(part.startswith(".") for part in name.parts):
+            why = "hidden"
+        elif path.suffix.lower() in IMAGES | VIDEOS:
+            chosen.append(path)
+            continue
+        else:
+            why = "pictures that can't be decoded here" if path.suffix.lower() in UNDECODED else "no picture or video"
+        left.setdefault(why, []).append(name.as_posix())
+    return chosen, left
 
 
 def _known(path: Path) -> Path:
@@ -102,8 +154,15 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEOS
 
 
-def read_picture(path: Path) -> Image:
+def read_picture(path: Path, notes: Notes | None = None) -> Image:
     """A picture as BGR uint8 [h, w, 3], turned upright; encrypted files are opened with the key of the environment.
+
+    Of pictures with 16 bits the highest value tells how many are in use: cameras write 10, 12 or 14 of them, and read
+    as 16 the network would see next to nothing.
+
+    Args:
+        path: the file.
+        notes: told of a picture that does not use its range.
 
     Raises:
         UserError: it can't be read.
@@ -114,10 +173,45 @@ def read_picture(path: Path) -> Image:
         content = np.frombuffer(plain(read_regular(path, 1 << 30), str(path)), np.uint8)
     except OSError as error:
         raise UserError(f"a picture can't be read ({error.strerror})", value=path) from None
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    image: Any = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if content.size else None
+    if image is None:
+        image = _by_pillow(content.tobytes())
     if image is None:
         raise UserError("a file is not a picture that can be decoded", value=path, remedy="remove it from the source")
-    return np.asarray(image, np.uint8)
+    return _eight_bits(image, path, notes)
+
+
+def _by_pillow(content: bytes) -> Image | None:
+    """A picture that OpenCV does not know, or None."""
+    from io import BytesIO
+
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    try:
+        with Pillow.open(BytesIO(content)) as opened:
+            upright = ImageOps.exif_transpose(opened).convert("RGB")
+    except Exception:  # decoders fail in many ways on what is none of theirs
+        return None
+    return np.ascontiguousarray(np.asarray(upright, np.uint8)[..., ::-1])
+
+
+def _eight_bits(image: Any, path: Path, notes: Notes | None) -> Image:
+    """The picture with values 0..255, whatever range its file has."""
+    if image.dtype == np.uint8:
+        return np.asarray(image, np.uint8)
+    if image.dtype != np.uint16:
+        raise UserError(
+            f"a picture holds {image.dtype} numbers, of which nobody says the range",
+            value=path,
+            remedy="convert it to 8 or 16 bits",
+        )
+    highest = int(image.max(initial=0))
+    bits = next(bits for bits in BITS if highest < 1 << bits)
+    if bits < 16 and notes is not None:
+        why = f"{bits} of 16 bits in use, taken for the whole range"
+        notes.depths.setdefault(why, []).append(path.name)
+    return np.asarray(image >> (bits - 8), np.uint8)
 
 
 def open_video(path: Path) -> tuple[Any, Clip]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from src.detect import Detections, Float, suppress
+from src.inference import Detections, Float, suppress
 
 Kind = Literal["class", "agnostic", "soft", "none"]
 KINDS: tuple[Kind, ...] = ("class", "agnostic", "soft", "none")

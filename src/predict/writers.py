@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from src.detect import Detections
 from src.errors import UserError
+from src.inference import Detections
 from src.predict.draw import draw
 from src.predict.model import Opened
 from src.predict.sources import Frame

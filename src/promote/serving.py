@@ -29,7 +29,8 @@ class Detector(PythonModel):  # type: ignore[misc]
         from src.runtime import load
 
         self.plan = json.loads(Path(context.artifacts["plan"]).read_text(encoding="utf-8"))
-        self.artifact = Artifact(**{**self.plan["artifact"], "path": context.artifacts["model"]})
+        places = {"path": context.artifacts["model"], "input_shape": shape_of(self.plan)}
+        self.artifact = Artifact(**{**self.plan["artifact"], **places})
         device = self.plan.get("device", "cpu")
         self.session = load(self.plan["runtime"], self.artifact, threads=self.plan["threads"], device=device)
 
@@ -41,29 +42,27 @@ class Detector(PythonModel):  # type: ignore[misc]
         """
         confidence = (params or {}).get("confidence")
         threshold = float(self.plan["confidence"] if confidence is None else confidence)
+        detect = self._detector(threshold)
         rows: list[list[Any]] = []
         for index, image in enumerate(np.asarray(model_input, dtype=np.uint8)):
-            for box, score, c in self._detect(image, threshold):
+            found = detect([detect.prepare(image)])[0]
+            for box, score, c in zip(found.boxes, found.scores, found.classes, strict=True):
                 name = name_of(self.plan["class_names"], int(c))
                 rows.append([index, *(float(v) for v in box), float(score), int(c), name])
         return pd.DataFrame(rows, columns=COLUMNS)
 
-    def _detect(self, image: Any, confidence: float) -> Any:
-        """Boxes, scores and classes of one image, by the path that accuracy was measured with."""
-        from src import detect
+    def _detector(self, confidence: float) -> Any:
+        """Images to boxes by the path that accuracy was measured with."""
+        from src import inference
 
-        head, imgsz = self.artifact.head, side_of(self.plan)
-        x, transform = detect.letterbox(image, imgsz, stretch=head == "queries")
-        thresholds = detect.Thresholds(conf=confidence, multi_label=False)
-        decoded = detect.decode(self.session.run(x[None]), imgsz, thresholds, head=head)[0]
-        found = detect.to_detections(decoded, transform)
-        return zip(found.boxes, found.scores, found.classes, strict=True)
+        thresholds = inference.Thresholds(conf=confidence, multi_label=False)
+        return inference.Detector(self.session, self.artifact, thresholds)
 
 
-def side_of(plan: dict[str, Any]) -> int:
-    """Side of the square input, px: the file's own, or that of the training where the file takes any."""
-    side = int(plan["artifact"]["input_shape"][-1])
-    return side if side > 0 else int(plan["imgsz"])
+def shape_of(plan: dict[str, Any]) -> list[int]:
+    """Shape of the input [n, c, h, w]; sides that the file leaves free are those of the training."""
+    batch, channels, *sides = plan["artifact"]["input_shape"]
+    return [batch, channels, *(side if side > 0 else int(plan["imgsz"]) for side in sides)]
 
 
 def name_of(names: Sequence[str], number: int) -> str:

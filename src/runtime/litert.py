@@ -28,19 +28,19 @@ class LiteRtSession:
     def __init__(self, interpreter: Any, version: str) -> None:
         self._interpreter = interpreter
         self._input = interpreter.get_input_details()[0]
-        self._output = interpreter.get_output_details()[0]
+        self._outputs = interpreter.get_output_details()
         self._channels_last = int(self._input["shape"][-1]) == 3
         self.version = version
         nodes = {op["op_name"] for op in interpreter._get_ops_details()}
         self.providers = ["xnnpack"] if "DELEGATE" in nodes else ["reference"]
 
-    def run(self, x: Float) -> Float:
+    def run(self, x: Float) -> list[Float]:
         """Run one batch of the size that the file was made for."""
         if self._channels_last:
             x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
         self._interpreter.set_tensor(self._input["index"], _quantised(x, self._input))
         self._interpreter.invoke()
-        return _real(self._interpreter.get_tensor(self._output["index"]), self._output)
+        return [_real(self._interpreter.get_tensor(item["index"]), item) for item in self._outputs]
 
 
 def _quantised(x: Float, detail: dict[str, Any]) -> Any:
@@ -52,9 +52,9 @@ def _quantised(x: Float, detail: dict[str, Any]) -> Any:
 
 
 def _real(y: Any, detail: dict[str, Any]) -> Float:
-    if detail["dtype"] == np.float32:
-        return np.asarray(y, np.float32)
     scale, zero = detail["quantization"]
+    if detail["dtype"] == np.float32 or not scale:
+        return np.asarray(y, np.float32)
     return np.asarray((y.astype(np.float32) - zero) * np.float32(scale), np.float32)
 
 

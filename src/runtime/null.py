@@ -22,9 +22,9 @@ class NullSession:
     def __init__(self) -> None:
         self.providers = ["null"]
 
-    def run(self, x: Float) -> Float:
+    def run(self, x: Float) -> list[Float]:
         """An output without any score, as a dense head gives it for one class and one anchor."""
-        return np.zeros((len(x), 5, 1), np.float32)
+        return [np.zeros((len(x), 5, 1), np.float32)]
 
 
 def load(artifact: Artifact, threads: int, device: str, trust: bool) -> NullSession:

@@ -35,18 +35,17 @@ class OrtSession:
     def __init__(self, session: Any, name: str, version: str, device: str) -> None:
         self._session = session
         self._input = session.get_inputs()[0].name
-        self._output = [session.get_outputs()[0].name]
+        self._outputs = [item.name for item in session.get_outputs()]
         self._half = session.get_inputs()[0].type == "tensor(float16)"
         self.name = name
         self.version = version
         self.device = device
         self.providers: list[str] = list(session.get_providers())
 
-    def run(self, x: Float) -> Float:
+    def run(self, x: Float) -> list[Float]:
         """Run one batch; a half-precision input is converted here, so its cost is counted."""
         feed = x.astype(np.float16) if self._half else x
-        output = self._session.run(self._output, {self._input: feed})[0]
-        return np.asarray(output, np.float32)
+        return [np.asarray(item, np.float32) for item in self._session.run(self._outputs, {self._input: feed})]
 
 
 def load(artifact: Artifact, threads: int, device: str, trust: bool) -> OrtSession:

@@ -20,33 +20,35 @@ def check_available() -> None:
 
 
 class OpenVinoSession:
-    """A model compiled once for every batch size that it meets: fixed shapes run faster than a free batch axis."""
+    """A model compiled once for every shape of input that it meets: fixed shapes run faster than a free batch axis."""
 
     name = "openvino"
 
-    def __init__(self, core: Any, model: Any, config: dict[str, Any], version: str, device: str) -> None:
+    def __init__(
+        self, core: Any, model: Any, config: dict[str, Any], version: str, device: str, shape: tuple[int, ...]
+    ) -> None:
         self._core, self._model, self._config = core, model, config
-        self._requests: dict[int, Any] = {}
+        self._requests: dict[tuple[int, ...], Any] = {}
         self.version = version
         self.device = device
         self._dynamic = model.input(0).partial_shape.is_dynamic
-        compiled = self._request(1 if self._dynamic else int(model.input(0).shape[0])).get_compiled_model()
+        compiled = self._request(shape if self._dynamic else tuple(model.input(0).shape)).get_compiled_model()
         precision = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         self.providers = [f"{item}:{precision}" for item in compiled.get_property("EXECUTION_DEVICES")]
 
-    def _request(self, batch: int) -> Any:
-        if batch not in self._requests:
+    def _request(self, shape: tuple[int, ...]) -> Any:
+        if shape not in self._requests:
             model = self._model
             if self._dynamic:
                 model = model.clone()
-                model.reshape([batch, *[d.get_length() for d in list(model.input(0).partial_shape)[1:]]])
-            self._requests[batch] = self._core.compile_model(model, "CPU", self._config).create_infer_request()
-        return self._requests[batch]
+                model.reshape(list(shape))
+            self._requests[shape] = self._core.compile_model(model, "CPU", self._config).create_infer_request()
+        return self._requests[shape]
 
-    def run(self, x: Float) -> Float:
+    def run(self, x: Float) -> list[Float]:
         """Run one batch. The input is shared, not copied; the output is copied, since the next call writes over it."""
-        outputs = self._request(len(x)).infer({0: x}, share_inputs=True, share_outputs=True)
-        return np.array(outputs[0], np.float32)
+        outputs = self._request(x.shape).infer({0: x}, share_inputs=True, share_outputs=True)
+        return [np.array(outputs[i], np.float32) for i in range(len(outputs))]
 
 
 def _config(core: Any, artifact: Artifact, threads: int) -> dict[str, Any]:
@@ -78,7 +80,8 @@ def load(artifact: Artifact, threads: int, device: str, trust: bool) -> OpenVino
         core = ov.Core()
         config = _config(core, artifact, threads)
         model = core.read_model(str(source))
-        return OpenVinoSession(core, model, config, ov.__version__, device)
+        shape = (max(artifact.input_shape[0], 1), *artifact.input_shape[1:])
+        return OpenVinoSession(core, model, config, ov.__version__, device, shape)
     except RuntimeError as error:
         text = next((line for line in str(error).splitlines()[::-1] if line.strip()), "")
         raise UserError(

@@ -18,6 +18,6 @@ class Session(Protocol):
     device: str  # cpu or cuda:N
     providers: list[str]  # what really executes, read back from the engine
 
-    def run(self, x: Float) -> Float:
-        """Run a batch float32 [n, 3, h, w] in 0..1; returns the first output as float32, see `src.detect.decode`."""
+    def run(self, x: Float) -> list[Float]:
+        """Run a batch float32 [n, 3, h, w] in 0..1; returns all outputs as float32, see `src.inference.decode`."""
         ...

@@ -30,13 +30,20 @@ class TorchSession:
         self.device = device
         self.providers = ["cuda" if device.startswith("cuda") else "cpu"]
 
-    def run(self, x: Float) -> Float:
+    def run(self, x: Float) -> list[Float]:
         """Run one batch; the copy back to the host waits for the device."""
         with self._torch.inference_mode():
             output = self.module(self._torch.from_numpy(x).to(self.device))
-        while isinstance(output, (tuple, list)):
-            output = output[0]
-        return np.asarray(output.float().cpu().numpy(), np.float32)
+        return [np.asarray(item.float().cpu().numpy(), np.float32) for item in tensors(output)]
+
+
+def tensors(answer: Any) -> list[Any]:
+    """All tensors of a module's answer, in order; tuples, lists and dictionaries are opened."""
+    if isinstance(answer, dict):
+        answer = list(answer.values())
+    if isinstance(answer, (tuple, list)):
+        return [item for part in answer for item in tensors(part)]
+    return [answer] if hasattr(answer, "float") and hasattr(answer, "cpu") else []
 
 
 def torch_device(device: str) -> str:

@@ -32,13 +32,13 @@ class TensorFlowSession:
         self.version = version
         self.providers = ["tensorflow"]
 
-    def run(self, x: Float) -> Float:
+    def run(self, x: Float) -> list[Float]:
         """Run one batch."""
         import tensorflow as tf
 
         source = np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if self._channels_last else x
-        output = next(iter(self._signature(**{self._input: tf.constant(source)}).values()))
-        return np.asarray(output.numpy(), np.float32)
+        outputs = self._signature(**{self._input: tf.constant(source)}).values()
+        return [np.asarray(item.numpy(), np.float32) for item in outputs]
 
 
 def load(artifact: Artifact, threads: int, device: str, trust: bool) -> TensorFlowSession:

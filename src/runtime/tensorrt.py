@@ -35,26 +35,32 @@ class TensorRtSession:
         self._torch = torch
         self._engine = engine
         self._context = engine.create_execution_context()
-        self._input, self._output = (engine.get_tensor_name(i) for i in range(2))
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        self._input, *self._outputs = sorted(names, key=lambda name: "OUTPUT" in str(engine.get_tensor_mode(name)))
         self._stream = torch.cuda.Stream(device)
         self.version = version
         self.device = device
         self.providers = ["TensorRT"]
 
-    def run(self, x: Float) -> Float:
+    def run(self, x: Float) -> list[Float]:
         """Copy in, run, copy out, wait."""
         torch = self._torch
         with torch.cuda.stream(self._stream):
             source = torch.from_numpy(x).to(self.device, non_blocking=True)
             self._context.set_input_shape(self._input, tuple(x.shape))
-            shape = tuple(self._context.get_tensor_shape(self._output))
-            target = torch.empty(shape, dtype=torch.float32, device=self.device)
             self._context.set_tensor_address(self._input, source.data_ptr())
-            self._context.set_tensor_address(self._output, target.data_ptr())
+            targets = [self._target(name) for name in self._outputs]
             self._context.execute_async_v3(self._stream.cuda_stream)
-            result = target.cpu()
+            results = [target.cpu() for target in targets]
         self._stream.synchronize()
-        return np.asarray(result.numpy(), np.float32)
+        return [np.asarray(item.numpy(), np.float32) for item in results]
+
+    def _target(self, name: str) -> Any:
+        """Memory for an output of the input's shape, known to the context."""
+        shape = tuple(self._context.get_tensor_shape(name))
+        target = self._torch.empty(shape, dtype=self._torch.float32, device=self.device)
+        self._context.set_tensor_address(name, target.data_ptr())
+        return target
 
 
 def load(artifact: Artifact, threads: int, device: str, trust: bool) -> TensorRtSession:

@@ -26,6 +26,7 @@ from tests.conftest import run_command
         ("rounds", 0),
         ("warmup", -1),
         ("batches", [0]),
+        ("batches", []),
     ],
 )
 def test_an_effort_that_makes_no_sense_is_refused(key: str, value: object) -> None:

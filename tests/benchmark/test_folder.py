@@ -35,7 +35,7 @@ def test_files_are_told_apart_by_what_they_hold(
             shutil.copytree(path, target)
         else:
             shutil.copy(path, target)
-    found = foreign.discover(tmp_path, imgsz=64)
+    found = foreign.discover(tmp_path, imgsz=64).artifacts
     assert [a.label for a in found] == [a.label for a in made]
     assert {tuple(a.input_shape[1:]) for a in found} == {(3, 64, 64)}
     assert {a.head for a in found} == {"dense"}

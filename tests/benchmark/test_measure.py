@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from src.benchmark import latency, measure, predict
+from src.benchmark import latency, measure, predict, worker
 from src.benchmark.latency import Plan, sample, time_model, warm_up
 from src.config import BenchmarkConfig
-from src.errors import UserError
+from src.errors import StageError, UserError
+from src.inference import Float
 from src.records import Artifact
 
 CFG = BenchmarkConfig(name="test", warmup=2, min_seconds=0.0, min_samples=140, max_seconds=5, rounds=2, batches=[1, 2])
@@ -74,9 +77,9 @@ class _Cached:
     def __init__(self) -> None:
         self.calls = 0
 
-    def run(self, x: np.ndarray) -> np.ndarray:
+    def run(self, x: Float) -> list[Float]:
         self.calls += 1
-        return x * 2 if self.calls < 3 else x * 0 + 1
+        return [x * np.float32(2) if self.calls < 3 else x * np.float32(0) + np.float32(1)]
 
 
 def test_outputs_of_timed_calls_are_compared() -> None:
@@ -101,3 +104,24 @@ def test_bursts_of_slow_calls_take_more_samples(monkeypatch: pytest.MonkeyPatch)
     assert len(sample(print, replace(plan, most=1))) == 200
     monkeypatch.setattr(latency, "_span", lambda call, i: 1.0 + i * 7919 % 1009 / 1e3)
     assert len(sample(print, plan)) == 200
+
+
+@pytest.mark.parametrize(("part", "most"), [("model_only/1", 3), ("model_only/2", 1), ("end_to_end/1", 1)])
+def test_more_calls_are_taken_where_a_decision_hangs_on_them(part: str, most: int) -> None:
+    plan = {"warmup": 3, "min_samples": 20, "min_seconds": 0.0, "max_seconds": 5.0}
+    assert worker._plan({"plan": plan, "decisive": "model_only/1"}, part).most == most
+    assert worker._plan({"plan": plan}, part).most == 1
+
+
+def test_a_job_says_which_part_decides(
+    onnx: Artifact, images: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def job(words: dict[str, Any], **_: Any) -> dict[str, Any]:
+        asked.append(words)
+        raise StageError("benchmark", "x", "not here")
+
+    monkeypatch.setattr(sys.modules["src.benchmark.measure"], "run_job", job)  # the package has a function of that name
+    measure([(onnx, "null")], CFG, images, out_dir=tmp_path, base=tmp_path, decisive=("p90", "model_only/2"))
+    assert [words["decisive"] for words in asked] == ["model_only/2"]

@@ -82,6 +82,7 @@ def test_further_rounds_until_all_are_known_well_enough(monkeypatch: pytest.Monk
     bench = Bench(monkeypatch, play, "a", "b", precision=0.05, extra_s=1000)
     counts = {name: len(b.answers) for name, b in bench.by_name.items()}
     assert counts["a"] == counts["b"] == 5
+    assert bench.told[4].startswith("further round 3 · T")
     assert not any("not known" in line for line in bench.told)
     assert len(Bench(monkeypatch, play, "a", "b", precision=0.0, extra_s=1000).order) == 4
 
@@ -104,7 +105,7 @@ def test_a_disturbed_block_is_measured_again_and_the_calmer_one_kept(monkeypatch
     kept = [answer["model_only/1"] for answer in bench.by_name["a"].answers]
     assert [(k["samples_ms"][0], k["foreign_cpu"]) for k in kept] == [(1.0, QUIET), (1.0, QUIET)]
     assert bench.by_name["a"].retakes == 2
-    assert [line for line in bench.told if line.startswith("again, others had 50%")]
+    assert bench.told[1] == "again, others had 50% · T0 a 64 px · onnxruntime onnx/fp32 · 0:20 left"
     assert not any("stayed disturbed" in line for line in bench.told)
 
 

@@ -1,4 +1,4 @@
-"""Intervals and verdicts on latency hold what they say, on played machines."""
+"""Intervals and verdicts on latency hold what they say, on simulated machines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_verdicts_keep_their_errors(between: float, rounds: int) -> None:
     assert verdicts(World(between), rounds, 1.25, 400)["refused"] >= 0.8
 
 
-def test_the_played_machine_is_what_it_says() -> None:
+def test_the_simulated_machine_is_what_it_says() -> None:
     """Quick: a world without tail or autocorrelation is log-normal, and its truth is known."""
     plain = World(between=0.0, alike=0.0, slow=0.0)
     assert truth(plain)["p50"] == pytest.approx(10, rel=1e-3)

@@ -15,8 +15,8 @@ from src.config import DataConfig
 from src.data import load_split, resolve
 from src.data.pictures import write_pictures
 from src.data.scan import look_at
-from src.detect import load_image
 from src.errors import UserError
+from src.inference import load_image
 from tests.conftest import Command
 from tests.data.builders import yolo_set
 

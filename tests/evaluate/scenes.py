@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from src.evaluate.matching import Floats, Ints
+from src.evaluate.matching import Bools, Floats, Ints
+from src.evaluate.tables import areas_of
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,41 @@ class Scene:
     boxes: Floats
     classes: Ints
     scores: Floats
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Objects of one image with annotated areas, and regions to ignore."""
+
+    boxes: Floats
+    classes: Ints
+    areas: Floats
+    ignored: Floats
+    ignored_classes: Ints
+    ignored_crowd: Bools
+
+
+def with_regions(truths: list[Scene], seed: int, n_classes: int, *, crowd: bool = True, most: int = 4) -> list[Ground]:
+    """The same objects with outlines that fill a part of their boxes; regions to ignore anywhere and by objects."""
+    rng = np.random.default_rng(1000 + seed)
+    made = []
+    for t in truths:
+        m = int(rng.integers(0, most + 1))
+        corner = rng.uniform(0, 400, (m, 2))
+        near = rng.integers(0, len(t.classes), m) if len(t.classes) else np.empty(0, dtype=np.int64)
+        shift = rng.normal(0, 0.1, (len(near), 2)) * (t.boxes[near, 2:] - t.boxes[near, :2])
+        regions = [np.hstack([corner, corner + rng.uniform(20, 300, (m, 2))]), t.boxes[near] + np.tile(shift, 2)]
+        made.append(
+            Ground(
+                t.boxes,
+                t.classes,
+                areas_of(t.boxes) * rng.uniform(0.2, 1.0, len(t.boxes)),
+                np.vstack(regions),
+                np.r_[rng.integers(0, n_classes, m), t.classes[near]],
+                np.full(m + len(near), crowd),
+            )
+        )
+    return made
 
 
 def random_boxes(rng: np.random.Generator, n: int, side: float = 640.0) -> Floats:
@@ -57,23 +94,38 @@ def random_scenes(
     return detections, truths
 
 
-def coco_reference(detections: list[Scene], truths: list[Scene], n_classes: int, max_dets: int = 100) -> Any:
-    """faster-coco-eval's evaluation of the same scenes, after `accumulate` and `summarize`."""
-    from faster_coco_eval import COCO, COCOeval_faster  # type: ignore[import-untyped]
+def xywh(box: Floats) -> list[float]:
+    return [float(v) for v in (box[0], box[1], box[2] - box[0], box[3] - box[1])]
 
-    def xywh(box: Floats) -> list[float]:
-        return [float(v) for v in (box[0], box[1], box[2] - box[0], box[3] - box[1])]
 
+def coco_annotations(truths: Sequence[Scene | Ground], n_classes: int) -> dict[str, Any]:
+    """The scenes as a COCO annotation file has them: image ids and category ids from 1."""
     annotations: list[dict[str, Any]] = []
     for image, truth in enumerate(truths, 1):
-        for box, c in zip(truth.boxes, truth.classes, strict=True):
-            annotation = {
-                "id": len(annotations) + 1,
-                "image_id": image,
-                "category_id": int(c) + 1,
-                "iscrowd": 0,
-            }
-            annotations.append({**annotation, "bbox": xywh(box), "area": xywh(box)[2] * xywh(box)[3]})
+        areas = truth.areas if isinstance(truth, Ground) else areas_of(truth.boxes)
+        rows = [(*row, 0) for row in zip(truth.boxes, truth.classes, areas, strict=True)]
+        if isinstance(truth, Ground):
+            crowds = zip(truth.ignored, truth.ignored_classes, areas_of(truth.ignored), strict=True)
+            rows += [(*row, 1) for row in crowds]
+        for box, c, area, crowd in rows:
+            own = {"id": len(annotations) + 1, "image_id": image, "category_id": int(c) + 1}
+            annotations.append({**own, "bbox": xywh(box), "area": float(area), "iscrowd": crowd})
+    images = [{"id": i, "width": 640, "height": 640} for i in range(1, len(truths) + 1)]
+    categories = [{"id": c + 1, "name": str(c)} for c in range(n_classes)]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def coco_reference(
+    detections: Sequence[Scene], truths: Sequence[Scene | Ground], n_classes: int, max_dets: int = 100
+) -> Any:
+    """faster-coco-eval's evaluation of the same scenes, after `accumulate` and `summarize`."""
+    return judged_by_reference(coco_annotations(truths, n_classes), detections, max_dets)
+
+
+def judged_by_reference(annotations: dict[str, Any], detections: Sequence[Scene], max_dets: int = 100) -> Any:
+    """faster-coco-eval on an annotation file whose image ids count from 1 in the order of the detections."""
+    from faster_coco_eval import COCO, COCOeval_faster  # type: ignore[import-untyped]
+
     results = [
         {
             "image_id": image,
@@ -84,9 +136,7 @@ def coco_reference(detections: list[Scene], truths: list[Scene], n_classes: int,
         for image, found in enumerate(detections, 1)
         for box, c, score in zip(found.boxes, found.classes, found.scores, strict=True)
     ]
-    images = [{"id": i, "width": 640, "height": 640} for i in range(1, len(truths) + 1)]
-    categories = [{"id": c + 1, "name": str(c)} for c in range(n_classes)]
-    gt = COCO({"images": images, "annotations": annotations, "categories": categories})
+    gt = COCO(annotations)
     run = COCOeval_faster(gt, gt.loadRes(results), "bbox", print_function=lambda *_: None)
     run.params.maxDets = [1, 10, max_dets]
     run.evaluate()

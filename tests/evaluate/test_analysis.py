@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from src.evaluate import evaluate, match, summarise
-from src.evaluate.bootstrap import image_weights, interval, resample_map
+from src.evaluate.bootstrap import image_weights, resample_classes, resample_map
 from src.evaluate.coco import coco_figures
 from src.evaluate.errors import split_errors
+from src.evaluate.intervals import evidence, interval
 from tests.evaluate.scenes import Scene, coco_reference, random_scenes
 from tests.evaluate.test_metrics import scene
 
@@ -102,7 +103,8 @@ def test_intervals_shrink_with_more_images() -> None:
     for n in (20, 320):
         detections, truths = random_scenes(9, n, 2)
         matches = match(detections, truths, 2)
-        got = interval(summarise(matches).map50_95, resample_map(matches, image_weights(n, 200))[:, 0], n)
+        table = resample_classes(matches, image_weights(n, 200))[:, :, 0]
+        got = interval(summarise(matches).map50_95, table, evidence(matches))
         assert got.low < got.high
         widths.append(got.high - got.low)
     assert widths[1] < widths[0] / 2
@@ -110,6 +112,9 @@ def test_intervals_shrink_with_more_images() -> None:
 
 def test_no_truths_give_no_interval() -> None:
     empty: list[Scene] = [scene([])] * 3
-    samples = resample_map(match(empty, empty, 2), image_weights(3, 10))
-    assert np.isnan(samples).all()
-    assert math.isnan(interval(math.nan, samples[:, 0], 3).se)
+    matches = match(empty, empty, 2)
+    assert np.isnan(resample_map(matches, image_weights(3, 10))).all()
+    got = interval(math.nan, resample_classes(matches, image_weights(3, 10))[:, :, 0], evidence(matches))
+    assert math.isnan(got.se)
+    assert math.isnan(got.low)
+    assert got.note

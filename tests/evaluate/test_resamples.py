@@ -78,9 +78,13 @@ def test_torn_records_and_other_groups_are_made_again(tmp_path: Path) -> None:
     resamples_file(folder / "trials/0000").write_text('{"sweep": ')
     assert ensure_resamples(folder)[0] == first
     truth = truth_file(folder, DATASET.fingerprint, "val")
-    save_truths(truth, scenes[0][1], [i // 5 for i in range(IMAGES)])
+    groups = np.arange(IMAGES) // 5
+    save_truths(truth, scenes[0][1], groups.tolist())
     again = ensure_resamples(folder)
     assert [r.n_groups for r in again] == [5, 5]
+    matches = match(*scenes[0], len(DATASET.class_names))
+    drawn = image_weights(IMAGES, resample_count(IMAGES), groups=groups)
+    assert np.allclose(again[0].resamples, resample_map(matches, drawn)[:, 0], atol=1e-7)
     assert again[0].value == first.value
     assert again[0].weights == again[1].weights != first.weights
 

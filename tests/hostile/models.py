@@ -250,7 +250,57 @@ def operator(kind: str, domain: str = "") -> Callable[[Any], object]:
     return change
 
 
+def answering(*shapes: tuple[int, ...], value: float = 0.5, **entries: str) -> bytes:
+    """An ONNX file that answers with constants of these shapes, and says things of itself."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    names = [f"output{i}" for i in range(len(shapes))]
+    zero = numpy_helper.from_array(np.zeros(1, np.float32), "zero")
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["none"]),
+    ]
+    nodes += [helper.make_node("Add", [f"w{i}", "none"], [name]) for i, name in enumerate(names)]
+    weights = [numpy_helper.from_array(np.full(shape, value, np.float32), f"w{i}") for i, shape in enumerate(shapes)]
+    outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in zip(names, shapes, strict=True)]
+    taken = [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 32, 32])]
+    graph = helper.make_graph(nodes, "g", taken, outputs, [zero, *weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    meta(**entries)(model)
+    return bytes(model.SerializeToString())
+
+
+def answer(*shapes: tuple[int, ...], value: float = 0.5, **entries: str) -> Callable[[Path], bytes]:
+    return lambda home: answering(*shapes, value=value, **entries)
+
+
 BROKEN, ODD = (REFUSED,), (REFUSED, TAKEN)
+AB = {"names": "{0: 'a', 1: 'b'}", "task": "detect"}
+# A 32 px input has 21 cells. What the file declares and what it answers with have to agree.
+ANSWERS: dict[str, tuple[Callable[[Path], bytes], tuple[str, ...]]] = {
+    "answers-as-declared": (answer((1, 6, 21), **AB), (TAKEN,)),
+    "answers-transposed": (answer((1, 21, 6), **AB), (TAKEN,)),
+    "answers-objectness": (answer((1, 63, 7), **AB), (TAKEN,)),
+    "answers-nms": (answer((1, 300, 6), value=1.0, **AB, args="{'nms': True}"), (TAKEN,)),
+    "answers-masks": (answer((1, 38, 21), (1, 32, 8, 8), **{**AB, "task": "segment"}), (TAKEN,)),
+    "answers-pose": (answer((1, 21, 21), **{**AB, "task": "pose", "kpt_shape": "[5, 3]"}), (TAKEN,)),
+    "answers-angle": (answer((1, 7, 21), **{**AB, "task": "obb"}), (TAKEN,)),
+    "scores-of-159": (answer((1, 6, 21), value=159.0, **AB), BROKEN),
+    "scores-of-nan": (answer((1, 6, 21), value=float("nan"), **AB), BROKEN),
+    "scores-negative": (answer((1, 6, 21), value=-3.0, **AB), BROKEN),
+    "ids-beyond-the-names": (answer((1, 300, 6), value=79.0, **AB, args="{'nms': True}"), BROKEN),
+    "ids-not-whole": (answer((1, 300, 6), value=0.5, **AB, args="{'nms': True}"), BROKEN),
+    "more-numbers-than-classes": (answer((1, 38, 21), **AB), BROKEN),
+    "fewer-numbers-than-classes": (answer((1, 5, 21), **AB), BROKEN),
+    "lists-that-are-none": (answer((1, 6, 21), **AB, end2end="True"), BROKEN),
+    "a-classifier": (answer((1, 2), **{**AB, "task": "classify"}), BROKEN),
+    "an-unknown-task": (answer((1, 6, 21), **{**AB, "task": "../evil"}), BROKEN),
+    "feature-maps": (answer((1, 21, 4, 4), (1, 21, 2, 2), (1, 21, 1, 1), **AB), BROKEN),
+    "a-pair-of-nonsense": (answer((1, 10, 4), (1, 10, 9), **AB), BROKEN),
+    "four-outputs": (answer((1, 10, 4), (1, 10), (1, 10), (1,), **AB), BROKEN),
+    "keypoints-endless": (answer((1, 6, 21), **{**AB, "task": "pose", "kpt_shape": "[99999999, 99999999]"}), BROKEN),
+    "batch-of-text": (answer((1, 6, 21), **AB, batch="__import__('os')"), (TAKEN,)),
+}
 EVIL = "__import__('os').system('touch {}')"
 ONNX: dict[str, tuple[Callable[[Path], bytes], tuple[str, ...]]] = {
     "sound": (lambda h: network(), (TAKEN,)),
@@ -263,7 +313,7 @@ ONNX: dict[str, tuple[Callable[[Path], bytes], tuple[str, ...]]] = {
     "no-graph": (lambda h: changed(lambda m: m.ClearField("graph")), BROKEN),
     "no-nodes": (lambda h: changed(lambda m: m.graph.ClearField("node")), BROKEN),
     "rank-2-input": (lambda h: changed(sides(1, 3)), BROKEN),
-    "not-square": (lambda h: changed(sides(1, 3, 32, 64)), BROKEN),
+    "not-square": (lambda h: changed(sides(1, 3, 32, 64)), (TAKEN,)),  # run at the size it was exported for
     "negative-side": (lambda h: changed(sides(1, 3, -32, -32)), BROKEN),
     "endless-side": (lambda h: changed(sides(1, 3, 2**40, 2**40)), BROKEN),
     "a-petabyte": (lambda h: changed(sides(1, 3, 2**24, 2**24)), BROKEN),
@@ -282,6 +332,7 @@ ONNX: dict[str, tuple[Callable[[Path], bytes], tuple[str, ...]]] = {
     "weights-missing": (lambda h: changed(outside("none.bin")), BROKEN),
     "operator-unknown": (lambda h: changed(operator("Evil")), BROKEN),
     "operator-of-another": (lambda h: changed(operator("PyOp", "ai.onnx.contrib")), BROKEN),
+    **ANSWERS,
     "opset-future": (lambda h: changed(lambda m: setattr(m.opset_import[0], "version", 9999)), BROKEN),
 }
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from src.config import is_name
-from src.detect import Detections
 from src.errors import UserError
 from src.evaluate.sweep import evaluation_file
+from src.inference import Detections
 from src.predict.model import Opened
 from src.predict.sources import Frame
 from src.predict.writers import Csv

@@ -104,6 +104,8 @@ RUN: dict[str, tuple[str, ...]] = {
     "workers-of-a-million": ("-m", "seed=1,2", "study.workers=1000000"),
     "timeout-nan": ("study.trial_timeout=nan",),
     "fraction-nan": ("data.fraction=nan",),
+    "group-malformed": ('data.group="(("',),
+    "group-of-everything": ('data.group="^"',),
     "batches-empty": ("benchmark.batches=[]",),
     "min-seconds-endless": ("benchmark.min_seconds=inf",),
     "decision-nan": ("decision.max_latency_ms=nan",),

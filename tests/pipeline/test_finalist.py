@@ -31,7 +31,8 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Findings:
     monkeypatch.setattr(runtime, "availability", lambda name: None)
     for module in (accuracy, measured):
         monkeypatch.setattr(module, "load_split", lambda dataset, split: [SimpleNamespace(image="a.jpg")])
-    monkeypatch.setattr(accuracy, "save_truths", lambda *_: None)
+    monkeypatch.setattr(accuracy, "keep_truths", lambda *_: None)
+    monkeypatch.setattr(accuracy, "load_groups", lambda *_: [0])
     cfg = composed("runtime.engines=[pytorch,onnxruntime]", "benchmark=quick", "benchmark.rounds=1")
     files = [
         Artifact(name, "fp32", name, name, 1, [-1, 3, 32, 32], 1.0, trial(0).checkpoint.sha256)  # type: ignore[union-attr]
@@ -64,3 +65,25 @@ def test_it_is_recorded_and_the_others_go_on(
     assert ("benchmark", "pytorch/pytorch/fp32") in targets, "what was judged was tried"
     assert not [t for t in targets if "onnx" in t[1]], "what did not run is not timed"
     assert all(said in f.message for f in found.failures)
+
+
+def test_a_block_is_named_and_the_latency_that_decides_is_handed_on(
+    found: Findings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def measure(jobs: Any, *_: Any, **words: Any) -> tuple[list[Any], list[Any]]:
+        asked.update(words, jobs=jobs)
+        return [], []
+
+    monkeypatch.setattr(measured, "measure", measure)
+    monkeypatch.setattr(measured, "_passed", lambda *_: True)
+    found.cfg.decision.latency, found.cfg.decision.scope = "p95", "end_to_end"
+    context: Any = SimpleNamespace(folder=tmp_path, threads=1)
+    inputs: Any = SimpleNamespace(dataset=lambda cfg: None)
+    measured.measure_all([found], context, inputs, lambda text: None)
+    assert asked["decisive"] == ("p95", "end_to_end/1")
+    one = found.record
+    assert asked["labels"] == [f"T0 {one.model} {one.imgsz} px lr {one.lr:.3g}"] * len(asked["jobs"])
+    longest = f"round 2/4 · {asked['labels'][0]} · onnxruntime onnx/int8-dynamic · 12:20 left"
+    assert len(longest) <= 80

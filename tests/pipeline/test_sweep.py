@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from src.records import FinalistRecord, SweepRecord, TrialRecord, load, sha256_file
+from src.evaluate import load_resamples
+from src.records import EvaluationRecord, FinalistRecord, SweepRecord, TrialRecord, load, sha256_file
 from tests.conftest import ROOT, Command, run_command
 
 TOY = [
@@ -71,6 +73,28 @@ def test_each_combination_is_trained_exactly_once(toy: Toy) -> None:
     assert {t.state for t in toy.trials()} == {"complete"}
     assert len({t.config_id for t in toy.trials()}) == 2
     assert len({t.config_hash for t in toy.trials()}) == 4
+
+
+def test_every_trial_has_resamples_over_the_same_draws(toy: Toy) -> None:
+    found = load_resamples(toy.folder)
+    assert sorted(found) == [0, 1, 2, 3]
+    assert len({(r.weights, len(r.resamples)) for r in found.values()}) == 1
+    for t in toy.trials():
+        assert found[t.trial].value == pytest.approx(t.metrics["val/mAP50-95"], abs=1e-12)
+        assert found[t.trial].n_images == 4
+
+
+def test_another_group_judges_again_without_training(toy: Toy, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(toy.home, home)
+    places = [f"outputs={home}/outputs", f"reports={home}/reports"]
+    done = run_command("src.run", *WORDS, *places, 'data.group="^(val_000)0[01]"', timeout=600, COLUMNS="160")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (folder,) = (home / "outputs" / "sweeps").iterdir()
+    assert {r.n_groups for r in load_resamples(folder).values()} == {3}
+    evaluations = [load(EvaluationRecord, p) for p in folder.glob("trials/*/evaluation/val-*.json")]
+    assert {e.n_groups for e in evaluations} == {3}
+    assert load(TrialRecord, folder / "trials" / "0000" / "record.json") == toy.trials()[0]
 
 
 def test_one_child_run_per_trial_under_one_parent_and_all_are_closed(toy: Toy) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from src.detect import Detections
+from src.inference import Detections
 from src.predict.draw import colour, draw
 
 

@@ -14,6 +14,7 @@ from src.predict.engine import Predictor, Wanted
 from src.predict.parallel import MOST, SPARE, at_once, workers_for
 from src.predict.run import Done, ahead, in_turn, keep
 from src.predict.sources import Frame
+from src.records import Artifact
 from src.runtime.protocol import Float
 
 FRAMES = 24
@@ -29,13 +30,13 @@ class Session:
         self.calls = 0
         self._fails_at = fails_at
 
-    def run(self, x: Float) -> Float:
+    def run(self, x: Float) -> list[Float]:
         self.calls += 1
         levels = [round(float(image.mean()) * 255) for image in x]
         time.sleep(0.001 * max(0, 20 - levels[0]))
         if self._fails_at in levels:
             raise RuntimeError("the engine fell over")
-        return np.array([[[16], [16], [level + 1], [8], [0.9]] for level in levels], np.float32)
+        return [np.array([[[16], [16], [level + 1], [8], [0.9]] for level in levels], np.float32)]
 
 
 class Meeting(Session):
@@ -45,7 +46,7 @@ class Meeting(Session):
         super().__init__()
         self._both = threading.Barrier(2, timeout=10)
 
-    def run(self, x: Float) -> Float:
+    def run(self, x: Float) -> list[Float]:
         self._both.wait()
         return super().run(x)
 
@@ -57,7 +58,7 @@ class Slow(Session):
         super().__init__()
         self.go = threading.Event()
 
-    def run(self, x: Float) -> Float:
+    def run(self, x: Float) -> list[Float]:
         found = super().run(x)
         if self.calls > 1:
             assert self.go.wait(10)
@@ -65,7 +66,8 @@ class Slow(Session):
 
 
 def predictor(session: Session) -> Predictor:
-    return Predictor(session, "dense", 32, Wanted(0.25, 0.7, 300, "class", None))
+    artifact = Artifact("onnx", "fp32", "x", "", 0, [-1, 3, 32, 32], 0.0, "")
+    return Predictor(session, artifact, Wanted(0.25, 0.7, 300, "class", None))
 
 
 def pictures(count: int = FRAMES, broken_after: int = -1) -> Iterator[Frame]:
@@ -94,7 +96,7 @@ def threads() -> list[threading.Thread]:
 @pytest.mark.parametrize("workers", [2, 5])
 def test_the_order_and_the_boxes_are_those_of_one_after_the_other(batch: int, workers: int) -> None:
     own = facts(at_once(pictures(), predictor(Session()), batch=batch, workers=workers))
-    serial = facts(in_turn(ahead(pictures(), 32, stretch=False, batch=batch), predictor(Session())))
+    serial = facts(in_turn(ahead(pictures(), predictor(Session()), batch=batch), predictor(Session())))
     assert own == serial
     assert [number for number, _ in own] == list(range(FRAMES))
     assert own[3][1] != own[9][1], "the pictures differ in what is found"

@@ -15,11 +15,11 @@ import numpy as np
 import onnx
 import pytest
 
-from src import detect, runtime, vault
+from src import inference, runtime, vault
 from src.errors import UserError
 from src.predict.__main__ import run
 from src.predict.arguments import PredictArgs
-from src.predict.engine import Input, prepare
+from src.predict.engine import Predictor
 from src.predict.model import open_model
 from src.predict.sources import find_files
 from src.records import Artifact
@@ -39,12 +39,11 @@ def predict(artifact: Artifact | Path | str, source: Path | str, out: Path, **wo
     return rows
 
 
-def expected(artifact: Artifact, path: Path) -> detect.Detections:
+def expected(artifact: Artifact, path: Path) -> inference.Detections:
     """Detections of the shared path, one picture at a time."""
     session = runtime.load("onnxruntime", artifact, threads=1)
-    x, transform = detect.letterbox(detect.load_image(path), artifact.input_shape[-1])
-    thresholds = detect.Thresholds(conf=CONF, multi_label=False)
-    return detect.to_detections(detect.decode(session.run(x[None]), 64, thresholds)[0], transform)
+    detector = inference.Detector(session, artifact, inference.Thresholds(conf=CONF, multi_label=False))
+    return detector([detector.prepare(inference.load_image(path))])[0]
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -105,11 +104,13 @@ def test_calls_at_once_write_what_one_after_the_other_does(
     predict(artifact, video, tmp_path / "one", save=kinds)
     names = set()
 
-    def noted(*args: Any, **words: Any) -> Input:
+    prepare = Predictor.prepare
+
+    def noted(*args: Any, **words: Any) -> inference.Prepared:
         names.add(current_thread().name)
         return prepare(*args, **words)
 
-    monkeypatch.setattr("src.predict.parallel.prepare", noted)
+    monkeypatch.setattr(Predictor, "prepare", noted)
     predict(artifact, video, tmp_path / "four", save=kinds, threads=4, runtime="onnxruntime")
     assert 1 < len(names) <= 4
     for name in ("predictions.json", "predictions.csv", *(f"labels/clip_{i:06d}.txt" for i in range(FRAMES))):
@@ -269,11 +270,13 @@ def test_a_file_of_another_maker_is_read_by_what_it_tells(artifact: Artifact, pi
     stray = tmp_path / "stray.onnx"
     shutil.copy(artifact.path, stray)
     assert predict(stray, pictures, tmp_path / "b") == own
+    opened = open_model(stray, imgsz=None, names=None, trust=False)
+    assert (opened.artifact.head, opened.names) == ("dense", ["a", "b", "c"])
     model = onnx.load(str(stray))
     onnx.helper.set_model_props(model, {**{p.key: p.value for p in model.metadata_props}, "end2end": "True"})
     onnx.save(model, str(stray))
-    opened = open_model(stray, imgsz=None, names=None, trust=False)
-    assert (opened.artifact.head, opened.names) == ("end2end", ["a", "b", "c"])
+    with pytest.raises(UserError, match=r"listed, but its output \[-1, 7, 84\] has 84 numbers"):
+        open_model(stray, imgsz=None, names=None, trust=False)
 
 
 def test_encrypted_pictures_give_the_same_boxes(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.detect import Detections
+from src.inference import Detections
 from src.predict.suppress import agnostic, overlaps, soft
 
 

@@ -84,5 +84,5 @@ def test_compiled_gives_what_eager_gives(pytorch: Artifact) -> None:
     except Unavailable as error:
         pytest.skip(str(error))
     x = np.random.default_rng(0).random((1, 3, 64, 64), np.float32)
-    eager = runtime.load("pytorch", pytorch, threads=2).run(x)
-    assert np.abs(runtime.load("pytorch_compiled", pytorch, threads=2).run(x) - eager).max() < 1e-2
+    eager = runtime.load("pytorch", pytorch, threads=2).run(x)[0]
+    assert np.abs(runtime.load("pytorch_compiled", pytorch, threads=2).run(x)[0] - eager).max() < 1e-2

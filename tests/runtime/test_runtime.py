@@ -22,9 +22,9 @@ def _input(batch: int) -> runtime.protocol.Float:
 @pytest.mark.parametrize("batch", [1, 3])
 def test_onnxruntime_gives_what_pytorch_gives(onnx: Artifact, pytorch: Artifact, batch: int) -> None:
     x = _input(batch)
-    expected = runtime.load("pytorch", pytorch, threads=1).run(x)
+    expected = runtime.load("pytorch", pytorch, threads=1).run(x)[0]
     session = runtime.load("onnxruntime", onnx, threads=1)
-    output = session.run(x)
+    (output,) = session.run(x)
     assert output.shape == expected.shape == (batch, 7, 84)
     assert output.dtype == np.float32
     assert np.abs(output - expected).max() < 1e-2
@@ -32,10 +32,10 @@ def test_onnxruntime_gives_what_pytorch_gives(onnx: Artifact, pytorch: Artifact,
 
 
 def test_null_finds_nothing(onnx: Artifact) -> None:
-    from src.detect import decode
+    from src.inference import Output, decode
 
-    output = runtime.load("null", onnx, threads=1).run(_input(2))
-    assert all(len(scores) == 0 for _, scores, _ in decode(output, 64))
+    outputs = runtime.load("null", onnx, threads=1).run(_input(2))
+    assert all(len(scores) == 0 for _, scores, _ in decode(outputs, Output(), (64, 64)))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from src import detect
+from src import inference
 from src.errors import UserError
+from src.inference import LayoutError, Output, decode_one, nms
 
 
 def _noise(height: int, width: int) -> NDArray[np.uint8]:
@@ -38,7 +39,7 @@ def test_letterbox_is_that_of_ultralytics_validation(shape: tuple[int, int], tmp
     data = {"names": {0: "a"}, "nc": 1, "channels": 3}
     dataset = build_yolo_dataset(cfg, str(tmp_path / "images"), 1, data, mode="val", rect=False)
     theirs = dataset[0]
-    x, transform = detect.letterbox(detect.load_image(path), 64)
+    x, transform = inference.letterbox(inference.load_image(path), 64)
     assert np.array_equal(x, theirs["img"].numpy().astype(np.float32) * np.float32(1 / 255))
     (ratio_h, ratio_w), (pad_w, pad_h) = theirs["ratio_pad"]
     assert transform.gain == pytest.approx((ratio_w, ratio_h))
@@ -48,7 +49,7 @@ def test_letterbox_is_that_of_ultralytics_validation(shape: tuple[int, int], tmp
 @settings(max_examples=50, deadline=None)
 @given(st.integers(2, 400), st.integers(2, 400), st.sampled_from([32, 96, 160]), st.booleans())
 def test_boxes_come_back_to_the_image(height: int, width: int, imgsz: int, stretch: bool) -> None:
-    x, transform = detect.letterbox(_noise(height, width), imgsz, stretch=stretch)
+    x, transform = inference.letterbox(_noise(height, width), imgsz, stretch=stretch)
     assert x.shape == (3, imgsz, imgsz)
     assert 0 <= x.min() <= x.max() <= 1
     left, top = transform.pad
@@ -59,13 +60,13 @@ def test_boxes_come_back_to_the_image(height: int, width: int, imgsz: int, stret
 
 def test_letterbox_takes_either_order_of_colours_and_any_layout() -> None:
     image = _noise(64, 64)
-    x, _ = detect.letterbox(image, 64)
+    x, _ = inference.letterbox(image, 64)
     assert np.array_equal(x, image.transpose(2, 0, 1).astype(np.float32) * np.float32(1 / 255))
-    assert np.array_equal(detect.letterbox(image, 64, bgr=True)[0], x[::-1])
-    assert np.array_equal(detect.letterbox(image[..., ::-1], 64)[0], x[::-1]), "a view"
+    assert np.array_equal(inference.letterbox(image, 64, bgr=True)[0], x[::-1])
+    assert np.array_equal(inference.letterbox(image[..., ::-1], 64)[0], x[::-1]), "a view"
 
 
-def _raw(seed: int, classes: int, anchors: int = 400) -> detect.Float:
+def _raw(seed: int, classes: int, anchors: int = 400) -> inference.Float:
     rng = np.random.default_rng(seed)
     centres, sizes = rng.uniform(0, 320, (2, anchors)), rng.uniform(10, 80, (2, anchors))
     scores = rng.uniform(0, 1, (classes, anchors)) ** 4
@@ -73,8 +74,8 @@ def _raw(seed: int, classes: int, anchors: int = 400) -> detect.Float:
 
 
 @pytest.mark.parametrize("classes", [1, 3, 80])
-@pytest.mark.parametrize("thresholds", [detect.VALIDATION, detect.DEPLOYMENT])
-def test_decode_keeps_what_ultralytics_keeps(classes: int, thresholds: detect.Thresholds, tmp_path: Path) -> None:
+@pytest.mark.parametrize("thresholds", [inference.VALIDATION, inference.DEPLOYMENT])
+def test_decode_keeps_what_ultralytics_keeps(classes: int, thresholds: inference.Thresholds, tmp_path: Path) -> None:
     from src.ultra import prepare_environment
 
     prepare_environment(tmp_path)
@@ -89,7 +90,7 @@ def test_decode_keeps_what_ultralytics_keeps(classes: int, thresholds: detect.Th
         multi_label=thresholds.multi_label,
         max_det=thresholds.max_det,
     )[0].numpy()
-    boxes, scores, found = detect.decode(raw, 320, thresholds)[0]
+    boxes, scores, found = decode_one(raw, Output(), (320, 320), thresholds)
     assert len(scores) == len(theirs)
     assert np.allclose(scores, theirs[:, 4])
     assert np.array_equal(found, theirs[:, 5].astype(int))
@@ -99,13 +100,13 @@ def test_decode_keeps_what_ultralytics_keeps(classes: int, thresholds: detect.Th
 def test_suppression_leaves_other_classes_alone() -> None:
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 10], [20, 20, 30, 30]], np.float32)
     classes = np.array([0, 0, 1, 0], np.int64)
-    assert detect.suppress(boxes, classes, 0.7, 300).tolist() == [0, 2, 3]
-    assert detect.suppress(boxes, classes, 0.7, 2).tolist() == [0, 2]
-    assert detect.suppress(boxes, classes, 0.95, 300).tolist() == [0, 1, 2, 3]
+    assert inference.suppress(boxes, classes, 0.7, 300).tolist() == [0, 2, 3]
+    assert inference.suppress(boxes, classes, 0.7, 2).tolist() == [0, 2]
+    assert inference.suppress(boxes, classes, 0.95, 300).tolist() == [0, 1, 2, 3]
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 3 * detect.BLOCK), st.integers(1, 3), st.sampled_from([1, 20, detect.BLOCK, 300]), st.integers())
+@given(st.integers(0, 3 * nms.BLOCK), st.integers(1, 3), st.sampled_from([1, 20, nms.BLOCK, 300]), st.integers())
 def test_suppression_in_blocks_is_that_of_one_box_after_the_other(n: int, kinds: int, max_det: int, seed: int) -> None:
     rng = np.random.default_rng(seed % 2**32)
     corners = rng.uniform(0, 100, (n, 2))
@@ -119,15 +120,15 @@ def test_suppression_in_blocks_is_that_of_one_box_after_the_other(n: int, kinds:
         over = common > 0.4 * (area[i] + area[kept] - common)
         if len(kept) < max_det and not (over & (classes[kept] == classes[i])).any():
             kept.append(i)
-    assert detect.suppress(boxes, classes, 0.4, max_det).tolist() == kept
+    assert inference.suppress(boxes, classes, 0.4, max_det).tolist() == kept
 
 
 def test_unit_coordinates_give_the_same_boxes() -> None:
     raw = _raw(1, 3)
     unit = raw.copy()
     unit[:, :4] /= 320
-    boxes, scores, classes = detect.decode(raw, 320)[0]
-    from_unit = detect.decode(unit, 320, head="dense_unit")[0]
+    boxes, scores, classes = decode_one(raw, Output(), (320, 320))
+    from_unit = decode_one(unit, Output("dense_unit"), (320, 320))
     assert np.allclose(boxes, from_unit[0], atol=1e-3)
     assert np.array_equal(scores, from_unit[1])
     assert np.array_equal(classes, from_unit[2])
@@ -135,15 +136,15 @@ def test_unit_coordinates_give_the_same_boxes() -> None:
 
 def test_listed_heads() -> None:
     rows = np.array([[[0.5, 0.5, 0.25, 0.5, 0.9, 2], [0.5, 0.5, 1, 1, 0.0001, 1]]], np.float32)
-    boxes, scores, classes = detect.decode(rows, 64, head="queries")[0]
+    boxes, scores, classes = decode_one(rows, Output("queries"), (64, 64))
     assert boxes.tolist() == [[24, 16, 40, 48]]
     assert (scores.tolist(), classes.tolist()) == ([pytest.approx(0.9)], [2])
-    assert detect.decode(rows, 64, head="end2end")[0][0].tolist() == [[0.5, 0.5, 0.25, 0.5]]
+    assert decode_one(rows, Output("end2end"), (64, 64))[0].tolist() == [[0.5, 0.5, 0.25, 0.5]]
 
 
 def test_wrong_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match="queries head"):
-        detect.decode(_raw(0, 3), 320, head="queries")
+    with pytest.raises(LayoutError, match="400 numbers per box"):
+        decode_one(_raw(0, 3), Output("queries"), (320, 320))
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n broken"])
@@ -151,6 +152,6 @@ def test_a_broken_image_names_its_file(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "broken.png"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"broken\.png"):
-        detect.load_image(path)
+        inference.load_image(path)
     with pytest.raises(UserError, match=r"missing\.png"):
-        detect.load_image(tmp_path / "missing.png")
+        inference.load_image(tmp_path / "missing.png")
