@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from src.cli import ROOT, application
 from src.config import TrackingConfig, is_name
 from src.decide.verdict import verdict
 from src.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.promote import again
 from src.promote.gates import Gate, Judgement, against, own_gates, said_of
 from src.promote.plan import plan_of
 from src.promote.registry import CHAMPION, Registry, side_of
@@ -119,12 +121,26 @@ def judge(registry: Registry, challenger: Standing, decision: Decision) -> Judge
     present, fixed = registry.version_of(CHAMPION), registry.reference()
     if present is None or fixed is None:
         return Judgement([], True)
-    champion = registry.standing(present)
-    reference = champion if fixed == present else registry.standing(fixed)
+    champion = _standing(registry, present, challenger, decision)
+    reference = champion if fixed == present else _standing(registry, fixed, challenger, decision)
     known = champion.sha256 == challenger.sha256 or deficit(reference, challenger) is None
     use = 1 if known else registry.use_of(challenger.split, identity(reference, challenger))
     rule = Rule(decision.settings.margin, decision.settings.confidence, use)
     return against(challenger, champion, reference, rule)
+
+
+def _standing(registry: Registry, version: str, challenger: Standing, decision: Decision) -> Standing:
+    """The standing of a version, judged again where the challenger was judged on another test split."""
+    standing = registry.standing(version)
+    if challenger.evaluation is None or deficit(standing, challenger) is not None:
+        return standing
+    print(f"version {version} was not judged on this test split: it runs over its images now")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return again.on_split_of(decision, standing, *registry.model_of(version, Path(folder)))
+        except again.FAILURES as error:
+            print(f"version {version} can't be judged on this test split: {error}")
+            return standing
 
 
 def _tags(decision: Decision, artifact: Artifact, plan: Mapping[str, Any], accept: str) -> dict[str, str]:

@@ -64,6 +64,24 @@ class Registry:
                     f"version {version} of {self.name} has no record to hold a new one against ({error})"
                 ) from None
 
+    def model_of(self, version: str, folder: Path) -> tuple[Artifact, dict[str, Any]]:
+        """The file of a registered version, copied into `folder`, and its plan.
+
+        Raises:
+            UserError: they are gone, or of another program.
+        """
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        try:
+            base = Path(mlflow.artifacts.download_artifacts(f"models:/{self.name}/{version}", dst_path=str(folder)))
+            places = mlflow.models.Model.load(str(base)).flavors["python_function"]["artifacts"]
+            plan = json.loads((base / places["plan"]["path"]).read_text(encoding="utf-8"))
+            artifact = Artifact(**{**plan["artifact"], "path": str(base / places["model"]["path"])})
+        except (MlflowException, OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"the model of version {version} of {self.name} can't be read ({error})") from None
+        return artifact, plan
+
     def register(self, run_id: str, artifact: Artifact, plan: Mapping[str, Any], standing: Standing, code: Path) -> str:
         """Log the model to its trial's run and register it; returns the new version."""
         import mlflow
