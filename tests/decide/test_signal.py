@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from src.decide.signal import signal_of
-from src.gates import own_gates
+from src.promote.gates import own_gates
 from src.report import load_decision, write_report
 from tests.report.factory import Sweep, evaluation, finalist, trial
 

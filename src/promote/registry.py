@@ -1,23 +1,27 @@
-"""The MLflow Model Registry: register an artifact with signature, example and evaluation; move and restore aliases."""
+"""The MLflow Model Registry: register an artifact with signature, example and evaluation; move and restore aliases.
+
+`champion` is served, `previous` was before it, and `reference` is what challengers are held against.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from src.errors import UserError
-from src.gates import Gate, Standing
-from src.records import Artifact, EvaluationRecord, from_json, to_json, write_text
+from src.promote.gates import Gate
+from src.promote.requirements import requirements
+from src.promote.rule import MOST_USES
+from src.promote.standing import Standing, from_text, to_text
+from src.records import Artifact, to_json, write_text
 from src.track import use
 
-log = logging.getLogger(__name__)
-
-CHAMPION, PREVIOUS = "champion", "previous"
+CHAMPION, PREVIOUS, REFERENCE = "champion", "previous", "reference"
+MOST_TEXT = 4000  # characters of a tag that any store of MLflow takes
 STANDING = "promotion/standing.json"
 EVALUATION = "promotion/evaluation.json"
 
@@ -54,14 +58,29 @@ class Registry:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 path = self.client.download_artifacts(run_id, _numbered(STANDING, version), folder)
-                raw = json.loads(Path(path).read_text(encoding="utf-8"))
-                text = raw.pop("evaluation")
-            except (MlflowException, OSError, ValueError, KeyError) as error:
+                return from_text(Path(path).read_text(encoding="utf-8"))
+            except (MlflowException, OSError, ValueError, KeyError, TypeError) as error:
                 raise UserError(
                     f"version {version} of {self.name} has no record to hold a new one against ({error})"
                 ) from None
-        evaluation = from_json(EvaluationRecord, text) if text else None
-        return Standing(**raw, evaluation=evaluation)
+
+    def model_of(self, version: str, folder: Path) -> tuple[Artifact, dict[str, Any]]:
+        """The file of a registered version, copied into `folder`, and its plan.
+
+        Raises:
+            UserError: they are gone, or of another program.
+        """
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        try:
+            base = Path(mlflow.artifacts.download_artifacts(f"models:/{self.name}/{version}", dst_path=str(folder)))
+            places = mlflow.models.Model.load(str(base)).flavors["python_function"]["artifacts"]
+            plan = json.loads((base / places["plan"]["path"]).read_text(encoding="utf-8"))
+            artifact = Artifact(**{**plan["artifact"], "path": str(base / places["model"]["path"])})
+        except (MlflowException, OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"the model of version {version} of {self.name} can't be read ({error})") from None
+        return artifact, plan
 
     def register(self, run_id: str, artifact: Artifact, plan: Mapping[str, Any], standing: Standing, code: Path) -> str:
         """Log the model to its trial's run and register it; returns the new version."""
@@ -81,19 +100,19 @@ class Registry:
             outputs=Schema(outputs),
             params=ParamSchema([ParamSpec("confidence", DataType.double, float(plan["confidence"]))]),
         )
-        side = artifact.input_shape[-1]
+        side = side_of(artifact, plan)
         with tempfile.TemporaryDirectory() as folder:
             plan_file = Path(folder) / "detsweep.json"
             write_text(plan_file, json.dumps({**plan, "artifact": dataclasses.asdict(artifact)}, indent=1))
             with mlflow.start_run(run_id=run_id):
                 info = mlflow.pyfunc.log_model(
                     name="model",
-                    python_model=str(code / "serving.py"),
+                    python_model=str(code / "promote" / "serving.py"),
                     artifacts={"model": str(Path(artifact.path).absolute()), "plan": str(plan_file)},
                     code_paths=[str(code)],
                     signature=signature,
                     input_example=np.zeros((1, side, side, 3), np.uint8),
-                    pip_requirements=_requirements(artifact),
+                    pip_requirements=requirements(plan["runtime"]),
                     registered_model_name=self.name,
                 )
         version = str(info.registered_model_version)
@@ -101,11 +120,9 @@ class Registry:
         return version
 
     def _keep(self, run_id: str, version: str, standing: Standing) -> None:
-        evaluation = to_json(standing.evaluation) if standing.evaluation else ""
-        plain = {**{f.name: getattr(standing, f.name) for f in dataclasses.fields(standing)}, "evaluation": evaluation}
-        self.client.log_text(run_id, json.dumps(plain), _numbered(STANDING, version))
-        if evaluation:
-            self.client.log_text(run_id, evaluation, _numbered(EVALUATION, version))
+        self.client.log_text(run_id, to_text(standing), _numbered(STANDING, version))
+        if standing.evaluation:
+            self.client.log_text(run_id, to_json(standing.evaluation), _numbered(EVALUATION, version))
 
     def tag(self, version: str, gates: list[Gate], tags: Mapping[str, str]) -> None:
         """Write the outcome of every gate on a version."""
@@ -113,29 +130,65 @@ class Registry:
             text = f"{'passed' if gate.passed else 'failed'}: {gate.said}"
             self.client.set_model_version_tag(self.name, version, f"gate.{gate.name.replace(' ', '_')}", text)
         for key, value in tags.items():
-            self.client.set_model_version_tag(self.name, version, key, value)
+            self.client.set_model_version_tag(self.name, version, key, value[:MOST_TEXT])
 
-    def promote(self, version: str) -> None:
-        """Move `champion` to `version`; the old one stays known as `previous`."""
-        reigning = self.version_of(CHAMPION)
-        if reigning is not None:
-            self.client.set_registered_model_alias(self.name, PREVIOUS, reigning)
+    def use_of(self, split: str, comparison: str) -> int:
+        """Which use of a test split a comparison is, counted from 1 and kept as a tag of the registered model.
+
+        A comparison that is made again is no further use. Beyond `MOST_USES` nothing is counted any more.
+
+        Args:
+            split: fingerprint of the test split.
+            comparison: what is compared with what.
+        """
+        key = f"test_uses.{split[:16]}"
+        text = str(self.client.get_registered_model(self.name).tags.get(key, ""))
+        known = text.split()
+        if comparison in known:
+            return known.index(comparison) + 1
+        if len(known) < MOST_USES:
+            self.client.set_registered_model_tag(self.name, key, " ".join([*known, comparison]))
+        return len(known) + 1
+
+    def promote(self, version: str, *, reference: bool = False) -> None:
+        """Move `champion` to `version`; the old one stays known as `previous`.
+
+        Args:
+            version: the new champion.
+            reference: whether it also becomes what challengers are held against. Otherwise the reference stays.
+        """
+        present = self.version_of(CHAMPION)
+        kept = version if reference else self.reference() or version
+        if present is not None:
+            self.client.set_registered_model_alias(self.name, PREVIOUS, present)
         self.client.set_registered_model_alias(self.name, CHAMPION, version)
+        self._refer(version, kept)
+
+    def reference(self) -> str | None:
+        """The version that challengers are held against; in registries from before references, the champion."""
+        return self.version_of(REFERENCE) or self.version_of(CHAMPION)
+
+    def _refer(self, champion: str, reference: str) -> None:
+        """Set the reference, and keep on the champion which one it came with, for a rollback."""
+        self.client.set_registered_model_alias(self.name, REFERENCE, reference)
+        self.client.set_model_version_tag(self.name, champion, REFERENCE, reference)
 
     def rollback(self) -> tuple[str, str]:
-        """Make `previous` the champion again; returns the versions (restored, replaced).
+        """Make `previous` the champion again, with the reference it had; returns the versions (restored, replaced).
 
         Raises:
             UserError: there is no previous champion.
         """
-        previous, reigning = self.version_of(PREVIOUS), self.version_of(CHAMPION)
-        if previous is None or reigning is None:
+        previous, present = self.version_of(PREVIOUS), self.version_of(CHAMPION)
+        if previous is None or present is None:
             raise UserError(
                 f"{self.name} has no previous champion to go back to", remedy="promote at least twice first"
             )
         self.client.set_registered_model_alias(self.name, CHAMPION, previous)
-        self.client.set_registered_model_alias(self.name, PREVIOUS, reigning)
-        return previous, reigning
+        self.client.set_registered_model_alias(self.name, PREVIOUS, present)
+        tags = self.client.get_model_version(self.name, previous).tags
+        self._refer(previous, str(tags.get(REFERENCE, previous)))
+        return previous, present
 
     def predicts(self, version: str, side: int) -> Gate:
         """Whether the registered model loads through pyfunc and predicts."""
@@ -157,23 +210,6 @@ def _numbered(path: str, version: str) -> str:
     return path.replace("promotion/", f"promotion/v{version}/")
 
 
-def _requirements(artifact: Artifact) -> list[str]:
-    """Packages that the served model needs, at the versions of now."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    engines = {"onnx": ["onnxruntime"], "openvino": ["openvino"], "litert": ["ai-edge-litert"]}
-    names = [
-        "mlflow",
-        "numpy",
-        "pandas",
-        "pillow",
-        "omegaconf",
-        *engines.get(artifact.format, ["torch", "ultralytics"]),
-    ]
-    found = []
-    for name in names:
-        try:
-            found.append(f"{name}=={version(name)}")
-        except PackageNotFoundError:
-            log.warning("%s is not installed here, so the model's requirements leave it out", name)
-    return found
+def side_of(artifact: Artifact, plan: Mapping[str, Any]) -> int:
+    """Side of the square input, px: the file's own, or that of the training where the file takes any."""
+    return artifact.input_shape[-1] if artifact.input_shape[-1] > 0 else int(plan["imgsz"])

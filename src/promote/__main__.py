@@ -1,0 +1,204 @@
+"""`python -m src.promote sweep=NAME`: register the recommended model; make it `champion` if every gate passes.
+
+`rollback=true` restores the champion before. A model that fails a gate leaves every alias where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src.cli import ROOT, application
+from src.config import TrackingConfig, is_name
+from src.decide.verdict import verdict
+from src.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.promote import again
+from src.promote.gates import Gate, Judgement, against, own_gates, said_of
+from src.promote.plan import plan_of
+from src.promote.registry import CHAMPION, Registry, side_of
+from src.promote.rule import Rule
+from src.promote.standing import Standing, deficit, identity, standing_of
+from src.records import Artifact, sha256_file
+from src.report import Decision, find_sweep, load_decision
+from src.track import follow, is_local, store_uri
+
+ACCEPT = ("approve", "conditional")
+
+
+@dataclass
+class PromoteArgs:
+    """Schema of `conf/promote.yaml`."""
+
+    sweep: str = "latest"
+    model: str = "detsweep"
+    rollback: bool = False
+    accept: str = "approve"  # approve | conditional: take a model although conditions of its verdict are not met
+    reference: bool = False  # also hold later challengers against it
+    outputs: str = "outputs"
+    threads: int | None = None  # of the served model; null = as measured
+    tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig(name="local"))
+
+
+def run(args: PromoteArgs) -> int:
+    """Promote or roll back; returns the exit code."""
+    check(args)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    # The sweep is read first: a name that is wrong is told before a store is made.
+    decision = None if args.rollback else load_decision(find_sweep(Path(args.outputs), args.sweep))
+    uri = store_uri(args.tracking, Path(args.outputs))
+    follow(uri, Path(args.outputs))
+    registry = Registry(uri, args.model)
+    if decision is None:
+        restored, replaced = registry.rollback()
+        print(f"{args.model}: champion is version {restored} again (was {replaced}, now previous)")
+        return EXIT_OK
+    return promote(decision, registry, args.threads, accept=args.accept, reference=args.reference)
+
+
+def check(args: PromoteArgs) -> None:
+    """Refuse arguments that make no sense.
+
+    Raises:
+        UserError: naming the key, its value and the remedy.
+    """
+    if not is_name(args.model):
+        raise UserError("model must be a plain name", value=args.model)
+    if args.accept not in ACCEPT:
+        raise UserError(
+            "accept says which verdicts may be promoted",
+            value=f"accept={args.accept}",
+            remedy=" or ".join(f"accept={word}" for word in ACCEPT),
+        )
+    if args.threads is not None and args.threads < 1:
+        remedy = "threads=null: as measured"
+        raise UserError("threads must be at least 1", value=f"threads={args.threads}", remedy=remedy)
+
+
+def promote(
+    decision: Decision,
+    registry: Registry,
+    threads: int | None = None,
+    *,
+    accept: str = "approve",
+    reference: bool = False,
+) -> int:
+    """Register the recommended model of a decision and move the alias if every gate passes.
+
+    Args:
+        decision: on a sweep.
+        registry: where to.
+        threads: of the served model; None = as many as it was measured with.
+        accept: `conditional` takes a model although conditions of its verdict are not met.
+        reference: hold later challengers against it, whether or not it is clearly better than the present reference.
+
+    Raises:
+        UserError: nothing can be registered: no recommendation, no run, or an artifact that is not what was measured.
+    """
+    gates = own_gates(decision, accept)
+    if decision.recommended is None:
+        return _tell(gates, None)
+    artifact, run_id = _artifact(decision)
+    standing = standing_of(decision)
+    judged = judge(registry, standing, decision)
+    gates += judged.gates
+    plan = plan_of(decision, threads)
+    version = registry.register(run_id, artifact, plan, standing, ROOT / "src")
+    gates.append(registry.predicts(version, side_of(artifact, plan)))
+    registry.tag(version, gates, _tags(decision, artifact, plan, accept))
+    passed = all(g.passed for g in gates)
+    if passed:
+        registry.promote(version, reference=reference or judged.better)
+    return _tell(gates, version)
+
+
+def judge(registry: Registry, challenger: Standing, decision: Decision) -> Judgement:
+    """Hold a challenger against the present champion and the reference; a use of the test split is counted first."""
+    present, fixed = registry.version_of(CHAMPION), registry.reference()
+    if present is None or fixed is None:
+        return Judgement([], True)
+    champion = _standing(registry, present, challenger, decision)
+    reference = champion if fixed == present else _standing(registry, fixed, challenger, decision)
+    known = champion.sha256 == challenger.sha256 or deficit(reference, challenger) is None
+    use = 1 if known else registry.use_of(challenger.split, identity(reference, challenger))
+    rule = Rule(decision.settings.margin, decision.settings.confidence, use)
+    return against(challenger, champion, reference, rule)
+
+
+def _standing(registry: Registry, version: str, challenger: Standing, decision: Decision) -> Standing:
+    """The standing of a version, judged again where the challenger was judged on another test split."""
+    standing = registry.standing(version)
+    if challenger.evaluation is None or deficit(standing, challenger) is not None:
+        return standing
+    print(f"version {version} was not judged on this test split: it runs over its images now")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return again.on_split_of(decision, standing, *registry.model_of(version, Path(folder)))
+        except again.FAILURES as error:
+            print(f"version {version} can't be judged on this test split: {error}")
+            return standing
+
+
+def _tags(decision: Decision, artifact: Artifact, plan: Mapping[str, Any], accept: str) -> dict[str, str]:
+    """What a version's tags say of where it came from and how it runs."""
+    assert decision.recommended is not None
+    judged = verdict(decision)
+    tags = {
+        "sweep": decision.saved.sweep.sweep,
+        "trial": str(decision.recommended.best.trial.trial),
+        "sha256": artifact.sha256,
+        "runtime": f"{plan['runtime']} {plan['runtime_version']}".strip(),
+        "threads": str(plan["threads"]),
+        "verdict": judged.word,
+    }
+    if plan["measured_threads"] not in (None, plan["threads"]):
+        tags["threads"] += f" (measured with {plan['measured_threads']})"
+    if judged.word == "conditional":
+        tags["conditions"] = said_of(judged.conditions)
+        tags["accepted"] = "conditional" if accept == "conditional" else "no"
+    return tags
+
+
+def _artifact(decision: Decision) -> tuple[Artifact, str]:
+    winner = decision.recommended
+    assert winner is not None
+    artifact, run_id = winner.best.artifact, winner.best.trial.run_id
+    if artifact is None or not Path(artifact.path).exists():
+        raise UserError("the recommended artifact is gone", value=artifact.path if artifact else None)
+    if sha256_file(Path(artifact.path)) != artifact.sha256:
+        raise UserError(
+            "the recommended artifact is not the file that was measured",
+            value=artifact.path,
+            remedy="run the sweep's command again: it exports and measures what is missing",
+        )
+    if not run_id:
+        raise UserError("the sweep ran without tracking, so there is no run to register from", remedy="tracking=local")
+    if is_local(run_id):
+        raise UserError(
+            "the recommended trial's run has not reached the tracking server yet",
+            value=run_id,
+            remedy="python -m src.track tracking.uri=… when the server is back",
+        )
+    return artifact, run_id
+
+
+def _tell(gates: list[Gate], version: str | None) -> int:
+    for gate in gates:
+        print(f"{'pass' if gate.passed else 'FAIL'}  {gate.name}: {gate.said}")
+    passed = all(g.passed for g in gates)
+    where = f"version {version}" if version else "nothing was registered"
+    print(f"{where}: {'is the champion now' if passed else 'no alias was moved'}")
+    return EXIT_OK if passed else EXIT_FAILED
+
+
+def main() -> None:
+    """Run as a Hydra application."""
+    application(run, "promote", PromoteArgs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The packages that a served model needs: those of the runtime it was measured on, not of its file's format.
+
+One ONNX file may be chosen on ONNX Runtime or on OpenVINO, and each needs nothing of the other.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import PackageNotFoundError, version
+
+log = logging.getLogger(__name__)
+
+Names = tuple[str, ...]  # distributions that bring the same module; the first one installed counts
+
+OPENCV: Names = (
+    "opencv-python",
+    "opencv-python-headless",
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+)
+ALWAYS: tuple[Names, ...] = (("mlflow",), ("numpy",), ("pandas",), OPENCV)
+TORCH: Names = ("torch",)
+ORT: Names = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
+ENGINES: dict[str, tuple[Names, ...]] = {
+    "onnxruntime": (ORT,),
+    "onnxruntime_openvino": (("onnxruntime-openvino", "onnxruntime"),),
+    "onnxruntime_tensorrt": (("onnxruntime-gpu", "onnxruntime"), ("tensorrt",)),
+    "openvino": (("openvino",),),
+    "litert": (("ai-edge-litert",),),
+    "torchscript": (TORCH,),
+    "pytorch": (TORCH, ("ultralytics",)),
+    "pytorch_compiled": (TORCH, ("ultralytics",)),
+    "tensorrt": (("tensorrt",), TORCH),
+    "tensorflow": (("tensorflow",),),
+    "null": (),
+}
+
+
+def requirements(runtime: str) -> list[str]:
+    """Packages that a model on `runtime` needs to be loaded and to predict, at the versions of now.
+
+    Raises:
+        KeyError: there is no such runtime.
+    """
+    found = []
+    for names in (*ALWAYS, *ENGINES[runtime]):
+        pinned = next((f"{name}=={installed}" for name in names if (installed := installed_version(name))), None)
+        if pinned is None:
+            log.warning("%s is not installed here, so the model's requirements leave it out", names[0])
+        else:
+            found.append(pinned)
+    return found
+
+
+def installed_version(name: str) -> str | None:
+    """Public part of the version installed here (`2.14.1+cpu` is on no index); None where there is none."""
+    try:
+        return version(name).partition("+")[0]
+    except PackageNotFoundError:
+        return None
