@@ -13,18 +13,18 @@ from src.report.figures.style import (
     MARKERS,
     above,
     new_figure,
-    short,
     width_for,
 )
+from src.report.names import short
 from src.report.text import Catalogue
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def errors_figure(ranking: Decision, words: Catalogue) -> Figure | None:
+def errors_figure(decision: Decision, words: Catalogue) -> Figure | None:
     """Kinds of error of every artifact evaluated in depth, at its best threshold."""
-    chosen = [(c, c.best.val_depth) for c in in_depth(ranking) if c.best.val_depth]
+    chosen = [(c, c.best.val_depth) for c in in_depth(decision) if c.best.val_depth]
     if not chosen:
         return None
     figure, axes = new_figure(width_for([short(c) for c, _ in chosen]), 1.2 + 0.32 * len(chosen))
@@ -41,9 +41,9 @@ def errors_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     return figure
 
 
-def thresholds_figure(ranking: Decision, words: Catalogue) -> Figure | None:
+def thresholds_figure(decision: Decision, words: Catalogue) -> Figure | None:
     """F1 against the confidence threshold for the artifacts of the first configuration: quantising shifts scores."""
-    chosen = in_depth(ranking)
+    chosen = in_depth(decision)
     same = [c for c in chosen if c.configuration.config_id == chosen[0].configuration.config_id]
     drawn = [(c, c.best.val_depth) for c in same if c.best.val_depth and c.best.val_depth.curve]
     if not drawn:
