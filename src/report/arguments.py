@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from src.decide.candidates import Candidate
-from src.decide.choice import Decision
+from src.decide.choice import Comparison, Decision
 from src.decide.limits import broken
 from src.decide.notes import Note, note
 from src.decide.speed import compare_speed, cost
-from src.report.names import short
 
 
 def top_three(decision: Decision) -> list[Candidate]:
@@ -37,18 +38,16 @@ def pros(c: Candidate, decision: Decision) -> list[Note]:
     return found
 
 
-def cons(c: Candidate, decision: Decision) -> list[Note]:
-    """What speaks against a candidate."""
+def cons(c: Candidate, decision: Decision, gap: Callable[[Comparison], str]) -> list[Note]:
+    """What speaks against a candidate; `gap` writes how far it lies below the best."""
     notes = []
     if c.key not in decision.feasible:
         lost = ", ".join(broken(c, decision.settings))
         notes.append(note("con_infeasible", limits=lost or "—"))
     compared = decision.comparison(c)
     if compared is not None and not compared.within:
-        found = compared.deficit
-        key = "con_open" if found.status == "open" else "con_worse"
-        found_in = {"delta": found.delta, "low": found.low, "high": found.high}
-        notes.append(note(key, rival=short(compared.rival.configuration), **found_in))
+        key = "con_open" if compared.deficit.status == "open" else "con_worse"
+        notes.append(note(key, gap=gap(compared)))
     chosen = decision.recommended
     speed = compare_speed(c, chosen, decision.statistic) if chosen and c is not chosen else None
     if speed is not None and speed.verdict == "slower":

@@ -43,7 +43,7 @@ class Closing(Part):
             for s in found[:MOST_ROWS]
         ]
         columns = [self.say(f"col_{c}") for c in ("where", "stage", "target", "kind", "reason")]
-        return self.cut(table(columns, rows), len(found))
+        return self.cut(table(columns, rows), len(found), MOST_ROWS)
 
     def _where(self, places: str) -> Raw:
         """Places as in decision.json, in the document's language."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from src.decide.candidates import Candidate
+from src.decide.choice import Comparison
 from src.decide.configurations import Configuration
 from src.decide.limits import broken
 from src.decide.notes import note
 from src.report.arguments import cons, pros, top_three
-from src.report.headline import Gap
 from src.report.importance import LEAST_RUNS as LEAST_CONFIGURATIONS
 from src.report.markdown import Raw, escape, table
 from src.report.names import short
@@ -22,9 +22,9 @@ from src.report.searched import LEAST_RUNS, pruned, scored, too_few, varied_keys
 class Comparative(Part):
     """The third section's tables, and those that the appendix adds to it."""
 
-    def configurations(self) -> Raw:
+    def configurations(self, most: int = MOST_SHOWN) -> Raw:
         """Accuracy, once for each training recipe: its mean over seeds and how it stands to the margin."""
-        shown = self.decision.configurations[:MOST_SHOWN]
+        shown = self.decision.configurations[:most]
         rows: list[list[object]] = [
             [
                 short(c),
@@ -37,7 +37,7 @@ class Comparative(Part):
             for c in shown
         ]
         columns = [self.say(f"col_{c}") for c in ("configuration", "seeds", "mean", "sd", "status", "runs")]
-        return self.cut(table(columns, rows), len(self.decision.configurations), MOST_SHOWN)
+        return self.cut(table(columns, rows), len(self.decision.configurations), most)
 
     def _sd(self, c: Configuration) -> Raw:
         sd = self.number(c.spread.sd, 4)
@@ -78,7 +78,7 @@ class Comparative(Part):
             if c.selection is not None
         ]
         columns = [self.say(f"col_{c}") for c in ("configuration", "selection", "confirmation", "difference", "runs")]
-        return self.cut(table(columns, rows), len(found))
+        return self.cut(table(columns, rows), len(found), MOST_ROWS)
 
     def study(self) -> list[Raw]:
         """Which figures of the search there are none of, and why."""
@@ -93,7 +93,7 @@ class Comparative(Part):
             found.append(note("study_nothing_pruned"))
         return [self.say(n) for n in found]
 
-    def latencies(self) -> Raw:
+    def latencies(self, most: int = MOST_SHOWN) -> Raw:
         """Latency, once for each file and runtime; page one has that of the recommended one."""
         if not self.decision.candidates:
             return self.say("no_candidates")
@@ -106,11 +106,11 @@ class Comparative(Part):
                 self._noise(c),
                 runs([e.trial for e in c.evidence]),
             ]
-            for c in others[:MOST_SHOWN]
+            for c in others[:most]
         ]
         names = ("candidate", "latency", "dominated", "noise", "runs")
         columns = [self.say(f"col_{c}", statistic=self.decision.statistic) for c in names]
-        return self.cut(table(columns, rows), len(others), MOST_SHOWN) if rows else Raw("")
+        return self.cut(table(columns, rows), len(others), most) if rows else Raw("")
 
     def _noise(self, c: Candidate) -> Raw:
         found = noise_of(c, self.decision.statistic)
@@ -137,7 +137,7 @@ class Comparative(Part):
         rows: list[list[object]] = [self._row(c) for c in self.decision.candidates[:MOST_ROWS]]
         names = ("candidate", "val", "test", "gate", "below_val", "throughput", "memory", "size", "feasible", "runs")
         columns = [self.say(f"col_{c}") for c in names]
-        return self.cut(table(columns, rows), len(self.decision.candidates))
+        return self.cut(table(columns, rows), len(self.decision.candidates), MOST_ROWS)
 
     def _row(self, c: Candidate) -> list[object]:
         lost = ", ".join(broken(c, self.decision.settings))
@@ -147,13 +147,16 @@ class Comparative(Part):
             self.number(c.val_map),
             self.number(c.test_map),
             self.say(f"gate_{c.gate}") if c.gate else "—",
-            self.bounded(Gap.of(found)) if found else "—",
+            self._gap(found) if found else "—",
             self.number(c.throughput_ips, 1),
             self.number(c.memory_mb, 1),
             self.number(c.size_mb, 2),
             self.say("yes") if c.key in self.decision.feasible else self.say("no_because", limits=lost or "—"),
             runs([e.trial for e in c.evidence]),
         ]
+
+    def _gap(self, found: Comparison) -> Raw:
+        return self.below(found, "at_most_rival")
 
     def recovery(self) -> dict[str, Raw]:
         """What quantisation-aware training was worth; empty where there was none."""
@@ -173,7 +176,7 @@ class Comparative(Part):
         names = ("candidate", "split", "before", "post_training", "aware", "int8_lost", "recovered", "share", "runs")
         key, values = verdict(found)
         columns = [self.say(f"col_{c}") for c in names]
-        return {"table": self.cut(table(columns, rows), len(found)), "verdict": self.say(key, **values)}
+        return {"table": self.cut(table(columns, rows), len(found), MOST_ROWS), "verdict": self.say(key, **values)}
 
     def top(self) -> list[dict[str, Any]]:
         """The first three candidates with what speaks for and against each."""
@@ -182,7 +185,7 @@ class Comparative(Part):
                 "label": escape(short(c)),
                 "runs": runs([e.trial for e in c.evidence]),
                 "pros": [self.say(n) for n in pros(c, self.decision)] or [self.say("none_found")],
-                "cons": [self.say(n) for n in cons(c, self.decision)] or [self.say("none_found")],
+                "cons": [self.say(n) for n in cons(c, self.decision, self.below)] or [self.say("none_found")],
             }
             for c in top_three(self.decision)
         ]

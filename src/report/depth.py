@@ -13,6 +13,7 @@ from src.report.markdown import Raw, escape, table
 from src.report.names import short
 from src.report.text import Catalogue
 
+DIGITS = 3  # figures that agree so far are of files that detect the same
 MOST = 8  # candidates in one table
 MOST_CLASSES = 5  # best and worst
 THRESHOLDS = tuple(t / 10 for t in range(1, 10))
@@ -31,7 +32,10 @@ def in_depth(decision: Decision) -> list[Candidate]:
 def _detections(c: Candidate) -> tuple[str, str]:
     """What is equal for files that detect the same."""
     depth = c.best.val_depth
-    return c.configuration.config_id, repr((depth.figures, depth.errors, depth.curve)) if depth else ""
+    if depth is None:
+        return c.configuration.config_id, ""
+    figures = sorted((name, round(value, DIGITS)) for name, value in depth.figures.items())
+    return c.configuration.config_id, repr((figures, sorted(depth.errors.items())))
 
 
 def kinds_of(c: Candidate, decision: Decision) -> str:

@@ -16,6 +16,7 @@ from src.report.comparative import Comparative
 from src.report.depth import Depth
 from src.report.overview import Overview
 from src.report.page_one import PageOne
+from src.report.part import MOST_ROWS, MOST_SHOWN
 from src.report.recommended import Recommended
 from src.report.risks import Risk, Step, next_steps, risks
 from src.report.text import Catalogue
@@ -79,7 +80,9 @@ def appendix(judged: Judged, words: Catalogue) -> dict[str, Any]:
         "say": comparative.say,
         "sweep": decision.saved.sweep,
         "record": Overview(decision, words).record(),
+        "configurations": comparative.configurations(MOST_ROWS) if len(decision.configurations) > MOST_SHOWN else "",
         "candidates": comparative.candidates(),
+        "latencies": comparative.latencies(MOST_ROWS) if len(decision.candidates) > MOST_SHOWN + 1 else "",
         "depth": Depth(decision, words).context(),
         "top": comparative.top(),
         "trends": Recommended(decision, words).trends(),

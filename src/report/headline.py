@@ -41,11 +41,6 @@ class Row:
     speed: Speed | None  # its latency over that of the recommended one
     broken: list[str]  # limits that it does not keep
 
-    @property
-    def val(self) -> Gap | None:
-        """Below its rival on val; None where nothing was compared."""
-        return Gap.of(self.comparison) if self.comparison else None
-
 
 def headline(decision: Decision) -> list[Row]:
     """The rows in this order; fewer when they coincide, none without anything feasible."""
@@ -81,15 +76,14 @@ def gap_on_test(decision: Decision, c: Candidate) -> Gap | None:
     return Gap(found.delta, *found.bounds(decision.settings.confidence)) if found else None
 
 
-def same_weights(row: Row) -> bool:
-    """Whether the row ships the very training of the best, with nothing lost."""
-    val = row.val
-    return val is not None and val.low == val.high and abs(val.delta) < SAME
+def same_weights(found: Comparison) -> bool:
+    """Whether it is the very training of the best, with nothing lost."""
+    return found.deficit.low == found.deficit.high and abs(found.deficit.delta) < SAME
 
 
-def held_against_another(row: Row, decision: Decision) -> bool:
-    """Whether its bound comes from another configuration than the best: one that may be better, for all we know."""
-    found, best = row.comparison, decision.best
+def held_against_another(found: Comparison | None, decision: Decision) -> bool:
+    """Whether the bound comes from another configuration than the best: one that may be better, for all we know."""
+    best = decision.best
     return found is not None and best is not None and found.rival.configuration is not best.configuration
 
 

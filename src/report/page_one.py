@@ -13,7 +13,7 @@ from src.decide.sensitivity import Outcome
 from src.decide.signal import chosen_configuration
 from src.decide.speed import compare_speed
 from src.decide.verdict import Verdict
-from src.report.headline import Gap, Row, headline, held_against_another, same_weights
+from src.report.headline import Row, headline, held_against_another, same_weights
 from src.report.licence import licence_of
 from src.report.markdown import Raw, code, table
 from src.report.names import short
@@ -87,12 +87,10 @@ class PageOne(Part):
     def _val(self, r: Row) -> Raw:
         if r.candidate is self.decision.best:
             return self.say("is_best")
-        if r.val is None:
+        if r.comparison is None:
             return Raw("—")
-        if same_weights(r):
-            return self.say("same_weights")
-        star = "*" if held_against_another(r, self.decision) else ""
-        return Raw(self.bounded(r.val) + ("\\" + star if star else ""))
+        star = "\\*" if held_against_another(r.comparison, self.decision) else ""
+        return Raw(self.below(r.comparison) + star)
 
     def ratio(self, c: Candidate) -> Raw:
         """Latency as a multiple of the recommended one's."""
@@ -110,10 +108,11 @@ class PageOne(Part):
         if not found:
             return []
         lines: list[Note] = []
-        if any(r.val and not same_weights(r) for r in found):
-            values = {"margin": settings.margin, "percent": 100 * settings.confidence}
-            lines.append(note("reading", n=self.decision.rivals, **values))
-        others = [r.comparison for r in found if held_against_another(r, self.decision) and r.comparison]
+        compared = [r.comparison for r in found if r.comparison]
+        if not all(same_weights(c) for c in compared):
+            values = {"margin": settings.margin, "percent": 100 * settings.confidence, "n": self.decision.rivals}
+            lines.append(note("reading" if self.decision.rivals > 1 else "reading_one", **values))
+        others = [c for c in compared if held_against_another(c, self.decision)]
         if others:
             lines.append(note("reading_rival", label=short(others[0].rival.configuration)))
         return [self.say(n) for n in lines]
@@ -131,7 +130,7 @@ class PageOne(Part):
         if shown:
             told = self.say("open_above", label=short(q.candidate))
         else:
-            gap, ratio = self.bounded(Gap.of(q.comparison)), self.ratio(q.candidate)
+            gap, ratio = self.below(q.comparison), self.ratio(q.candidate)
             told = self.say("open_figures", label=short(q.candidate), gap=gap, ratio=ratio)
         return Raw(f"{told} {self.say(self.settled(q))}")
 
@@ -141,7 +140,11 @@ class PageOne(Part):
             return note("settled_either", seeds=q.seeds, images=q.images)
         if q.seeds is not None:
             return note("settled_seeds", seeds=q.seeds)
-        return note("settled_images", images=q.images) if q.images is not None else note("settled_neither")
+        if q.images is not None:
+            return note("settled_images", images=q.images)
+        if not math.isfinite(q.comparison.deficit.high):
+            return note("settled_evaluate", sweep=self.decision.saved.sweep.sweep)
+        return note("settled_neither")
 
     def command(self) -> Raw:
         """The command that goes on until the open questions are settled; "" where more seeds settle none."""

@@ -6,13 +6,14 @@ import math
 from typing import Any
 
 from src.decide.candidates import Candidate
-from src.decide.choice import Decision
+from src.decide.choice import Comparison, Decision
 from src.decide.configurations import Configuration
 from src.decide.notes import Note
 from src.decide.uncertainty import mean_interval
 from src.records import TrialRecord
-from src.report.headline import Gap
+from src.report.headline import Gap, held_against_another, same_weights
 from src.report.markdown import Raw, code, escape
+from src.report.names import short
 from src.report.text import Catalogue
 
 MOST_SHOWN = 8  # rows of a table in the document; the appendix has more
@@ -49,6 +50,18 @@ class Part:
             return Raw(f"{self.number(gap.delta)} [{self.say('not_established')}]")
         return Raw(f"{self.number(gap.delta)} [{self.number(gap.low)}; {self.number(gap.high)}]")
 
+    def below(self, found: Comparison, rival: Note | str = "at_most") -> Raw:
+        """How far a candidate lies below the best on val, by the bound that decided.
+
+        Where another configuration than the best bounds it, its lead over that one says nothing of the best: the bound
+        alone is given.
+        """
+        if same_weights(found):
+            return self.say("same_weights")
+        if held_against_another(found, self.decision) and found.deficit.status != "worse":
+            return self.say(rival, high=found.deficit.high, rival=short(found.rival.configuration))
+        return self.bounded(Gap.of(found))
+
     def latency(self, c: Candidate, name: str) -> Raw:
         """A latency in ms with its 95 % interval where there is one."""
         value = self.number(c.latency.get(name), 2)
@@ -57,10 +70,11 @@ class Part:
         low, high = c.latency_interval[name]
         return Raw(f"{value} [{self.number(low, 2)}; {self.number(high, 2)}]")
 
-    def cut(self, text: Raw, total: int, most: int = MOST_ROWS) -> Raw:
+    def cut(self, text: Raw, total: int, most: int) -> Raw:
         """A table with a line on the rows that were left out."""
         more = total - most
-        return Raw(f"{text}\n\n{self.say('more_rows', n=more)}") if more > 0 else text
+        key = "more_rows" if most == MOST_ROWS else "more_shown"
+        return Raw(f"{text}\n\n{self.say(key, n=more)}") if more > 0 else text
 
 
 def interval_of(c: Configuration, decision: Decision) -> tuple[float, float]:

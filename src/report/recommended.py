@@ -49,7 +49,7 @@ class Recommended(Part):
         val, retention = c.best.val_depth, 100 * c.retention
         if val:
             yield self.say("fig_threshold"), self.number(val.figures.get("threshold"))
-        if c.format != "pytorch":
+        if c.format != "pytorch" and self.decision.settings.max_export_loss is None:  # else among the limits
             yield self.say("fig_retention"), self.number(retention, 2)
         for name in PERCENTILES:
             if name in c.latency and name != self.decision.statistic and name != "mean":
@@ -73,7 +73,10 @@ class Recommended(Part):
             notes.append(note("worth_val" if val < 100 else "worth_val_large", n=val))
         known = math.isfinite(interval_of(chosen, self.decision)[0])
         notes.append(note("worth_seeds" if known else "worth_one_seed", n=len(chosen.trials)))
-        if self.decision.models[chosen.config_id].seeds.unstable:
+        seeds = self.decision.models[chosen.config_id].seeds
+        if seeds.source == "prior":
+            notes.append(note("worth_prior", sd=seeds.sd))
+        if seeds.unstable:
             notes.append(note("worth_unstable"))
         notes.append(note("worth_selection"))
         return [self.say(n) for n in notes]

@@ -52,8 +52,8 @@ def _risk(key: str, level: Level, /, **values: object) -> Risk:
 
 
 def risks(decision: Decision) -> list[Risk]:
-    """Every risk found, the gravest first. The licence and the choice of one among many are always among them."""
-    found = [_licence(), _selection(decision), *_trust(decision)]
+    """Every risk found, the gravest first. The licence is always among them."""
+    found = [_licence(), *_selection(decision), *_trust(decision)]
     found += _data_risks(decision) + _failures(decision) + _edges(decision) + _noise(decision)
     if decision.finished:
         found += _training_risks(decision)
@@ -71,9 +71,9 @@ def _licence() -> Risk:
     return _risk("licence", "high")
 
 
-def _selection(decision: Decision) -> Risk:
-    n = sum(len(c.trials) for c in decision.configurations)
-    return _risk("selection", "medium" if n > 1 else "low", n=n, k=len(decision.finished))
+def _selection(decision: Decision) -> list[Risk]:
+    n, k = sum(len(c.trials) for c in decision.configurations), len(decision.finished)
+    return [_risk("selection", "medium", n=n, k=k)] if k > 1 else []
 
 
 def _trust(decision: Decision) -> list[Risk]:
@@ -242,6 +242,8 @@ def next_steps(decision: Decision, judged: Verdict, found: list[Risk]) -> list[S
     """What to do next, each step once, derived from the verdict and the risks."""
     steps = _first_steps(decision, judged, {r.key for r in found})
     for risk in found:
+        if risk.key == "resolution" and any(r.key == "small_split" for r in found):
+            continue  # the step that enlarges both splits is there already
         if risk.key in STEPS and (risk.level != "low" or risk.key not in ("export_loss", "gap", "resolution")):
             horizon, key = STEPS[risk.key]
             step = Step(horizon, note(key, **risk.evidence.values))

@@ -10,13 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from src.decide.choice import Decision
+from src.decide.choice import Comparison, Decision
 from src.decide.configurations import Configuration
 from src.decide.notes import note
 from src.decide.open_questions import OpenQuestion, open_questions
 from src.decide.speed import cost
 from src.decide.verdict import verdict
-from src.report.headline import Gap, Row, headline, same_weights
+from src.report.headline import Gap, Row, headline, held_against_another, same_weights
 from src.report.names import short
 from src.report.page_one import PageOne, settling_command
 from src.report.part import interval_of
@@ -41,6 +41,13 @@ def bounded(gap: Gap | None) -> str:
     return f"{gap.delta:.3f}\n{bounds}"
 
 
+def _below(found: Comparison, part: PageOne) -> str:
+    """How far below the best on val, in the words of the document."""
+    if same_weights(found) or (held_against_another(found, part.decision) and found.deficit.status != "worse"):
+        return str(part.below(found))
+    return bounded(Gap.of(found))
+
+
 def headline_table(decision: Decision) -> Table:
     """The best, the recommended, and the cheapest that was refused."""
     table = Table(title="Which model ships", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -56,7 +63,7 @@ def _headline_row(row: Row, decision: Decision) -> list[str]:
     c, part = row.candidate, PageOne(decision, catalogue("en"))
     role = catalogue("en").say(part.role(row), limits=", ".join(row.broken))
     file = f"{c.format}/{c.precision} · {c.runtime}"
-    val = "—" if row.val is None or same_weights(row) else bounded(row.val)
+    val = "—" if row.comparison is None else _below(row.comparison, part)
     latency, speed = number(cost(c, decision.statistic), 2), row.speed
     ratio = f"\n× {speed.ratio:.2f}" if speed else ""
     return [f"{role}\n{escape(short(c.configuration))}\n{escape(file)}", val, bounded(row.test), latency + ratio,
@@ -105,9 +112,7 @@ def open_lines(decision: Decision) -> list[RenderableType]:
 
 
 def _told(q: OpenQuestion, part: PageOne) -> str:
-    found = q.comparison.deficit
-    bounds = f"{found.low:.3f} … {found.high:.3f}" if math.isfinite(found.high) else "not established"
-    return f"{short(q.candidate)}, {found.delta:.3f} below ({bounds}). {part.words.say(part.settled(q))}"
+    return f"{short(q.candidate)}, {part.below(q.comparison)} below the best. {part.words.say(part.settled(q))}"
 
 
 def summary(decision: Decision) -> Group:
