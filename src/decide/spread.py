@@ -55,7 +55,9 @@ def moderated(groups: Sequence[Sequence[float]], stated_sd: float | None = None)
     own = [_variance(g) for g in groups]
     unstable = _unstable(own)
     pool = [(v, d) for (v, d), odd in zip(own, unstable, strict=True) if d > 0 and not odd]
-    return [_spread(len(g), v, d, odd, pool, stated_sd) for g, (v, d), odd in zip(groups, own, unstable, strict=True)]
+    # Once for all: it follows from every group, and a thousand of them would make the work quadratic.
+    common = (*prior_of(pool), float(sum(d for _, d in pool))) if pool else None
+    return [_spread(len(g), v, d, odd, common, stated_sd) for g, (v, d), odd in zip(groups, own, unstable, strict=True)]
 
 
 def _variance(values: Sequence[float]) -> tuple[float, int]:
@@ -81,17 +83,22 @@ def _unstable(own: Sequence[tuple[float, int]]) -> list[bool]:
 
 
 def _spread(
-    n: int, variance: float, freedom: int, odd: bool, pool: list[tuple[float, int]], stated_sd: float | None
+    n: int,
+    variance: float,
+    freedom: int,
+    odd: bool,
+    common: tuple[float, float, float] | None,
+    stated_sd: float | None,
 ) -> SeedSpread:
+    """One group's spread; `common` is the variance that all have in common, its weight, and all degrees of freedom."""
     own_sd = math.sqrt(variance) if freedom else math.nan
     if odd:
         return SeedSpread(n, own_sd, own_sd, float(freedom), True, "seeds")
-    if not pool:
+    if common is None:
         if stated_sd is None:
             return SeedSpread(n, own_sd, math.nan, 0.0, False, "none")
         return SeedSpread(n, own_sd, stated_sd, PRIOR_FREEDOM, False, "prior")
-    prior, weight = prior_of(pool)
-    total = float(sum(d for _, d in pool))
+    prior, weight, total = common
     own = variance if freedom else 0.0
     drawn = prior if math.isinf(weight) else (weight * prior + freedom * own) / (weight + freedom)
     return SeedSpread(n, own_sd, math.sqrt(max(own, drawn)), min(weight + freedom, total), False, "seeds")

@@ -13,9 +13,10 @@ from rich.console import Console
 
 from src.decide.load import load_sweep
 from src.records import FinalistRecord, Verification
+from src.report import load_decision
 from src.report.recovery import recoveries
 from src.report.terminal import print_summary
-from src.report.write import load_decision, write_report
+from src.report.write import write_report
 from tests.report.factory import INT8, ONNX, PYTORCH, Sweep, Target, finalist, trial
 
 INT8_OPENVINO = Target("openvino", "int8", "openvino", 0.985, 4.0, 3.3, "warn")

@@ -9,7 +9,6 @@ from src.decide.candidates import Candidate
 from src.decide.choice import Decision
 from src.decide.speed import cost
 from src.report.figures.style import (
-    FAINT,
     INK,
     MARKERS,
     MOST,
@@ -103,8 +102,6 @@ def latency_figure(decision: Decision, words: Catalogue) -> Figure | None:
             low, high = _drawn(c, name)
             axes.plot([low, high], [at, at], color=colour, lw=2.5, alpha=0.4, solid_capstyle="butt")
             axes.plot([value], [at], marker, ms=6 if marker == "o" else 11, mew=1.6, color=colour, zorder=3)
-        if tail:
-            axes.plot([c.latency["p50"], c.latency[tail]], [row - 0.12, row + 0.16], color=FAINT, lw=1, zorder=1)
     axes.set_yticks(range(len(shown)), labels)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     log_latency(axes)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from src.decide.choice import Decision
-from src.report.depth import ERRORS, in_depth
+from src.report.depth import ERRORS, in_depth, kinds_of
 from src.report.figures.style import (
     COLOURS,
     INK,
@@ -51,9 +51,9 @@ def thresholds_figure(decision: Decision, words: Catalogue) -> Figure | None:
     figure, axes = new_figure(6.5, 3.6)
     for i, (c, depth) in enumerate(drawn):
         colour = COLOURS[i % len(COLOURS)]
-        label = f"{c.format}/{c.precision} · {c.runtime}"
+        label = kinds_of(c, decision)
         # Equal artifacts give equal curves: thinner ones lie on top of wider ones.
-        width = 4.5 - 3.3 * i / max(1, len(drawn) - 1)
+        width = 4.5 - 3.3 * i / (len(drawn) - 1) if len(drawn) > 1 else 1.8
         axes.plot([p[0] for p in depth.curve], [p[3] for p in depth.curve], color=colour, lw=width, label=label)
         best = depth.figures.get("threshold", math.nan)
         axes.plot(

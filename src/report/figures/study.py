@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_LINES = 300
 MOST_TICKS = 8
+APART = 0.05  # of an axis' height, between two labels
 WIDE = 20.0  # largest over smallest value of a number from which its axis is logarithmic
 DONE, PRUNED, FAILED = COLOURS[0], COLOURS[1], COLOURS[6]
 
@@ -148,8 +149,17 @@ def _middle(low: float, high: float, log: bool) -> float:
     return math.sqrt(low * high) if log else (low + high) / 2
 
 
+def _apart(ticks: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Ticks that leave room for each other's labels; the ends of the axis come first."""
+    kept: list[tuple[float, str]] = []
+    for tick in sorted(ticks, key=lambda tick: min(tick[0], 1 - tick[0])):
+        if all(abs(tick[0] - other[0]) >= APART for other in kept):
+            kept.append(tick)
+    return kept
+
+
 def _ticks(axes: Axes, x: int, column: Column, *, last: bool) -> None:
-    for height, text in column.ticks:
+    for height, text in _apart(column.ticks):
         side = 5 if last else -5
         axes.annotate(
             text,

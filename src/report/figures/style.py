@@ -17,7 +17,7 @@ MOST_CURVES = 24
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
-INK, FAINT, BAND = "#333333", "#D9D9D9", "#F0E442"
+INK, BAND = "#333333", "#F0E442"
 STYLE: Any = {
     "font.size": 9,
     "text.parse_math": False,  # a name with a dollar sign is no formula
