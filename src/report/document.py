@@ -49,11 +49,11 @@ def contents(judged: Judged, words: Catalogue) -> dict[str, Any]:
         "sweep": decision.saved.sweep,
         "verdict": judged.verdict,
         "sentence": page.sentence(judged.verdict),
-        "rows": page.rows(),
+        "rows": page.rows() if word != "reject" else "",  # nothing of it is recommended
         "reading": page.reading(),
         "open": page.open(),
         "command": page.command(),
-        "changes": page.changes(judged.outcomes),
+        "changes": page.changes(judged.outcomes) if word != "reject" else [],
         "facts": overview.facts(),
         "limits": overview.limits(),
         "recommended": recommended.recommended(),

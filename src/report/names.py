@@ -6,6 +6,8 @@ from src.decide.candidates import Candidate
 from src.decide.configurations import Configuration
 from src.report.importance import as_number
 
+MOST_LETTERS = 24  # of a value that is no number
+
 
 def short(what: Candidate | Configuration) -> str:
     """A label for tables and figures; the exact values stand in the document's second section."""
@@ -18,4 +20,6 @@ def short(what: Candidate | Configuration) -> str:
 
 def _few_digits(value: str) -> str:
     number = as_number(value)
-    return value[:24] if number is None else f"{number:.3g}"
+    if number is not None:
+        return f"{number:.3g}"
+    return value if len(value) <= MOST_LETTERS else value[: MOST_LETTERS - 1] + "…"

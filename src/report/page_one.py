@@ -95,9 +95,9 @@ class PageOne(Part):
     def ratio(self, c: Candidate) -> Raw:
         """Latency as a multiple of the recommended one's."""
         chosen = self.decision.recommended
-        if chosen is None or c is chosen:
+        found = compare_speed(c, chosen, self.decision.statistic) if chosen else None
+        if c is chosen and c.measured:
             return Raw("1")
-        found = compare_speed(c, chosen, self.decision.statistic)
         if found is None:
             return self.say("not_established")
         return Raw(f"{self.number(found.ratio, 2)} [{self.number(found.low, 2)}; {self.number(found.high, 2)}]")
@@ -162,7 +162,7 @@ class PageOne(Part):
         ]
         if not outcomes:
             return []
-        return lines or [self.say("change_none")]
+        return lines or [self.say("change_none", n=len(outcomes))]
 
 
 def settling_command(decision: Decision, questions: list[OpenQuestion]) -> str | None:

@@ -125,12 +125,13 @@ def summary(decision: Decision) -> Group:
     tables: list[RenderableType] = [configurations_table(decision)]
     if found := recoveries(decision.saved):
         tables.append(recovery_table(found))
-    if headline(decision):
+    rejected = judged.word == "reject"
+    if headline(decision) and not rejected:
         tables.append(headline_table(decision))
         settings = decision.settings
         values = {"margin": settings.margin, "percent": 100 * settings.confidence}
         tables.append(Text(say(note("rule", **values)), style="dim"))
-    return Group(*tables, *open_lines(decision), *lines)
+    return Group(*tables, *([] if rejected else open_lines(decision)), *lines)
 
 
 def print_summary(decision: Decision, console: Console | None = None) -> None:

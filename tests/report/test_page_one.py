@@ -20,7 +20,7 @@ from src.report.headline import headline
 from src.report.page_one import PageOne
 from src.report.part import interval_of
 from src.report.text import catalogue
-from tests.report.factory import ONNX, PYTORCH, Sweep, deep_study, evaluation, finalist, trial
+from tests.report.factory import ONNX, PYTORCH, Sweep, deep_study, evaluation, finalist, study, trial
 
 MOST_WORDS = 1800
 
@@ -219,3 +219,23 @@ def test_french_page_one(tmp_path: Path) -> None:
     assert "Ce qui reste ouvert" in page
     assert "study.until=decided" in page
     assert "0,1" in page or "0,0" in page
+
+
+def test_what_is_rejected_is_not_called_recommended(tmp_path: Path) -> None:
+    one = trial(0, score=0.0)
+    folder = Sweep([one], [finalist(one, test=None)]).write(tmp_path)
+    page = write_report(folder, tmp_path / "reports").read_text().split("\n## ")[0]
+    assert "Verdict: reject" in page
+    assert "ecommended" not in page
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(summary(load_decision(folder)))
+    assert "Which model ships" not in console.export_text()
+
+
+def test_seeds_do_not_settle_what_export_changed(tmp_path: Path) -> None:
+    """Without an evaluation in depth nobody knows what int8 loses; more seeds would not tell."""
+    _, text, got = written(study(), tmp_path)
+    int8 = [q for q in got["open"] if q["candidate"]["precision"] == "int8"]
+    assert int8
+    assert all(q["seeds"] is None and q["command"] is None for q in int8)
+    assert "python -m src.evaluate sweep=friday" in text.split("\n## ")[0]
