@@ -69,8 +69,8 @@ def seeds_to_settle(decision: Decision, c: Comparison) -> int | None:
     With more seeds the spread over seeds counts less; the share of the images stays as it is.
     """
     a, b = c.rival.model, c.other.model
-    if a.config_id == b.config_id:
-        return None
+    if a.config_id == b.config_id or math.isinf(a.effect.variance) or math.isinf(b.effect.variance):
+        return None  # what export changed is not established, and no seed tells it
     distance = abs(decision.settings.margin - c.deficit.delta)
     rest = _images_variance(c, a, b)
     for n in range(2, MOST_SEEDS + 1):

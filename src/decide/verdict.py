@@ -63,9 +63,9 @@ def _reasons(ranking: Decision, winner: Candidate) -> list[Note]:
     reasons = [note("reason_limits_hold", n=len(limits_of(winner, settings)))]
     found = ranking.comparison(winner)
     if found is None or ranking.best is None:
-        return [*reasons, note("reason_best", n=len(ranking.feasible), score=winner.score.mean)]
+        return [*reasons, note("reason_best", n=len(ranking.feasible))]
     if winner.configuration is ranking.best.configuration and found.deficit.delta < SAME:
-        return [*reasons, note("reason_same_weights", n=len(ranking.feasible), score=winner.score.mean)]
+        return [*reasons, note("reason_same_weights", n=len(ranking.feasible))]
     return [
         *reasons,
         note(

@@ -18,7 +18,7 @@ from src.report.check import check_report
 from src.report.compare import compare
 from src.report.terminal import print_summary
 from src.report.text import catalogue
-from src.report.write import Options, write_ranking
+from src.report.write import Options, write_decision
 
 
 @dataclass
@@ -43,9 +43,9 @@ def run(args: ReportArgs) -> int:
     complete_resamples(folder)
     if args.check:
         return _check(folder, reports)
-    ranking = load_decision(folder)
-    path = write_ranking(ranking, reports, Options(language=args.report.language))
-    print_summary(ranking)
+    decision = load_decision(folder)
+    path = write_decision(decision, reports, Options(language=args.report.language))
+    print_summary(decision)
     print(f"report: {path}")
     return EXIT_OK
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from src.decide.settings import load_decision
 from src.errors import UserError
 from src.report.html import render_html
-from src.report.write import FIGURES, Options, texts
+from src.report.write import DOCUMENTS, FIGURES, Options, texts
 
 
 def check_report(sweep_dir: Path, reports_dir: Path) -> list[str]:
@@ -17,19 +17,20 @@ def check_report(sweep_dir: Path, reports_dir: Path) -> list[str]:
     Raises:
         UserError: there is no report, or the records are malformed.
     """
-    ranking = load_decision(sweep_dir)
-    folder = reports_dir / ranking.saved.sweep.sweep
+    decision = load_decision(sweep_dir)
+    folder = reports_dir / decision.saved.sweep.sweep
     if not (folder / "decision.json").is_file():
-        raise UserError(f"{folder} holds no report", remedy=f"python -m src.report sweep={ranking.saved.sweep.sweep}")
+        raise UserError(f"{folder} holds no report", remedy=f"python -m src.report sweep={decision.saved.sweep.sweep}")
     options = Options(language=_language(folder / "decision.json"))
     figures = [Path("figures") / f"{name}.png" for name in FIGURES if (folder / "figures" / f"{name}.png").is_file()]
-    wanted = texts(ranking, options, figures)
+    wanted = texts(decision, options, figures)
     problems = [p for name, text in wanted.items() if (p := _difference(folder / name, text))]
-    missing = [f for f in FIGURES if f"figures/{f}.png" in _read(folder / "decision.md") and not _has(folder, f)]
+    shown = "".join(_read(folder / f"{name}.md") for name in DOCUMENTS)
+    missing = [f for f in FIGURES if f"figures/{f}.png" in shown and not _has(folder, f)]
     problems += [f"figures/{name}.png: missing" for name in missing]
-    if not missing:
-        page = render_html(wanted["decision.md"], folder, options.language)
-        problems += [p for p in [_difference(folder / "decision.html", page)] if p]
+    for name in DOCUMENTS if not missing else ():
+        page = render_html(wanted[f"{name}.md"], folder, options.language)
+        problems += [p for p in [_difference(folder / f"{name}.html", page)] if p]
     return problems
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from src.decide.sensitivity import sensitivity
+from src.decide.sensitivity import Outcome
 from src.report.decision import skipped
 from src.report.markdown import Raw, escape, table
+from src.report.names import short
 from src.report.part import MOST_ROWS, Part, runs
 from src.report.risks import Risk
 
@@ -12,23 +13,23 @@ from src.report.risks import Risk
 class Closing(Part):
     """Sensitivity, skipped and risks."""
 
-    def sensitivity(self) -> Raw:
+    def sensitivity(self, outcomes: list[Outcome]) -> Raw:
         """What is chosen when something small changes."""
         rows: list[list[object]] = [
             [
                 self.say(o.scenario),
                 self.say("case_same" if not o.changed else "case_other"),
-                o.recommended.label if o.recommended else self.say("case_none"),
+                short(o.recommended) if o.recommended else self.say("case_none"),
                 runs([o.recommended.best.trial]) if o.recommended else "—",
             ]
-            for o in sensitivity(self.ranking)
+            for o in outcomes
         ]
         columns = [self.say(f"col_{c}") for c in ("case", "choice", "candidate", "runs")]
         return table(columns, rows) if rows else Raw("")
 
     def skipped(self) -> Raw:
         """What failed or could not be run."""
-        found = skipped(self.ranking)
+        found = skipped(self.decision)
         if not found:
             return self.say("none_skipped")
         rows: list[list[object]] = [
@@ -42,7 +43,7 @@ class Closing(Part):
             for s in found[:MOST_ROWS]
         ]
         columns = [self.say(f"col_{c}") for c in ("where", "stage", "target", "kind", "reason")]
-        return self.cut(table(columns, rows), len(found))
+        return self.cut(table(columns, rows), len(found), MOST_ROWS)
 
     def _where(self, places: str) -> Raw:
         """Places as in decision.json, in the document's language."""

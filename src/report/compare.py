@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from src.decide.candidates import Candidate
@@ -25,46 +26,46 @@ def compare(folders: list[Path], reports_dir: Path, language: str = "en") -> Pat
     """
     if len(folders) < 2 or len({f.name for f in folders}) != len(folders):
         raise UserError("compare needs at least two different sweeps", remedy="compare=A,B")
-    rankings = [load_decision(folder) for folder in folders]
+    decisions = [load_decision(folder) for folder in folders]
     path = reports_dir / ("compare-" + "-".join(f.name for f in folders))[:200] / "comparison.md"
-    write_text(path, comparison(rankings, catalogue(language)))
+    write_text(path, comparison(decisions, catalogue(language)))
     return path
 
 
-def comparison(rankings: list[Decision], words: Catalogue) -> str:
+def comparison(decisions: list[Decision], words: Catalogue) -> str:
     """The comparison as Markdown."""
-    names = ", ".join(r.saved.sweep.sweep for r in rankings)
-    parts = [f"# {escape(words.say('compare_title', names=names))}", *warnings(rankings, words)]
-    parts += [f"## {escape(words.say('compare_verdicts'))}", _verdicts(rankings, words)]
-    parts += [f"## {escape(words.say('compare_candidates'))}", _candidates(rankings, words)]
+    names = ", ".join(r.saved.sweep.sweep for r in decisions)
+    parts = [f"# {escape(words.say('compare_title', names=names))}", *warnings(decisions, words)]
+    parts += [f"## {escape(words.say('compare_verdicts'))}", _verdicts(decisions, words)]
+    parts += [f"## {escape(words.say('compare_candidates'))}", _candidates(decisions, words)]
     return "\n\n".join(parts) + "\n"
 
 
-def machines(ranking: Decision) -> set[str]:
+def machines(decision: Decision) -> set[str]:
     """Fingerprints of the machines that a sweep's latencies were measured on."""
-    return {f.environment.host for f in ranking.saved.finalists.values() if f.environment and f.measurements}
+    return {f.environment.host for f in decision.saved.finalists.values() if f.environment and f.measurements}
 
 
-def datasets(ranking: Decision) -> set[str]:
+def datasets(decision: Decision) -> set[str]:
     """Fingerprints of a sweep's datasets."""
-    return {t.dataset.fingerprint for t in ranking.saved.trials if t.dataset}
+    return {t.dataset.fingerprint for t in decision.saved.trials if t.dataset}
 
 
-def warnings(rankings: list[Decision], words: Catalogue) -> list[str]:
+def warnings(decisions: list[Decision], words: Catalogue) -> list[str]:
     """What must not be compared, and why."""
     found = []
-    if len(set().union(*(machines(r) for r in rankings))) > 1:
+    if len(set().union(*(machines(r) for r in decisions))) > 1:
         found.append("compare_machines")
-    if len(set().union(*(datasets(r) for r in rankings))) > 1:
+    if len(set().union(*(datasets(r) for r in decisions))) > 1:
         found.append("compare_data")
-    if len({r.saved.sweep.objective for r in rankings}) > 1:
+    if len({r.saved.sweep.objective for r in decisions}) > 1:
         found.append("compare_objectives")
     return [f"> **{escape(words.say(key))}**" for key in found]
 
 
-def _verdicts(rankings: list[Decision], words: Catalogue) -> Raw:
+def _verdicts(decisions: list[Decision], words: Catalogue) -> Raw:
     rows = []
-    for r in rankings:
+    for r in decisions:
         judged = verdict(r)
         chosen = r.recommended.label if r.recommended else "—"
         data = next((t.dataset for t in r.saved.trials if t.dataset), None)
@@ -81,10 +82,10 @@ def _verdicts(rankings: list[Decision], words: Catalogue) -> Raw:
     return table([words.say(f"col_{c}") for c in ("sweep", "verdict", "model", "dataset", "machine")], rows)
 
 
-def _candidates(rankings: list[Decision], words: Catalogue) -> Raw:
+def _candidates(decisions: list[Decision], words: Catalogue) -> Raw:
     """The first candidates of each sweep; latencies carry their machine when there are several."""
-    several = len(set().union(*(machines(r) for r in rankings))) > 1
-    rows = [_row(c, r, words, several) for r in rankings for c in r.candidates[:MOST]]
+    several = len(set().union(*(machines(r) for r in decisions))) > 1
+    rows = [_row(c, r, words, several) for r in decisions for c in r.candidates[:MOST]]
     names = ("sweep", "candidate", "mean", "test", "latency", "size", "runs")
     return table([words.say(f"col_{c}", statistic="") for c in names], rows)
 
@@ -95,12 +96,12 @@ def _row(c: Candidate, r: Decision, words: Catalogue, several: bool) -> list[obj
     finalist = r.saved.finalists.get(c.best.trial.trial)
     if finalist and finalist.environment:
         host = finalist.environment.host
-    s = c.score
-    interval = f" [{words.number(s.low)}; {words.number(s.high)}]" if s.n > 1 else ""
+    low, high = c.interval
+    interval = f" [{words.number(low)}; {words.number(high)}]" if math.isfinite(low) else ""
     return [
         r.saved.sweep.sweep,
         c.label,
-        words.number(s.mean) + interval,
+        words.number(c.score.mean) + interval,
         words.number(c.test_map),
         f"{latency} @ {host[:8]}" if several and c.measured else latency,
         words.number(c.size_mb, 2),

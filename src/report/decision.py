@@ -12,28 +12,35 @@ from src.decide.limits import Limit, broken, limits_of
 from src.decide.signal import chosen_configuration
 from src.decide.verdict import Verdict
 from src.records import Failure
+from src.report.comparisons import comparisons_json, open_json
+from src.report.part import interval_of
+from src.report.plain import finite
 from src.report.recovery import Recovery, recoveries
 from src.report.risks import Risk, Step
 from src.report.spent import search_cost
 from src.report.text import catalogue
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MOST_PLACES = 12  # trials named for one failure
 
 
-def decision_json(ranking: Decision, judged: Verdict, found: list[Risk], steps: list[Step]) -> dict[str, Any]:
+def decision_json(decision: Decision, judged: Verdict, found: list[Risk], steps: list[Step]) -> dict[str, Any]:
     """The decision as plain data."""
     say = catalogue("en").say
     return {
         "schema_version": SCHEMA_VERSION,
-        "sweep": ranking.saved.sweep.sweep,
+        "sweep": decision.saved.sweep.sweep,
         "verdict": judged.word,
         "reasons": [say(n) for n in judged.reasons],
         "conditions": [say(n) for n in judged.conditions],
-        "recommended": recommended(ranking),
-        "constraints": [_limit(x, ranking) for x in _judged_limits(ranking)],
-        "latency_statistic": ranking.statistic,
-        "candidates": [_candidate(c, ranking) for c in ranking.candidates],
+        "recommended": recommended(decision),
+        "constraints": [_limit(x, decision) for x in _judged_limits(decision)],
+        "margin": decision.settings.margin,
+        "confidence": decision.settings.confidence,
+        "comparisons": comparisons_json(decision),
+        "open": open_json(decision),
+        "latency_statistic": decision.statistic,
+        "candidates": [_candidate(c, decision) for c in decision.candidates],
         "configurations": [
             {
                 "config_id": c.config_id,
@@ -43,27 +50,27 @@ def decision_json(ranking: Decision, judged: Verdict, found: list[Risk], steps: 
                 "lr": c.lr,
                 "seeds": [t.seed for t in c.trials],
                 "run_ids": [t.run_id for t in c.trials],
-                "objective": spread_json(c.spread),
+                "objective": spread_json(c.spread, interval_of(c, decision)),
                 "confirmed": c.selection is not None,
-                "selection": spread_json(c.selection) if c.selection is not None else None,
+                "selection": spread_json(c.selection, (math.nan, math.nan)) if c.selection is not None else None,
                 "lost_trials": [t.trial for t in c.lost],
             }
-            for c in ranking.configurations
+            for c in decision.configurations
         ],
         "risks": [
             {"risk": r.key, "level": r.level, "evidence": say(r.evidence), "mitigation": say(r.mitigation)}
             for r in found
         ],
         "next_steps": [{"horizon": s.horizon, "step": say(s.what)} for s in steps],
-        "skipped": skipped(ranking),
-        "recovery": [_recovery(r) for r in recoveries(ranking.saved)],
-        "cost": _cost(ranking),
+        "skipped": skipped(decision),
+        "recovery": [_recovery(r) for r in recoveries(decision.saved)],
+        "cost": _cost(decision),
     }
 
 
-def _cost(ranking: Decision) -> dict[str, Any]:
+def _cost(decision: Decision) -> dict[str, Any]:
     """What the search cost; null where the records don't establish it."""
-    spent = search_cost(ranking.saved)
+    spent = search_cost(decision.saved)
     return {
         "trials": spent.trials,
         "trial_hours": finite(spent.trial_hours),
@@ -75,9 +82,9 @@ def _cost(ranking: Decision) -> dict[str, Any]:
     }
 
 
-def recommended(ranking: Decision) -> dict[str, Any] | None:
+def recommended(decision: Decision) -> dict[str, Any] | None:
     """What to ship; None when nothing can be recommended. Without any measurement only the training is named."""
-    chosen, candidate = chosen_configuration(ranking), ranking.recommended
+    chosen, candidate = chosen_configuration(decision), decision.recommended
     if chosen is None:
         return None
     artifact = candidate.best.artifact if candidate else None
@@ -90,7 +97,7 @@ def recommended(ranking: Decision) -> dict[str, Any] | None:
         "format": candidate.format if candidate else None,
         "precision": candidate.precision if candidate else None,
         "runtime": candidate.runtime if candidate else None,
-        "batch": ranking.settings.batch if candidate else None,
+        "batch": decision.settings.batch if candidate else None,
         "config_id": chosen.config_id,
         "run_ids": [t.run_id for t in chosen.trials],
         "trial": candidate.best.trial.trial if candidate else chosen.best_trial.trial,
@@ -100,10 +107,10 @@ def recommended(ranking: Decision) -> dict[str, Any] | None:
     }
 
 
-def skipped(ranking: Decision) -> list[dict[str, str]]:
+def skipped(decision: Decision) -> list[dict[str, str]]:
     """What could not be run, and why: failed trials, formats, runtimes."""
-    found = [("sweep", f) for f in ranking.saved.sweep.failures]
-    found += failures_of(ranking.saved.trials, ranking.saved.finalists)
+    found = [("sweep", f) for f in decision.saved.sweep.failures]
+    found += failures_of(decision.saved.trials, decision.saved.finalists)
     where: dict[Failure, list[str]] = {}  # the same thing fails for the same reason in many trials
     for place, failure in found:
         where.setdefault(failure, []).append(place)
@@ -121,14 +128,14 @@ def _places(places: list[str]) -> str:
     return ", ".join(others + ([f"trial {', '.join(numbers[:MOST_PLACES])}{more}"] if numbers else []))
 
 
-def _judged_limits(ranking: Decision) -> list[Limit]:
+def _judged_limits(decision: Decision) -> list[Limit]:
     """The limits on the winner, or on the candidate that came closest."""
-    judged = ranking.recommended or ranking.closest
-    return limits_of(judged, ranking.settings) if judged else []
+    judged = decision.recommended or decision.closest
+    return limits_of(judged, decision.settings) if judged else []
 
 
-def _limit(limit: Limit, ranking: Decision) -> dict[str, Any]:
-    judged = ranking.recommended or ranking.closest
+def _limit(limit: Limit, decision: Decision) -> dict[str, Any]:
+    judged = decision.recommended or decision.closest
     assert judged is not None
     return {
         "name": limit.key,
@@ -158,8 +165,8 @@ def _recovery(r: Recovery) -> dict[str, Any]:
     }
 
 
-def _candidate(c: Candidate, ranking: Decision) -> dict[str, Any]:
-    low, high = c.latency_interval.get(ranking.statistic, (math.nan, math.nan))
+def _candidate(c: Candidate, decision: Decision) -> dict[str, Any]:
+    low, high = c.latency_interval.get(decision.statistic, (math.nan, math.nan))
     artifact = c.best.artifact
     return {
         "config_id": c.configuration.config_id,
@@ -171,7 +178,7 @@ def _candidate(c: Candidate, ranking: Decision) -> dict[str, Any]:
         "format": c.format,
         "precision": c.precision,
         "runtime": c.runtime,
-        "batch": ranking.settings.batch,
+        "batch": decision.settings.batch,
         "trials": [e.trial.trial for e in c.evidence],
         "run_ids": [e.trial.run_id for e in c.evidence],
         "artifact_sha256": artifact.sha256 if artifact else None,
@@ -186,22 +193,18 @@ def _candidate(c: Candidate, ranking: Decision) -> dict[str, Any]:
             "size_mb": finite(c.size_mb),
         },
         "interval": {
-            "score": [finite(c.score.low), finite(c.score.high)],
-            f"latency_{ranking.statistic}_ms": [finite(low), finite(high)],
+            "score": [finite(c.interval[0]), finite(c.interval[1])],
+            f"latency_{decision.statistic}_ms": [finite(low), finite(high)],
         },
         "gate": c.gate,
-        "feasible": c.key in ranking.feasible,
-        "broken_limits": broken(c, ranking.settings),
-        "pareto": c.key in ranking.pareto,
-        "within_margin": c is ranking.best or ((found := ranking.comparison(c)) is not None and found.within),
+        "feasible": c.key in decision.feasible,
+        "broken_limits": broken(c, decision.settings),
+        "pareto": c.key in decision.pareto,
+        "within_margin": c is decision.best or ((found := decision.comparison(c)) is not None and found.within),
     }
 
 
-def spread_json(s: Spread) -> dict[str, Any]:
-    """A spread as plain data; unknown figures are null."""
-    return {"n": s.n, "mean": finite(s.mean), "sd": finite(s.sd), "low": finite(s.low), "high": finite(s.high)}
-
-
-def finite(value: float | None) -> float | None:
-    """The value, or None for what JSON has no number for."""
-    return value if value is not None and math.isfinite(value) else None
+def spread_json(s: Spread, interval: tuple[float, float]) -> dict[str, Any]:
+    """A mean over seeds with its interval as plain data; unknown figures are null."""
+    low, high = interval
+    return {"n": s.n, "mean": finite(s.mean), "sd": finite(s.sd), "low": finite(low), "high": finite(high)}

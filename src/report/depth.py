@@ -10,34 +10,56 @@ from src.decide.choice import Decision
 from src.decide.judgement import smallest_difference
 from src.records import EvaluationRecord
 from src.report.markdown import Raw, escape, table
+from src.report.names import short
 from src.report.text import Catalogue
 
+DIGITS = 3  # figures that agree so far are of files that detect the same
 MOST = 8  # candidates in one table
 MOST_CLASSES = 5  # best and worst
 THRESHOLDS = tuple(t / 10 for t in range(1, 10))
 ERRORS = ("true_positives", "localisation", "class", "duplicate", "background", "both", "missed")
 
 
-def in_depth(ranking: Decision) -> list[Candidate]:
-    """Candidates with an evaluation on val: the winner's configuration first."""
-    known = [c for c in ranking.candidates if c.best.val_depth]
-    winner = ranking.recommended.configuration.config_id if ranking.recommended else ""
-    return sorted(known, key=lambda c: (c is not ranking.recommended, c.configuration.config_id != winner))[:MOST]
+def in_depth(decision: Decision) -> list[Candidate]:
+    """Candidates with an evaluation on val, one of those that detect the same; the winner's configuration first."""
+    known = [c for c in decision.candidates if c.best.val_depth]
+    winner = decision.recommended.configuration.config_id if decision.recommended else ""
+    known.sort(key=lambda c: (c is not decision.recommended, c.configuration.config_id != winner))
+    first = {_detections(c): c for c in reversed(known)}
+    return [c for c in known if first[_detections(c)] is c][:MOST]
 
 
-def resolvable(ranking: Decision) -> tuple[float, int]:
+def _detections(c: Candidate) -> tuple[str, str]:
+    """What is equal for files that detect the same."""
+    depth = c.best.val_depth
+    if depth is None:
+        return c.configuration.config_id, ""
+    figures = sorted((name, round(value, DIGITS)) for name, value in depth.figures.items())
+    return c.configuration.config_id, repr((figures, sorted(depth.errors.items())))
+
+
+def kinds_of(c: Candidate, decision: Decision) -> str:
+    """The files and runtimes that detect the same as a candidate, itself first."""
+    same = [o for o in decision.candidates if o.best.val_depth and _detections(o) == _detections(c)]
+    kinds: dict[str, list[str]] = {}
+    for o in sorted(same, key=lambda o: o is not c):
+        kinds.setdefault(f"{o.format}/{o.precision}", []).append(o.runtime)
+    return "; ".join(f"{kind} · {', '.join(runtimes)}" for kind, runtimes in kinds.items())
+
+
+def resolvable(decision: Decision) -> tuple[float, int]:
     """The smallest difference in mAP50-95 that test resolves for the winner (NaN: unknown), and its images."""
-    depth = ranking.recommended.best.test_depth if ranking.recommended else None
-    if depth is None or ranking.recommended is None:
+    depth = decision.recommended.best.test_depth if decision.recommended else None
+    if depth is None or decision.recommended is None:
         return math.nan, 0
-    own = ranking.recommended.configuration.config_id
-    others = [c.best.test_depth for c in ranking.candidates if c.configuration.config_id != own and c.best.test_depth]
+    own = decision.recommended.configuration.config_id
+    others = [c.best.test_depth for c in decision.candidates if c.configuration.config_id != own and c.best.test_depth]
     return smallest_difference(depth, others), depth.n_images
 
 
-def worst_class_loss(c: Candidate, ranking: Decision) -> tuple[str, float] | None:
+def worst_class_loss(c: Candidate, decision: Decision) -> tuple[str, float] | None:
     """The class whose AP50-95 on val suffers most from export, with its loss; None without both evaluations."""
-    own, source = c.best.val_depth, _source(c, ranking)
+    own, source = c.best.val_depth, _source(c, decision)
     if own is None or source is None or source is own:
         return None
     before = {row["name"]: row["AP50-95"] for row in source.per_class}
@@ -49,9 +71,9 @@ def worst_class_loss(c: Candidate, ranking: Decision) -> tuple[str, float] | Non
     return max(losses, key=lambda pair: pair[1], default=None)
 
 
-def _source(c: Candidate, ranking: Decision) -> EvaluationRecord | None:
+def _source(c: Candidate, decision: Decision) -> EvaluationRecord | None:
     """The evaluation of the PyTorch checkpoint that an artifact was made from."""
-    for other in ranking.candidates:
+    for other in decision.candidates:
         if other.configuration.config_id == c.configuration.config_id and other.format == "pytorch":
             return other.best.val_depth
     return None
@@ -60,8 +82,8 @@ def _source(c: Candidate, ranking: Decision) -> EvaluationRecord | None:
 class Depth:
     """Renders the evaluations in depth in one language."""
 
-    def __init__(self, ranking: Decision, words: Catalogue) -> None:
-        self.ranking, self.words, self.chosen = ranking, words, in_depth(ranking)
+    def __init__(self, decision: Decision, words: Catalogue) -> None:
+        self.decision, self.words, self.chosen = decision, words, in_depth(decision)
 
     def context(self) -> dict[str, Any]:
         """What the template shows; empty without evaluations."""
@@ -74,7 +96,7 @@ class Depth:
             "confusions": self.confusions(),
             "operating": self.operating(),
             "by_threshold": self.by_threshold(),
-            "subject": escape(self.chosen[0].label),
+            "subject": escape(short(self.chosen[0].configuration)),
             "run": self._run(self.chosen[0]),
         }
 
@@ -83,6 +105,9 @@ class Depth:
 
     def _run(self, c: Candidate) -> str:
         return f"T{c.best.trial.trial}" + (f" {c.best.trial.run_id[:8]}" if c.best.trial.run_id else "")
+
+    def _label(self, c: Candidate) -> str:
+        return f"{short(c.configuration)} · {kinds_of(c, self.decision)}"
 
     def _number(self, value: float | None, digits: int = 3) -> Raw:
         return Raw(self.words.number(value, digits))
@@ -104,7 +129,7 @@ class Depth:
             assert depth is not None
             rows.append(
                 [
-                    c.label,
+                    self._label(c),
                     self.interval(depth),
                     self.interval(c.best.test_depth),
                     *[self._number(depth.figures.get(name)) for name in names],
@@ -119,7 +144,7 @@ class Depth:
     def errors(self) -> Raw:
         """Counts of every kind of error at the best threshold of each candidate."""
         rows = [
-            [c.label, *[c.best.val_depth.errors.get(kind, 0) for kind in ERRORS], self._run(c)]
+            [self._label(c), *[c.best.val_depth.errors.get(kind, 0) for kind in ERRORS], self._run(c)]
             for c in self.chosen
             if c.best.val_depth
         ]
@@ -134,7 +159,7 @@ class Depth:
             f = c.best.val_depth.figures if c.best.val_depth else {}
             at = [f.get(f"{name}@production") for name in ("threshold", "precision", "recall", "f1")]
             best = [f.get(name) for name in ("threshold", "precision", "recall", "f1")]
-            rows.append([c.label, *[self._number(v) for v in [*at, *best]], self._run(c)])
+            rows.append([self._label(c), *[self._number(v) for v in [*at, *best]], self._run(c)])
         words = [self._say("col_threshold_used"), *self._metrics("precision", "recall", "f1")]
         words += [self._say("col_threshold_best"), *self._metrics("precision", "recall", "f1")]
         return table([self._say("col_candidate"), *words, self._say("col_runs")], rows)
@@ -145,7 +170,7 @@ class Depth:
         for c in self.chosen:
             curve = c.best.val_depth.curve if c.best.val_depth else []
             near = [min(curve, key=lambda p, t=t: abs(p[0] - t), default=None) for t in THRESHOLDS]  # type: ignore[misc]
-            rows.append([c.label, *[self._number(p[3] if p else None) for p in near], self._run(c)])
+            rows.append([self._label(c), *[self._number(p[3] if p else None) for p in near], self._run(c)])
         titles = [Raw(self.words.number(t, 1)) for t in THRESHOLDS]
         return table([self._say("col_candidate"), *titles, self._say("col_runs")], rows)
 

@@ -1,54 +1,92 @@
-"""The contents of the document as tables and sentences of one language, ready for the template.
+"""The contents of the document and of its appendix as tables and sentences of one language, ready for the templates.
 
-Every figure stands beside the trial and run that it comes from.
+Every figure stands beside the trial and run that it comes from, and in one place.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from src.decide.choice import Decision
-from src.decide.verdict import Verdict
+from src.decide.sensitivity import Outcome, sensitivity
+from src.decide.verdict import Verdict, verdict
 from src.report.closing import Closing
 from src.report.comparative import Comparative
 from src.report.depth import Depth
 from src.report.overview import Overview
+from src.report.page_one import PageOne
+from src.report.part import MOST_ROWS, MOST_SHOWN
 from src.report.recommended import Recommended
-from src.report.risks import Risk, Step
+from src.report.risks import Risk, Step, next_steps, risks
 from src.report.text import Catalogue
 
 
-def contents(
-    ranking: Decision, judged: Verdict, found: list[Risk], steps: list[Step], words: Catalogue
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Judged:
+    """A decision with all that follows from it, worked out once for every file of the report."""
+
+    decision: Decision
+    verdict: Verdict
+    risks: list[Risk]
+    steps: list[Step]
+    outcomes: list[Outcome]
+
+
+def judge(decision: Decision) -> Judged:
+    """Work out what follows from a decision."""
+    judged, found = verdict(decision), risks(decision)
+    return Judged(decision, judged, found, next_steps(decision, judged, found), sensitivity(decision))
+
+
+def contents(judged: Judged, words: Catalogue) -> dict[str, Any]:
     """The fragments that `decision.md.j2` puts in order."""
-    overview, recommended = Overview(ranking, words), Recommended(ranking, words)
-    comparative, closing = Comparative(ranking, words), Closing(ranking, words)
-    say = overview.say
+    decision, word = judged.decision, judged.verdict.word
+    page, overview, recommended = PageOne(decision, words), Overview(decision, words), Recommended(decision, words)
+    comparative, closing, say = Comparative(decision, words), Closing(decision, words), page.say
     return {
         "say": say,
-        "sweep": ranking.saved.sweep,
-        "verdict": judged,
+        "sweep": decision.saved.sweep,
+        "verdict": judged.verdict,
+        "sentence": page.sentence(judged.verdict),
+        "rows": page.rows() if word != "reject" else "",  # nothing of it is recommended
+        "reading": page.reading(),
+        "open": page.open(),
+        "command": page.command(),
+        "changes": page.changes(judged.outcomes) if word != "reject" else [],
         "facts": overview.facts(),
-        "space": overview.space(),
         "limits": overview.limits(),
         "recommended": recommended.recommended(),
-        "recommended_in_vain": judged.word == "reject" and bool(recommended.accuracy()),
-        "accuracy": recommended.accuracy(),
+        "recommended_in_vain": word == "reject" and decision.recommended is not None,
         "worth": recommended.worth(),
-        "trends": recommended.trends(),
-        "chosen_by": recommended.chosen_by(),
         "configurations": comparative.configurations(),
+        "unstable": comparative.unstable(),
         "confirmed": comparative.confirmed(),
-        "study": comparative.study(),
-        "formats": comparative.formats(),
+        "latencies": comparative.latencies(),
+        "front": comparative.on_front(),
         "recovery": comparative.recovery(),
+        "risks": closing.risks(judged.risks),
+        "steps": {h: [say(s.what) for s in judged.steps if s.horizon == h] for h in ("short", "medium", "long")},
+        "reasons": [say(n) for n in judged.verdict.reasons],
+        "conditions": [say(n) for n in judged.verdict.conditions],
+    }
+
+
+def appendix(judged: Judged, words: Catalogue) -> dict[str, Any]:
+    """The fragments that `appendix.md.j2` puts in order."""
+    decision = judged.decision
+    comparative, closing = Comparative(decision, words), Closing(decision, words)
+    return {
+        "say": comparative.say,
+        "sweep": decision.saved.sweep,
+        "record": Overview(decision, words).record(),
+        "configurations": comparative.configurations(MOST_ROWS) if len(decision.configurations) > MOST_SHOWN else "",
+        "candidates": comparative.candidates(),
+        "latencies": comparative.latencies(MOST_ROWS) if len(decision.candidates) > MOST_SHOWN + 1 else "",
+        "depth": Depth(decision, words).context(),
         "top": comparative.top(),
-        "risks": closing.risks(found),
-        "steps": {h: [say(s.what) for s in steps if s.horizon == h] for h in ("short", "medium", "long")},
+        "trends": Recommended(decision, words).trends(),
+        "study": comparative.study(),
+        "sensitivity": closing.sensitivity(judged.outcomes),
         "skipped": closing.skipped(),
-        "depth": Depth(ranking, words).context(),
-        "sensitivity": closing.sensitivity(),
-        "reasons": [say(n) for n in judged.reasons],
-        "conditions": [say(n) for n in judged.conditions],
     }

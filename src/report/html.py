@@ -19,11 +19,13 @@ blockquote { margin: 1rem 0; padding: .4rem 1rem; border-left: 4px solid #0072b2
 img { max-width: 100%; }
 """
 _IMAGE = re.compile(r'src="(figures/[\w-]+\.png)"')
+_LINK = re.compile(r'href="(decision|appendix)\.md"')
 
 
 def render_html(markdown: str, folder: Path, language: str) -> str:
     """The page of a document whose figures lie below `folder`. Raw HTML in the Markdown is shown, not run."""
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
+    body = _LINK.sub(r'href="\1.html"', body)  # the two pages link to each other
     title = re.sub(r"[<>&]", "", markdown.split("\n", 1)[0].lstrip("# "))
 
     def embed(found: re.Match[str]) -> str:

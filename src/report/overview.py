@@ -17,20 +17,36 @@ class Overview(Part):
     """The first section."""
 
     def facts(self) -> Raw:
-        """What was run, on what, and what it cost."""
-        sweep, trials = self.ranking.saved.sweep, self.ranking.saved.trials
-        spent = search_cost(self.ranking.saved)
-        states = {s: sum(t.state == s for t in trials) for s in ("complete", "failed", "pruned", "infeasible")}
+        """What is asked: objective, rule, data, machine, limits of the search."""
+        sweep, settings = self.decision.saved.sweep, self.decision.settings
+        rule = note("rule", margin=settings.margin, percent=100 * settings.confidence)
+        swept = [Raw(f"{code(k)} {escape(v)}") for k, v in sweep.space.items()]
         rows: list[list[object]] = [
             [self.say("fact_objective"), code(sweep.objective)],
+            [self.say("fact_rule"), self.say(rule)],
             *self._goal_rows(),
-            [self.say("fact_command"), code(sweep.command)],
-            [self.say("fact_trials"), self.say("trial_counts", total=len(trials), **states)],
+            [self.say("heading_space"), Raw("; ".join(swept)) if swept else self.say("no_space")],
+            [self.say("fact_trials"), self._counts()],
             *self._dataset_rows(),
             *self._machine_rows(),
+        ]
+        return table([self.say("col_what"), self.say("col_value")], rows)
+
+    def _counts(self) -> Raw:
+        trials = self.decision.saved.trials
+        states = {s: sum(t.state == s for t in trials) for s in ("complete", "failed", "pruned", "infeasible")}
+        return self.say("trial_counts", total=len(trials), **states)
+
+    def record(self) -> Raw:
+        """How it was run and what it cost: the appendix's table."""
+        sweep, spent = self.decision.saved.sweep, search_cost(self.decision.saved)
+        rows: list[list[object]] = [
+            [self.say("fact_command"), code(sweep.command)],
+            [self.say("fact_run"), code(sweep.run_id)],
+            *self._class_rows(),
+            *self._software_rows(),
             [self.say("fact_cost"), self.say(self._cost(spent))],
             [self.say("fact_energy"), self.say(spent.energy())],
-            [self.say("fact_run"), code(sweep.run_id)],
         ]
         if sweep.test_openings:
             opened = note("test_opened", n=len(sweep.test_openings), when=", ".join(sweep.test_openings))
@@ -43,40 +59,39 @@ class Overview(Part):
 
     def _goal_rows(self) -> list[list[object]]:
         """What a study of several goals searched for."""
-        goals = self.ranking.saved.sweep.goals
+        goals = self.decision.saved.sweep.goals
         return [[self.say("fact_goals"), code(", ".join(goals))]] if len(goals) > 1 else []
 
     def _dataset_rows(self) -> Iterable[list[object]]:
-        dataset = next((t.dataset for t in self.ranking.saved.trials if t.dataset), None)
-        if dataset is None:
-            return
-        sizes = ", ".join(f"{k} {dataset.split_sizes[k]}" for k in SPLITS if k in dataset.split_sizes)
-        names = ", ".join(dataset.class_names[:12]) + (" …" if len(dataset.class_names) > 12 else "")
-        yield [
-            self.say("fact_dataset"),
-            Raw(f"{escape(dataset.name)} ({escape(sizes)}), {code(dataset.fingerprint[:16])}"),
-        ]
-        yield [self.say("fact_classes"), f"{len(dataset.class_names)}: {names}"]
+        dataset = next((t.dataset for t in self.decision.saved.trials if t.dataset), None)
+        if dataset is not None:
+            sizes = ", ".join(f"{k} {dataset.split_sizes[k]}" for k in SPLITS if k in dataset.split_sizes)
+            named = f"{escape(dataset.name)} ({escape(sizes)}), {code(dataset.fingerprint[:16])}"
+            yield [self.say("fact_dataset"), Raw(named)]
+
+    def _class_rows(self) -> Iterable[list[object]]:
+        dataset = next((t.dataset for t in self.decision.saved.trials if t.dataset), None)
+        if dataset is not None:
+            names = ", ".join(dataset.class_names[:12]) + (" …" if len(dataset.class_names) > 12 else "")
+            yield [self.say("fact_classes"), f"{len(dataset.class_names)}: {names}"]
 
     def _machine_rows(self) -> Iterable[list[object]]:
-        environments = {t.environment.host: t.environment for t in self.ranking.saved.trials}
+        environments = {t.environment.host: t.environment for t in self.decision.saved.trials}
         for env in environments.values():
             gpu = env.gpu or self.words.say("no_gpu")
             machine = self.say("machine", cpu=env.cpu, cores=env.cores, memory=env.memory_gb, gpu=gpu)
             yield [self.say("fact_machine"), Raw(f"{machine}, {code(env.host[:16])}")]
-        if environments:
-            env = next(iter(environments.values()))
-            names = ("ultralytics", "torch", "onnxruntime", "openvino", "optuna", "mlflow")
-            versions = ", ".join(f"{n} {env.libraries[n]}" for n in names if n in env.libraries)
-            dirty = f" ({self.words.say('dirty')})" if env.git_dirty else ""
-            yield [self.say("fact_software"), f"Python {env.python}" + (f", {versions}" if versions else "")]
-            yield [self.say("fact_commit"), Raw(f"{code(env.git_commit[:12])} {escape(dirty)}".rstrip())]
-            yield [self.say("fact_lock"), code(env.lock_sha256[:16])]
 
-    def space(self) -> Raw:
-        """The swept keys."""
-        rows: list[list[object]] = [[code(k), code(v)] for k, v in self.ranking.saved.sweep.space.items()]
-        return table([self.say("col_key"), self.say("col_values")], rows) if rows else self.say("no_space")
+    def _software_rows(self) -> Iterable[list[object]]:
+        env = next((t.environment for t in self.decision.saved.trials), None)
+        if env is None:
+            return
+        names = ("ultralytics", "torch", "onnxruntime", "openvino", "optuna", "mlflow")
+        versions = ", ".join(f"{n} {env.libraries[n]}" for n in names if n in env.libraries)
+        dirty = f" ({self.words.say('dirty')})" if env.git_dirty else ""
+        yield [self.say("fact_software"), f"Python {env.python}" + (f", {versions}" if versions else "")]
+        yield [self.say("fact_commit"), Raw(f"{code(env.git_commit[:12])} {escape(dirty)}".rstrip())]
+        yield [self.say("fact_lock"), code(env.lock_sha256[:16])]
 
     def unit(self, unit: str) -> str:
         """A unit in the document's language."""
@@ -84,8 +99,8 @@ class Overview(Part):
 
     def limits(self) -> Raw:
         """Hard limits, measured on the winner or on what came closest."""
-        judged = self.ranking.recommended or self.ranking.closest
-        set_limits = limits_of(judged, self.ranking.settings) if judged else []
+        judged = self.decision.recommended or self.decision.closest
+        set_limits = limits_of(judged, self.decision.settings) if judged else []
         if judged is None or not set_limits:
             return self.say("no_limits")
         holds = {True: "yes", False: "no", None: "not_established"}

@@ -1,4 +1,4 @@
-"""`decision.md` from its template: the template orders the sections, the catalogue holds the words."""
+"""Documents from their templates: a template orders the sections, the catalogue holds the words."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from src.report.markdown import escape
+from src.report.markdown import Raw, escape
 from src.report.text import TEMPLATES
 
+OTHER = {"decision.md": "appendix.md", "appendix.md": "decision.md"}
 
-def render_markdown(context: dict[str, Any], figures: list[Path]) -> str:
-    """Fill the template; everything that is not marked as safe Markdown is escaped.
+
+def render_markdown(name: str, context: dict[str, Any], figures: list[Path]) -> str:
+    """Fill the template `name`; everything that is not marked as safe Markdown is escaped.
 
     Args:
-        context: of `document.contents`.
+        name: `decision.md` or `appendix.md`; each links to the other.
+        context: of `document.contents` or `document.appendix`.
         figures: paths relative to the document.
     """
     environment = Environment(
@@ -28,4 +31,6 @@ def render_markdown(context: dict[str, Any], figures: list[Path]) -> str:
         finalize=escape,
     )
     names = {path.stem: path.as_posix() for path in figures}
-    return environment.get_template("decision.md.j2").render(**context, figures=names)
+    other = OTHER[name]
+    link = Raw(f"[{other}]({other})")
+    return environment.get_template(f"{name}.j2").render(**context, figures=names, link=link)

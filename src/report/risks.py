@@ -10,10 +10,14 @@ from src.decide.candidates import Candidate, failures_of
 from src.decide.choice import Decision
 from src.decide.configurations import value_of
 from src.decide.notes import Note, note
+from src.decide.open_questions import open_questions
 from src.decide.signal import signal_of
 from src.decide.verdict import MIN_IMAGES, MIN_SEEDS, Verdict, epochs_of, from_scratch, still_improving
 from src.report.depth import resolvable, worst_class_loss
 from src.report.importance import as_number
+from src.report.names import short
+from src.report.noise import NOISY, disturbed, noisy
+from src.report.part import interval_of
 
 Level = Literal["high", "medium", "low"]
 Horizon = Literal["short", "medium", "long"]
@@ -22,7 +26,7 @@ TAIL = 1.5  # p99 (or the highest percentile known) over p50 from which the tail
 CLASS_LOSS = 0.05  # AP50-95 that export may cost one class before it is more than a remark
 COARSE = 0.02  # smallest difference in mAP50-95 from which test is called coarse
 LEARNING_EPOCHS, MORE_EPOCHS = 30, 4  # proposed to what has learnt nothing: at least so many, or so many times as many
-NOISY = 0.1  # relative width of a latency interval from which the benchmark is called noisy
+TINY_LOSS = 0.0005  # share of mAP50-95 below which export loses nothing worth a word
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,17 @@ def _risk(key: str, level: Level, /, **values: object) -> Risk:
     return Risk(key, level, note(f"risk_{key}", **values), note(f"mitigation_{key}", **values))
 
 
-def risks(ranking: Decision) -> list[Risk]:
-    """Every risk found, the gravest first. The licence and the choice of one among many are always among them."""
-    found = [_licence(), _selection(ranking), *_trust(ranking)]
-    found += _data_risks(ranking) + _failures(ranking) + _edges(ranking)
-    if ranking.finished:
-        found += _training_risks(ranking)
-    if ranking.recommended is not None:
+def risks(decision: Decision) -> list[Risk]:
+    """Every risk found, the gravest first. The licence is always among them."""
+    found = [_licence(), *_selection(decision), *_trust(decision)]
+    found += _data_risks(decision) + _failures(decision) + _edges(decision) + _noise(decision)
+    if decision.finished:
+        found += _training_risks(decision)
+    if decision.recommended is not None:
         found += (
-            _export_risks(ranking.recommended, ranking)
-            + _latency_risks(ranking.recommended)
-            + _generalisation(ranking.recommended)
+            _export_risks(decision.recommended, decision)
+            + _latency_risks(decision.recommended)
+            + _generalisation(decision.recommended)
         )
     levels = ("high", "medium", "low")
     return sorted(found, key=lambda r: levels.index(r.level))
@@ -67,20 +71,20 @@ def _licence() -> Risk:
     return _risk("licence", "high")
 
 
-def _selection(ranking: Decision) -> Risk:
-    n = sum(len(c.trials) for c in ranking.configurations)
-    return _risk("selection", "medium" if n > 1 else "low", n=n, k=len(ranking.finished))
+def _selection(decision: Decision) -> list[Risk]:
+    n, k = sum(len(c.trials) for c in decision.configurations), len(decision.finished)
+    return [_risk("selection", "medium", n=n, k=k)] if k > 1 else []
 
 
-def _trust(ranking: Decision) -> list[Risk]:
+def _trust(decision: Decision) -> list[Risk]:
     """A checkpoint was unpickled whole, which runs whatever code it carries."""
-    models = [m for t in ranking.saved.trials if isinstance(m := t.config.get("model"), dict)]
+    models = [m for t in decision.saved.trials if isinstance(m := t.config.get("model"), dict)]
     files = sorted({str(m.get("weights")) for m in models if m.get("trust") is True})
     return [_risk("trusted", "high", files=", ".join(files))] if files else []
 
 
-def _data_risks(ranking: Decision) -> list[Risk]:
-    dataset = next((t.dataset for t in ranking.saved.trials if t.dataset), None)
+def _data_risks(decision: Decision) -> list[Risk]:
+    dataset = next((t.dataset for t in decision.saved.trials if t.dataset), None)
     if dataset is None:
         return []
     found = []
@@ -89,11 +93,11 @@ def _data_risks(ranking: Decision) -> list[Risk]:
         sizes = ", ".join(f"{k} {n}" for k, n in small.items())
         n = min(small.values())
         found.append(_risk("small_split", "high" if n < 30 else "medium", sizes=sizes, share=100 / n))
-    smallest, n = resolvable(ranking)
+    smallest, n = resolvable(decision)
     if math.isfinite(smallest):
         found.append(_risk("resolution", "medium" if smallest > COARSE else "low", n=n, smallest=smallest))
-    if len(ranking.saved.sweep.test_openings) > 1:
-        found.append(_risk("test_reopened", "high", n=len(ranking.saved.sweep.test_openings)))
+    if len(decision.saved.sweep.test_openings) > 1:
+        found.append(_risk("test_reopened", "high", n=len(decision.saved.sweep.test_openings)))
     if dataset.warnings:
         found.append(
             _risk("data_warnings", "medium", n=len(dataset.warnings), first=note("quoted", text=dataset.warnings[0]))
@@ -101,43 +105,43 @@ def _data_risks(ranking: Decision) -> list[Risk]:
     return found
 
 
-def _failures(ranking: Decision) -> list[Risk]:
-    lost = [t for t in ranking.saved.trials if t.state == "failed"]
-    skipped = failures_of([], ranking.saved.finalists)
+def _failures(decision: Decision) -> list[Risk]:
+    lost = [t for t in decision.saved.trials if t.state == "failed"]
+    skipped = failures_of([], decision.saved.finalists)
     found = []
     if lost:
-        found.append(_risk("failed_trials", "medium", n=len(lost), total=len(ranking.saved.trials)))
+        found.append(_risk("failed_trials", "medium", n=len(lost), total=len(decision.saved.trials)))
     if skipped:
         found.append(_risk("skipped", "low", n=len(skipped), first=skipped[0][1].target))
     return found
 
 
-def _edges(ranking: Decision) -> list[Risk]:
+def _edges(decision: Decision) -> list[Risk]:
     """The winner lies on the edge of a swept numeric range."""
-    chosen = ranking.recommended.configuration if ranking.recommended else next(iter(ranking.finished), None)
+    chosen = decision.recommended.configuration if decision.recommended else next(iter(decision.finished), None)
     if chosen is None:
         return []
     found = []
-    for key in ranking.saved.sweep.space:
-        values = sorted({v for t in ranking.saved.trials if (v := as_number(value_of(t, key))) is not None})
+    for key in decision.saved.sweep.space:
+        values = sorted({v for t in decision.saved.trials if (v := as_number(value_of(t, key))) is not None})
         own = as_number(value_of(chosen.trials[0], key))
         if key != "seed" and len(values) > 1 and own in (values[0], values[-1]):
             found.append(_risk("edge", "low", key=key, value=f"{own:g}", low=f"{values[0]:g}", high=f"{values[-1]:g}"))
     return found
 
 
-def _training_risks(ranking: Decision) -> list[Risk]:
-    chosen = ranking.recommended.configuration if ranking.recommended else ranking.finished[0]
+def _training_risks(decision: Decision) -> list[Risk]:
+    chosen = decision.recommended.configuration if decision.recommended else decision.finished[0]
     found = []
-    signal = signal_of(ranking)
+    signal = signal_of(decision)
     if signal is not None and not signal.found:
         found.append(Risk("unlearnt", "high", signal.said("risk_unlearnt"), note("mitigation_unlearnt")))
     if len(chosen.trials) < MIN_SEEDS:
         found.append(_risk("one_seed", "high", n=len(chosen.trials)))
     else:
-        s = chosen.spread
-        wide = s.high - s.low > 0.1 * max(s.mean, 1e-9)
-        found.append(_risk("seed_spread", "medium" if wide else "low", n=s.n, sd=s.sd, low=s.low, high=s.high))
+        low, high = interval_of(chosen, decision)
+        wide = not high - low <= 0.1 * max(chosen.spread.mean, 1e-9)
+        found.append(_risk("seed_spread", "medium" if wide else "low", n=chosen.spread.n))
     if from_scratch(chosen):
         found.append(_risk("scratch", "medium"))
     if still_improving(chosen):
@@ -146,12 +150,15 @@ def _training_risks(ranking: Decision) -> list[Risk]:
     return found
 
 
-def _export_risks(winner: Candidate, ranking: Decision) -> list[Risk]:
+def _export_risks(winner: Candidate, decision: Decision) -> list[Risk]:
     if winner.format == "pytorch" or not winner.verified:
         return []
-    level: Level = "medium" if winner.gate in ("warn", "fail") else "low"
-    found = [_risk("export_loss", level, loss=100 * winner.loss, target=f"{winner.format}/{winner.precision}")]
-    worst = worst_class_loss(winner, ranking)
+    found = []
+    if winner.loss >= TINY_LOSS or winner.gate in ("warn", "fail"):
+        level: Level = "medium" if winner.gate in ("warn", "fail") else "low"
+        target = f"{winner.format}/{winner.precision}"
+        found.append(_risk("export_loss", level, loss=100 * winner.loss, target=target))
+    worst = worst_class_loss(winner, decision)
     if worst is not None and worst[1] > 0:
         grave: Level = "medium" if worst[1] > CLASS_LOSS else "low"
         found.append(_risk("class_loss", grave, name=worst[0], loss=worst[1]))
@@ -168,9 +175,19 @@ def _latency_risks(winner: Candidate) -> list[Risk]:
         found.append(_risk("tail", "medium", tail=tail, ratio=ratio, value=winner.latency[tail]))
     if "p99" not in winner.latency:
         found.append(_risk("no_p99", "low"))
-    low, high = winner.latency_interval.get("p50", (math.nan, math.nan))
-    if high - low > NOISY * winner.latency["p50"]:
-        found.append(_risk("noisy", "medium", low=low, high=high))
+    return found
+
+
+def _noise(decision: Decision) -> list[Risk]:
+    """Noise anywhere in the benchmark: another candidate may look slow, or fast, because of it."""
+    total = sum(c.measured for c in decision.candidates)
+    found = []
+    wide, busy = noisy(decision), disturbed(decision)
+    if wide:
+        key = "noisy_choice" if decision.recommended in wide else "noisy"
+        found.append(_risk(key, "medium", n=len(wide), total=total, percent=100 * NOISY, label=short(wide[0])))
+    if busy:
+        found.append(_risk("disturbed", "medium", n=len(busy), total=total))
     return found
 
 
@@ -178,8 +195,9 @@ def _generalisation(winner: Candidate) -> list[Risk]:
     if not math.isfinite(winner.test_map):
         return [_risk("no_test", "high")]
     gap = winner.val_map - winner.test_map
-    level: Level = "medium" if gap > 0.1 * max(winner.val_map, 1e-9) else "low"
-    return [_risk("gap", level, val=winner.val_map, test=winner.test_map, gap=gap)]
+    if gap <= 0:
+        return []
+    return [_risk("gap", "medium" if gap > 0.1 * max(winner.val_map, 1e-9) else "low", gap=gap)]
 
 
 STEPS: dict[str, tuple[Horizon, str]] = {
@@ -190,6 +208,8 @@ STEPS: dict[str, tuple[Horizon, str]] = {
     "no_latency": ("short", "step_benchmark"),
     "no_p99": ("short", "step_benchmark"),
     "noisy": ("short", "step_benchmark"),
+    "noisy_choice": ("short", "step_benchmark"),
+    "disturbed": ("short", "step_benchmark"),
     "failed_trials": ("short", "step_failures"),
     "unconverged": ("medium", "step_epochs"),
     "edge": ("medium", "step_space"),
@@ -202,13 +222,13 @@ STEPS: dict[str, tuple[Horizon, str]] = {
 }
 
 
-def _first_steps(ranking: Decision, judged: Verdict, found: set[str]) -> list[Step]:
+def _first_steps(decision: Decision, judged: Verdict, found: set[str]) -> list[Step]:
     """What the verdict itself asks for; what detects nothing asks for another training before anything else."""
-    sweep = ranking.saved.sweep.sweep
+    sweep = decision.saved.sweep.sweep
     if "unlearnt" not in found:
         key = {"approve": "step_ship", "conditional": "step_conditions", "reject": "step_reject"}[judged.word]
         return [Step("short", note(key, sweep=sweep))]
-    chosen = ranking.recommended.configuration if ranking.recommended else ranking.finished[0]
+    chosen = decision.recommended.configuration if decision.recommended else decision.finished[0]
     dataset = chosen.trials[0].dataset
     epochs = epochs_of(chosen)
     notes = [note("step_learn_epochs", epochs=epochs, more=max(LEARNING_EPOCHS, MORE_EPOCHS * epochs), sweep=sweep)]
@@ -218,15 +238,19 @@ def _first_steps(ranking: Decision, judged: Verdict, found: set[str]) -> list[St
     return [Step("short", n) for n in notes]
 
 
-def next_steps(ranking: Decision, judged: Verdict, found: list[Risk]) -> list[Step]:
+def next_steps(decision: Decision, judged: Verdict, found: list[Risk]) -> list[Step]:
     """What to do next, each step once, derived from the verdict and the risks."""
-    steps = _first_steps(ranking, judged, {r.key for r in found})
+    steps = _first_steps(decision, judged, {r.key for r in found})
     for risk in found:
+        if risk.key == "resolution" and any(r.key == "small_split" for r in found):
+            continue  # the step that enlarges both splits is there already
         if risk.key in STEPS and (risk.level != "low" or risk.key not in ("export_loss", "gap", "resolution")):
             horizon, key = STEPS[risk.key]
             step = Step(horizon, note(key, **risk.evidence.values))
             if all(step.what.key != s.what.key for s in steps):
                 steps.append(step)
+    if questions := open_questions(decision):
+        steps.append(Step("short", note("step_open", n=len(questions))))
     steps.append(Step("long", note("step_monitor")))
     horizons = ("short", "medium", "long")
     return sorted(steps, key=lambda s: horizons.index(s.horizon))

@@ -1,4 +1,4 @@
-"""Tables for the end of a sweep, in the terminal."""
+"""The end of a sweep in the terminal: the verdict, the three rows that matter, what is open. It fits 80 columns."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from src.decide.candidates import Candidate
-from src.decide.choice import Decision
+from src.decide.choice import Comparison, Decision
 from src.decide.configurations import Configuration
-from src.decide.limits import broken
+from src.decide.notes import note
+from src.decide.open_questions import OpenQuestion, open_questions
+from src.decide.speed import cost
 from src.decide.verdict import verdict
+from src.report.headline import Gap, Row, headline, held_against_another, same_weights
+from src.report.names import short
+from src.report.page_one import PageOne, settling_command
+from src.report.part import interval_of
 from src.report.recovery import Recovery, recoveries
 from src.report.recovery import verdict as recovery_verdict
 from src.report.text import catalogue
 
-MOST_ROWS = 15
+MOST_ROWS = 8
 VERDICT_STYLE = {"approve": "bold green", "conditional": "bold yellow", "reject": "bold red"}
 
 
@@ -28,59 +33,61 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "—"
 
 
-def configurations_table(ranking: Decision) -> Table:
+def bounded(gap: Gap | None) -> str:
+    """A difference over its bounds, on two lines."""
+    if gap is None:
+        return "—"
+    bounds = f"{gap.low:.3f} … {gap.high:.3f}" if math.isfinite(gap.high) else "not established"
+    return f"{gap.delta:.3f}\n{bounds}"
+
+
+def _below(found: Comparison, part: PageOne) -> str:
+    """How far below the best on val, in the words of the document."""
+    if same_weights(found) or (held_against_another(found, part.decision) and found.deficit.status != "worse"):
+        return str(part.below(found))
+    return bounded(Gap.of(found))
+
+
+def headline_table(decision: Decision) -> Table:
+    """The best, the recommended, and the cheapest that was refused."""
+    table = Table(title="Which model ships", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("candidate")
+    for name in ("below best, val", "test", f"{decision.statistic} ms", "MB"):
+        table.add_column(name, justify="right")
+    for row in headline(decision):
+        table.add_row(*_headline_row(row, decision), style="bold" if row.role in ("recommended", "both") else None)
+    return table
+
+
+def _headline_row(row: Row, decision: Decision) -> list[str]:
+    c, part = row.candidate, PageOne(decision, catalogue("en"))
+    role = catalogue("en").say(part.role(row), limits=", ".join(row.broken))
+    file = f"{c.format}/{c.precision} · {c.runtime}"
+    val = "—" if row.comparison is None else _below(row.comparison, part)
+    latency, speed = number(cost(c, decision.statistic), 2), row.speed
+    ratio = f"\n× {speed.ratio:.2f}" if speed else ""
+    return [f"{role}\n{escape(short(c.configuration))}\n{escape(file)}", val, bounded(row.test), latency + ratio,
+            number(c.size_mb, 1)]  # fmt: skip
+
+
+def configurations_table(decision: Decision) -> Table:
     """Configurations by their mean over seeds."""
-    table = Table(title=f"Configurations by {ranking.saved.sweep.objective}", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("configuration", "seeds", "mean", "sd", "95 % interval", "lost"):
-        table.add_column(name, justify="left" if name == "configuration" else "right", no_wrap=name == "seeds")
-    for c in ranking.configurations[:MOST_ROWS]:
-        table.add_row(*_configuration_row(c))
-    if len(ranking.configurations) > MOST_ROWS:
-        table.caption = f"the first {MOST_ROWS} of {len(ranking.configurations)}"
+    title = f"Configurations by {decision.saved.sweep.objective}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for name in ("configuration", "seeds", "mean", "95 % interval", "lost"):
+        table.add_column(name, justify="left" if name == "configuration" else "right")
+    for c in decision.configurations[:MOST_ROWS]:
+        table.add_row(*_configuration_row(c, decision))
+    if len(decision.configurations) > MOST_ROWS:
+        table.caption = f"the first {MOST_ROWS} of {len(decision.configurations)}"
     return table
 
 
-def _configuration_row(c: Configuration) -> list[str]:
-    interval = f"{number(c.spread.low)} … {number(c.spread.high)}" if math.isfinite(c.spread.low) else "—"
-    return [
-        escape(c.label),
-        str(len(c.trials)),
-        number(c.spread.mean),
-        number(c.spread.sd, 4),
-        interval,
-        str(len(c.lost)) if c.lost else "",
-    ]
-
-
-def formats_table(ranking: Decision) -> Table:
-    """Candidates: configuration x artifact x runtime."""
-    statistic = ranking.statistic
-    title = f"Formats and runtimes, batch {ranking.settings.batch}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("")
-    table.add_column("candidate", no_wrap=True)
-    for name in ("mAP val", "test", f"{statistic} ms", "img/s", "MB"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("limits")
-    for c in ranking.candidates[:MOST_ROWS]:
-        table.add_row(*_format_row(c, ranking), style="bold" if c is ranking.recommended else None)
-    if len(ranking.candidates) > MOST_ROWS:
-        table.caption = f"the first {MOST_ROWS} of {len(ranking.candidates)}"
-    return table
-
-
-def _format_row(c: Candidate, ranking: Decision) -> list[RenderableType]:
-    lost = ", ".join(broken(c, ranking.settings))
-    return [
-        "→" if c is ranking.recommended else "",
-        f"{escape(c.configuration.label)}\n  {c.format}/{c.precision} · {c.runtime}",
-        number(c.val_map),
-        number(c.test_map),
-        number(c.latency.get(ranking.statistic, math.nan), 2),
-        number(c.throughput_ips, 1),
-        number(c.size_mb, 1),
-        Text("kept", style="green") if not lost else Text(lost, style="red"),
-    ]
+def _configuration_row(c: Configuration, decision: Decision) -> list[str]:
+    low, high = interval_of(c, decision)
+    interval = f"{number(low)} … {number(high)}" if math.isfinite(low) else "not established"
+    lost = str(len(c.lost)) if c.lost else ""
+    return [escape(short(c)), str(len(c.trials)), number(c.spread.mean), interval if c.trials else "—", lost]
 
 
 def recovery_table(found: list[Recovery]) -> Table:
@@ -88,28 +95,45 @@ def recovery_table(found: list[Recovery]) -> Table:
     key, values = recovery_verdict(found)
     table = Table(title="INT8 by quantisation-aware training", title_justify="left", box=box.SIMPLE_HEAD)
     table.caption = catalogue("en").say(key, **values)
-    for name in ("candidate", "split", "before", "INT8", "trained", "lost", "recovered"):
-        table.add_column(name, justify="left" if name in ("candidate", "split") else "right", no_wrap=True)
+    for name in ("candidate", "split", "before", "INT8", "trained", "recovered"):
+        table.add_column(name, justify="left" if name in ("candidate", "split") else "right")
     for r in found[:MOST_ROWS]:
-        figures = (r.before, r.post_training, r.aware, r.lost, r.recovered)
+        figures = (r.before, r.post_training, r.aware, r.recovered)
         table.add_row(f"{r.target} · {r.runtime}", r.split, *(number(v, 4) for v in figures))
     return table
 
 
-def summary(ranking: Decision) -> Group:
-    """Both tables and the verdict."""
-    judged, say = verdict(ranking), catalogue("en").say
+def open_lines(decision: Decision) -> list[RenderableType]:
+    """What is open, and the command that settles it."""
+    questions, part = open_questions(decision), PageOne(decision, catalogue("en"))
+    lines: list[RenderableType] = [Text(f"open: {_told(q, part)}", style="cyan") for q in questions[:MOST_ROWS]]
+    command = settling_command(decision, questions)
+    return [*lines, Text(f"settle it: {command}", style="cyan")] if command else lines
+
+
+def _told(q: OpenQuestion, part: PageOne) -> str:
+    return f"{short(q.candidate)}, {part.below(q.comparison)} below the best. {part.words.say(part.settled(q))}"
+
+
+def summary(decision: Decision) -> Group:
+    """The verdict, its reasons and conditions, the tables, and what is open."""
+    judged, say = verdict(decision), catalogue("en").say
     word = Text(judged.word.upper(), style=VERDICT_STYLE[judged.word])
-    lines = [Text.assemble(word, "  ", say(judged.reasons[0]))] + [Text(f"  {say(n)}") for n in judged.reasons[1:]]
+    lines: list[RenderableType] = [Text.assemble(word, "  ", say(judged.reasons[0]))]
+    lines += [Text(f"  {say(n)}") for n in judged.reasons[1:]]
     lines += [Text(f"  condition: {say(n)}", style="yellow") for n in judged.conditions]
-    tables: list[RenderableType] = [configurations_table(ranking)]
-    if ranking.candidates:
-        tables.append(formats_table(ranking))
-    if found := recoveries(ranking.saved):
+    tables: list[RenderableType] = [configurations_table(decision)]
+    if found := recoveries(decision.saved):
         tables.append(recovery_table(found))
-    return Group(*tables, *lines)
+    rejected = judged.word == "reject"
+    if headline(decision) and not rejected:
+        tables.append(headline_table(decision))
+        settings = decision.settings
+        values = {"margin": settings.margin, "percent": 100 * settings.confidence}
+        tables.append(Text(say(note("rule", **values)), style="dim"))
+    return Group(*tables, *([] if rejected else open_lines(decision)), *lines)
 
 
-def print_summary(ranking: Decision, console: Console | None = None) -> None:
+def print_summary(decision: Decision, console: Console | None = None) -> None:
     """Print the end of a sweep."""
-    (console or Console()).print(summary(ranking))
+    (console or Console()).print(summary(decision))

@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from src.decide.choice import Decision
-from src.decide.sensitivity import sensitivity
 from src.decide.settings import load_decision
-from src.decide.verdict import verdict
 from src.records import write_text
 from src.report.decision import decision_json
-from src.report.document import contents
+from src.report.document import Judged, appendix, contents, judge
 from src.report.figures import MAKERS, draw_figures
 from src.report.html import render_html
 from src.report.render import render_markdown
-from src.report.risks import next_steps, risks
 from src.report.tables import (
     BENCHMARK_COLUMNS,
     TRIAL_COLUMNS,
@@ -29,6 +26,7 @@ from src.report.tables import (
 from src.report.text import catalogue
 
 FIGURES = tuple(MAKERS)
+DOCUMENTS = ("decision", "appendix")  # each as Markdown and as one page of HTML
 
 
 @dataclass(frozen=True)
@@ -47,47 +45,47 @@ def write_report(sweep_dir: Path, reports_dir: Path, options: Options | None = N
     Raises:
         UserError: malformed records, or a limit that can't be judged.
     """
-    return write_ranking(load_decision(sweep_dir), reports_dir, options or Options())
+    return write_decision(load_decision(sweep_dir), reports_dir, options or Options())
 
 
-def write_ranking(ranking: Decision, reports_dir: Path, options: Options) -> Path:
-    """Write the report of a ranked sweep; returns the path of decision.md."""
-    folder = reports_dir / ranking.saved.sweep.sweep
-    figures = draw_figures(ranking, folder / "figures", catalogue(options.language))
-    written = texts(ranking, options, [p.relative_to(folder) for p in figures])
+def write_decision(decision: Decision, reports_dir: Path, options: Options) -> Path:
+    """Write the report of a decision; returns the path of decision.md."""
+    folder = reports_dir / decision.saved.sweep.sweep
+    figures = draw_figures(decision, folder / "figures", catalogue(options.language))
+    written = texts(decision, options, [p.relative_to(folder) for p in figures])
     for name, text in written.items():
         write_text(folder / name, text)
-    write_text(folder / "decision.html", render_html(written["decision.md"], folder, options.language))
+    for name in DOCUMENTS:
+        page = render_html(written[f"{name}.md"], folder, options.language)
+        write_text(folder / f"{name}.html", page)
     return folder / "decision.md"
 
 
-def texts(ranking: Decision, options: Options, figures: list[Path]) -> dict[str, str]:
+def texts(decision: Decision, options: Options, figures: list[Path]) -> dict[str, str]:
     """Every text file of the report by name; a pure function of the records."""
-    judged = verdict(ranking)
-    found = risks(ranking)
-    steps = next_steps(ranking, judged, found)
-    context = contents(ranking, judged, found, steps, catalogue(options.language))
-    bench = benchmark_rows(ranking.saved)
+    judged, words = judge(decision), catalogue(options.language)
+    bench = benchmark_rows(decision.saved)
     return {
-        "decision.md": render_markdown(context, figures),
+        "decision.md": render_markdown("decision.md", contents(judged, words), figures),
+        "appendix.md": render_markdown("appendix.md", appendix(judged, words), figures),
         "decision.json": _json(
             {
-                **decision_json(ranking, judged, found, steps),
-                "sensitivity": _cases(ranking),
+                **decision_json(decision, judged.verdict, judged.risks, judged.steps),
+                "sensitivity": _cases(judged),
                 "language": options.language,
             }
         ),
-        "trials.csv": to_csv(trial_rows(ranking.saved), TRIAL_COLUMNS),
+        "trials.csv": to_csv(trial_rows(decision.saved), TRIAL_COLUMNS),
         "benchmark.csv": to_csv(bench, BENCHMARK_COLUMNS),
         "benchmark.json": _json({"schema_version": 1, "rows": plain_rows(bench)}),
     }
 
 
-def _cases(ranking: Decision) -> list[dict[str, Any]]:
+def _cases(judged: Judged) -> list[dict[str, Any]]:
     say = catalogue("en").say
     return [
         {"case": say(o.scenario), "changed": o.changed, "winner": o.recommended.label if o.recommended else None}
-        for o in sensitivity(ranking)
+        for o in judged.outcomes
     ]
 
 

@@ -11,6 +11,7 @@ import pytest
 from src.report import Options, write_report
 from src.report.text import catalogue
 from tests.report.factory import ONNX, PYTORCH, Sweep, deep_study, failed, finalist, study, trial
+from tests.report.test_report import whole
 
 ENGLISH = re.compile(
     r"\b(the|of|and|with|without|was|were|is|are|not|for|from|by|than|what|which|that|this|these|has|have|no|yes|none|"
@@ -46,7 +47,7 @@ def nothing() -> Sweep:
 
 @pytest.mark.parametrize("sweep", [study(), deep_study(), odd(), nothing(), Sweep([failed(0)]), Sweep([trial(0)])])
 def test_no_english_is_left(sweep: Sweep, tmp_path: Path) -> None:
-    text = write_report(sweep.write(tmp_path), tmp_path / "reports", Options(language="fr")).read_text()
+    text = whole(write_report(sweep.write(tmp_path), tmp_path / "reports", Options(language="fr")))
     for line in text.splitlines():
         found = ENGLISH.search(QUOTED.sub(" ", line))
         assert not found, f"{found.group(0)!r} in {line!r}"
@@ -56,11 +57,11 @@ def test_sentences_are_translated() -> None:
     """What reads the same in both languages is a name, a symbol or a word that French has too."""
     english, french = catalogue("en").sentences, catalogue("fr").sentences
     same = {key for key, words in english.items() if words == french[key] and len(words.split()) > 2}
-    assert same == {"col_val_ci", "col_test_ci"}
+    assert same == {"col_mean", "col_val_ci", "col_test_ci"}
 
 
 def test_what_was_recorded_is_quoted_as_it_is(tmp_path: Path) -> None:
-    text = write_report(odd().write(tmp_path), tmp_path / "reports", Options(language="fr")).read_text()
+    text = whole(write_report(odd().write(tmp_path), tmp_path / "reports", Options(language="fr")))
     assert "« loss is not finite in epoch 2 »" in text
     assert "essai 8" in text
     assert "| entraînement |" in text

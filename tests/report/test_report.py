@@ -29,10 +29,15 @@ SECTIONS = [
 ]
 
 
+def whole(path: Path) -> str:
+    """The document and its appendix."""
+    return path.read_text() + path.with_name("appendix.md").read_text()
+
+
 def report(sweep: Sweep, tmp_path: Path) -> tuple[str, dict[str, Any]]:
     """The document and the decision of a sweep."""
     path = write_report(sweep.write(tmp_path / "outputs"), tmp_path / "reports")
-    return path.read_text(), json.loads((path.parent / "decision.json").read_text())
+    return whole(path), json.loads((path.parent / "decision.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +54,12 @@ def test_six_sections_in_order(written: Path) -> None:
 def test_every_file_is_there(written: Path) -> None:
     names = {p.relative_to(written).as_posix() for p in written.rglob("*") if p.is_file()}
     figures = {f"figures/{n}.png" for n in ("configurations", "training", "tradeoff", "latency")}
-    assert names >= {"decision.md", "decision.json", "trials.csv", "benchmark.csv", "benchmark.json"} | figures
-    text = (written / "decision.md").read_text()
-    assert all(f"]({name})" in text for name in figures)
+    assert (
+        names
+        >= {"decision.md", "appendix.md", "decision.json", "trials.csv", "benchmark.csv", "benchmark.json"} | figures
+    )
+    text = whole(written / "decision.md")
+    assert all(text.count(f"]({name})") == 1 for name in figures)
 
 
 def test_trials_csv_has_a_row_per_trial(written: Path) -> None:
@@ -227,7 +235,7 @@ HOSTILE = '=HYPERLINK("http://x")|<script>alert(1)</script> [a](http://b) `c` *d
 def test_hostile_names_are_shown_not_run(tmp_path: Path) -> None:
     trials: list[TrialRecord] = [trial(0), failed(1, HOSTILE, seed=2)]
     path = write_report(Sweep(trials, [finalist(trials[0])]).write(tmp_path), tmp_path / "reports")
-    text = path.read_text()
+    text = whole(path)
     assert "<script>" not in text
     assert "](http://b)" not in text.replace("\\](", "")
     row = next(line for line in text.splitlines() if "HYPERLINK" in line)

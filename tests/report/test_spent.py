@@ -32,7 +32,9 @@ def written(found: list[TrialRecord], folder: Path, **changes: Any) -> tuple[str
     sweep = Sweep(found, [finalist(found[0])], changes=changes)
     path = write_report(sweep.write(folder), folder / "reports", Options())
     cost: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())["cost"]
-    return next(line for line in path.read_text().splitlines() if "Energy of the search" in line), cost
+    return next(
+        line for line in path.with_name("appendix.md").read_text().splitlines() if "Energy of the search" in line
+    ), cost
 
 
 def test_hours_and_energy_are_added_up(tmp_path: Path) -> None:

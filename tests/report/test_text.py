@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -70,3 +71,21 @@ def test_raw_is_left_alone() -> None:
     assert escape(Raw("**x**")) == "**x**"
     assert escape("tiny_person") == "tiny_person"
     assert escape("_x_") == "\\_x\\_"
+
+
+SOURCES = [*Path("src").rglob("*.py"), *TEMPLATES.glob("*.j2")]
+SPOKEN = "\n".join(p.read_text() for p in SOURCES).replace("'", '"')
+FAMILIES = set(re.findall(r'f"(\w+_)\{', SPOKEN)) | set(re.findall(r'"(\w+_)" ~', SPOKEN))
+
+
+def spoken(key: str) -> bool:
+    """Whether code or a template says `key`, by its name or as a member of a family (`level_` and `"high"`)."""
+    stem = key.removesuffix("_interval")
+    if f'"{key}"' in SPOKEN or f'"{stem}"' in SPOKEN:
+        return True
+    members = [key.removeprefix(f) for f in FAMILIES if key.startswith(f)]
+    return any(f'"{m}"' in SPOKEN or f'"{m.removesuffix("_interval")}"' in SPOKEN for m in members)
+
+
+def test_every_sentence_is_used() -> None:
+    assert [key for key in catalogue("en").sentences if not spoken(key)] == []

@@ -32,7 +32,7 @@ MAKERS: dict[str, Callable[[Decision, Catalogue], Figure | None]] = {
 }
 
 
-def draw_figures(ranking: Decision, folder: Path, words: Catalogue) -> list[Path]:
+def draw_figures(decision: Decision, folder: Path, words: Catalogue) -> list[Path]:
     """Draw every figure that the records allow into `folder`; returns their paths."""
     import matplotlib as mpl
 
@@ -42,7 +42,7 @@ def draw_figures(ranking: Decision, folder: Path, words: Catalogue) -> list[Path
         for name, make in MAKERS.items():
             path = folder / f"{name}.png"
             path.unlink(missing_ok=True)  # of an earlier report on other records
-            figure = make(ranking, words)
+            figure = make(decision, words)
             if figure is not None:
                 save_png(figure, path)
                 drawn.append(path)

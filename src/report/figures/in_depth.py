@@ -6,25 +6,25 @@ import math
 from typing import TYPE_CHECKING
 
 from src.decide.choice import Decision
-from src.report.depth import ERRORS, in_depth
+from src.report.depth import ERRORS, in_depth, kinds_of
 from src.report.figures.style import (
     COLOURS,
     INK,
     MARKERS,
     above,
     new_figure,
-    short,
     width_for,
 )
+from src.report.names import short
 from src.report.text import Catalogue
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def errors_figure(ranking: Decision, words: Catalogue) -> Figure | None:
+def errors_figure(decision: Decision, words: Catalogue) -> Figure | None:
     """Kinds of error of every artifact evaluated in depth, at its best threshold."""
-    chosen = [(c, c.best.val_depth) for c in in_depth(ranking) if c.best.val_depth]
+    chosen = [(c, c.best.val_depth) for c in in_depth(decision) if c.best.val_depth]
     if not chosen:
         return None
     figure, axes = new_figure(width_for([short(c) for c, _ in chosen]), 1.2 + 0.32 * len(chosen))
@@ -41,9 +41,9 @@ def errors_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     return figure
 
 
-def thresholds_figure(ranking: Decision, words: Catalogue) -> Figure | None:
+def thresholds_figure(decision: Decision, words: Catalogue) -> Figure | None:
     """F1 against the confidence threshold for the artifacts of the first configuration: quantising shifts scores."""
-    chosen = in_depth(ranking)
+    chosen = in_depth(decision)
     same = [c for c in chosen if c.configuration.config_id == chosen[0].configuration.config_id]
     drawn = [(c, c.best.val_depth) for c in same if c.best.val_depth and c.best.val_depth.curve]
     if not drawn:
@@ -51,9 +51,9 @@ def thresholds_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     figure, axes = new_figure(6.5, 3.6)
     for i, (c, depth) in enumerate(drawn):
         colour = COLOURS[i % len(COLOURS)]
-        label = f"{c.format}/{c.precision} · {c.runtime}"
+        label = kinds_of(c, decision)
         # Equal artifacts give equal curves: thinner ones lie on top of wider ones.
-        width = 4.5 - 3.3 * i / max(1, len(drawn) - 1)
+        width = 4.5 - 3.3 * i / (len(drawn) - 1) if len(drawn) > 1 else 1.8
         axes.plot([p[0] for p in depth.curve], [p[3] for p in depth.curve], color=colour, lw=width, label=label)
         best = depth.figures.get("threshold", math.nan)
         axes.plot(

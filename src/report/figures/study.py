@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 MOST_LINES = 300
 MOST_TICKS = 8
+APART = 0.05  # of an axis' height, between two labels
 WIDE = 20.0  # largest over smallest value of a number from which its axis is logarithmic
 DONE, PRUNED, FAILED = COLOURS[0], COLOURS[1], COLOURS[6]
 
 
-def history_figure(ranking: Decision, words: Catalogue) -> Figure | None:
+def history_figure(decision: Decision, words: Catalogue) -> Figure | None:
     """The objective of every trial in its turn, and the best so far."""
-    if too_few(ranking):
+    if too_few(decision):
         return None
-    pairs = scored(ranking)
+    pairs = scored(decision)
     figure, axes = new_figure(7.5, 3.4)
     numbers, scores = [t.trial for t, _ in pairs], [s for _, s in pairs]
     axes.step(
@@ -44,9 +45,9 @@ def history_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     axes.plot(numbers, scores, "o", ms=_size(len(scores)), color=DONE, alpha=0.7, label=words.say("figure_run"))
     floor = min(scores)
     for state, colour, marker in (("pruned", PRUNED, "x"), ("failed", FAILED, "v")):
-        lost = [t for t in ranking.saved.trials if t.state == state]
+        lost = [t for t in decision.saved.trials if t.state == state]
         if lost:
-            heights = [_last(t, ranking.saved.sweep.objective, floor) for t in lost]
+            heights = [_last(t, decision.saved.sweep.objective, floor) for t in lost]
             label = words.say(f"figure_{state}")
             axes.plot([t.trial for t in lost], heights, marker, ms=6, mew=1.5, color=colour, label=label)
     axes.set_xlabel(words.say("figure_trial"))
@@ -66,9 +67,9 @@ def _size(n: int) -> float:
     return 5.0 if n < 200 else 2.5
 
 
-def importance_figure(ranking: Decision, words: Catalogue) -> Figure | None:
+def importance_figure(decision: Decision, words: Catalogue) -> Figure | None:
     """The share of the variance between configurations that each swept key explains."""
-    groups, keys = ranking.finished, varied_keys(ranking)
+    groups, keys = decision.finished, varied_keys(decision)
     rows = [{k: value_of(c.trials[0], k) for k in keys} for c in groups]
     found = importance(rows, [c.spread.mean for c in groups])
     if len(found) < 2:
@@ -86,14 +87,14 @@ def importance_figure(ranking: Decision, words: Catalogue) -> Figure | None:
     return figure
 
 
-def parallel_figure(ranking: Decision, words: Catalogue) -> Figure | None:
+def parallel_figure(decision: Decision, words: Catalogue) -> Figure | None:
     """A line per finished run through the values of its keys to its objective."""
-    keys = varied_keys(ranking)
-    if too_few(ranking) or len(keys) < 2:
+    keys = varied_keys(decision)
+    if too_few(decision) or len(keys) < 2:
         return None
     from matplotlib.collections import LineCollection
 
-    best_first = sorted(scored(ranking), key=lambda pair: -pair[1])
+    best_first = sorted(scored(decision), key=lambda pair: -pair[1])
     shown = _thinned(best_first, MOST_LINES)
     scores = [s for _, s in shown]
     columns = [_column([value_of(t, k) for t, _ in shown]) for k in keys]
@@ -148,8 +149,17 @@ def _middle(low: float, high: float, log: bool) -> float:
     return math.sqrt(low * high) if log else (low + high) / 2
 
 
+def _apart(ticks: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Ticks that leave room for each other's labels; the ends of the axis come first."""
+    kept: list[tuple[float, str]] = []
+    for tick in sorted(ticks, key=lambda tick: min(tick[0], 1 - tick[0])):
+        if all(abs(tick[0] - other[0]) >= APART for other in kept):
+            kept.append(tick)
+    return kept
+
+
 def _ticks(axes: Axes, x: int, column: Column, *, last: bool) -> None:
-    for height, text in column.ticks:
+    for height, text in _apart(column.ticks):
         side = 5 if last else -5
         axes.annotate(
             text,
@@ -173,14 +183,14 @@ def _thinned(best_first: list[tuple[TrialRecord, float]], most: int) -> list[tup
     return head + [rest[int(i * step)] for i in range(most - most // 2)]
 
 
-def pruning_figure(ranking: Decision, words: Catalogue) -> Figure | None:
+def pruning_figure(decision: Decision, words: Catalogue) -> Figure | None:
     """Curves of finished and of pruned trials; None when nothing was pruned."""
-    name = ranking.saved.sweep.objective
-    stopped = pruned(ranking)[:MOST_LINES]
+    name = decision.saved.sweep.objective
+    stopped = pruned(decision)[:MOST_LINES]
     if not stopped:
         return None
     figure, axes = new_figure(7.5, 3.6)
-    for t, _ in _thinned(sorted(scored(ranking), key=lambda pair: -pair[1]), MOST_LINES):
+    for t, _ in _thinned(sorted(scored(decision), key=lambda pair: -pair[1]), MOST_LINES):
         axes.plot(*_curve(t, name), color=DONE, lw=1, alpha=0.3)
     for t in stopped:
         epochs, values = _curve(t, name)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from src.decide.candidates import Candidate
 from src.decide.choice import Decision
-from src.decide.configurations import Configuration
-from src.report.importance import as_number
 from src.report.text import Catalogue
 
 if TYPE_CHECKING:
@@ -20,7 +17,7 @@ MOST_CURVES = 24
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
-INK, FAINT = "#333333", "#D9D9D9"
+INK, BAND = "#333333", "#F0E442"
 STYLE: Any = {
     "font.size": 9,
     "text.parse_math": False,  # a name with a dollar sign is no formula
@@ -49,9 +46,9 @@ def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, A
     return figure, figure.subplots(1, columns)
 
 
-def colours_of(ranking: Decision) -> dict[str, str]:
+def colours_of(decision: Decision) -> dict[str, str]:
     """A colour per model, the same in every figure."""
-    models = sorted({c.model for c in ranking.configurations})
+    models = sorted({c.model for c in decision.configurations})
     return {model: COLOURS[i % len(COLOURS)] for i, model in enumerate(models)}
 
 
@@ -64,7 +61,7 @@ def key(figure: Figure, axes: Axes, entries: list[tuple[str, str, str]]) -> None
     """A legend of (marker, fill, label) above the figure."""
     for marker, fill, label in entries:
         axes.plot([], [], marker, mfc=fill, mec=INK, mew=1.2, ls="none", ms=6, label=label)
-    above(figure, ncols=len(entries))
+    above(figure, ncols=4)
 
 
 def above(figure: Figure, ncols: int) -> None:
@@ -75,6 +72,24 @@ def above(figure: Figure, ncols: int) -> None:
 def width_for(labels: Sequence[str], plot: float = 5.0) -> float:
     """Width in inches of a figure whose axes keep `plot` inches beside labels of this length."""
     return plot + 0.068 * max(len(label) for label in labels)
+
+
+def margin_band(axes: Axes, best: float, margin: float, words: Catalogue, *, upright: bool) -> None:
+    """The band below the best in which a model may lie and still ship."""
+    span = axes.axvspan if upright else axes.axhspan
+    span(best - margin, best, color=BAND, alpha=0.35, lw=0, zorder=0, label=words.say("figure_margin"))
+
+
+def log_latency(axes: Axes) -> None:
+    """A logarithmic axis of milliseconds: one slow or noisy candidate must not flatten the others."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    steps = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=steps))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def legend(axes: Axes, colours: dict[str, str]) -> None:
@@ -92,18 +107,3 @@ def shade(share: float) -> tuple[float, float, float]:
 
 def _mix(a: float, b: float, share: float) -> float:
     return a + (b - a) * share
-
-
-def short(what: Candidate | Configuration) -> str:
-    """A label with keys by their last part (`mosaic` for `augment.mosaic`) and few digits: axes have little room."""
-    configuration = what.configuration if isinstance(what, Candidate) else what
-    parts = [configuration.model, f"{configuration.imgsz} px", f"lr {configuration.lr:.3g}"]
-    parts += [f"{name.rpartition('.')[2]} {_few_digits(value)}" for name, value in configuration.extra.items()]
-    if isinstance(what, Candidate):
-        parts += [f"{what.format}/{what.precision}", what.runtime]
-    return " · ".join(parts)
-
-
-def _few_digits(value: str) -> str:
-    number = as_number(value)
-    return value[:24] if number is None else f"{number:.3g}"
