@@ -87,7 +87,7 @@ def _unstable(own: Sequence[tuple[float, int]]) -> list[bool]:
 def _spread(
     n: int, variance: float, freedom: int, odd: bool, common: float, total: float, stated_sd: float | None
 ) -> SeedSpread:
-    """One group's spread; `common` is the variance that all have in common, its weight, and all degrees of freedom."""
+    """One group's spread; `common` is the variance that all have in common, `total` all degrees of freedom."""
     own_sd = math.sqrt(variance) if freedom else math.nan
     if total == 0:
         if stated_sd is None:

@@ -71,7 +71,7 @@ def test_what_the_bound_can_not_settle_is_passed_over() -> None:
     groups = [[v + noise.gauss(0, 0.01) for _ in range(30)] for v in (0.0, 0.0, 0.8)]
     groups[0] = [v - sum(groups[0]) / 30 + 0.7901 for v in groups[0]]  # on the margin
     groups[2] = [v - sum(groups[2]) / 30 + 0.8 for v in groups[2]]
-    groups[1] = [0.770, 0.780]
+    groups[1] = [0.773, 0.793] * 3
     got = decided(*groups, looks=[{"share": 0.5}])
     assert [c.other.configuration.model for c in questions(got)][:2] == ["m0", "m1"]
     assert name(got, next_training(got, 10_000).config_id) in ("m0", "m2")

@@ -14,7 +14,6 @@ from rich.console import Console
 from src.decide.load import load_sweep
 from src.decide.settings import load_decision
 from src.records import FinalistRecord, Verification
-from src.report import load_decision
 from src.report.recovery import recoveries
 from src.report.terminal import print_summary
 from src.report.write import write_report
