@@ -178,6 +178,9 @@ class StudyConfig:
     trial_timeout: float | None = None  # seconds that one training may take
     max_failures: int | None = None  # failed trials allowed; null = all but one
     report: bool = True  # write the report at the end
+    until: str = "budget"  # budget | decided: further seeds until no cheaper model is left open
+    max_trainings: int | None = None  # `decided`: trainings in all, those of the search among them
+    max_hours: float | None = None  # `decided`: hours of training in all, summed over trials
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from src.config import FORMATS, RUNTIMES, SAMPLES_FOR, AppConfig, BenchmarkConfig, DecisionConfig, is_name
+from src.config import FORMATS, RUNTIMES, SAMPLES_FOR, AppConfig, BenchmarkConfig, DecisionConfig, StudyConfig, is_name
 from src.errors import UserError
 from src.recipe_check import Around, check_recipe
 from src.strict import refuse_odd_numbers
@@ -55,6 +55,7 @@ def _check_numbers(cfg: AppConfig) -> None:
         if value < low:
             raise UserError(f"{key} must be at least {low}", value=value, remedy=f"{key}={low} or more")
     _check_rule(cfg.decision)
+    _check_until(cfg.study)
     if not 0 <= cfg.decision.nothing_map < 1:
         raise UserError(
             "decision.nothing_map must be an mAP of at least 0 and below 1",
@@ -132,6 +133,23 @@ def _check_rule(d: DecisionConfig) -> None:
             value=d.seed_sd,
             remedy="decision.seed_sd=null, or a figure from earlier sweeps",
         )
+
+
+def _check_until(study: StudyConfig) -> None:
+    """`study.until` and what bounds it."""
+    _one_of("study.until", [study.until], ["budget", "decided"])
+    if study.until == "decided" and study.max_trainings is None and study.max_hours is None:
+        raise UserError(
+            "study.until=decided needs a bound: a question may stay open however much is trained",
+            value="study.max_trainings=null, study.max_hours=null",
+            remedy="study.max_trainings=60 (trainings in all), or study.max_hours=8",
+        )
+    if study.max_trainings is not None and study.max_trainings < 1:
+        raise UserError(
+            "study.max_trainings must be at least 1", value=study.max_trainings, remedy="study.max_trainings=60"
+        )
+    if study.max_hours is not None and study.max_hours <= 0:
+        raise UserError("study.max_hours must be above 0", value=study.max_hours, remedy="study.max_hours=8")
 
 
 def _check_names(cfg: AppConfig) -> None:

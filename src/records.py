@@ -24,7 +24,7 @@ from src.places import PLACE, found, written
 SCHEMA_VERSION = 1
 
 State = Literal["complete", "failed", "pruned", "infeasible"]  # infeasible: it broke a constraint before training
-Role = Literal["search", "confirm"]
+Role = Literal["search", "confirm", "replicate"]
 FailureKind = Literal["unavailable", "error", "refused"]  # refused: not run, because it could not win
 Scope = Literal["model_only", "end_to_end"]
 Gate = Literal["pass", "warn", "fail", "reference", "none"]  # none: there was no reference
@@ -192,7 +192,7 @@ class TrialRecord:
     environment: Environment
     dataset: DatasetRef | None = None
     checkpoint: Checkpoint | None = None
-    role: Role = "search"  # confirm: trained again with a fresh seed, after the choice
+    role: Role = "search"  # confirm: trained again, after the choice; replicate: a further seed that settles it
     metrics: dict[str, float] = field(default_factory=dict)  # val/mAP50-95, …
     history: list[dict[str, float]] = field(default_factory=list)  # a row per epoch
     timings_s: dict[str, float] = field(default_factory=dict)  # stage -> seconds
@@ -294,6 +294,7 @@ class SweepRecord:
     energy_j: dict[str, float] = field(default_factory=dict)  # of the finalist stage: counter -> joules
     test_openings: list[str] = field(default_factory=list)  # when the test split was opened, ISO 8601
     goals: list[str] = field(default_factory=list)  # objectives and constraints of the study, as typed
+    looks: list[dict[str, Any]] = field(default_factory=list)  # study.until=decided: see `src.decide.looks`
     schema_version: int = SCHEMA_VERSION
 
 

@@ -21,7 +21,11 @@ VARIABLE = "DETSWEEP_IMAGE_SECRET_KEY"
 MAGIC = b"DSWPENC1"
 NONCE = 12
 KEY = 32  # bytes: AES-256
-IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+# Whatever looks like a picture is encrypted, read by the checks or not: none may stay in clear by its suffix.
+IMAGES = frozenset({
+    ".arw", ".avif", ".bmp", ".cr2", ".dng", ".exr", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg",
+    ".jpg", ".jxl", ".mpo", ".nef", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+})  # fmt: skip
 
 
 def key_from_environment() -> bytes:

@@ -32,16 +32,29 @@ class Spread:
 
 @lru_cache(maxsize=4096)
 def t_quantile(probability: float, freedom: float) -> float:
-    """Quantile of Student's t for a probability of at least 0.5, by bisection."""
+    """Quantile of Student's t for a probability of at least 0.5.
+
+    By Newton's method on logarithms, in which a heavy tail is nearly a straight line, kept within a bracket.
+    """
     if math.isinf(freedom):
         return normal_quantile(probability)
-    tail, low, high = 2 * (1 - probability), 0.0, 1.0
-    while t_two_sided(high, freedom) > tail and high < 1e12:
-        low, high = high, 2 * high
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_two_sided(middle, freedom) > tail else (low, middle)
-    return (low + high) / 2
+    tail, low, high = 1 - probability, 0.0, math.inf
+    t = max(normal_quantile(max(probability, 0.5)), 1e-9)
+    for _ in range(200):
+        upper = t_two_sided(t, freedom) / 2
+        low, high = (t, high) if upper > tail else (low, t)
+        following = t * math.exp(math.log(upper / tail) * upper / (t * _t_density(t, freedom))) if upper > 0 else 0.0
+        if not low < following < high:
+            following = 2 * t if math.isinf(high) else (low + high) / 2
+        if abs(following - t) <= 1e-14 * t or (math.isfinite(high) and high - low <= 1e-15 * high):
+            return following
+        t = following
+    return t
+
+
+def _t_density(t: float, freedom: float) -> float:
+    log = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - 0.5 * math.log(freedom * math.pi)
+    return math.exp(log - (freedom + 1) / 2 * math.log1p(t * t / freedom))
 
 
 def t_two_sided(t: float, freedom: float) -> float:

@@ -7,6 +7,7 @@ split         new seeded, class-stratified splits                            dat
 dedupe        leave out exact and near duplicates                            data=… out=DIR near=true
 balance       repeat train images of rare classes                            data=… out=DIR threshold=0.1
 resize        shrink large images                                            data=… out=DIR side=640
+stretch       8-bit copies of 16-bit images that use a part of their range   data=… out=DIR
 frames        pictures from a video                                          video=FILE out=DIR every=30 | every_s=1
 track         put a dataset under DVC                                        data=… remote=URL
 Tools that write take dry_run=true, and only ever write a new folder. data.on_error=skip leaves faulty images out.
@@ -144,7 +145,7 @@ def run_track(args: DatasetArgs) -> int:
 COMMANDS: dict[str, Callable[[DatasetArgs], int]] = {
     "check": run_check,
     "fingerprint": run_fingerprint,
-    **dict.fromkeys(("convert", "split", "dedupe", "balance", "resize"), run_tool),
+    **dict.fromkeys(("convert", "split", "dedupe", "balance", "resize", "stretch"), run_tool),
     "frames": run_frames,
     "track": run_track,
 }

@@ -56,23 +56,25 @@ def check_dataset(
         UserError: no images, no boxes, or errors and `on_error` is `stop`.
     """
     if not data.items:
+        raise_errors(data.findings, data.origin)  # why there are none
         raise UserError(f"{data.origin}: the dataset has no images", remedy="name a folder that holds images")
     facts = scanner.scan([item.image for item in data.items], data.origin)
     boxes, ignored = gate.relative_boxes(data.items, facts)
-    findings = [*data.findings, *gate.check_images(data.items, facts)]
+    findings = [*data.findings, *mixed_splits(data), *gate.check_images(data.items, facts)]
     findings += gate.check_boxes(data.items, facts, boxes, len(data.class_names))
     pairs = [(a, b) for a, b in near_pairs(thumbs(facts)).tolist()]
     findings += shared_images(data.items, facts, pairs)
-    findings = [replace(f, level="warning") if f.code in tolerated else f for f in findings]
+    findings = _once([replace(f, level="warning") if f.code in tolerated else f for f in findings])
     if on_error == "stop":
         raise_errors(findings, data.origin)
     # An error without an image (an annotation of an image that isn't listed) has left out what it names already.
-    bad = {f.image for f in findings if f.level == "error" and f.image}
+    # One without a split leaves the image out of all of them; of a picture in two splits, the copy named alone goes.
+    bad = {(f.image, f.split) for f in findings if f.level == "error" and f.image}
     repeated = {f.image for f in findings if f.code == "box-duplicate"}
     passed = [
         _checked(item, facts[i], boxes[i], ignored[i], group, repeated)
         for i, (item, group) in enumerate(zip(data.items, _groups(facts, pairs), strict=True))
-        if str(item.image) not in bad
+        if not bad & {(str(item.image), ""), (str(item.image), item.split)}
     ]
     if not passed:
         raise UserError(
@@ -80,9 +82,36 @@ def check_dataset(
         )
     if not any(len(c.classes) for c in passed):
         raise UserError(
-            f"{data.origin}: no image has a box", remedy="check that labels/ mirrors images/, or the annotations"
+            f"{data.origin}: no image has a box ({_why_none(passed)})",
+            remedy="check that labels/ mirrors images/, or the annotations",
         )
     return passed, findings
+
+
+def _why_none(passed: Sequence[Checked]) -> str:
+    """Whether annotations are missing, or hold nothing."""
+    labelled = [c for c in passed if c.item.label_file]
+    if not labelled:
+        return f"{len(passed)} images, none with a label file, e.g. {passed[0].item.image}"
+    first = labelled[0].item.label_file
+    return f"{len(passed)} images, {len(labelled)} with a label file, all without boxes, e.g. {first}"
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings without warnings that an error of the same image and kind has overtaken."""
+    told = {(f.code, f.image) for f in findings if f.level == "error"}
+    told |= {("image-without-label", f.image) for f in findings if f.code == "label-elsewhere"}
+    return [f for f in findings if f.level == "error" or not f.image or (f.code, f.image) not in told]
+
+
+def mixed_splits(data: RawDataset) -> list[Finding]:
+    """Images of no split beside images of some: a seeded split would break those that there are."""
+    named = {item.split for item in data.items} - {""}
+    loose = [item for item in data.items if not item.split]
+    if not named or not loose:
+        return []
+    text = f"belongs to no split, while others belong to {', '.join(sorted(named))}: name its file or folder by a split"
+    return [Finding("error", "split-missing", text, str(i.image), image=str(i.image), split="") for i in loose]
 
 
 def _checked(
@@ -125,9 +154,10 @@ def _duplicate(item: RawItem, kept: RawItem) -> Finding:
     path = str(item.image)
     if item.split != kept.split:
         text = (
-            f"the same image is in {item.split} and, as {kept.image}, in {kept.split}: results there would be too good"
+            f"the same image is in {item.split or 'no split'} and, as {kept.image}, in {kept.split or 'no split'}: "
+            "results there would be too good"
         )
-        return Finding("error", "duplicate-across-splits", text, path, image=path)
+        return Finding("error", "duplicate-across-splits", text, path, image=path, split=item.split)
     where = f" of {item.split}" if item.split else ""
     return Finding("warning", "duplicate", f"the same image as {kept.image}{where}", path, image=path)
 

@@ -1,4 +1,4 @@
-"""Read and write COCO JSON: `images/{train,val,test}` with `annotations/instances_{train,val,test}.json`.
+"""Read and write COCO JSON, in every layout that `coco_layout` finds.
 
 Crowd annotations become regions to ignore, never training boxes; category ids need not be contiguous and are kept, so
 that a conversion back gives the same ids. Images without annotations are backgrounds.
@@ -8,58 +8,42 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
 
-from src.data.types import SPLITS, Areas, Finding, RawDataset, RawItem
+from src.data.coco_layout import Source, find_sources, locate, merge_same, none_found, unlisted
+from src.data.coco_masks import bounds
+from src.data.types import Areas, Finding, RawDataset, RawItem
 from src.errors import UserError
 from src.files import read_regular
 
-# Folder and file names in use for each split: this project's own first, then COCO's as downloaded.
-SPLIT_NAMES = {"train": ("train", "train2017"), "val": ("val", "valid", "val2017"), "test": ("test", "test2017")}
+Id = int | str  # of an image or category: a whole number, or text that is none
 
 
 def read_coco(folder: Path) -> RawDataset:
-    """Read a COCO folder.
+    """Read a COCO folder, or one annotation file.
 
     Raises:
         UserError: the folder or its annotation files don't exist, or aren't COCO JSON.
     """
-    if not folder.is_dir():
+    if not folder.exists():
         raise UserError("data.path is not a folder", value=folder, remedy="data.path=DIR with images/ and annotations/")
     data = RawDataset([], [], origin=str(folder))
-    files = {split: found for split in SPLITS if (found := _annotation_file(folder, split))}
-    if not files:
-        raise UserError(
-            f"{folder}: no annotation file", remedy="expected annotations/instances_train.json (and _val, _test)"
-        )
-    parsed = {split: _load(file) for split, (file, _) in files.items()}
-    categories = _categories({split: (files[split][0], raw) for split, raw in parsed.items()})
-    data.category_ids = sorted(categories)
-    data.class_names = [categories[i] for i in data.category_ids]
-    class_of = {category: index for index, category in enumerate(data.category_ids)}
-    for split, raw in parsed.items():
-        file, name = files[split]
-        _read_split(raw, split, file, _image_folder(folder, name), class_of, data)
+    sources, tree = find_sources(folder)
+    parsed = [(source, _load(source.file)) for source in sources]
+    categories = _categories([(source.file, raw) for source, raw in parsed], data.findings)
+    ids = sorted(categories, key=lambda i: (isinstance(i, str), i))
+    data.category_ids = [i for i in ids if isinstance(i, int)] if not any(isinstance(i, str) for i in ids) else []
+    data.class_names = [categories[i] for i in ids]
+    class_of = {category: index for index, category in enumerate(ids)}
+    for source, raw in parsed:
+        _read_split(raw, source, tree.folder, class_of, data)
+    data.items = merge_same(data.items, data.findings)
+    data.findings += unlisted(data.items, tree)
     return data
-
-
-def _annotation_file(folder: Path, split: str) -> tuple[Path, str] | None:
-    for name in SPLIT_NAMES[split]:
-        file = folder / "annotations" / f"instances_{name}.json"
-        if file.is_file():
-            return file, name
-    return None
-
-
-def _image_folder(folder: Path, name: str) -> Path:
-    for candidate in (folder / "images" / name, folder / name, folder / "images"):
-        if candidate.is_dir():
-            return candidate
-    raise UserError(f"{folder}: no folder of images for `{name}`", value=folder / "images" / name)
 
 
 def _load(file: Path) -> dict[str, Any]:
@@ -77,47 +61,111 @@ def _load(file: Path) -> dict[str, Any]:
     return raw
 
 
-def _categories(parsed: dict[str, tuple[Path, dict[str, Any]]]) -> dict[int, str]:
-    """Category id to name over all splits, which must agree."""
-    found: dict[int, str] = {}
-    for file, raw in parsed.values():
+def _categories(parsed: Sequence[tuple[Path, dict[str, Any]]], findings: list[Finding]) -> dict[Id, str]:
+    """Category id to name over all files, which must agree; without the categories that only group others.
+
+    Raises:
+        UserError: a category without id or name, with two names, or with the name of another.
+    """
+    found: dict[Id, str] = {}
+    parents: dict[Id, str] = {}
+    for file, raw in parsed:
         for row in raw["categories"]:
-            number, name = row.get("id"), row.get("name")
-            if not _is_int(number) or not isinstance(name, str):
+            number, name = _id(row.get("id")), row.get("name")
+            if number is None or not isinstance(name, str):
                 raise UserError(f"{file}: a category needs an integer `id` and a `name`", value=str(row)[:120])
             if found.setdefault(number, name) != name:
                 raise UserError(f"{file}: category {number} has two names", value=f"{found[number]!r} and {name!r}")
+            parents[number] = str(row.get("supercategory") or "")
     if not found:
-        raise UserError(f"{next(iter(parsed.values()))[0]}: `categories` is empty", remedy="name at least one class")
+        raise UserError(f"{parsed[0][0]}: `categories` is empty", remedy="name at least one class")
+    used = {_id(row.get("category_id")) for _, raw in parsed for row in raw["annotations"]}
+    _drop_groups(found, parents, used, parsed[0][0], findings)
+    for name in {name for name in found.values() if list(found.values()).count(name) > 1}:
+        ids = [number for number, own in found.items() if own == name]
+        raise UserError(
+            f"{parsed[0][0]}: categories {' and '.join(map(str, ids))} are both called {name[:60]!r}",
+            remedy="give each class a name of its own, or make them one category",
+        )
     return found
+
+
+def _drop_groups(
+    found: dict[Id, str], parents: dict[Id, str], used: Collection[Id | None], file: Path, findings: list[Finding]
+) -> None:
+    """Take out categories without a box that others name as their `supercategory` (as Roboflow writes them)."""
+    for number, name in list(found.items()):
+        groups = [other for other, parent in parents.items() if other != number and parent == name]
+        if groups and number not in used and parents[number] != name:
+            del found[number]
+            names = ", ".join(found[other] for other in groups[:5] if other in found)
+            text = f"category {number} ({name[:60]}) groups others ({names}) and has no box: it is no class"
+            findings.append(Finding("warning", "category-group", text, str(file)))
+
+
+def _id(value: object) -> Id | None:
+    """An id as JSON has it: a whole number, also as 3.0 or "3"; other text as it is; None when it is none of these."""
+    if isinstance(value, str) and value.strip():
+        text = value.strip()
+        return int(text) if text.isdecimal() and text.isascii() and len(text) < 19 and str(int(text)) == text else text
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
+        return int(value)
+    return value if _is_int(value) else None
 
 
 def _is_int(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 62
 
 
-def _read_split(
-    raw: dict[str, Any], split: str, file: Path, images: Path, class_of: dict[int, int], data: RawDataset
-) -> None:
-    items: dict[int, RawItem] = {}
-    for row in raw["images"]:
-        number, name = row.get("id"), row.get("file_name")
-        if not _is_int(number) or not isinstance(name, str) or not name or "\0" in name:
-            data.findings.append(
-                _problem("label-malformed", f"an image needs `id` and `file_name`: {str(row)[:80]}", file)
-            )
-            continue
-        if number in items:
-            data.findings.append(_problem("label-malformed", f"image id {number} is used twice", file))
-            continue
-        item = RawItem(images / name, split, relative=False, stated_size=_size(row))
-        items[number] = item
-    rows: dict[int, list[list[float]]] = {number: [] for number in items}
+def _read_split(raw: dict[str, Any], source: Source, folder: Path, class_of: dict[Id, int], data: RawDataset) -> None:
+    file = source.file
+    items = _read_images(raw, source, folder, data)
+    rows: dict[Id, list[list[float]]] = {number: [] for number in items}
+    written: dict[Id, list[str]] = {number: [] for number in items}
     for row in raw["annotations"]:
         _read_annotation(row, file, items, class_of, rows, data.findings)
+        number = _id(row.get("image_id"))
+        if number in rows and len(written[number]) < len(rows[number]):
+            written[number].append(_as_written(row))
     for number, item in items.items():
         _fill(item, rows[number], file)
+        item.written = [text for text, values in zip(written[number], rows[number], strict=True) if not values[1]]
     data.items += items.values()
+
+
+def _as_written(row: dict[str, Any]) -> str:
+    """An annotation as a message shows it: its id, and its numbers as the file has them."""
+    box = row.get("bbox")
+    return f"{json.dumps(box)[:120] if box else '(of its segmentation)'} of annotation {str(row.get('id'))[:24]}"
+
+
+def _read_images(raw: dict[str, Any], source: Source, folder: Path, data: RawDataset) -> dict[Id, RawItem]:
+    """The images of one annotation file, by id.
+
+    Raises:
+        UserError: not one of them is there.
+    """
+    items: dict[Id, RawItem] = {}
+    missing: list[str] = []
+    for row in raw["images"]:
+        number, name = _id(row.get("id")), row.get("file_name")
+        if number is None or not isinstance(name, str) or not name or "\0" in name:
+            text = f"an image needs an `id` (a number or text) and a `file_name`: {str(row)[:80]}"
+            data.findings.append(_problem("label-malformed", text, source.file))
+            continue
+        if number in items:
+            data.findings.append(_problem("label-malformed", f"image id {number} is used twice", source.file))
+            continue
+        image, word = locate(name, source)
+        if image is None:
+            missing.append(name)
+        elif word:
+            data.findings.append(Finding("warning", "image-other-name", word, str(image), image=str(image)))
+        path = image or (source.folders or [folder])[0] / name
+        items[number] = RawItem(path, source.split, relative=False, stated_size=_size(row))
+    if missing and len(missing) == len(items):
+        raise none_found(missing, source, folder)
+    return items
 
 
 def _size(row: dict[str, Any]) -> tuple[int, int] | None:
@@ -130,25 +178,29 @@ def _size(row: dict[str, Any]) -> tuple[int, int] | None:
 def _read_annotation(
     row: dict[str, Any],
     file: Path,
-    items: dict[int, RawItem],
-    class_of: dict[int, int],
-    rows: dict[int, list[list[float]]],
+    items: dict[Id, RawItem],
+    class_of: dict[Id, int],
+    rows: dict[Id, list[list[float]]],
     findings: list[Finding],
 ) -> None:
     """Add one annotation to its image's rows (class, crowd, cx, cy, w, h, area), or say what is wrong with it."""
-    number, category, box = row.get("image_id"), row.get("category_id"), row.get("bbox")
+    number, category, box = _id(row.get("image_id")), _id(row.get("category_id")), row.get("bbox")
     what = f"annotation {str(row.get('id'))[:24]}"
-    if not _is_int(number) or number not in items:
-        findings.append(_problem("label-malformed", f"{what}: its image_id {str(number)[:24]} is not listed", file))
+    if number is None or number not in items:
+        shown = str(row.get("image_id"))[:24]
+        findings.append(_problem("label-malformed", f"{what}: its image_id {shown} is not listed", file))
         return
     image = str(items[number].image)
-    if not _is_int(category) or category not in class_of:
-        findings.append(
-            _problem("class-id", f"{what}: its category_id {str(category)[:24]} is not listed", file, image)
-        )
+    if category is None or category not in class_of:
+        shown = str(row.get("category_id"))[:24]
+        findings.append(_problem("class-id", f"{what}: its category_id {shown} is not listed", file, image))
         return
+    if box is None or box == []:
+        box = bounds(row.get("segmentation"))
     if not isinstance(box, list) or len(box) != 4 or not all(_is_number(v) for v in box):
-        findings.append(_problem("label-malformed", f"{what}: bbox must be [x, y, width, height]", file, image))
+        findings.append(
+            _problem("label-malformed", f"{what}: bbox must be [x, y, width, height]{_shown(row)}", file, image)
+        )
         return
     try:
         x, y, w, h = (float(v) for v in box)
@@ -168,6 +220,10 @@ def _area(value: object) -> float:
     except OverflowError:
         return math.nan
     return area if 0 < area < math.inf else math.nan
+
+
+def _shown(row: dict[str, Any]) -> str:
+    return f", found {str(row['bbox'])[:80]}" if row.get("bbox") else ", and its segmentation gives none"
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -15,16 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.data.scan import SWAPPED, ImageFacts
-from src.data.types import Boxes, Finding, Level, RawItem
+from src.data.suspicion import as_written, suspect
+from src.data.types import JPEG2000_SUFFIXES, RAW_SUFFIXES, Boxes, Finding, Level, RawItem
 
 SUFFIXES = {
-    "JPEG": {".jpg", ".jpeg"},
-    "MPO": {".jpg", ".jpeg", ".mpo"},
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "MPO": {".jpg", ".jpeg", ".jpe", ".mpo"},
     "PNG": {".png"},
     "BMP": {".bmp"},
     "WEBP": {".webp"},
     "TIFF": {".tif", ".tiff"},
+    "AVIF": {".avif"},
+    "JPEG2000": JPEG2000_SUFFIXES,
 }
+UNTURNED = ("AVIF", "JPEG2000")  # OpenCV leaves their EXIF rotation undone, Pillow does not
+TO_PNG = "convert it to JPEG or PNG (magick FILE NEW.png)"
+DARK = 1 << 14  # a 16-bit file below it uses a quarter of its range at most
+STRETCH = "python -m src.data stretch data=… out=DIR writes 8-bit copies over the whole range"
 MIN_SIDE = 10  # px; Ultralytics refuses smaller images
 OVERHANG = 0.01  # share of a side that a box may reach outside: what Ultralytics tolerates
 ROUNDING = 1e-5  # share of a side that six-digit labels lose
@@ -38,6 +45,24 @@ def check_images(items: Sequence[RawItem], facts: Sequence[ImageFacts]) -> list[
     findings: list[Finding] = []
     for item, fact in zip(items, facts, strict=True):
         findings += _check_image(item, fact)
+    return findings + _check_depth(items, facts)
+
+
+def _check_depth(items: Sequence[RawItem], facts: Sequence[ImageFacts]) -> list[Finding]:
+    """16-bit files that hold fewer bits: training keeps the high byte, so 12 bits become 16 grey levels.
+
+    An error where no 16-bit file of the dataset uses more: then it is how they were written, not a dark scene.
+    """
+    deep = [(item, fact) for item, fact in zip(items, facts, strict=True) if fact.peak]
+    level: Level = "error" if max((f.peak for _, f in deep), default=0) < DARK else "warning"
+    findings = []
+    for item, fact in deep:
+        if fact.peak < DARK:
+            text = (
+                f"a 16-bit file whose values use {fact.peak.bit_length()} bits (up to {fact.peak} of 65535): training "
+                f"would see 0 to {fact.peak >> 8} of 255; {STRETCH}"
+            )
+            findings.append(Finding(level, "bit-depth", text, str(item.image), image=str(item.image)))
     return findings
 
 
@@ -51,8 +76,9 @@ def _check_image(item: RawItem, fact: ImageFacts) -> list[Finding]:
         return [say("error", "image-unreadable", fact.error)]
     found = []
     suffix = item.image.suffix.lower()
-    if fact.format not in SUFFIXES:
-        found.append(say("error", "image-format", f"format {fact.format or 'unknown'} is not one that training reads"))
+    if fact.format not in SUFFIXES or suffix in RAW_SUFFIXES:
+        kind = f"{suffix} (raw sensor data)" if suffix in RAW_SUFFIXES else fact.format or "unknown"
+        found.append(say("error", "image-format", f"format {kind} is not one that training reads; {TO_PNG}"))
     elif suffix not in SUFFIXES[fact.format]:
         found.append(say("warning", "image-extension", f"is a {fact.format} file, but is called {suffix or 'nothing'}"))
     if min(fact.width, fact.height) < MIN_SIDE:
@@ -61,6 +87,9 @@ def _check_image(item: RawItem, fact: ImageFacts) -> list[Finding]:
         )
     if not fact.complete:
         found.append(say("warning", "jpeg-end", "has no end marker or bytes after it; it may be cut short"))
+    if fact.format in UNTURNED and fact.orientation not in (0, 1):
+        text = f"EXIF orientation {fact.orientation} in a {fact.format} file, which decoders don't agree on; {TO_PNG}"
+        found.append(say("error", "exif-rotation", text))
     found += _check_rotation(item, fact, say)
     if not item.label_file:
         found.append(say("warning", "image-without-label", "no label file: used as background without objects"))
@@ -119,19 +148,23 @@ def check_boxes(
         np.array([(f.width, f.height) for f in facts], np.float64).repeat([len(i.classes) for i in items], axis=0),
     )
     lines = [line for item in items for line in item.lines]
+    # A picture that can't be opened has no sides to hold its boxes against: what can be said of it is said already.
+    opened = np.array([not f.error for f in facts], bool)[table.owner]
+    relative = np.array([item.relative for item in items], bool)[table.owner]
     findings = []
-    for level, code, mask, text in _box_problems(table, n_classes):
-        for index in np.flatnonzero(mask):
-            item = items[table.owner[index]]
-            box = " ".join(
-                f"{v:.6g}" for v in item.boxes[index - int(np.searchsorted(table.owner, table.owner[index]))]
-            )
-            message = text.format(cls=int(table.classes[index]), top=n_classes - 1, box=box)
+    for level, code, mask, text in _box_problems(table, n_classes, relative):
+        for index in np.flatnonzero(mask & (opened | (code == "class-id"))):
+            number = int(table.owner[index])
+            item, at = items[number], int(index - np.searchsorted(table.owner, number))
+            words = {"cls": int(table.classes[index]), "top": n_classes - 1, "box": as_written(item, at)}
+            message = text.format(**words) + suspect(code, item, at, facts[number])
             findings.append(Finding(level, code, message, item.label_file, lines[index], str(item.image)))
     return findings
 
 
-def _box_problems(table: _Table, n_classes: int) -> list[tuple[Level, str, NDArray[np.bool_], str]]:
+def _box_problems(
+    table: _Table, n_classes: int, relative: NDArray[np.bool_]
+) -> list[tuple[Level, str, NDArray[np.bool_], str]]:
     centre, size = table.boxes[:, :2], table.boxes[:, 2:]
     with np.errstate(all="ignore"):
         finite: NDArray[np.bool_] = np.asarray(np.isfinite(table.boxes).all(1))
@@ -142,6 +175,9 @@ def _box_problems(table: _Table, n_classes: int) -> list[tuple[Level, str, NDArr
         far = sound & ((low < -OVERHANG) | (high > 1 + OVERHANG))
         slight = sound & ~far & ((low < -ROUNDING) | (high > 1 + ROUNDING))
         tiny = sound & ~far & (table.sides.all(1)) & ((size * table.sides).prod(1) < MIN_AREA)
+        # In a file that counts pixels, a box that ends within the first pixel was written as shares of the sides.
+        last = (centre + size / 2) * table.sides
+        shares = tiny & ~relative & (last <= 1 + ROUNDING).all(1) & (low >= 0)
     wrong = (table.classes < 0) | (table.classes >= n_classes)
     return [
         ("error", "class-id", wrong, "class id {cls} is outside the names (0 to {top})"),
@@ -150,7 +186,8 @@ def _box_problems(table: _Table, n_classes: int) -> list[tuple[Level, str, NDArr
         ("error", "box-zero-area", empty, "box {box} has no area"),
         ("error", "box-out-of-range", far, "box {box} reaches outside the image"),
         ("warning", "box-overhang", slight, "box {box} reaches slightly outside the image"),
-        ("warning", "box-tiny", tiny, "box {box} covers less than one pixel"),
+        ("error", "box-normalised", shares, "box {box} lies within 0..1: coordinates seem to be shares, not pixels"),
+        ("warning", "box-tiny", tiny & ~shares, "box {box} covers less than one pixel"),
         ("warning", "box-duplicate", sound & _repeated(table), "box {box} of class {cls} is there twice; one counts"),
     ]
 

@@ -8,10 +8,12 @@ conversion to pixels and back within floating-point error.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from src.data.columns import Shape, expected, foreign, kind_of, like_pose
+from src.data.texts import remedy
 from src.data.types import Boxes, Classes
 
 # Boxes are quantised to 1e-7 of the side before hashing, on a grid shifted by an irrational share, so that decimal and
@@ -19,6 +21,7 @@ from src.data.types import Boxes, Classes
 GRID = 1e7
 SHIFT = 0.3819660112501051
 MAX_CLASS = 1_000_000
+WRITTEN = 120  # characters of a row that a message repeats
 
 
 @dataclass(frozen=True)
@@ -38,40 +41,55 @@ class Labels:
     classes: Classes
     lines: list[int]
     problems: list[Problem]
+    written: list[str] = field(default_factory=list)  # each row as the file has it, shortened
+    polygons: list[tuple[int, int, int]] = field(default_factory=list)  # line, columns, `columns.like_pose`
 
 
-def parse_labels(data: bytes) -> Labels:
-    """Parse the bytes of a label file. Never raises: what can't be read becomes a `Problem`."""
+Box = tuple[float, float, float, float]
+
+
+def parse_labels(data: bytes, shape: Shape | None = None) -> Labels:
+    """Parse the bytes of a label file. Never raises: what can't be read becomes a `Problem`.
+
+    Args:
+        shape: the data.yaml's `kpt_shape`; rows of that many key points count by their box.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        problem = Problem(data.count(b"\n", 0, error.start) + 1, "label-malformed", "not UTF-8 text")
+        problem = Problem(data.count(b"\n", 0, error.start) + 1, "label-malformed", f"not UTF-8 text: {remedy(data)}")
         return Labels(np.zeros((0, 4)), np.zeros(0, np.int64), [], [problem])
-    rows: list[tuple[float, float, float, float]] = []
+    rows: list[Box] = []
     classes: list[int] = []
-    lines: list[int] = []
-    problems: list[Problem] = []
+    found = Labels(np.zeros((0, 4)), np.zeros(0, np.int64), [], [])
     for number, line in enumerate(text.split("\n"), start=1):
         tokens = line.split()
         if not tokens:
             continue
-        parsed = _parse_line(tokens)
+        parsed = _parse_line(tokens, shape)
         if isinstance(parsed, str):
             code = "box-non-finite" if "finite" in parsed else "label-malformed"
-            problems.append(Problem(number, code, parsed))
+            found.problems.append(Problem(number, code, parsed))
             continue
         classes.append(parsed[0])
         rows.append(parsed[1])
-        lines.append(number)
+        found.lines.append(number)
+        found.written.append(line.strip() if len(line) <= WRITTEN else f"{line.strip()[:WRITTEN]} …")
+        if parsed[2] is not None:
+            found.polygons.append((number, len(tokens), parsed[2]))
     boxes = np.array(rows, dtype=np.float64).reshape(-1, 4)
-    return Labels(boxes, np.array(classes, dtype=np.int64), lines, problems)
+    return replace(found, boxes=boxes, classes=np.array(classes, dtype=np.int64))
 
 
-def _parse_line(tokens: list[str]) -> tuple[int, tuple[float, float, float, float]] | str:
-    """The class and box of one line, or what is wrong with it."""
-    polygon = len(tokens) >= 7 and len(tokens) % 2 == 1
-    if len(tokens) != 5 and not polygon:
-        return f"expected `class x y w h` (5 columns), found {len(tokens)}"
+def _parse_line(tokens: list[str], shape: Shape | None) -> tuple[int, Box, int | None] | str:
+    """The class and box of one line (and `like_pose` of a polygon), or what is wrong with it."""
+    kind = kind_of(len(tokens), shape)
+    if len(tokens) != 5 or not tokens[0].isdigit():
+        other = foreign(tokens)
+        if other:
+            return other
+    if not kind:
+        return expected(len(tokens), shape)
     values = []
     for token in tokens:
         value = parse_float(token)
@@ -82,9 +100,9 @@ def _parse_line(tokens: list[str]) -> tuple[int, tuple[float, float, float, floa
         values.append(value)
     if values[0] != int(values[0]) or abs(values[0]) > MAX_CLASS:
         return f"class {_shorten(tokens[0])} is not a class id"
-    if polygon:
-        return int(values[0]), _bounds(values[1:])
-    return int(values[0]), (values[1], values[2], values[3], values[4])
+    if kind == "polygon":
+        return int(values[0]), _bounds(values[1:]), like_pose(values)
+    return int(values[0]), (values[1], values[2], values[3], values[4]), None
 
 
 def parse_float(token: str) -> float | None:

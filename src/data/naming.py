@@ -10,7 +10,16 @@ from src.data.check import Checked
 
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,150}")
 # Ultralytics goes by suffix, so a PNG called .jpg gets its true one in the prepared folder.
-SUFFIX = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif"}
+SUFFIX = {
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "PNG": ".png",
+    "BMP": ".bmp",
+    "WEBP": ".webp",
+    "TIFF": ".tif",
+    "AVIF": ".avif",
+    "JPEG2000": ".jp2",
+}
 
 
 def unique_names(checked: Sequence[Checked]) -> list[str]:
@@ -25,7 +34,22 @@ def unique_names(checked: Sequence[Checked]) -> list[str]:
             digest = hashlib.sha256(str(c.item.image).encode("utf-8", "surrogateescape")).hexdigest()
             stem = f"{stem}-{digest[:10]}"
         names.append(stem + SUFFIX[c.facts.format])
-    return names
+    return distinct(names, [c.split for c in checked])
+
+
+def distinct(names: Sequence[str], groups: Sequence[str]) -> list[str]:
+    """The names, with a number where two of a group would share a stem: no file is ever written over another."""
+    taken: set[tuple[str, str]] = set()
+    result = []
+    for name, group in zip(names, groups, strict=True):
+        stem, dot, suffix = name.rpartition(".")
+        number, chosen = 1, name
+        while (group, chosen.rpartition(".")[0].lower()) in taken:
+            number += 1
+            chosen = f"{stem}-{number}{dot}{suffix}"
+        taken.add((group, chosen.rpartition(".")[0].lower()))
+        result.append(chosen)
+    return result
 
 
 def _stem(c: Checked) -> str:

@@ -25,7 +25,7 @@ from src.errors import UserError
 from src.files import read_regular
 from src.records import hash_of, write_text
 
-VERSION = 2
+VERSION = 3
 THUMB = 16  # px: side of the grey thumbnail
 # Orientations of EXIF that swap width and height.
 SWAPPED = (5, 6, 7, 8)
@@ -45,6 +45,7 @@ class ImageFacts:
     complete: bool = True  # a JPEG ends in its end marker; Ultralytics rewrites one that doesn't
     thumb: str = ""  # hexadecimal THUMB x THUMB grey levels
     error: str = ""
+    peak: int = 0  # the largest value in a 16-bit file; 0 where pixels have 8 bits
     secret: bool = False  # the file is encrypted; the other facts are those of the picture in it
 
 
@@ -111,7 +112,25 @@ def look_at(path: Path) -> ImageFacts:
         reason = str(error).replace("\n", " ")[:120] or type(error).__name__
         if "identify" in reason:
             reason = "not an image"
+        # Other libraries hook into Pillow and tell of a package that they miss: what the file is comes first.
+        reason = _foreign(data) or reason
         return ImageFacts(sha256=sha256, error=f"is not a readable image ({reason})", secret=secret)
+
+
+def _foreign(data: bytes) -> str:
+    """What a picture is that no decoder here reads; "" when it can't be told."""
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis"):
+        return "HEIC, which no decoder here reads: convert it to JPEG or PNG, e.g. heif-convert FILE NEW.jpg"
+    kinds = {
+        b"\xff\x0a": "JPEG XL",
+        b"\0\0\0\x0cJXL ": "JPEG XL",
+        b"v/1\x01": "OpenEXR",
+        b"\x05\x16\x07": "AppleDouble",
+    }
+    name = next((name for head, name in kinds.items() if data.startswith(head)), "")
+    if data[128:132] == b"DICM":
+        name = "DICOM"
+    return f"{name}, which no decoder here reads: convert it to JPEG or PNG" if name else ""
 
 
 def _decode(data: bytes, sha256: str) -> ImageFacts:
@@ -123,12 +142,36 @@ def _decode(data: bytes, sha256: str) -> ImageFacts:
         orientation = int(image.getexif().get(0x0112, 1) or 1)
         # At 1/8 scale a JPEG is still entropy-decoded to its end, so truncation shows, at a third of the cost.
         image.draft("L", (THUMB * 4, THUMB * 4))
-        gray = image.convert("L")
+        peak = peak_of(image, data)
+        gray = _as_grey(image, peak)
     thumb = gray.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes().hex()
     if orientation in SWAPPED:
         width, height = height, width
     complete = kind != "JPEG" or data.endswith(b"\xff\xd9")
-    return ImageFacts(sha256, width, height, kind, orientation, complete, thumb)
+    return ImageFacts(sha256, width, height, kind, orientation, complete, thumb, peak=peak)
+
+
+def peak_of(image: Image.Image, data: bytes) -> int:
+    """The largest value in a 16-bit picture; 0 where its pixels have 8 bits or fewer."""
+    if image.mode.startswith("I;16"):
+        return int(np.asarray(image).max())
+    deep = data[24:25] == b"\x10" if image.format == "PNG" else False
+    if image.format == "TIFF":
+        bits = getattr(image, "tag_v2", {}).get(258, (8,))
+        deep = max(bits if isinstance(bits, tuple) else (bits,)) == 16
+    if not deep:
+        return 0
+    # Pillow keeps the high byte of colour alone.
+    import cv2
+
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return 0 if pixels is None or pixels.dtype != np.uint16 else int(pixels[..., :3].max())
+
+
+def _as_grey(image: Image.Image, peak: int) -> Image.Image:
+    if not image.mode.startswith("I;16"):
+        return image.convert("L")
+    return Image.fromarray((np.asarray(image) * (255.0 / max(peak, 1))).astype(np.uint8))
 
 
 def _read_cache(file: Path) -> dict[str, ImageFacts]:

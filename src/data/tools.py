@@ -1,4 +1,4 @@
-"""Repair and preparation: convert, split, de-duplicate, balance and resize a dataset into a new folder.
+"""Repair and preparation: convert, split, de-duplicate, balance, resize and stretch a dataset into a new folder.
 
 Each tool plans first: it says for every image it drops, moves, repeats or shrinks what it would do. A dry run prints
 that plan and writes nothing; a real run keeps the plan in the new folder's manifest. Sources stay as they are.
@@ -25,10 +25,22 @@ from src.data.roles import assign_splits
 from src.data.scan import Scanner
 from src.data.sources import KINDS, read_source
 from src.data.types import Finding, RawDataset
-from src.data.writers import Output, Pixels, check_target, copy_pixels, link_pixels, scaled, shrink_to, write_dataset
+from src.data.writers import (
+    Output,
+    Pixels,
+    check_target,
+    copy_pixels,
+    link_pixels,
+    scaled,
+    shrink_to,
+    stretch_from,
+    write_dataset,
+)
 from src.errors import UserError
 
 LEAKS = frozenset({"duplicate-across-splits"})
+# Errors that a tool is there to mend.
+MENDED = {"dedupe": LEAKS, "split": LEAKS, "stretch": frozenset({"bit-depth"})}
 
 
 @dataclass(frozen=True)
@@ -64,16 +76,18 @@ def run_tool(command: str, cfg: DataConfig, options: Options, root: Path) -> dic
     base = root.absolute() / "datasets"
     base.mkdir(parents=True, exist_ok=True)
     data = read_source(cfg, base)
-    tolerated = LEAKS if command in ("dedupe", "split") else frozenset()
     scanner = Scanner(base / ".scan", verify=cfg.verify)
-    checked, findings = check_dataset(data, scanner, cfg.on_error, tolerated)
+    checked, findings = check_dataset(data, scanner, cfg.on_error, MENDED.get(command, frozenset()))
     before = fingerprint([c.entry() for c in checked], data.class_names)
     plan = PLANNERS[command](checked, cfg, options, data)
     manifest = _manifest(command, cfg, options, plan, findings, before)
     if options.dry_run:
         return {**manifest, "dry_run": True}
     return write_dataset(
-        Output(plan.images, data.class_names, data.category_ids, manifest), out, options.to, _pixels(command, options)
+        Output(plan.images, data.class_names, data.category_ids, manifest),
+        out,
+        options.to,
+        _pixels(command, options, checked),
     )
 
 
@@ -85,9 +99,11 @@ def _out(options: Options) -> Path:
     return out
 
 
-def _pixels(command: str, options: Options) -> Pixels:
+def _pixels(command: str, options: Options, checked: Sequence[Checked]) -> Pixels:
     if command == "resize":
         return shrink_to(options.side)
+    if command == "stretch":
+        return stretch_from(bits_of(checked))
     return link_pixels if options.link else copy_pixels
 
 
@@ -200,10 +216,33 @@ def _resize(checked: Sequence[Checked], cfg: DataConfig, options: Options, data:
     return Plan(images, actions)
 
 
+def bits_of(checked: Sequence[Checked]) -> int:
+    """The bits that the 16-bit images of a dataset use: one number for all, so that a dark one stays darker."""
+    return max((c.facts.peak for c in checked), default=0).bit_length()
+
+
+def _stretch(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> Plan:
+    """8-bit copies of 16-bit images over the whole range; others stay as they are."""
+    made, _ = assign_splits(checked, cfg.val_share, cfg.test_share, cfg.seed, data.origin)
+    images = _ready(made)
+    detail = f"{bits_of(checked)} bits -> 8"
+    actions = [
+        {"action": "stretch", "image": str(c.item.image), "detail": f"{detail} (up to {c.facts.peak})"}
+        for c in made
+        if c.facts.peak
+    ]
+    named = [
+        replace(image, name=f"{Path(image.name).stem}.png") if c.facts.peak else image
+        for image, c in zip(images, made, strict=True)
+    ]
+    return Plan(named, actions)
+
+
 PLANNERS: dict[str, Callable[[Sequence[Checked], DataConfig, Options, RawDataset], Plan]] = {
     "convert": _convert,
     "split": _split,
     "dedupe": _dedupe,
     "balance": _balance,
     "resize": _resize,
+    "stretch": _stretch,
 }

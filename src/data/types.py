@@ -18,8 +18,18 @@ Areas = NDArray[np.float64]  # [n]
 Level = Literal["error", "warning"]
 
 SPLITS = ("train", "val", "test")
-# Suffixes that Ultralytics reads; anything else in a folder of images is not an image to it.
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+# Pictures that training and evaluation read: what Ultralytics, Pillow and OpenCV all decode, under every suffix in use.
+JPEG2000_SUFFIXES = frozenset({".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx"})
+IMAGE_SUFFIXES = JPEG2000_SUFFIXES | {
+    ".avif", ".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"
+}  # fmt: skip
+# Raw sensor data: what Pillow finds in such a file is a thumbnail.
+RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"})
+# Pictures that are not read: one with labels is an error, others are counted and named.
+OTHER_SUFFIXES = RAW_SUFFIXES | {
+    ".apng", ".avifs", ".dcm", ".dds", ".dib", ".exr", ".gif", ".hdr", ".heic", ".heif", ".ico", ".jxl", ".jxr",
+    ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".ras", ".sgi", ".svg", ".tga", ".xcf",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class Finding:
     file: str = ""  # where: the label file, annotation file or image
     line: int = 0  # 1-based; 0 when there is none
     image: str = ""  # the image that skipping would leave out; "" when there is none
+    split: str = ""  # where one picture is in several splits, the one that skipping would leave it out of
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.file else ""
@@ -66,6 +77,8 @@ class RawItem:
     boxes: Boxes = field(default_factory=no_boxes)
     classes: Classes = field(default_factory=no_classes)
     lines: list[int] = field(default_factory=list)  # line of each box in `label_file`; 0 where there is none
+    written: list[str] = field(default_factory=list)  # each box as its file has it, for messages; empty = not known
+    polygons: list[tuple[int, int, int]] = field(default_factory=list)  # YOLO: line, columns, `columns.like_pose`
     label_file: str = ""  # "" when the image has no annotation at all
     areas: Areas = field(default_factory=no_areas)  # [n] px², NaN where none is given; [0] = none at all
     ignored: Boxes = field(default_factory=no_boxes)  # regions to ignore: COCO's crowds, VOC's difficult objects

@@ -1,4 +1,4 @@
-"""Read and write Pascal VOC: `JPEGImages/`, `Annotations/*.xml` and `ImageSets/Main/{train,val,test}.txt`.
+"""Read and write Pascal VOC, in every layout that `voc_layout` finds.
 
 XML names classes but doesn't number them: `classes.txt` beside the folders fixes the order where there is one, else
 the names are sorted. Objects marked `difficult` are regions to ignore, as in VOC's own evaluation. Pixels are taken as
@@ -8,6 +8,7 @@ written; `one_based` subtracts the 1 that VOC's own files start counting from.
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,12 +17,27 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from src.data.folders import unread
 from src.data.labels import parse_float
-from src.data.types import IMAGE_SUFFIXES, SPLITS, Boxes, Classes, Finding, RawDataset, RawItem
+from src.data.texts import read_lines, remedy
+from src.data.types import IMAGE_SUFFIXES, Boxes, Classes, Finding, Level, RawDataset, RawItem
+from src.data.voc_layout import (
+    ANNOTATIONS,
+    REMEDY,
+    Layout,
+    Pairs,
+    broken_pairs,
+    classes_file,
+    find_layout,
+    folder_split,
+    list_splits,
+    pair,
+)
 from src.errors import UserError
 from src.files import read_regular
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+ENCODING = re.compile(rb"""\s*<\?xml[^>]*?encoding=["']([A-Za-z0-9._-]{1,40})["'][^>]*\?>""")
 # XML names only a few characters that can't be written at all.
 UNWRITABLE = {i: " " for i in range(32) if i not in (9, 10, 13)}
 
@@ -39,6 +55,7 @@ class Parsed:
     names: list[str] = field(default_factory=list)
     corners: list[tuple[float, float, float, float]] = field(default_factory=list)
     difficult: list[bool] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)  # each object as the file has it, for messages
     problems: list[tuple[str, str]] = field(default_factory=list)  # code, message
 
 
@@ -51,15 +68,33 @@ def parse_voc(data: bytes) -> Parsed:
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise VocError("document types and entities are not allowed")
     try:
-        root = ET.fromstring(data)
+        root = ET.fromstring(_recoded(data))
     except (ET.ParseError, ValueError, LookupError, RecursionError) as error:
-        raise VocError(f"not valid XML ({str(error)[:100]})") from None
+        raise VocError(f"not valid XML ({str(error)[:100]}){_hint(data)}") from None
     if root.tag != "annotation":
-        raise VocError(f"expected <annotation>, found <{root.tag[:40]}>")
+        own = ": this is CVAT's own XML; export it as Pascal VOC, COCO or YOLO" if root.tag == "annotations" else ""
+        raise VocError(f"expected <annotation>, found <{root.tag[:40]}>{own}")
     parsed = Parsed(filename=_text(root, "filename"), size=_size(root))
     for number, item in enumerate(root.iter("object"), start=1):
         _read_object(item, number, parsed)
     return parsed
+
+
+def _recoded(data: bytes) -> bytes | str:
+    """The text of a file that declares another encoding than UTF-8: the XML parser knows few of them."""
+    declared = ENCODING.match(data)
+    if declared is None or declared[1].lower() in (b"utf-8", b"utf-16"):
+        return data
+    return data[declared.end() :].decode(declared[1].decode("ascii"))
+
+
+def _hint(data: bytes) -> str:
+    """A clause on the encoding, where a file is no UTF-8."""
+    try:
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return f"; it is not UTF-8 text: {remedy(data)}"
+    return ""
 
 
 def _text(node: ET.Element, tag: str) -> str:
@@ -88,6 +123,8 @@ def _read_object(item: ET.Element, number: int, parsed: Parsed) -> None:
         parsed.names.append(name)
         parsed.corners.append((numbers[0], numbers[1], numbers[2], numbers[3]))
         parsed.difficult.append(_text(item, "difficult") == "1")
+        shown = ", ".join(f"{corner} {_text(item, f'bndbox/{corner}')[:24]}" for corner in CORNERS)
+        parsed.written.append(f"of object {number} ({name[:40]}): {shown}:")
 
 
 def read_voc(folder: Path, *, one_based: bool = False) -> RawDataset:
@@ -96,85 +133,93 @@ def read_voc(folder: Path, *, one_based: bool = False) -> RawDataset:
     Raises:
         UserError: the folder isn't laid out as VOC, or holds no class.
     """
-    annotations, images = folder / "Annotations", folder / "JPEGImages"
-    if not annotations.is_dir() or not images.is_dir():
-        raise UserError("data.path is not a VOC folder", value=folder, remedy="it needs JPEGImages/ and Annotations/")
+    if not folder.is_dir():
+        raise UserError("data.path is not a VOC folder", value=folder, remedy=REMEDY)
     data = RawDataset([], [], origin=str(folder))
-    splits = _splits(folder, data.findings)
-    found: dict[str, tuple[Path, Parsed]] = {}
-    for file in sorted(annotations.glob("*.xml")):
-        try:
-            found[file.stem] = (file, parse_voc(read_regular(file)))
-        except (VocError, OSError) as error:
-            image = _image(images, file.stem, "")
-            data.findings.append(
-                Finding("error", "label-malformed", str(error), str(file), image=str(image) if image else "")
-            )
+    layout = find_layout(folder)
+    splits = list_splits(layout, data.findings)
+    found = _parse_all(layout, data.findings)
     data.class_names = _class_names(folder, found)
-    pictures = {p.stem: p for p in sorted(images.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES}
-    _add_items(data, found, pictures, images, splits, one_based=one_based)
+    pairs = pair(layout, {file: parsed.filename for file, parsed in found.items()})
+    _add_items(data, found, pairs, layout, splits, one_based=one_based)
+    data.findings += layout.tree.findings()
     return data
+
+
+def _parse_all(layout: Layout, findings: list[Finding]) -> dict[Path, Parsed]:
+    """Every annotation file; what is none is an error where a picture has its name."""
+    found: dict[Path, Parsed] = {}
+    for file in layout.files:
+        try:
+            found[file] = parse_voc(read_regular(file))
+        except (VocError, OSError) as error:
+            images = layout.images.get(layout.key(file), [])
+            apart = any(part.lower() in ANNOTATIONS for part in file.relative_to(layout.folder).parts)
+            level: Level = "error" if images or apart or len(layout.files) == 1 else "warning"
+            text = str(error) if level == "error" else f"was skipped: {error}"
+            image = str(images[0]) if images else ""
+            findings.append(Finding(level, "label-malformed", text, str(file), image=image))
+    return found
 
 
 def _add_items(
     data: RawDataset,
-    found: dict[str, tuple[Path, Parsed]],
-    pictures: dict[str, Path],
-    images: Path,
-    splits: dict[str, str],
+    found: dict[Path, Parsed],
+    pairs: Pairs,
+    layout: Layout,
+    splits: dict[Path, str] | None,
     *,
     one_based: bool,
 ) -> None:
+    """Items for every picture, with its annotation where it has one; with lists, for the listed ones alone."""
     class_of = {name: index for index, name in enumerate(data.class_names)}
-    used = set()
-    for stem, (file, parsed) in found.items():
-        image = _image(images, stem, parsed.filename)
-        if image is None:
-            text = f"this annotation has no image ({parsed.filename[:60] or stem})"
-            data.findings.append(Finding("warning", "label-without-image", text, str(file)))
-            continue
-        used.add(image)
-        data.items.append(
-            _item(image, file, parsed, splits.get(stem, ""), class_of, data.findings, one_based=one_based)
-        )
-    data.items += [RawItem(p, splits.get(stem, ""), relative=False) for stem, p in pictures.items() if p not in used]
-    if splits and any(not item.split for item in data.items):
-        # Images that no list names are not part of the dataset: VOC's folders hold those of other tasks too.
-        data.items = [item for item in data.items if item.split]
+    place = splits.get if splits is not None else lambda image: folder_split(layout, image)
+    items = []
+    for file, image in pairs.images.items():
+        split = place(image)
+        if split is not None:
+            items.append(_item(image, file, found[file], split, class_of, data.findings, one_based=one_based))
+    used = set(pairs.images.values()) | {Path(f.image) for f in (*pairs.findings, *data.findings) if f.image}
+    rest = [p for same in layout.images.values() for p in same if p not in used]
+    loose = [p for p in rest if p.suffix.lower() in IMAGE_SUFFIXES and place(p) is not None]
+    # A picture whose annotation can't be read, or can't be told, stays: the error names it.
+    torn = sorted(used - set(pairs.images.values()))
+    data.items += sorted(items, key=lambda item: str(item.image))
+    data.items += [RawItem(p, place(p) or "", relative=False) for p in [*loose, *torn] if place(p) is not None]
+    orphans = [(f, parsed.filename, bool(parsed.names)) for f, parsed in found.items() if f not in pairs.images]
+    told = {f.file for f in pairs.findings if f.level == "error"}
+    data.findings += _same_name(loose, pairs, layout)
+    broken_pairs([row for row in orphans if str(row[0]) not in told], [(p, place(p) or "") for p in loose], pairs)
+    data.findings += pairs.findings
+    if splits is not None:
+        data.findings += _unlisted([*pairs.images.values(), *rest], splits, layout)
+    data.findings += unread([p for p in rest if p.suffix.lower() not in IMAGE_SUFFIXES], layout.folder)
 
 
-def _image(images: Path, stem: str, filename: str) -> Path | None:
-    """The image an annotation belongs to: the file it names, or one of its own stem."""
-    named = images / Path(filename.replace("\0", "")).name if filename else None
-    if named is not None and named.is_file() and named.suffix.lower() in IMAGE_SUFFIXES:
-        return named
-    return next((p for suffix in sorted(IMAGE_SUFFIXES) if (p := images / f"{stem}{suffix}").is_file()), None)
+def _same_name(loose: Sequence[Path], pairs: Pairs, layout: Layout) -> list[Finding]:
+    """Pictures without an annotation that share their name with one that has one: it may be theirs."""
+    owners = {layout.key(image): file for file, image in pairs.images.items()}
+    text = "has the name of this picture too, and was given to another"
+    found = [(p, owners.get(layout.key(p))) for p in loose]
+    return [Finding("error", "label-ambiguous", f"{file} {text}", str(p), image=str(p)) for p, file in found if file]
 
 
-def _splits(folder: Path, findings: list[Finding]) -> dict[str, str]:
-    """Split by stem; an image listed twice stays in the list opened last (test, then val)."""
-    result: dict[str, str] = {}
-    for split in SPLITS:
-        file = folder / "ImageSets" / "Main" / f"{split}.txt"
-        if not file.is_file():
-            continue
-        stems = [line.split()[0] for line in read_regular(file).decode("utf-8", "replace").splitlines() if line.strip()]
-        for stem in stems:
-            if stem in result and result[stem] != split:
-                text = f"{stem} is listed in {result[stem]} and in {split}; it counts for {split}"
-                findings.append(Finding("warning", "split-overlap", text, str(file)))
-            result[stem] = split
-    return result
+def _unlisted(images: Sequence[Path], splits: dict[Path, str], layout: Layout) -> list[Finding]:
+    """Images that no list names are not part of the dataset: VOC's folders hold those of other tasks too."""
+    loose = [image for image in images if image not in splits]
+    if not loose:
+        return []
+    text = f"{len(loose)} images are in no list of ImageSets and were not used, e.g. {loose[0].name}"
+    return [Finding("warning", "image-unlisted", text, str(layout.folder))]
 
 
-def _class_names(folder: Path, found: dict[str, tuple[Path, Parsed]]) -> list[str]:
-    seen = sorted({name for _, parsed in found.values() for name in parsed.names})
-    file = folder / "classes.txt"
-    if file.is_file():
-        listed = [line.strip() for line in read_regular(file).decode("utf-8", "replace").splitlines() if line.strip()]
-        return list(dict.fromkeys(listed))
+def _class_names(folder: Path, found: dict[Path, Parsed]) -> list[str]:
+    seen = sorted({name for parsed in found.values() for name in parsed.names})
+    file = classes_file(folder)
+    if file is not None and file.is_file():
+        return list(dict.fromkeys(read_lines(file)))
     if not seen:
-        raise UserError(f"{folder / 'Annotations'}: no annotation names a class", remedy="add <object> with <name>")
+        raise UserError(f"{folder}: no annotation names a class", remedy="add <object> with <name>")
     return seen
 
 
@@ -198,7 +243,8 @@ def _item(
     centres: Boxes = np.hstack([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]])
     classes: Classes = np.array([class_of[n] for n in parsed.names if n in class_of], np.int64)
     hard = np.array(parsed.difficult, bool)[known]
-    item = RawItem(image, split, relative=False, label_file=str(file), stated_size=parsed.size)
+    written = [text for text, ok, bad in zip(parsed.written, known, parsed.difficult, strict=True) if ok and not bad]
+    item = RawItem(image, split, relative=False, label_file=str(file), stated_size=parsed.size, written=written)
     item.boxes, item.classes, item.lines = centres[~hard], classes[~hard], [0] * int((~hard).sum())
     item.ignored, item.ignored_classes, item.difficult = centres[hard], classes[hard], bool(hard.any())
     return item

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from src import vault
@@ -20,6 +21,7 @@ from src.data.coco import coco_json
 from src.data.fingerprint import fingerprint, label_fingerprint
 from src.data.labels import format_labels, to_corners
 from src.data.layout import Ready
+from src.data.naming import distinct
 from src.data.types import SPLITS
 from src.data.voc import voc_xml
 from src.errors import UserError
@@ -119,6 +121,29 @@ def shrink_to(side: int) -> Pixels:
     return pixels
 
 
+def stretch_from(bits: int) -> Pixels:
+    """Write 16-bit images as 8-bit PNG, so that the largest value of `bits` bits becomes 255; copy all others."""
+    top = (1 << max(bits, 1)) - 1
+
+    def pixels(image: Ready, target: Path) -> Ready:
+        import cv2
+
+        content = image.source.read_bytes()
+        secret = vault.is_encrypted(content)
+        data = np.frombuffer(vault.plain(content, str(image.source)), np.uint8)
+        values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        if values is None or values.dtype != np.uint16:
+            return copy_pixels(image, target)
+        eight = np.clip(values.astype(np.float64) * (255.0 / top) + 0.5, 0, 255).astype(np.uint8)
+        written = cv2.imencode(".png", eight)[1].tobytes()
+        if secret:
+            written = vault.encrypt(written, vault.key_from_environment())
+        target.write_bytes(written)
+        return replace(image, sha256=hashlib.sha256(written).hexdigest())
+
+    return pixels
+
+
 def scaled(width: int, height: int, side: int) -> tuple[int, int]:
     """Width and height after shrinking the longer side to `side`."""
     factor = min(1.0, side / max(width, height))
@@ -182,8 +207,10 @@ def flat_names(images: Sequence[Ready]) -> list[str]:
     """Names that are unique without their split, since VOC keeps all images in one folder."""
     stems: dict[str, int] = {}
     for image in images:
-        stems[Path(image.name).stem] = stems.get(Path(image.name).stem, 0) + 1
-    return [i.name if stems[Path(i.name).stem] == 1 else f"{i.split}-{i.name}" for i in images]
+        stem = Path(image.name).stem.lower()
+        stems[stem] = stems.get(stem, 0) + 1
+    names = [i.name if stems[Path(i.name).stem.lower()] == 1 else f"{i.split}-{i.name}" for i in images]
+    return distinct(names, [""] * len(names))
 
 
 def _xml(image: Ready, name: str, names: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from src.decide.candidates import Candidate, candidates, cost_statistic
 from src.decide.configurations import Configuration, configurations
 from src.decide.limits import feasible, limits_of, require_measured
 from src.decide.load import Saved
+from src.decide.looks import level_at, share_of
 from src.decide.models import models_of
 from src.decide.pareto import pareto
 from src.decide.speed import cost, fastest, slower
@@ -131,8 +132,12 @@ def rivals_of(groups: Sequence[Configuration]) -> int:
 
 
 def level_of(saved: Saved, settings: DecisionConfig) -> float:
-    """The confidence of the decision at this look; looks at growing evidence share the error."""
-    return settings.confidence
+    """The confidence of the decision at this look; looks at growing evidence share the error.
+
+    The last look that was saved is the one that decides, so what is printed later is what stopped the sweep.
+    """
+    share = share_of(saved.sweep.looks)
+    return settings.confidence if share is None else level_at(settings.confidence, share)
 
 
 def choose(found: Sequence[Candidate], settings: DecisionConfig, statistic: str, level: float) -> Choice:

@@ -74,12 +74,15 @@ def _rank(c: Configuration) -> tuple[bool, bool, float, str]:
 
 
 def _configuration(members: list[TrialRecord], objective: str) -> Configuration:
-    """The configuration of all its trials; fresh replicates speak for it as soon as one of them is complete."""
-    fresh = [t for t in members if t.role == "confirm"]
-    if any(t.state == "complete" for t in fresh):
-        chosen_by = [t for t in members if t.role == "search"]
+    """The configuration of all its trials; fresh replicates speak for it as soon as one of them is complete.
+
+    Further replicates (`study.until=decided`) count with the fresh ones, or with the search's where there are none.
+    """
+    chosen_by = [t for t in members if t.role == "search"]
+    if any(t.role == "confirm" and t.state == "complete" for t in members):
+        fresh = [t for t in members if t.role != "search"]
         return replace(_of(fresh, objective), selection=_of(chosen_by, objective).spread if chosen_by else None)
-    return _of([t for t in members if t.role == "search"] or members, objective)
+    return _of([t for t in members if t.role != "confirm"] or members, objective)
 
 
 def _of(members: list[TrialRecord], objective: str) -> Configuration:

@@ -32,17 +32,34 @@ class OpenQuestion:
 def open_questions(decision: Decision) -> list[OpenQuestion]:
     """Open questions, the cheapest first, one for every model: what runs faster elsewhere is the same question."""
     chosen = decision.recommended
+    if chosen is None:
+        return []
+    return [
+        OpenQuestion(
+            c,
+            cost(c.other, decision.statistic) / cost(chosen, decision.statistic),
+            seeds_to_settle(decision, c),
+            images_to_settle(decision, c),
+        )
+        for c in open_comparisons(decision)
+    ]
+
+
+def open_comparisons(decision: Decision) -> list[Comparison]:
+    """The comparisons behind the open questions, the cheapest candidate first, one for every model."""
+    return [c for c in asked(decision) if c.deficit.status == "open"]
+
+
+def asked(decision: Decision) -> list[Comparison]:
+    """The comparison of every model that is cheaper than the recommended one, settled or not, the cheapest first."""
+    chosen = decision.recommended
     if chosen is None or not chosen.measured:
         return []
-    found: dict[tuple[str, float], OpenQuestion] = {}
+    found: dict[tuple[str, float, str], Comparison] = {}
     for c in sorted(decision.comparisons, key=lambda c: cost(c.other, decision.statistic)):
-        key = (c.other.configuration.config_id, round(c.other.model.effect.value, 3))
-        if c.deficit.status != "open" or c.other is chosen or key in found:
-            continue
-        if not slower(chosen, c.other, decision.statistic):
-            continue
-        ratio = cost(c.other, decision.statistic) / cost(chosen, decision.statistic)
-        found[key] = OpenQuestion(c, ratio, seeds_to_settle(decision, c), images_to_settle(decision, c))
+        key = (c.other.configuration.config_id, round(c.other.model.effect.value, 3), c.deficit.status)
+        if c.other is not chosen and key not in found and slower(chosen, c.other, decision.statistic):
+            found[key] = c
     return list(found.values())
 
 

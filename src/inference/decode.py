@@ -228,8 +228,6 @@ def _listed(rows: Float, output: Output, size: tuple[int, int], thresholds: Thre
         boxes = enclosing(np.concatenate([boxes, rows[:, -1:]], axis=1))
     elif form.box == "centre":
         boxes = _corners(boxes)
-    else:
-        _check_corners(boxes)
     return boxes, scores, ids.round().astype(np.int64)
 
 
@@ -240,13 +238,6 @@ def _check_ids(ids: Float, classes: int) -> None:
         raise LayoutError(f"what should be a class id is {float(bad[0]):.4g}: the numbers mean something else")
     if classes and ids.size and ids.max() > classes - 1 + SLACK:
         raise LayoutError(f"the model answers with class {int(ids.max())}, but has names for {classes} classes only")
-
-
-def _check_corners(boxes: Float) -> None:
-    """Refuse corners most of which are the wrong way round: they are centre and size, or something else."""
-    turned = (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
-    if len(boxes) >= 4 and turned.mean() > 0.5:
-        raise LayoutError("most boxes end before they begin: their four numbers are no corners")
 
 
 def _of_image(rows: Float, image: int) -> Float:

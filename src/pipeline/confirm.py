@@ -15,11 +15,11 @@ from src.console import Watch
 from src.pipeline.cells import outcome
 from src.pipeline.context import Context, Inputs
 from src.pipeline.cost import Costs
-from src.pipeline.ledger import begun_as, settled
-from src.pipeline.request import OBJECTIVE, SweepRequest
-from src.pipeline.selection import choose
+from src.pipeline.ledger import begun_as, numbers_begun, settled
+from src.pipeline.request import SweepRequest
+from src.pipeline.selection import choose, typical
 from src.pipeline.trial import run_trial
-from src.records import TrialRecord
+from src.records import Role, TrialRecord
 
 
 def confirm(
@@ -43,7 +43,7 @@ def confirm(
     with Watch(len(wanted), request.base.epochs) as watch:
         watch.say(f"confirming {len(finalists)} configuration(s) with the fresh seeds {', '.join(map(str, seeds))}")
         return [
-            _replicate(request, finalist, seed, number, context, inputs, watch)
+            run_replicate(request, finalist, seed, number, context, inputs, watch)
             for (finalist, seed), number in zip(wanted, numbers, strict=True)
         ]
 
@@ -55,12 +55,12 @@ def fresh_seeds(records: Sequence[TrialRecord], count: int) -> list[int]:
 
 
 def shipped(finalists: Sequence[TrialRecord], records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The replicate of each chosen configuration that is exported: the best of its fresh ones, where it has any."""
+    """The replicate of each chosen configuration that is exported: of its fresh ones, where it has any."""
     fresh: dict[str, list[TrialRecord]] = defaultdict(list)
     for record in records:
         if record.role == "confirm" and record.state == "complete":
             fresh[record.config_id].append(record)
-    return [max(fresh[f.config_id], key=lambda r: r.metrics[OBJECTIVE], default=f) for f in finalists]
+    return [typical(fresh[f.config_id]) if fresh[f.config_id] else f for f in finalists]
 
 
 def _numbers(
@@ -71,7 +71,7 @@ def _numbers(
 ) -> Iterator[int]:
     """A trial number for each replicate: the one that it has begun under, else the next free one."""
     taken = dict(begun_as(context, "confirm"))  # (config_id, seed) -> number
-    free = max([request.trials() - 1, *taken.values()]) + 1
+    free = max([request.trials() - 1, *numbers_begun(context)]) + 1
     for finalist, seed in wanted:
         number = taken.get((finalist.config_id, seed))
         if number is None:
@@ -79,22 +79,35 @@ def _numbers(
         yield number
 
 
-def _replicate(
+def run_replicate(
     request: SweepRequest,
-    finalist: TrialRecord,
+    template: TrialRecord,
     seed: int,
     number: int,
     context: Context,
     inputs: Inputs,
     watch: Watch,
+    role: Role = "confirm",
 ) -> TrialRecord:
+    """Train the configuration of a trial with another seed, unless that is done; returns the record.
+
+    Args:
+        request: of the sweep.
+        template: a trial of the configuration.
+        seed: of the new one.
+        number: of the new one.
+        context: of the sweep.
+        inputs: datasets and starting weights.
+        watch: shows the progress.
+        role: confirm, or replicate.
+    """
     if (done := settled(context, number)) is not None:
         watch.skip()
         return done
-    words = [*(w for w in finalist.overrides if w.split("=")[0] != "seed"), f"seed={seed}"]
+    words = [*(w for w in template.overrides if w.split("=")[0] != "seed"), f"seed={seed}"]
     cfg = request.config_of(words)
     known = Costs(request, context, inputs).of(cfg) if request.goals.needs_costs else {}
     watch.trial(number, " ".join(words))
-    record = run_trial(cfg, number, words, context, inputs, watch.epoch, known, role="confirm")
+    record = run_trial(cfg, number, words, context, inputs, watch.epoch, known, role=role)
     watch.finish(outcome(record), epochs_run=len(record.history), state=record.state)
     return record

@@ -1,13 +1,12 @@
-"""The finalists: export, verification and measurement of the chosen models, and what that finds.
+"""The finalists: export, verification on `val` and measurement of the chosen models, and what that finds.
 
-One replicate of each configuration is exported and timed; all of its replicates are evaluated on `test`, so that the
-spread over seeds is known there too.
+One replicate of each configuration is exported and timed. `test` stays closed here: it judges what was decided, see
+`src.pipeline.opening`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from src.benchmark.verify import agreement
@@ -21,12 +20,14 @@ from src.pipeline.context import Context, Inputs
 from src.pipeline.measured import Findings, Say, bench_metrics, measure_all, pairs
 from src.pipeline.post_training import judge_start
 from src.pipeline.runs import closing
-from src.records import DatasetRef, FinalistRecord, TrialRecord, load, save
+from src.records import FinalistRecord, TrialRecord, load, save
 from src.track import RunLog
+
+File = tuple[str, str, str]  # format, precision, runtime
 
 
 def run_finalists(
-    finalists: Sequence[tuple[TrialRecord, AppConfig]], context: Context, inputs: Inputs, say: Say, *, test: bool = True
+    finalists: Sequence[tuple[TrialRecord, AppConfig]], context: Context, inputs: Inputs, say: Say
 ) -> list[FinalistRecord]:
     """Export, verify and measure the finalists; save a record for each and return them.
 
@@ -35,7 +36,6 @@ def run_finalists(
         context: of the sweep.
         inputs: datasets.
         say: prints a line of progress.
-        test: open the test split.
     """
     found = [Findings(record, cfg, context.trial_folder(record.trial)) for record, cfg in finalists]
     for one in found:
@@ -44,11 +44,8 @@ def run_finalists(
         with one.spent.of("export"):
             _export(one, inputs)
         with one.spent.of("verify"):
-            _verify(one, context, inputs, "val")
-            if not test:
-                _keep_test(one)
-            elif has_test(inputs.dataset(one.cfg)):
-                _verify(one, context, inputs, "test")
+            verify(one, context, inputs, "val")
+            _keep_test(one)
     measure_all(found, context, inputs, say)
     return [_save(one, context) for one in found]
 
@@ -83,19 +80,24 @@ def _keep_test(one: Findings) -> None:
         one.post_training += [v for v in earlier.post_training if v.split == "test"]
 
 
-def has_test(dataset: DatasetRef) -> bool:
-    """Whether there is a test split: a user's dataset may have none, which the report then says."""
-    return dataset.split_sizes.get("test", 0) > 0
+def verify(one: Findings, context: Context, inputs: Inputs, split: str, wanted: Collection[File] | None = None) -> None:
+    """Accuracy of artifacts on their runtimes; the PyTorch checkpoint is the reference.
 
-
-def _verify(one: Findings, context: Context, inputs: Inputs, split: str) -> None:
-    """Accuracy of every artifact on every runtime; the PyTorch checkpoint is the reference."""
+    Args:
+        one: what is judged; what is found goes into it.
+        context: of the sweep.
+        inputs: datasets.
+        split: the images.
+        wanted: the files to judge, as (format, precision, runtime); None = all.
+    """
     dataset, checkpoint = inputs.dataset(one.cfg), one.record.checkpoint
     assert checkpoint is not None
     reference, reference_file = evaluate_checkpoint(checkpoint, dataset, split, one.cfg, context, one.folder)
     if split == "test":
         one.test = {f"test/{name}": value for name, value in reference.items()}
     for artifact, engine in pairs(one):
+        if wanted is not None and (artifact.format, artifact.precision, engine) not in wanted:
+            continue
         metrics, saved = reference, reference_file
         try:
             if (artifact.format, engine) != ("pytorch", "pytorch"):  # that is the reference itself
@@ -117,6 +119,8 @@ def _verify(one: Findings, context: Context, inputs: Inputs, split: str) -> None
                 agreement(reference_file, saved),
             )
         )
+    if wanted is not None and all(precision != "int8" for _, precision, _ in wanted):
+        return  # there is nothing to hold the starting network against
     one.post_training += judge_start(checkpoint, one.cfg, context, inputs, one.folder / "start", split, one.fail)
 
 
@@ -153,26 +157,3 @@ def _log_to(run: RunLog, record: FinalistRecord, one: Findings) -> None:
     run.metrics({**record.test_metrics, **bench_metrics(record)})
     run.files([Path(a.path) for a in record.artifacts if a.format != "pytorch" and Path(a.path).is_file()], "artifacts")
     run.files([one.folder / "finalist.json"], "record")
-
-
-def test_replicates(
-    finalists: Sequence[TrialRecord],
-    records: Sequence[TrialRecord],
-    config_of: Callable[[TrialRecord], AppConfig],
-    context: Context,
-    inputs: Inputs,
-) -> list[FinalistRecord]:
-    """Evaluate the other seeds of the finalists' configurations on `test`: no export, no timing."""
-    out = []
-    chosen = {r.trial for r in finalists}
-    configs = {r.config_id for r in finalists}
-    for record in records:
-        if record.trial in chosen or record.config_id not in configs or record.checkpoint is None:
-            continue
-        cfg = config_of(record)
-        if not has_test(inputs.dataset(cfg)):
-            continue
-        one = Findings(record, cfg, context.trial_folder(record.trial))
-        metrics, _ = evaluate_checkpoint(record.checkpoint, inputs.dataset(cfg), "test", cfg, context, one.folder)
-        out.append(_save(replace(one, test={f"test/{k}": v for k, v in metrics.items()}), context))
-    return out

@@ -1,4 +1,4 @@
-"""The end of a sweep: the best are confirmed with fresh seeds, exported, judged on test and measured; then a report."""
+"""The end of a sweep: the best are confirmed, exported and measured; the choice is judged on test; then a report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from src.config import AppConfig, plain_config
 from src.console import Watch
+from src.decide.choice import decide
+from src.decide.load import load_sweep
 from src.errors import EXIT_FAILED, EXIT_OK
 from src.evaluate import evaluate_sweep
 from src.pipeline.accuracy import regroup
@@ -16,15 +18,21 @@ from src.pipeline.cells import all_records
 from src.pipeline.confirm import confirm, shipped
 from src.pipeline.context import Context, Inputs, locked, now
 from src.pipeline.evaluations import log_evaluations
-from src.pipeline.finalist import run_finalists, test_replicates
+from src.pipeline.finalist import run_finalists
 from src.pipeline.leftovers import clear_sweep
+from src.pipeline.opening import begun, content, judge, key_of, log_judged, subjects_of
 from src.pipeline.request import SweepRequest
 from src.pipeline.selection import choose
 from src.pipeline.spent import Spent
+from src.pipeline.until_decided import until_decided
 from src.records import SweepRecord, TrialRecord, hash_of, load, save, write_text
 from src.track import RunLog
 
 log = logging.getLogger(__name__)
+
+MEASURED = "finalists.measured"  # which finalists were measured, and with which settings
+JUDGED = "finalists.key"  # what was decided, and whether test was opened for it
+OPENED, CLOSED = "opened", "closed"
 
 
 def finish(request: SweepRequest, context: Context, inputs: Inputs, run: RunLog) -> int:
@@ -60,49 +68,61 @@ def finish(request: SweepRequest, context: Context, inputs: Inputs, run: RunLog)
 def _finalise(
     request: SweepRequest, record: SweepRecord, records: list[TrialRecord], context: Context, inputs: Inputs
 ) -> SweepRecord:
-    """Run the finalist stage, unless an earlier run finished it with the same settings.
+    """Measure the finalists on val, decide, and judge what was decided on test; what an earlier run did is kept.
 
     Returns:
         The sweep's record, with the opening of the test split noted.
     """
-    finalists = shipped(choose(records, request.base.decision.finalists, request.goals), records)
-    plain = plain_config(request.base)
-    key = hash_of([[r.trial for r in finalists], plain["export"], plain["runtime"], plain["benchmark"]])
-    begun, done = context.folder / "finalists.begun", context.folder / "finalists.key"
-    if _content(done) == key:
-        evaluate_sweep(context.folder)  # what is known is read; other groups of images are other intervals
-        return record
-    # Test is opened once. A stage that was cut off goes on under its own opening; another one needs `decision.reopen`.
-    own, _, when = _content(begun).partition(" ")
-    test = own == key or not record.test_openings or request.base.decision.reopen
-    if test and own != key:
-        when = now()
-        write_text(begun, f"{key} {when}")
-    if test and when and when not in record.test_openings:  # the note comes second: a kill between must not close test
-        record = replace(record, test_openings=[*record.test_openings, when])
-        save(context.folder / "sweep.json", record)
-
-    def config_of(trial: TrialRecord) -> AppConfig:
-        return request.config_of(trial.overrides)
-
     watch = Watch(0, 0)
-    if not test:
-        watch.say("test stays closed: it was opened for these trials before (decision.reopen=true opens it again)")
     # Other finalists or artifacts later on add to what the sweep cost.
     spent = Spent(request.base.device != "cpu", dict(record.timings_s), dict(record.energy_j))
+    record = _measure(request, record, records, context, inputs, watch, spent)
+    record = until_decided(request, record, context, inputs)
+    decision = decide(load_sweep(context.folder), request.base.decision)
+    done = context.folder / JUDGED
+    key = key_of(subjects_of(decision), decision.saved.finalists)
+    may_open = decision.settings.reopen or begun(context.folder, key)
+    if content(done) == f"{key} {OPENED}" or (content(done) == f"{key} {CLOSED}" and not may_open):
+        return record
     with spent.of("finalists"):
-        run_finalists([(r, config_of(r)) for r in finalists], context, inputs, watch.say, test=test)
-        if test:
-            test_replicates(finalists, records, config_of, context, inputs)
+        record, judged = judge(decision, record, lambda t: request.config_of(t.overrides), context, inputs, watch.say)
+        log_judged(decision, context)
         log_evaluations(evaluate_sweep(context.folder, say=watch.say), context)
-    record = replace(record, timings_s=spent.seconds, energy_j=spent.joules)
-    save(context.folder / "sweep.json", record)
-    write_text(done, key)
+    record = _keep(record, spent, context)
+    write_text(done, f"{key} {OPENED if judged else CLOSED}")
     return record
 
 
-def _content(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+def _measure(
+    request: SweepRequest,
+    record: SweepRecord,
+    records: list[TrialRecord],
+    context: Context,
+    inputs: Inputs,
+    watch: Watch,
+    spent: Spent,
+) -> SweepRecord:
+    """Export, verify on val and measure the finalists, unless an earlier run did so with the same settings."""
+    finalists = shipped(choose(records, request.base.decision.finalists, request.goals), records)
+    plain = plain_config(request.base)
+    key = hash_of([[r.trial for r in finalists], plain["export"], plain["runtime"], plain["benchmark"]])
+    measured = context.folder / MEASURED
+    if content(measured) == key:
+        evaluate_sweep(context.folder)  # what is known is read; other groups of images are other intervals
+        return record
+    with spent.of("finalists"):
+        run_finalists([(r, request.config_of(r.overrides)) for r in finalists], context, inputs, watch.say)
+        evaluate_sweep(context.folder, say=watch.say)
+    record = _keep(record, spent, context)
+    write_text(measured, key)
+    return record
+
+
+def _keep(record: SweepRecord, spent: Spent, context: Context) -> SweepRecord:
+    """Save what the finalists cost so far."""
+    record = replace(record, timings_s=dict(spent.seconds), energy_j=dict(spent.joules))
+    save(context.folder / "sweep.json", record)
+    return record
 
 
 def _report(cfg: AppConfig, context: Context, run: RunLog) -> None:

@@ -122,12 +122,20 @@ def finished(context: Context, number: int) -> TrialRecord | None:
     return load(TrialRecord, path) if path.is_file() else None
 
 
+def begun(context: Context) -> Iterator[TrialRecord]:
+    """Every trial that has begun, as its record was then."""
+    for path in sorted(context.folder.glob(f"trials/*/{BEGUN}")):
+        yield load(TrialRecord, path)
+
+
+def numbers_begun(context: Context) -> list[int]:
+    """Numbers of the trials that have begun."""
+    return [r.trial for r in begun(context)]
+
+
 def begun_as(context: Context, role: Role) -> Iterator[tuple[tuple[str, int], int]]:
     """((config_id, seed), number) of every trial of a role that has begun."""
-    for path in sorted(context.folder.glob(f"trials/*/{BEGUN}")):
-        record = load(TrialRecord, path)
-        if record.role == role:
-            yield (record.config_id, record.seed), record.trial
+    return (((r.config_id, r.seed), r.trial) for r in begun(context) if r.role == role)
 
 
 def close(run: RunLog, record: TrialRecord, folder: Path) -> None:

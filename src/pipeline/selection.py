@@ -6,6 +6,7 @@ so does the overall top.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -17,7 +18,7 @@ PLAIN = Goals()
 
 
 def choose(records: Sequence[TrialRecord], top: int, goals: Goals = PLAIN) -> list[TrialRecord]:
-    """Finalists by `val` alone: the best replicate of each chosen configuration, best configuration first.
+    """Finalists by `val` alone: the typical replicate of each chosen configuration, best configuration first.
 
     Args:
         records: all trials of the sweep; those that confirm take no part in the choice.
@@ -35,6 +36,16 @@ def choose(records: Sequence[TrialRecord], top: int, goals: Goals = PLAIN) -> li
     for rank, replicates in enumerate(kept[i][0] for i in order):
         architecture = (replicates[0].model, replicates[0].imgsz)
         if rank < top or architecture not in architectures:
-            chosen.append(max(replicates, key=lambda r: r.metrics[OBJECTIVE]))
+            chosen.append(typical(replicates))
         architectures.add(architecture)
     return chosen
+
+
+def typical(replicates: Sequence[TrialRecord]) -> TrialRecord:
+    """The replicate that ships: the one nearest the mean of all, of two the lower one; nobody ships the luckiest.
+
+    `src.decide.candidates` puts them in the same order.
+    """
+    known = [r for r in replicates if math.isfinite(r.metrics[OBJECTIVE])] or list(replicates)
+    middle = math.fsum(r.metrics[OBJECTIVE] for r in known) / len(known)
+    return min(known, key=lambda r: (round(abs(r.metrics[OBJECTIVE] - middle), 9), r.metrics[OBJECTIVE], r.trial))

@@ -57,7 +57,7 @@ def _run(cfg: AppConfig, context: Context, inputs: Inputs) -> int:
     _save_frame(cfg, context.folder, context.name, record.run_id, started)
     if record.state != "complete":
         return EXIT_FAILED
-    run_finalists([(record, cfg)], context, inputs, watch.say, test=False)
+    run_finalists([(record, cfg)], context, inputs, watch.say)
     context.tracker.deliver(context.folder)
     from src.report import load_decision, print_summary
 

@@ -38,6 +38,7 @@ from src.pipeline.launched import run_launched
 from src.pipeline.noop import refuse_noops
 from src.pipeline.request import SweepRequest
 from src.pipeline.runs import closing, start_once
+from src.pipeline.until_decided import check_until
 from src.pipeline.workers import run_workers
 from src.records import SweepRecord, load, save
 from src.redact import redact, redact_text
@@ -66,6 +67,7 @@ def run_sweep(request: SweepRequest) -> int:
         request.launcher.check(cfg.study.gpus)
     _check_earlier(folder, request)
     check_costs(request)
+    check_until(request)
     make_sampler(request.sampler, request.space)
     journal = folder / "study.log"
     with readable(request, journal):  # one that can't be opened is told before there is a sweep in it

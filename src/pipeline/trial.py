@@ -52,7 +52,7 @@ def run_trial(
         inputs: datasets and starting weights.
         on_epoch: told of every epoch; may raise `PrunedError`.
         known: metrics that are known beforehand, such as the latency of its architecture.
-        role: whether it takes part in the search, or confirms what was chosen.
+        role: whether it takes part in the search, confirms what was chosen, or settles what is open.
 
     Raises:
         KeyboardInterrupt: interrupted; the MLflow run is closed as KILLED, and the next attempt goes on with it.

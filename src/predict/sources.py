@@ -113,7 +113,8 @@ def find_files(source: str, notes: Notes | None = None) -> list[tuple[str, Path]
 
 def _sorted_out(found: list[Path], root: Path) -> tuple[list[Path], dict[str, list[str]]]:
     """What can be read, and the names of what can't, by the reason."""
-    chosen, left = [], {}
+    chosen: list[Path] = []
+    left: dict[str, list[str]] = {}
     for path in sorted(found):
         name = path.absolute().relative_to(root.absolute())
         if any(part.startswith(".") for part in name.parts):

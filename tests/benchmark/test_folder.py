@@ -49,6 +49,31 @@ def test_a_damaged_file_is_named(name: str, tmp_path: Path) -> None:
         foreign.discover(tmp_path)
 
 
+def test_one_bad_file_among_others_is_a_row(onnx: Artifact, tmp_path: Path) -> None:
+    shutil.copy(onnx.path, tmp_path / "good.onnx")
+    (tmp_path / "bad.onnx").write_bytes(b"junk" * 50)
+    found = foreign.discover(tmp_path)
+    assert [Path(a.path).name for a in found.artifacts] == ["good.onnx"]
+    assert (found.artifacts[0].names, found.artifacts[0].task) == (["a", "b", "c"], "detect")
+    assert [f.target for f in found.failures] == ["bad.onnx"]
+    assert found.failures[0].message.startswith("failed, because")
+    (tmp_path / "good.onnx").write_bytes(b"junk")
+    with pytest.raises(UserError, match=r"(?s)none of the 2 .*bad\.onnx.*good\.onnx"):
+        foreign.discover(tmp_path)
+
+
+def test_an_export_belongs_to_the_checkpoint_of_its_name(onnx: Artifact, pytorch: Artifact, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copy(pytorch.path, tmp_path / f"{name}.pt")
+        with open(tmp_path / f"{name}.pt", "ab") as stream:
+            stream.write(name.encode())
+    shutil.copy(onnx.path, tmp_path / "two.onnx")
+    shutil.copy(onnx.path, tmp_path / "stray.onnx")
+    found = {Path(a.path).name: a for a in foreign.discover(tmp_path, imgsz=64).artifacts}
+    assert found["two.onnx"].source_sha256 == found["two.pt"].sha256
+    assert found["stray.onnx"].source_sha256 == "", "no checkpoint of its name, and more than one"
+
+
 def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no model files"):
         foreign.discover(tmp_path)
@@ -162,6 +187,11 @@ def test_the_command(onnx: Artifact, tmp_path: Path) -> None:
     done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "onnx/fp32" in done.stdout
+    assert "model.onnx" in done.stdout
+    with open(tmp_path / "out" / "benchmark.csv", encoding="utf-8") as stream:
+        table = list(csv.DictReader(stream))
+    assert {row["file"] for row in table} == {"model.onnx"}
+    assert {row["gate"] for row in table} == {"none"}, "only a checkpoint is a reference"
     assert (tmp_path / "out" / "benchmark.csv").is_file()
     assert (tmp_path / "out" / "figures" / "latency.png").is_file()
     broken = tmp_path / "broken.onnx"

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faster_coco_eval.core.mask import encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data.coco import coco_json, read_coco
+from src.data.coco_masks import bounds
 from src.data.fingerprint import Entry, fingerprint
+from src.data.folders import spellings
 from src.data.labels import canonical, format_labels, parse_labels, to_corners
 from src.data.scan import look_at
 from src.data.types import no_boxes, no_classes
@@ -42,6 +45,48 @@ def test_labels_are_exact(table: list[tuple[int, float, float, float, float]]) -
     assert not labels.problems
     assert np.array_equal(labels.boxes, boxes)
     assert labels.classes.tolist() == classes.tolist()
+
+
+@given(st.one_of(st.binary(max_size=200), near_labels.map(str.encode)), st.integers(1, 4), st.integers(2, 3))
+def test_labels_of_poses_never_raise(data: bytes, points: int, numbers: int) -> None:
+    labels = parse_labels(data, (points, numbers))
+    assert np.isfinite(labels.boxes).all()
+    assert len(labels.boxes) == len(labels.written) == len(labels.lines)
+
+
+@given(rows.filter(bool), st.integers(1, 20), st.integers(2, 3))
+def test_a_declared_pose_counts_by_its_box(
+    table: list[tuple[int, float, float, float, float]], points: int, numbers: int
+) -> None:
+    extra = " 0.5 0.25 2" if numbers == 3 else " 0.5 0.25"
+    text = "".join(f"{c} {' '.join(map(repr, box))}{extra * points}\n" for c, *box in table)
+    labels = parse_labels(text.encode(), (points, numbers))
+    assert labels.boxes.tolist() == [list(row[1:]) for row in table]
+    wrong = parse_labels(text.encode(), (points + 1, numbers))
+    assert len(wrong.problems) == len(table)
+    assert all(f"found {5 + points * numbers}" in p.message for p in wrong.problems)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=200), st.integers(1, 12))
+def test_the_box_of_a_mask_is_that_of_its_pixels(pixels: list[bool], height: int) -> None:
+    """Runs as COCO counts them, down the columns, as a list and packed into text by another's encoder."""
+    mask = np.array(pixels[: len(pixels) // height * height] or [True] * height, bool).reshape(-1, height).T
+    flat = np.concatenate([[False], mask.T.reshape(-1)])
+    edges = np.flatnonzero(np.diff(np.concatenate([flat.astype(int), [-1]])))
+    runs = np.diff(np.concatenate([[0], edges])).tolist()
+    size = [int(n) for n in mask.shape]
+    packed = encode(np.asfortranarray(mask.astype(np.uint8)))["counts"]
+    text = packed.decode() if isinstance(packed, bytes) else packed
+    ys, xs = np.nonzero(mask)
+    expected = [xs.min(), ys.min(), np.ptp(xs) + 1, np.ptp(ys) + 1] if len(xs) else None
+    for counts in (runs, text):
+        assert bounds({"size": size, "counts": counts}) == expected
+
+
+@given(st.one_of(st.text(max_size=30), st.text(alphabet="./\\%2F?d=:data", max_size=30)))
+def test_spellings_never_raise_and_begin_with_what_is_written(text: str) -> None:
+    found = list(spellings(text))
+    assert found[:1] == ([text.strip()] if text.strip() else [])
 
 
 def test_polygon_becomes_its_box() -> None:

@@ -17,6 +17,7 @@ from src.data import load_split, resolve
 from src.data.frames import extract_frames
 from src.data.tools import Options, repeat_factors, run_tool
 from src.data.types import Boxes
+from src.data.yolo import label_path
 from src.errors import UserError
 from tests.data.builders import box, coco128, coco_set, config, picture, snapshot, yolo_set
 
@@ -42,7 +43,9 @@ def _content(cfg: DataConfig, root: Path) -> tuple[str, list[tuple[str, list[int
 @pytest.mark.parametrize("way", [["coco"], ["voc"], ["coco", "voc", "yolo"], ["voc", "coco", "yolo"]])
 def test_coco128_there_and_back(tmp_path: Path, way: list[str]) -> None:
     source = coco128()
-    (tmp_path / "c.yaml").write_text(f"path: {source}\ntrain: images/train2017\nnc: 80\n")
+    images = [p for p in sorted((source / "images/train2017").iterdir()) if label_path(p).is_file()]
+    (tmp_path / "train.txt").write_text("".join(f"{p}\n" for p in images))
+    (tmp_path / "c.yaml").write_text(f"path: {source}\ntrain: {tmp_path / 'train.txt'}\nnc: 80\n")
     cfg = config("yolo", path=tmp_path / "c.yaml")
     before, rows = _content(cfg, tmp_path / "out")
     for step, to in enumerate(way):
@@ -52,6 +55,13 @@ def test_coco128_there_and_back(tmp_path: Path, way: list[str]) -> None:
     for (name, classes, boxes), (name2, classes2, boxes2) in zip(rows, again, strict=True):
         assert (name, classes) == (name2, classes2)
         assert np.abs(boxes - boxes2).max(initial=0) < 1e-6
+
+
+def test_labels_without_pictures_beside_pictures_without_labels_are_told(tmp_path: Path) -> None:
+    """COCO128 as published has two of each: whoever reads it as it is must hear of it."""
+    (tmp_path / "c.yaml").write_text(f"path: {coco128()}\ntrain: images/train2017\nnc: 80\n")
+    with pytest.raises(UserError, match=r"000000000656\.txt: no image has this name, and 2 images"):
+        resolve(config("yolo", path=tmp_path / "c.yaml"), tmp_path / "out")
 
 
 def test_coco_to_coco_is_exact(tmp_path: Path) -> None:

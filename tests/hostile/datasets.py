@@ -79,10 +79,23 @@ YAML: dict[str, str | bytes] = {
     "timestamp": HEAD + "names: 2020-01-01\n",
 }  # fmt: skip
 
+YAML |= {
+    "key-points-endless": HEAD + "names: [a, b]\nkpt_shape: [99999999999, 3]\n",
+    "key-points-negative": HEAD + "names: [a, b]\nkpt_shape: [-1, 3]\n",
+    "key-points-nested": HEAD + "names: [a, b]\nkpt_shape: [[[17]], 3]\n",
+    "names-in-gbk": HEAD.encode() + "names: [安全帽]\n".encode("gb18030"),
+    "train-backslashes": "train: " + "..\\" * 400 + "etc\nnames: [a]\n",
+    "train-encoded": "train: '" + "%2e%2e%2f" * 400 + "etc/passwd'\nnames: [a]\n",
+    "train-address": "train: 'http://[::1/a?d=%00'\nnames: [a]\n",
+    "train-deep": "train: " + "a/" * 4000 + "\nnames: [a]\n",
+}
+
 ODD = {  # sound, if strange
     "class-names": HEAD
     + "names: ['../../x', '$\\frac{x', '=cmd|calc', '<script>x</script>', \"a\\nb|c\", '\u202e', '', '  ']\n",
     "path-of-another-machine": HEAD + "path: C:\\Users\\x\nnames: [a, b]\n",
+    "test-endless": HEAD + "names: [a, b]\ntest: " + "y" * 10000 + "\n",
+    "names-yes-no": HEAD + "names: [yes, no]\n",
     "byte-order-mark": "\ufeff" + HEAD + "names: [a, b]\n",
 }
 
@@ -127,6 +140,11 @@ LABELS: dict[str, bytes] = {
     "polygon-nan": b"0 nan nan 0.1 0.1 0.2 0.2\n",
     "commas": b"0,0.5,0.5,0.5,0.5\n",
     "hexadecimal": b"0 0x1p-1 0.5 0.5 0.5\n",
+    "dota": b"50 20 80 50 50 80 20 50 cat 0\n",
+    "kitti": b"Car 0 0 -1.5 61 17 72 28 1.5 1.7 4.1 1 1.7 13 -1.6\n",
+    "key-points": b"0 0.5 0.5 0.2 0.2" + b" 0.5 0.5 2" * 17 + b"\n",
+    "key-points-endless": b"0 0.5 0.5 0.2 0.2" + b" 0.5 0.5 2" * 100_001 + b"\n",
+    "first-word-long": b"x" * 1_000_000 + b" 0.5 0.5 0.5 0.5\n",
 }
 SPECIAL: dict[str, Callable[[Path], object]] = {
     "a-folder": instead(Path.mkdir),
@@ -267,6 +285,36 @@ PICTURES: dict[str, tuple[str, Callable[[], bytes], bool]] = {  # suffix, bytes,
 }  # fmt: skip
 
 
+def twelve_bit() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray((np.arange(64 * 48).reshape(48, 64)).astype(np.uint16)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+PICTURES |= {
+    "avif": (".avif", lambda: encoded("AVIF"), True),
+    "jpeg-2000": (".jp2", lambda: encoded("JPEG2000"), True),
+    "jfif": (".jfif", lambda: encoded("JPEG"), True),
+    "avif-as-jpg": (".jpg", lambda: encoded("AVIF"), True),
+    "avif-torn": (".avif", lambda: encoded("AVIF")[:-40], False),
+    "jpeg-2000-torn": (".jp2", lambda: encoded("JPEG2000")[:200], False),
+    "jpeg-2000-promises": (".jp2", lambda: promising(encoded("JPEG2000")), False),
+    "heic": (".heic", lambda: b"\0\0\0\x18ftypheic" + bytes(200), False),
+    "gif": (".gif", animated, False),
+    "svg-by-name": (".svg", lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", False),
+    "raw-by-name": (".dng", lambda: encoded("TIFF"), False),
+    "12-bit": (".png", twelve_bit, False),
+}
+
+
+def promising(data: bytes) -> bytes:
+    """JPEG 2000 whose two headers promise 100,000 x 100,000 pixels."""
+    side = struct.pack(">I", 100_000)
+    at = data.index(b"ihdr") + 4
+    size = data.index(b"\xff\x51") + 6
+    return data[:at] + side * 2 + data[at + 8 : size] + side * 2 + data[size + 8 :]
+
+
 def picture_case(name: str, suffix: str, make: Callable[[], bytes], is_sound: bool, *, skip: bool) -> Case:
     def build(home: Path) -> None:
         sound(home)
@@ -373,6 +421,100 @@ def coco_cases() -> list[Case]:
     ]
 
 
+# --- layouts: what is found by looking around must not be led astray
+
+
+def layout_case(name: str, kind: str, lay: Callable[[Path], object], ends: tuple[str, ...] = REFUSE) -> Case:
+    def build(home: Path) -> None:
+        lay(home / "in")
+
+    words = ("check", f"data={kind}", f"data.path={HOME}/in", f"outputs={HOME}/outputs")
+    return Case("layouts", name, "src.data", words, build, ends)
+
+
+def _loop(folder: Path) -> None:
+    yolo_set(folder, {"train": 4, "val": 2})
+    (folder / "images" / "train" / "up").symlink_to(".")
+    (folder / "self").symlink_to("self")
+
+
+def _without(description: str, text: str | bytes) -> Callable[[Path], object]:
+    """A YOLO folder that another file than data.yaml describes."""
+
+    def lay(folder: Path) -> None:
+        yolo_set(folder, {"train": 4, "val": 2}).unlink()
+        (folder / description).write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    return lay
+
+
+def _hidden(folder: Path) -> None:
+    yolo_set(folder, {"train": 4, "val": 2})
+    for name in ("._train000.jpg", ".evil.jpg", ".DS_Store"):
+        (folder / "images" / "train" / name).write_bytes(b"\0\5\x16\7" * 9)
+    os.mkfifo(folder / "labels" / "train" / "._train000.txt")
+    (folder / "images" / "train" / ".ipynb_checkpoints").symlink_to("/")
+
+
+def _coco_named(name: str) -> Callable[[Path], object]:
+    from tests.data.builders import box, coco_set
+
+    def lay(folder: Path) -> None:
+        coco_set(folder, {"train": [box(1, [1, 1, 9, 9])], "val": [box(1, [1, 1, 9, 9])]})
+        for split in ("train", "val"):
+            file = folder / "annotations" / f"instances_{split}.json"
+            raw = json.loads(file.read_text())
+            for row in raw["images"]:
+                row["file_name"] = name
+            file.write_text(json.dumps(raw))
+
+    return lay
+
+
+def _voc_listed(line: str) -> Callable[[Path], object]:
+    def lay(folder: Path) -> None:
+        for stem in "abcd":
+            picture(folder / "JPEGImages" / f"{stem}.jpg", ord(stem))
+            (folder / "Annotations").mkdir(exist_ok=True)
+            (folder / "Annotations" / f"{stem}.xml").write_text(XML.format(BOX.format(1)))
+        (folder / "ImageSets" / "Main").mkdir(parents=True)
+        (folder / "ImageSets" / "Main" / "train.txt").write_text(f"a\nb\n{line}\n")
+        (folder / "ImageSets" / "Main" / "val.txt").write_text("c\nd\n")
+
+    return lay
+
+
+def layout_cases() -> list[Case]:
+    names = {
+        "coco-up": "../../../../../etc/passwd",
+        "coco-encoded-up": "%2e%2e%2f" * 30 + "etc%2fpasswd",
+        "coco-query": "/data/local-files/?d=..%2F..%2F..%2F..%2Fetc%2Fpasswd",
+        "coco-backslash-up": "..\\..\\..\\..\\etc\\passwd",
+        "coco-broken-address": "http://[::1/a.png",
+        "coco-long": "a/" * 3000 + "b.png",
+        "coco-dot": ".",
+    }
+    return [
+        layout_case("loops", "yolo", _loop, (TAKEN,)),
+        layout_case("hidden", "yolo", _hidden, (TAKEN,)),
+        layout_case("classes", "yolo", _without("classes.txt", "cat\ndog\n"), (TAKEN,)),
+        layout_case("classes-binary", "yolo", _without("classes.txt", bytes(range(256)))),
+        layout_case("classes-empty", "yolo", _without("classes.txt", "")),
+        layout_case("darknet-nothing", "yolo", _without("obj.data", "classes = 2\n")),
+        layout_case(
+            "darknet-up", "yolo", _without("obj.data", "names = ../../../../etc/passwd\ntrain = /etc/passwd\n")
+        ),
+        layout_case("darknet-endless", "yolo", _without("obj.data", "names = /dev/zero\ntrain = /dev/zero\n")),
+        layout_case("nothing-for-yolo", "yolo", lambda folder: folder.mkdir(exist_ok=True)),
+        layout_case("nothing-for-coco", "coco", lambda folder: folder.mkdir(exist_ok=True)),
+        layout_case("nothing-for-voc", "voc", lambda folder: folder.mkdir(exist_ok=True)),
+        *(layout_case(key, "coco", _coco_named(name)) for key, name in names.items()),
+        layout_case("voc-list-up", "voc", _voc_listed("../../../etc/passwd")),
+        layout_case("voc-list-nul", "voc", _voc_listed("a\0b")),
+        layout_case("voc-list-long", "voc", _voc_listed("a/" * 3000), (TAKEN,)),
+    ]
+
+
 XML = "<annotation><size><width>64</width><height>48</height></size>{}</annotation>"
 BOX = "<object><name>cat</name><bndbox><xmin>{}</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
 VOC = {
@@ -419,4 +561,11 @@ def cases() -> list[Case]:
         found.append(label_case(name, change, skip=bool(i % 2)))
     for i, (name, (suffix, make, is_sound)) in enumerate(PICTURES.items()):
         found.append(picture_case(name, suffix, make, is_sound, skip=bool(i % 2)))
-    return [*found, *truncated(), *special_pictures(), *coco_cases(), *(voc_case(n, t) for n, t in VOC.items())]
+    return [
+        *found,
+        *truncated(),
+        *special_pictures(),
+        *coco_cases(),
+        *layout_cases(),
+        *(voc_case(n, t) for n, t in VOC.items()),
+    ]

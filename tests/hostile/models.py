@@ -275,7 +275,7 @@ def answer(*shapes: tuple[int, ...], value: float = 0.5, **entries: str) -> Call
 
 
 BROKEN, ODD = (REFUSED,), (REFUSED, TAKEN)
-AB = {"names": "{0: 'a', 1: 'b'}", "task": "detect"}
+AB: dict[str, Any] = {"names": "{0: 'a', 1: 'b'}", "task": "detect"}
 # A 32 px input has 21 cells. What the file declares and what it answers with have to agree.
 ANSWERS: dict[str, tuple[Callable[[Path], bytes], tuple[str, ...]]] = {
     "answers-as-declared": (answer((1, 6, 21), **AB), (TAKEN,)),

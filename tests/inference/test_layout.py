@@ -58,9 +58,9 @@ def listed(*, indexed: bool = False) -> Float:
 def logits(scores: Float, activation: str) -> Float:
     """Numbers of which the activation makes these scores; for a softmax the background comes last."""
     if activation == "sigmoid":
-        return np.log(scores / (1 - scores)).astype(np.float32)
+        return np.asarray(np.log(scores / (1 - scores)), np.float32)
     rest = 1 - scores.sum(-1, keepdims=True)
-    return np.log(np.concatenate([scores, np.clip(rest, 1e-3, None)], -1)).astype(np.float32)
+    return np.asarray(np.log(np.concatenate([scores, np.clip(rest, 1e-3, None)], -1)), np.float32)
 
 
 def pair(kind: str) -> list[Float]:

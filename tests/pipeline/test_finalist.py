@@ -52,7 +52,7 @@ def test_it_is_recorded_and_the_others_go_on(
     monkeypatch.setattr(sys.modules["src.benchmark.measure"], "run_job", job)  # the package has a function of that name
     context: Any = SimpleNamespace(folder=tmp_path / "sweep", threads=1)
     inputs: Any = SimpleNamespace(dataset=lambda cfg: DatasetRef("toy", "toy.yaml", "f" * 64, {"val": 1}, ["a"]))
-    finalist._verify(found, context, inputs, "val")
+    finalist.verify(found, context, inputs, "val")
     assert [(v.format, v.runtime) for v in found.verifications] == [("pytorch", "pytorch")]
     (failure,) = found.failures
     assert (failure.stage, failure.kind) == ("verify", "error")

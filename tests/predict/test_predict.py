@@ -21,7 +21,7 @@ from src.predict.__main__ import run
 from src.predict.arguments import PredictArgs
 from src.predict.engine import Predictor
 from src.predict.model import open_model
-from src.predict.sources import find_files
+from src.predict.sources import Notes, find_files, read_picture
 from src.records import Artifact
 from tests.conftest import Command
 from tests.predict import rtsp
@@ -323,3 +323,74 @@ def test_the_command_predicts(command: Command, artifact: Artifact, pictures: Pa
     assert done.returncode == 0, done.stderr
     assert json.loads((out / "summary.json").read_text())["frames"] == 3
     assert "results" in done.stdout
+
+
+def test_nothing_of_a_folder_is_left_out_without_a_word(
+    artifact: Artifact, pictures: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from PIL import Image
+
+    source = tmp_path / "in"
+    (source / ".cache").mkdir(parents=True)
+    image = Image.open(pictures / "0.png").convert("RGB")
+    kinds = ("avif", "jp2", "JFIF", "gif", "TIF", "webp", "mpo", "ppm")
+    formats = {"JFIF": "jpeg", "TIF": "tiff", "jp2": "jpeg2000"}
+    for kind in kinds:
+        image.save(source / f"{kind.lower()}-1.{kind}", format=formats.get(kind, kind))
+    for name in ("._a.jpg", ".cache/b.png", "notes.txt", "c.heic"):
+        (source / name).write_bytes(b"nothing")
+    predict(artifact, source, tmp_path / "out")
+    facts = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert facts["frames"] == len(kinds)
+    assert facts["left_out"] == {
+        "hidden": {"count": 2, "names": ["._a.jpg", ".cache/b.png"]},
+        "no picture or video": {"count": 1, "names": ["notes.txt"]},
+        "pictures that can't be decoded here": {"count": 1, "names": ["c.heic"]},
+    }
+    assert "c.heic" in caplog.text
+    for name in ("c.heic", "notes.txt"):
+        alone = tmp_path / name / "in"
+        alone.mkdir(parents=True)
+        shutil.copy(source / name, alone)
+        with pytest.raises(UserError, match=name):
+            find_files(str(alone))
+
+
+@pytest.mark.parametrize(("bits", "told"), [(12, "12 of 16 bits"), (10, "10 of 16 bits"), (16, "")])
+def test_pictures_of_sixteen_bits_keep_their_range(bits: int, told: str, pictures: Path, tmp_path: Path) -> None:
+    plain = cv2.imread(str(pictures / "0.png"))
+    assert plain is not None
+    plain[0, 0] = 255
+    deep = (plain.astype(np.uint16) << (bits - 8)) + (1 << (bits - 8)) - 1
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    notes = Notes()
+    assert np.array_equal(read_picture(tmp_path / "deep.png", notes), plain)
+    assert list(notes.depths) == [f"{told} in use, taken for the whole range"] * bool(told)
+    cv2.imwrite(str(tmp_path / "float.tiff"), plain.astype(np.float32))
+    with pytest.raises(UserError, match="float32"):
+        read_picture(tmp_path / "float.tiff")
+
+
+def test_a_fixed_batch_is_filled_up_with_the_last_pictures(artifact: Artifact, pictures: Path, tmp_path: Path) -> None:
+    own = predict(artifact, pictures, tmp_path / "a")
+    model = onnx.load(artifact.path)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 4
+    onnx.save(model, str(tmp_path / "four.onnx"))
+    assert predict(tmp_path / "four.onnx", pictures, tmp_path / "b") == own
+
+
+def test_names_are_those_of_the_file_as_written(artifact: Artifact, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("names: {0: no, 1: 007, 2: 安全帽}\n", encoding="utf-8")
+    words = {"names": str(tmp_path / "data.yaml"), "save": ["csv", "json", "pictures"]}
+    predict(artifact, pictures / "0.png", tmp_path / "out", **words)
+    with open(tmp_path / "out" / "predictions.csv", newline="", encoding="utf-8") as stream:
+        assert {row["name"] for row in csv.DictReader(stream)} == {"no", "007", "安全帽"}
+
+
+def test_another_file_beside_a_manifest_is_not_taken_for_it(artifact: Artifact, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(Path(artifact.path).parent, copy)
+    shutil.copy(copy / "model.onnx", copy / "other.onnx")
+    with pytest.raises(UserError, match="not the file"):
+        open_model(copy / "other.onnx", imgsz=None, names=None, trust=False)
