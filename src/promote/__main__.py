@@ -48,6 +48,7 @@ def run(args: PromoteArgs) -> int:
     check(args)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # The sweep is read first: a name that is wrong is told before a store is made.
     decision = None if args.rollback else load_decision(find_sweep(Path(args.outputs), args.sweep))
     uri = store_uri(args.tracking, Path(args.outputs))

@@ -129,8 +129,9 @@ def _non_inferior(found: Gap | None, images: int, rule: Rule) -> Gate:
     if rule.worn:
         return Gate(name, False, f"the test split has judged {MOST_USES} challengers: a fresh test split is needed")
     bound = found.bounds(rule.level)[1]
+    worst = f"at most {bound:.4f} worse" if bound >= 0 else f"at least {-bound:.4f} better"
     said = (
-        f"mAP50-95 on test {-found.delta:+.4f} against the reference, at most {bound:.4f} worse at "
+        f"mAP50-95 on test {0 - found.delta:+.4f} against the reference, {worst} at "
         f"{100 * rule.level:.4g} % (use {rule.use} of this test split); the margin is {rule.margin:g}"
     )
     passed = bound <= rule.margin
@@ -154,7 +155,7 @@ def _not_worse(found: Gap | None, rule: Rule, faster: bool) -> Gate:
     if found is None:
         return Gate(name, False, "no evaluation of both on the same test split")
     low, high = found.bounds(rule.confidence)
-    said = f"mAP50-95 on test {-found.delta:+.4f} [{-high:+.4f}; {-low:+.4f}] against the champion"
+    said = f"mAP50-95 on test {0 - found.delta:+.4f} [{0 - high:+.4f}; {0 - low:+.4f}] against the champion"
     if low <= 0:
         return Gate(name, True, said)
     if faster and high <= rule.margin:

@@ -148,6 +148,8 @@ OTHERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "evaluate-production": ("src.evaluate", ("sweep=x", "production=nan", f"outputs={HOME}/outputs")),
     "promote-dots": ("src.promote", ("sweep=../..", f"outputs={HOME}/outputs")),
     "promote-model": ("src.promote", ("model=../../x", f"outputs={HOME}/outputs")),
+    "promote-accept": ("src.promote", ("accept=everything", f"outputs={HOME}/outputs")),
+    "promote-threads": ("src.promote", ("threads=-1", f"outputs={HOME}/outputs")),
 }  # fmt: skip
 
 SOUND = {  # odd, but nothing is wrong with it
