@@ -217,7 +217,7 @@ def _candidate(
         interval=mean_interval(model),
         retention=retention,
         val_map=mean([v.metrics.get(MAP, math.nan) for v in checks]),
-        test_map=mean([e.test_map for e in evidence]),
+        test_map=mean([e.test_map for e in evidence if math.isfinite(e.test_map)]),  # opened for what may ship alone
         gate=max(gates, key=GATES.index) if gates else None,
         latency={name: value for name in PERCENTILES if (value := _latency(costs, name)) is not None},
         latency_interval=_intervals(costs),

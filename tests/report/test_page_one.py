@@ -133,6 +133,17 @@ def test_a_candidate_without_test_reads_well(tmp_path: Path) -> None:
     ] == [None] * 2
 
 
+def test_a_replicate_without_test_takes_nothing_from_the_one_that_ships(tmp_path: Path) -> None:
+    """Both replicates are exported; test is opened for the one that ships."""
+    pair = [trial(i, seed=i + 1, score=s) for i, s in enumerate((0.50, 0.51))]
+    found = [finalist(pair[0]), closed(finalist(pair[1]))]
+    decision, text, got = written(Sweep(pair, found), tmp_path)
+    assert decision.recommended is not None
+    assert decision.recommended.best.trial.trial == 0
+    assert "On test this very file reaches mAP50-95 0.490" in text
+    assert "no_test" not in {r["risk"] for r in got["risks"]}
+
+
 def test_no_figure_stands_twice(tmp_path: Path) -> None:
     """Figures with three digits or intervals; the margin and names of configurations are no figures."""
     decision, text, _ = written(open_sweep(), tmp_path)
