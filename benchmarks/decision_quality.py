@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import decision_coverage, latency_coverage, promotion_quality, until_decided
 from src.decide.bounds import deficits, shared_level
 from src.decide.spread import moderated
 from src.decide.uncertainty import Model, Resampled, gap, image_part, mean_interval
@@ -197,6 +199,26 @@ def coverage_of_means(sweeps: int) -> None:
             print(f"{images:5} images, {seeds} seeds: {share(held)}")
 
 
+def coverage_of_figures(sweeps: int) -> None:
+    """mAP of one file over images, and latency over processes."""
+    print("\ncoverage of the printed 95 % interval of mAP over images: even and rare classes, bursts")
+    decision_coverage.main(max(50, sweeps // 5))
+    print("\ncoverage of the printed 95 % intervals of p50 and p90; verdicts on speed")
+    latency_coverage.main(["--repeats", str(max(200, sweeps))])
+
+
+def until_decided_sweeps(sweeps: int) -> None:
+    """Further seeds until the decision is settled."""
+    print("\nstudy.until=decided against equal replication")
+    until_decided.table(max(50, sweeps // 5))
+
+
+def promoted(sweeps: int) -> None:
+    """Challengers against the champion."""
+    print("\npromotion")
+    promotion_quality.tables(max(50, sweeps // 5))
+
+
 STEPS: tuple[Callable[[int], None], ...] = (
     worse_models,
     unstable_models,
@@ -204,6 +226,9 @@ STEPS: tuple[Callable[[int], None], ...] = (
     found_cheap,
     equal_models,
     coverage_of_means,
+    coverage_of_figures,
+    until_decided_sweeps,
+    promoted,
 )
 
 
@@ -214,6 +239,7 @@ def main() -> None:
     sweeps = parser.parse_args().sweeps
     for step in STEPS:
         step(sweeps)
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

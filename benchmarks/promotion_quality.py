@@ -161,7 +161,11 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", type=int, default=300)
-    worlds = parser.parse_args().worlds
+    tables(parser.parse_args().worlds)
+
+
+def tables(worlds: int) -> None:
+    """Print the tables."""
     print(f"margin {MARGIN}, confidence {CONFIDENCE}, {worlds} worlds")
     for name, noise in (("noise of the digits sweep", DIGITS), ("noise of rare classes", ROUGH)):
         paired = math.sqrt(2) * math.hypot(noise.own, noise.seed)

@@ -200,12 +200,16 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sweeps", type=int, default=200)
-    asked = parser.parse_args()
+    table(parser.parse_args().sweeps)
+
+
+def table(sweeps: int) -> None:
+    """Print a row for every world and bound."""
     columns = ("SD", "bound", "wrong", "found", "settled", "trainings", "equal: bound", "found", "trainings", "ratio")
     print(f"{'world':26}" + "".join(f"{c:>13}" for c in columns))
     for world, sd, bound, equal_bound in ROWS:
-        ours = simulate(world, sd, sweeps=asked.sweeps, max_trainings=bound)
-        theirs = simulate(world, sd, sweeps=asked.sweeps, max_trainings=equal_bound, equal=True)
+        ours = simulate(world, sd, sweeps=sweeps, max_trainings=bound)
+        theirs = simulate(world, sd, sweeps=sweeps, max_trainings=equal_bound, equal=True)
         shares = (f"{100 * x:.1f} %" for x in (ours.wrong, ours.found, ours.settled))
         rest = (f"{equal_bound}", f"{100 * theirs.found:.1f} %", f"{theirs.trainings:.1f}")
         row = (
