@@ -22,6 +22,7 @@ from src.decide.candidates import Candidate
 from src.decide.choice import Comparison, Decision
 from src.decide.looks import level_at
 from src.decide.open_questions import asked, open_comparisons
+from src.decide.speed import slower
 from src.decide.uncertainty import Gap, Model, gap
 
 
@@ -73,12 +74,16 @@ def compared(decision: Decision) -> list[Comparison]:
 
 
 def of_best(decision: Decision) -> Comparison | None:
-    """The recommended one against the rivals that are left, where it is merely the best by its mean; else None."""
+    """The recommended one, where it is merely the best by its mean, against rivals that are no cheaper and not out.
+
+    Cheaper ones are asked after on their own. None where nothing is left to ask.
+    """
     best = decision.recommended
     if best is None or best is not decision.best:
         return None
     out = {c.other.configuration.config_id for c in decision.comparisons if c.deficit.status == "worse"}
-    rivals = [c for c in _rivals(decision, best.model) if c.configuration.config_id not in out]
+    others = [c for c in _rivals(decision, best.model) if c.configuration.config_id not in out]
+    rivals = [c for c in others if not slower(best, c, decision.statistic)]
     if not rivals:
         return None
     models = [best.model, *(c.model for c in rivals)]
