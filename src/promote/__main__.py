@@ -56,7 +56,8 @@ def run(args: PromoteArgs) -> int:
     registry = Registry(uri, args.model)
     if decision is None:
         restored, replaced = registry.rollback()
-        print(f"{args.model}: champion is version {restored} again (was {replaced}, now previous)")
+        mark = f"the reference is version {registry.reference()}"
+        print(f"{args.model}: champion is version {restored} again (was {replaced}, now previous); {mark}")
         return EXIT_OK
     return promote(decision, registry, args.threads, accept=args.accept, reference=args.reference)
 
@@ -111,10 +112,9 @@ def promote(
     version = registry.register(run_id, artifact, plan, standing, ROOT / "src")
     gates.append(registry.predicts(version, side_of(artifact, plan)))
     registry.tag(version, gates, _tags(decision, artifact, plan, accept))
-    passed = all(g.passed for g in gates)
-    if passed:
+    if all(g.passed for g in gates):
         registry.promote(version, reference=reference or judged.better)
-    return _tell(gates, version)
+    return _tell(gates, version, registry.reference())
 
 
 def judge(registry: Registry, challenger: Standing, decision: Decision) -> Judgement:
@@ -187,13 +187,18 @@ def _artifact(decision: Decision) -> tuple[Artifact, str]:
     return artifact, run_id
 
 
-def _tell(gates: list[Gate], version: str | None) -> int:
+def _tell(gates: list[Gate], version: str | None, reference: str | None = None) -> int:
+    """Print every gate and what became of the version; the exit code."""
     for gate in gates:
         print(f"{'pass' if gate.passed else 'FAIL'}  {gate.name}: {gate.said}")
     passed = all(g.passed for g in gates)
     where = f"version {version}" if version else "nothing was registered"
-    print(f"{where}: {'is the champion now' if passed else 'no alias was moved'}")
-    return EXIT_OK if passed else EXIT_FAILED
+    if not passed:
+        print(f"{where}: no alias was moved")
+        return EXIT_FAILED
+    mark = "it is the reference too" if reference == version else f"the reference is version {reference}"
+    print(f"{where}: is the champion now; {mark}")
+    return EXIT_OK
 
 
 def main() -> None:

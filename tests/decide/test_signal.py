@@ -93,7 +93,9 @@ def test_trainings_without_artifacts_are_judged_by_val(tmp_path: Path) -> None:
 
 
 def test_the_gate_of_promotion_follows(tmp_path: Path) -> None:
-    gates = {g.name: g for g in own_gates(load_decision(sweep_of(0.05, 0.03).write(tmp_path)))}
+    decision = load_decision(sweep_of(0.05, 0.03).write(tmp_path))
+    assert not own_gates(decision, accept="conditional")[0].passed, "what is rejected is no conditional verdict"
+    gates = {g.name: g for g in own_gates(decision)}
     assert not gates["verdict"].passed
     assert not gates["learnt"].passed
     assert "0.01 counts as nothing" in gates["learnt"].said
