@@ -11,7 +11,7 @@ makes with small samples and an allocation that follows the data.
 A look is a plain mapping in `SweepRecord.looks`:
   trainings  of the sweep so far, failed ones too
   share      of the bound that is spent, 0..1; the level of every bound follows from it
-  level      confidence of the decision at this look, before it is shared among rivals
+  level      confidence of each single comparison at this look
   recommended  label of the candidate that would ship, or ""
   questions  a list: candidate, rival (labels), config_id, rival_id, delta, low, high, status
              (within, worse, open; low and high are null where nothing is established)
