@@ -171,8 +171,8 @@ def test_arguments_that_make_no_sense(changes: dict[str, Any], value: str, remed
 
 
 def test_a_rejected_sweep_fails_its_gate(tmp_path: Path) -> None:
-    ranking = load_decision(study(decision={"max_latency_ms": 0.1}).write(tmp_path))
-    assert [g.passed for g in own_gates(ranking)] == [False]
+    decision = load_decision(study(decision={"max_latency_ms": 0.1}).write(tmp_path))
+    assert [g.passed for g in own_gates(decision)] == [False]
 
 
 def tiny_onnx(path: Path, bias: float) -> None:

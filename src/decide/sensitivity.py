@@ -29,24 +29,24 @@ class Outcome:
     changed: bool
 
 
-def sensitivity(ranking: Decision) -> list[Outcome]:
+def sensitivity(decision: Decision) -> list[Outcome]:
     """Choose again in every scenario; empty without a winner."""
-    if ranking.recommended is None:
+    if decision.recommended is None:
         return []
-    outcomes = [_slower(ranking), _slower_winner(ranking)]
-    outcomes += [_without_seed(ranking, seed) for seed in _seeds(ranking)]
-    return outcomes + list(_moved_limits(ranking))
+    outcomes = [_slower(decision), _slower_winner(decision)]
+    outcomes += [_without_seed(decision, seed) for seed in _seeds(decision)]
+    return outcomes + list(_moved_limits(decision))
 
 
 def _outcome(
-    ranking: Decision,
+    decision: Decision,
     scenario: Note,
     found: list[Candidate] | None = None,
     settings: DecisionConfig | None = None,
 ) -> Outcome:
-    found = ranking.candidates if found is None else found
-    chosen = choose(found, settings or ranking.settings, ranking.statistic, ranking.level).recommended
-    before = ranking.recommended.key if ranking.recommended else None
+    found = decision.candidates if found is None else found
+    chosen = choose(found, settings or decision.settings, decision.statistic, decision.level).recommended
+    before = decision.recommended.key if decision.recommended else None
     return Outcome(scenario, chosen, (chosen.key if chosen else None) != before)
 
 
@@ -60,37 +60,39 @@ def _slowed(c: Candidate) -> Candidate:
     )
 
 
-def _slower(ranking: Decision) -> Outcome:
-    found = [_slowed(c) for c in ranking.candidates]
-    return _outcome(ranking, note("case_slower", percent=round(100 * LATENCY)), found)
+def _slower(decision: Decision) -> Outcome:
+    found = [_slowed(c) for c in decision.candidates]
+    return _outcome(decision, note("case_slower", percent=round(100 * LATENCY)), found)
 
 
-def _slower_winner(ranking: Decision) -> Outcome:
-    found = [_slowed(c) if c is ranking.recommended else c for c in ranking.candidates]
-    return _outcome(ranking, note("case_slower_winner", percent=round(100 * LATENCY)), found)
+def _slower_winner(decision: Decision) -> Outcome:
+    found = [_slowed(c) if c is decision.recommended else c for c in decision.candidates]
+    return _outcome(decision, note("case_slower_winner", percent=round(100 * LATENCY)), found)
 
 
-def _seeds(ranking: Decision) -> list[int]:
-    seeds = sorted({t.seed for c in ranking.finished for t in c.trials})
+def _seeds(decision: Decision) -> list[int]:
+    seeds = sorted({t.seed for c in decision.finished for t in c.trials})
     return seeds if len(seeds) > 1 else []
 
 
-def seeds_that_flip(ranking: Decision) -> list[int]:
+def seeds_that_flip(decision: Decision) -> list[int]:
     """Seeds without which another configuration is chosen; which runtime serves it is a matter of speed."""
-    before = ranking.recommended
+    before = decision.recommended
     if before is None:
         return []
-    found = ((seed, _without_seed(ranking, seed).recommended) for seed in _seeds(ranking))
+    found = ((seed, _without_seed(decision, seed).recommended) for seed in _seeds(decision))
     return [seed for seed, after in found if after and after.configuration.config_id != before.configuration.config_id]
 
 
-def _without_seed(ranking: Decision, seed: int) -> Outcome:
+def _without_seed(decision: Decision, seed: int) -> Outcome:
     """Drop one seed from every configuration that has others; artifacts and their costs stay."""
-    groups = [_dropped(c, seed) for c in ranking.finished]
-    models = models_of(groups, ranking.saved, ranking.settings.seed_sd)
+    groups = [_dropped(c, seed) for c in decision.finished]
+    models = models_of(groups, decision.saved, decision.settings.seed_sd)
     by_id = {c.config_id: c for c in groups}
-    found = [_again(c, by_id[c.configuration.config_id], models[c.configuration.config_id]) for c in ranking.candidates]
-    return _outcome(ranking, note("case_seed", seed=seed), found)
+    found = [
+        _again(c, by_id[c.configuration.config_id], models[c.configuration.config_id]) for c in decision.candidates
+    ]
+    return _outcome(decision, note("case_seed", seed=seed), found)
 
 
 def _again(c: Candidate, configuration: Configuration, source: Model) -> Candidate:
@@ -108,11 +110,11 @@ def _dropped(c: Configuration, seed: int) -> Configuration:
     return replace(c, scores=scores, trials=tuple(t for _, t in kept), spread=spread(scores))
 
 
-def _moved_limits(ranking: Decision) -> Iterator[Outcome]:
+def _moved_limits(decision: Decision) -> Iterator[Outcome]:
     for key in LIMITS:
-        value = getattr(ranking.settings, key)
+        value = getattr(decision.settings, key)
         if value is None or not math.isfinite(value) or value == 0:
             continue
         for factor in (1 - LIMIT, 1 + LIMIT):
-            moved = replace(ranking.settings, **{key: value * factor})
-            yield _outcome(ranking, note("case_limit", key=key, value=float(f"{value * factor:.4g}")), settings=moved)
+            moved = replace(decision.settings, **{key: value * factor})
+            yield _outcome(decision, note("case_limit", key=key, value=float(f"{value * factor:.4g}")), settings=moved)

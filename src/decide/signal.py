@@ -40,16 +40,16 @@ class Signal:
         return note(stem, **values)
 
 
-def chosen_configuration(ranking: Decision) -> Configuration | None:
+def chosen_configuration(decision: Decision) -> Configuration | None:
     """The winner's configuration; without any candidate the best one trained."""
-    if ranking.recommended is not None:
-        return ranking.recommended.configuration
-    return None if ranking.candidates or not ranking.finished else ranking.finished[0]
+    if decision.recommended is not None:
+        return decision.recommended.configuration
+    return None if decision.candidates or not decision.finished else decision.finished[0]
 
 
-def signal_of(ranking: Decision) -> Signal | None:
+def signal_of(decision: Decision) -> Signal | None:
     """What is known of the chosen model; None when nothing can be chosen."""
-    chosen, winner, floor = chosen_configuration(ranking), ranking.recommended, ranking.settings.nothing_map
+    chosen, winner, floor = chosen_configuration(decision), decision.recommended, decision.settings.nothing_map
     if chosen is None:
         return None
     if winner is not None:

@@ -1,4 +1,4 @@
-"""From a ranking to a verdict: approve, conditional or reject, each with its reasons.
+"""From a decision to a verdict: approve, conditional or reject, each with its reasons.
 
 `approve` needs a winner that keeps every limit and evidence that can carry the claim; what the evidence lacks becomes
 a condition; with nothing to recommend, or nothing that detects anything, the verdict is `reject`.
@@ -34,43 +34,43 @@ class Verdict:
     conditions: list[Note]
 
 
-def verdict(ranking: Decision) -> Verdict:
-    """Judge a ranking."""
-    if not ranking.finished:
-        return Verdict("reject", [note("reason_no_survivor", n=len(ranking.saved.trials))], [])
-    signal = signal_of(ranking)
+def verdict(decision: Decision) -> Verdict:
+    """Judge a decision."""
+    if not decision.finished:
+        return Verdict("reject", [note("reason_no_survivor", n=len(decision.saved.trials))], [])
+    signal = signal_of(decision)
     if signal is not None and not signal.found:
         return Verdict("reject", [signal.said("reason_nothing_detected")], [])
-    if ranking.recommended is None:
-        return _without_winner(ranking)
-    conditions = conditions_of(ranking, ranking.recommended)
-    return Verdict("conditional" if conditions else "approve", _reasons(ranking, ranking.recommended), conditions)
+    if decision.recommended is None:
+        return _without_winner(decision)
+    conditions = conditions_of(decision, decision.recommended)
+    return Verdict("conditional" if conditions else "approve", _reasons(decision, decision.recommended), conditions)
 
 
-def _without_winner(ranking: Decision) -> Verdict:
+def _without_winner(decision: Decision) -> Verdict:
     """No candidate: either nothing was measured, or everything breaks a limit."""
-    closest = ranking.closest
+    closest = decision.closest
     if closest is None:
         return Verdict("conditional", [note("reason_unmeasured")], [note("cond_unmeasured")])
-    lost = ", ".join(broken(closest, ranking.settings)) or "decision.runtime"
-    reason = note("reason_none_feasible", n=len(ranking.candidates), label=closest.label, limits=lost)
+    lost = ", ".join(broken(closest, decision.settings)) or "decision.runtime"
+    reason = note("reason_none_feasible", n=len(decision.candidates), label=closest.label, limits=lost)
     return Verdict("reject", [reason], [])
 
 
-def _reasons(ranking: Decision, winner: Candidate) -> list[Note]:
+def _reasons(decision: Decision, winner: Candidate) -> list[Note]:
     """Why this one: the limits, and either the bound on what it may lose or that it is the best."""
-    settings = ranking.settings
+    settings = decision.settings
     reasons = [note("reason_limits_hold", n=len(limits_of(winner, settings)))]
-    found = ranking.comparison(winner)
-    if found is None or ranking.best is None:
-        return [*reasons, note("reason_best", n=len(ranking.feasible))]
-    if winner.configuration is ranking.best.configuration and found.deficit.delta < SAME:
-        return [*reasons, note("reason_same_weights", n=len(ranking.feasible))]
+    found = decision.comparison(winner)
+    if found is None or decision.best is None:
+        return [*reasons, note("reason_best", n=len(decision.feasible))]
+    if winner.configuration is decision.best.configuration and found.deficit.delta < SAME:
+        return [*reasons, note("reason_same_weights", n=len(decision.feasible))]
     return [
         *reasons,
         note(
             "reason_within",
-            best=ranking.best.label,
+            best=decision.best.label,
             delta=found.deficit.delta,
             bound=found.deficit.high,
             margin=settings.margin,
@@ -79,7 +79,7 @@ def _reasons(ranking: Decision, winner: Candidate) -> list[Note]:
     ]
 
 
-def conditions_of(ranking: Decision, winner: Candidate) -> list[Note]:
+def conditions_of(decision: Decision, winner: Candidate) -> list[Note]:
     """What the evidence lacks, for a winner."""
     configuration, dataset = winner.configuration, winner.best.trial.dataset
     found = []
@@ -99,23 +99,23 @@ def conditions_of(ranking: Decision, winner: Candidate) -> list[Note]:
         found.append(note("cond_scratch"))
     if still_improving(configuration):
         found.append(note("cond_unconverged", epochs=epochs_of(configuration)))
-    return found + _contradicted(ranking, winner) + _fragile(ranking)
+    return found + _contradicted(decision, winner) + _fragile(decision)
 
 
-def _contradicted(ranking: Decision, winner: Candidate) -> list[Note]:
+def _contradicted(decision: Decision, winner: Candidate) -> list[Note]:
     """Test shows the recommended file to be worse than the best by more than the margin."""
-    best = ranking.best
+    best = decision.best
     if best is None or best is winner or best.configuration is winner.configuration:
         return []
     found = paired_gap(best.best.test_depth, winner.best.test_depth)
-    if found is None or found.bounds(ranking.settings.confidence)[0] <= ranking.settings.margin:
+    if found is None or found.bounds(decision.settings.confidence)[0] <= decision.settings.margin:
         return []
-    return [note("cond_test_contradicts", delta=found.delta, margin=ranking.settings.margin)]
+    return [note("cond_test_contradicts", delta=found.delta, margin=decision.settings.margin)]
 
 
-def _fragile(ranking: Decision) -> list[Note]:
+def _fragile(decision: Decision) -> list[Note]:
     """Without one of the seeds another configuration would be chosen."""
-    flips = seeds_that_flip(ranking)
+    flips = seeds_that_flip(decision)
     return [note("cond_seed_flips", seeds=", ".join(map(str, flips)))] if flips else []
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 from rich import box
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from src.common.matrix import condensed
 from src.evaluate.errors import KINDS
 from src.records import EvaluationRecord, TrialRecord
 
@@ -122,22 +122,14 @@ def confusions_line(record: EvaluationRecord) -> Text:
 
 def confusion_tables(record: EvaluationRecord) -> list[Table]:
     """Objects by class and by what they were called; of many classes, those with most mistakes. None in old records."""
-    full = np.array(record.confusion_matrix, dtype=np.int64)
-    if not full.size:
+    if not record.confusion_matrix:
         return []
-    wrong = full.sum(axis=0) + full.sum(axis=1) - 2 * np.diag(full)
-    shown = np.sort(np.argsort(-wrong[:-1], kind="stable")[:MOST_IN_MATRIX])
-    rest = np.setdiff1d(np.arange(len(full) - 1), shown)
-    names = [escape(str(record.per_class[c]["name"])) for c in shown]
-    cells = full[np.ix_([*shown, -1], [*shown, -1])]
-    if len(rest):
-        names.append("others")
-        outer = [[i] for i in shown] + [rest.tolist(), [-1]]
-        cells = np.array([[full[np.ix_(rows, columns)].sum() for columns in outer] for rows in outer])
+    shown, others, cells = condensed(record.confusion_matrix, MOST_IN_MATRIX)
+    names = [escape(str(record.per_class[c]["name"])) for c in shown] + (["others"] if others else [])
     title = f"objects by class (rows) and called class, best threshold, {record.format}/{record.precision}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("", *names, "missed"):
         table.add_column(name, justify="right" if name else "left")
-    for name, row in zip([*names, "background"], cells.tolist(), strict=True):
+    for name, row in zip([*names, "background"], cells, strict=True):
         table.add_row(name, *[str(n) if n else "·" for n in row])
     return [table]

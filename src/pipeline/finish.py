@@ -129,11 +129,11 @@ def _report(cfg: AppConfig, context: Context, run: RunLog) -> None:
     from src.report import Options, load_decision, print_summary, write_report
 
     document = write_report(context.folder, Path(cfg.reports), Options(language=cfg.report.language))
-    ranking = load_decision(context.folder)
-    print_summary(ranking)
+    decision = load_decision(context.folder)
+    print_summary(decision)
     run.folder(document.parent, "report")
-    decision = json.loads(document.with_suffix(".json").read_text(encoding="utf-8"))
-    run.tags({"verdict": decision["verdict"], "recommended": json.dumps(decision["recommended"])[:5000]})
-    if ranking.configurations:
-        run.metrics({"best/val/mAP50-95": ranking.configurations[0].spread.mean})
+    told = json.loads(document.with_suffix(".json").read_text(encoding="utf-8"))
+    run.tags({"verdict": told["verdict"], "recommended": json.dumps(told["recommended"])[:5000]})
+    if decision.configurations:
+        run.metrics({"best/val/mAP50-95": decision.configurations[0].spread.mean})
     Watch(0, 0).say(f"decision: {document}")

@@ -39,6 +39,7 @@ def decision_json(decision: Decision, judged: Verdict, found: list[Risk], steps:
         "confidence": decision.settings.confidence,
         "comparisons": comparisons_json(decision),
         "open": open_json(decision),
+        "looks": decision.saved.sweep.looks,
         "latency_statistic": decision.statistic,
         "candidates": [_candidate(c, decision) for c in decision.candidates],
         "configurations": [

@@ -9,6 +9,7 @@ from src.decide.candidates import MAP, Candidate
 from src.decide.choice import Decision
 from src.decide.judgement import smallest_difference
 from src.records import EvaluationRecord
+from src.report.confused import Confused
 from src.report.markdown import Raw, escape, table
 from src.report.names import short
 from src.report.text import Catalogue
@@ -18,6 +19,7 @@ MOST = 8  # candidates in one table
 MOST_CLASSES = 5  # best and worst
 THRESHOLDS = tuple(t / 10 for t in range(1, 10))
 ERRORS = ("true_positives", "localisation", "class", "duplicate", "background", "both", "missed")
+IGNORED = "ignored"  # detections on regions to ignore, which count neither way
 
 
 def in_depth(decision: Decision) -> list[Candidate]:
@@ -93,7 +95,8 @@ class Depth:
             "figures": self.figures(),
             "errors": self.errors(),
             "classes": self.classes(),
-            "confusions": self.confusions(),
+            "why": self.lacking(),
+            **Confused(self.chosen[0].best.val_depth, self.words).context(),
             "operating": self.operating(),
             "by_threshold": self.by_threshold(),
             "subject": escape(short(self.chosen[0].configuration)),
@@ -118,7 +121,18 @@ class Depth:
             return Raw("—")
         low, high = record.intervals.get(name, [math.nan, math.nan])
         value = self._number(record.figures.get(name))
-        return Raw(f"{value} [{self._number(low)}; {self._number(high)}]") if math.isfinite(low) else value
+        if math.isfinite(low):
+            return Raw(f"{value} [{self._number(low)}; {self._number(high)}]")
+        return Raw(f"{value} [{self._say('no_interval')}]") if record.interval_note else value
+
+    def lacking(self) -> list[Raw]:
+        """Why no interval is claimed, once for every split and reason."""
+        depths = [d for c in self.chosen for d in (c.best.val_depth, c.best.test_depth) if d and d.interval_note]
+        reasons = dict.fromkeys((d.split, d.interval_note) for d in depths)
+        return [
+            self._say("no_interval_why", split=split, why=self.words.say("quoted", text=note))
+            for split, note in reasons
+        ]
 
     def figures(self) -> Raw:
         """A row per candidate."""
@@ -143,13 +157,11 @@ class Depth:
 
     def errors(self) -> Raw:
         """Counts of every kind of error at the best threshold of each candidate."""
-        rows = [
-            [self._label(c), *[c.best.val_depth.errors.get(kind, 0) for kind in ERRORS], self._run(c)]
-            for c in self.chosen
-            if c.best.val_depth
-        ]
+        depths = [(c, c.best.val_depth) for c in self.chosen if c.best.val_depth]
+        kinds = [*ERRORS, *([IGNORED] if any(d.errors.get(IGNORED) for _, d in depths) else [])]
+        rows = [[self._label(c), *[d.errors.get(kind, 0) for kind in kinds], self._run(c)] for c, d in depths]
         return table(
-            [self._say("col_candidate"), *[self._say(f"error_{k}") for k in ERRORS], self._say("col_runs")], rows
+            [self._say("col_candidate"), *[self._say(f"error_{k}") for k in kinds], self._say("col_runs")], rows
         )
 
     def operating(self) -> Raw:
@@ -185,12 +197,3 @@ class Depth:
         shown = known if len(known) <= 2 * MOST_CLASSES else known[:MOST_CLASSES] + known[-MOST_CLASSES:]
         rows = [[row["name"], row["truths"], self._number(row["AP50-95"]), self._number(row["AP50"])] for row in shown]
         return table([self._say("col_class"), self._say("col_objects"), "AP50-95", "AP50"], rows)
-
-    def confusions(self) -> Raw:
-        """The most frequent confusions of the first candidate."""
-        depth = self.chosen[0].best.val_depth
-        assert depth is not None
-        if not depth.confusions:
-            return self._say("none_confused")
-        pairs = [self.words.say("confusion", true=a, predicted=b, n=n) for a, b, n in depth.confusions[:5]]
-        return escape("; ".join(pairs))

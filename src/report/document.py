@@ -14,6 +14,7 @@ from src.decide.verdict import Verdict, verdict
 from src.report.closing import Closing
 from src.report.comparative import Comparative
 from src.report.depth import Depth
+from src.report.looks import Looks
 from src.report.overview import Overview
 from src.report.page_one import PageOne
 from src.report.part import MOST_ROWS, MOST_SHOWN
@@ -51,6 +52,7 @@ def contents(judged: Judged, words: Catalogue) -> dict[str, Any]:
         "sentence": page.sentence(judged.verdict),
         "rows": page.rows() if word != "reject" else "",  # nothing of it is recommended
         "reading": page.reading(),
+        "closed": Looks(decision, words).sentence(),
         "open": page.open(),
         "command": page.command(),
         "changes": page.changes(judged.outcomes) if word != "reject" else [],
@@ -83,6 +85,7 @@ def appendix(judged: Judged, words: Catalogue) -> dict[str, Any]:
         "configurations": comparative.configurations(MOST_ROWS) if len(decision.configurations) > MOST_SHOWN else "",
         "candidates": comparative.candidates(),
         "latencies": comparative.latencies(MOST_ROWS) if len(decision.candidates) > MOST_SHOWN + 1 else "",
+        "looks": Looks(decision, words).table(),
         "depth": Depth(decision, words).context(),
         "top": comparative.top(),
         "trends": Recommended(decision, words).trends(),

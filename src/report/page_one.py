@@ -43,6 +43,9 @@ class PageOne(Part):
         depth = winner.best.test_depth
         if depth and math.isfinite(low := depth.intervals.get(MAP, [math.nan])[0]):
             return self.say("page_test_interval", value=depth.figures[MAP], low=low, high=depth.intervals[MAP][1])
+        if depth and depth.interval_note:
+            why = self.words.say("quoted", text=depth.interval_note)
+            return self.say("page_test_bare", value=depth.figures[MAP], why=why)
         if math.isfinite(winner.best.test_map):
             return self.say("page_test", value=winner.best.test_map)
         return self.say("page_no_test")

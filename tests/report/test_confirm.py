@@ -24,15 +24,15 @@ def lucky() -> Sweep:
 
 def test_the_score_is_that_of_the_fresh_seeds(tmp_path: Path) -> None:
     folder = lucky().write(tmp_path)
-    ranking = load_decision(folder)
-    first, second = ranking.configurations
+    decision = load_decision(folder)
+    first, second = decision.configurations
     assert [t.trial for t in first.trials] == [6, 7, 8]
     assert round(first.spread.mean, 6) == 0.51
     assert first.selection is not None
     assert round(first.selection.mean, 6) == 0.63
     assert second.selection is None, "an unconfirmed one stands behind, though its seeds of the search scored higher"
     assert second.spread.mean > first.spread.mean
-    assert len(scored(ranking)) == 6, "figures of the search show the search"
+    assert len(scored(decision)) == 6, "figures of the search show the search"
 
 
 def test_both_are_shown(tmp_path: Path) -> None:
@@ -51,11 +51,11 @@ def test_both_are_shown(tmp_path: Path) -> None:
 def test_what_was_not_confirmed_cannot_be_recommended(tmp_path: Path) -> None:
     search = [trial(n, seed=n + 1, score=0.6) for n in range(3)]
     folder = Sweep(search, [finalist(t) for t in search], decision=DECISION).write(tmp_path)
-    ranking = load_decision(folder)
-    assert ranking.recommended is None
+    decision = load_decision(folder)
+    assert decision.recommended is None
     document = write_report(folder, tmp_path / "reports", Options())
-    decision = json.loads(document.with_suffix(".json").read_text(encoding="utf-8"))
-    assert {"unconfirmed"} == {limit for c in decision["candidates"] for limit in c["broken_limits"]}
+    told = json.loads(document.with_suffix(".json").read_text(encoding="utf-8"))
+    assert {"unconfirmed"} == {limit for c in told["candidates"] for limit in c["broken_limits"]}
 
 
 def test_without_confirmation_nothing_changes(tmp_path: Path) -> None:

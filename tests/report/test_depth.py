@@ -30,7 +30,7 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return tmp / "outputs", tmp / "reports"
 
 
-def ranking_of(deep: tuple[Path, Path]) -> Decision:
+def decision_of(deep: tuple[Path, Path]) -> Decision:
     return load_decision(deep[0] / "sweeps" / "friday")
 
 
@@ -49,36 +49,36 @@ def test_the_document_shows_the_evaluation(deep: tuple[Path, Path]) -> None:
 
 
 def test_images_join_the_seeds_in_differences(deep: tuple[Path, Path]) -> None:
-    ranking = ranking_of(deep)
-    assert ranking.best is not None
-    other = next(c.other for c in ranking.comparisons if c.other.configuration is not ranking.best.configuration)
-    both = gap(ranking.best.model, other.model)
-    seeds = gap(replace(ranking.best.model, images=None), other.model)
+    decision = decision_of(deep)
+    assert decision.best is not None
+    other = next(c.other for c in decision.comparisons if c.other.configuration is not decision.best.configuration)
+    both = gap(decision.best.model, other.model)
+    seeds = gap(replace(decision.best.model, images=None), other.model)
     assert (both.method, seeds.method) == ("seeds and images", "seeds")
     assert both.se > seeds.se
 
 
 def test_a_candidate_does_not_differ_from_itself(deep: tuple[Path, Path]) -> None:
-    for c in ranking_of(deep).candidates:
+    for c in decision_of(deep).candidates:
         assert gap(c.model, c.model).bounds(0.95) == (0.0, 0.0)
 
 
 def test_smallest_difference_follows_the_paired_noise(deep: tuple[Path, Path]) -> None:
-    ranking = ranking_of(deep)
-    depths = [c.best.test_depth for c in ranking.candidates if c.best.test_depth]
+    decision = decision_of(deep)
+    depths = [c.best.test_depth for c in decision.candidates if c.best.test_depth]
     paired, alone = smallest_difference(depths[0], depths[1:]), smallest_difference(depths[0], [])
     assert 0 < paired < alone
 
 
 def test_resamples_of_other_data_are_not_paired(deep: tuple[Path, Path]) -> None:
-    ranking = ranking_of(deep)
-    depths = [c.best.test_depth for c in ranking.candidates if c.best.test_depth]
+    decision = decision_of(deep)
+    depths = [c.best.test_depth for c in decision.candidates if c.best.test_depth]
     foreign = [replace(d, dataset_fingerprint="0" * 64) for d in depths[1:]]
     assert smallest_difference(depths[0], foreign) == smallest_difference(depths[0], [])
 
 
 def test_sensitivity_names_every_case(deep: tuple[Path, Path]) -> None:
-    outcomes = sensitivity(ranking_of(deep))
+    outcomes = sensitivity(decision_of(deep))
     keys = [o.scenario.key for o in outcomes]
     assert keys == ["case_slower", "case_slower_winner", *["case_seed"] * 3, *["case_limit"] * 2]
     # v11n leads v8n at 320 px by 0.002 alone: without some seed it does not, and that is said.

@@ -11,6 +11,8 @@ import pytest
 from src.report import Options, write_report
 from src.report.text import catalogue
 from tests.report.factory import ONNX, PYTORCH, Sweep, deep_study, failed, finalist, study, trial
+from tests.report.test_confused import unclaimed
+from tests.report.test_looks import SETTLED, look, looked, question
 from tests.report.test_report import whole
 
 ENGLISH = re.compile(
@@ -45,7 +47,12 @@ def nothing() -> Sweep:
     return Sweep([one], [finalist(one, test=None)])
 
 
-@pytest.mark.parametrize("sweep", [study(), deep_study(), odd(), nothing(), Sweep([failed(0)]), Sweep([trial(0)])])
+CLOSED = [looked(*SETTLED), looked(look(4, stopped="decided"))]
+CLOSED += [looked(look(4), look(5, question(0.05), stopped=word)) for word in ("trainings", "hours", "seeds", "")]
+OTHERS = [study(), deep_study(), unclaimed(), odd(), nothing(), Sweep([failed(0)]), Sweep([trial(0)])]
+
+
+@pytest.mark.parametrize("sweep", [*OTHERS, *CLOSED])
 def test_no_english_is_left(sweep: Sweep, tmp_path: Path) -> None:
     text = whole(write_report(sweep.write(tmp_path), tmp_path / "reports", Options(language="fr")))
     for line in text.splitlines():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from src.decide.choice import Decision
 from src.figure import save_png
 from src.report.figures.candidates import latency_figure, tradeoff_figure
+from src.report.figures.closing import closing_figure
 from src.report.figures.in_depth import errors_figure, thresholds_figure
 from src.report.figures.study import history_figure, importance_figure, parallel_figure, pruning_figure
 from src.report.figures.style import STYLE
@@ -27,6 +28,7 @@ MAKERS: dict[str, Callable[[Decision, Catalogue], Figure | None]] = {
     "pruning": pruning_figure,
     "tradeoff": tradeoff_figure,
     "latency": latency_figure,
+    "closing": closing_figure,
     "errors": errors_figure,
     "thresholds": thresholds_figure,
 }
