@@ -169,7 +169,12 @@ class PageOne(Part):
 
 
 def settling_command(decision: Decision, questions: list[OpenQuestion]) -> str | None:
-    """The sweep's command with the keys that go on until the decision is settled; None where seeds settle nothing."""
+    """The sweep's command with the keys that go on until the decision is settled; None where seeds settle nothing.
+
+    Nor is there one after a bound was spent: raising it would test again what was tested at the full level.
+    """
+    if decision.saved.sweep.looks:
+        return None
     wanted = [_missing(q) for q in questions if q.seeds is not None]
     if not wanted:
         return None

@@ -131,3 +131,10 @@ def test_changes_at_every_look_do_not_fill_the_page(tmp_path: Path) -> None:
 def test_a_look_of_a_foreign_record_reads_as_unknown(tmp_path: Path) -> None:
     _, page, _ = written(looked({"share": 0.5}, {"trainings": "x", "questions": ["y", {}]}), tmp_path)
     assert "nan" not in page
+
+
+def test_a_bound_that_was_spent_is_not_proposed_again(tmp_path: Path) -> None:
+    _, before, _ = written(looked(), tmp_path / "before")
+    _, after, _ = written(looked(look(12, question(0.01), stopped="trainings")), tmp_path / "after")
+    assert "study.until=decided study.max_trainings=" in before
+    assert "study.until=decided study.max_trainings=" not in after
