@@ -154,6 +154,7 @@ def choose(found: Sequence[Candidate], settings: DecisionConfig, statistic: str,
     if best is None:
         return Choice(kept, None, [], None)
     weights, representatives = _by_weights(kept)
+    representatives[weights[best.key]] = best
     models = [c.model for c in representatives]
     judged = deficits(models, settings.margin, level)
     own = [i for i, c in enumerate(representatives) if c.configuration is best.configuration]

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from src.common.speed import rounds_of
 from src.config import is_name
+from src.decide.plausible import check_finalist, check_images, check_sweep, check_trial
 from src.errors import UserError
 from src.records import EvaluationRecord, FinalistRecord, ImageResamples, RecordError, SweepRecord, TrialRecord, load
 
@@ -102,6 +103,7 @@ def _load(folder: Path) -> Saved:
     sweep = _read(SweepRecord, folder / "sweep.json")
     if sweep.sweep != folder.name or not is_name(sweep.sweep):  # its name becomes that of a folder
         raise UserError(f"{folder / 'sweep.json'} belongs to another sweep", value=sweep.sweep, remedy=folder.name)
+    check_sweep(sweep, folder / "sweep.json")
     trials = _numbered(TrialRecord, _files(folder, "record.json"), sweep.sweep)
     finalists = _numbered(FinalistRecord, _files(folder, "finalist.json"), sweep.sweep)
     if missing := sorted(finalists.keys() - trials.keys()):
@@ -128,6 +130,12 @@ def _numbered(cls: type[T], paths: Iterable[Path], sweep: str) -> dict[int, T]:
     for path in sorted(paths):
         record = _read(cls, path)
         assert isinstance(record, TrialRecord | FinalistRecord | ImageResamples)
+        if isinstance(record, TrialRecord):
+            check_trial(record, path)
+        elif isinstance(record, FinalistRecord):
+            check_finalist(record, path)
+        else:
+            check_images(record, path)
         if record.sweep != sweep:
             raise UserError(f"{path} belongs to another sweep", value=record.sweep, remedy=f"expected {sweep}")
         if record.trial in found:

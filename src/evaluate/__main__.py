@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from src.cli import application
-from src.config import is_name
+from src.decide.load import find_sweep
 from src.errors import UserError
 from src.evaluate.dashboard import dashboard
 from src.evaluate.resamples import ensure_resamples
@@ -29,10 +29,7 @@ class EvaluateArgs:
 
 def run(args: EvaluateArgs) -> int:
     """Evaluate and print."""
-    folder = Path(args.outputs) / "sweeps" / args.sweep
-    if not is_name(args.sweep) or not (folder / "sweep.json").is_file():
-        known = sorted(p.parent.name for p in folder.parent.glob("*/sweep.json"))
-        raise UserError(f"sweep is not known under {folder.parent}", value=args.sweep, remedy=", ".join(known))
+    folder = find_sweep(Path(args.outputs), args.sweep)
     if not 0 <= args.production <= 1:
         raise UserError("production must be a confidence between 0 and 1", value=args.production)
     console = Console()

@@ -40,9 +40,9 @@ def run(args: ReportArgs) -> int:
     if args.compare is not None:
         return _compare([name.strip() for name in args.compare.split(",")], outputs, reports, args.report.language)
     folder = find_sweep(outputs, args.sweep)
-    complete_resamples(folder)
     if args.check:
         return _check(folder, reports)
+    complete_resamples(folder)
     decision = load_decision(folder)
     path = write_decision(decision, reports, Options(language=args.report.language))
     print_summary(decision)

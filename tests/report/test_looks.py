@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from src.errors import UserError
 from src.report import Options, load_decision, write_report
 from src.report.check import check_report
 from src.report.looks import MOST_LINES, seen, shortened
@@ -32,7 +33,7 @@ def question(delta: float, status: str = "open", wide: float | None = 0.02, cand
 
 
 def look(trainings: int, *questions: dict[str, Any], stopped: str = "") -> dict[str, Any]:
-    head = {"trainings": trainings, "share": trainings / 12, "level": 0.97, "recommended": SLOW}
+    head = {"trainings": trainings, "share": min(1.0, trainings / 12), "level": 0.97, "recommended": SLOW}
     return {**head, "questions": list(questions), "next": "" if stopped else "a", "stopped": stopped}
 
 
@@ -128,8 +129,14 @@ def test_changes_at_every_look_do_not_fill_the_page(tmp_path: Path) -> None:
     assert (kept[0], kept[-1]) == (4, 39)
 
 
-def test_a_look_of_a_foreign_record_reads_as_unknown(tmp_path: Path) -> None:
-    _, page, _ = written(looked({"share": 0.5}, {"trainings": "x", "questions": ["y", {}]}), tmp_path)
+def test_a_look_that_this_program_did_not_write_is_refused(tmp_path: Path) -> None:
+    """How much confidence is left follows from the looks, so nothing is guessed of them."""
+    with pytest.raises(UserError, match=r"looks\[1\].trainings"):
+        written(looked(look(4), {"trainings": "x", "share": 0.5}), tmp_path)
+
+
+def test_a_question_of_a_foreign_record_reads_as_unknown(tmp_path: Path) -> None:
+    _, page, _ = written(looked(look(4), {"trainings": 5, "share": 0.5, "questions": ["y", {}]}), tmp_path)
     assert "nan" not in page
 
 

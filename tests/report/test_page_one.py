@@ -89,7 +89,7 @@ def test_what_is_open_says_what_would_settle_it(tmp_path: Path) -> None:
 def test_nothing_open_is_said(tmp_path: Path) -> None:
     _, text, got = written(deep_study(), tmp_path)
     assert got["open"] == []
-    assert "no cheaper candidate could still be within the margin" in text
+    assert "no candidate that is measured to be faster could still be within the margin" in text
 
 
 def test_a_seed_that_flips_the_choice_stands_on_page_one(tmp_path: Path) -> None:

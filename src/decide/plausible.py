@@ -1,0 +1,81 @@
+"""Records that can't be true are refused, each with its file and field: a decision must not rest on them.
+
+What was measured is above 0, what is an mAP lies in 0..1, and figures of one thing agree in order and number. A record
+that was altered within these bounds can't be told from a true one.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from src.errors import UserError
+from src.records import FinalistRecord, ImageResamples, Measurement, SweepRecord, TrialRecord
+
+REMEDY = "restore the file, or remove it and run the sweep's command again"
+PERCENTILES = ("mean", "p50", "p90", "p95", "p99")
+MAP = "mAP50-95"
+
+
+def refuse(file: Path, field: str, why: str, value: object) -> None:
+    """Refuse a record for one of its fields.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError(f"{file}: {field} {why}", value=value, remedy=REMEDY)
+
+
+def check_sweep(record: SweepRecord, file: Path) -> None:
+    """Looks at growing evidence decide how much confidence is left, so they must be what this program writes."""
+    for i, look in enumerate(record.looks):
+        trainings, share = look.get("trainings"), look.get("share")
+        if not isinstance(trainings, int) or isinstance(trainings, bool) or trainings < 0:
+            refuse(file, f"looks[{i}].trainings", "must be a number of trainings", trainings)
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+            refuse(file, f"looks[{i}].share", "must be a share of the bound in 0..1", share)
+
+
+def check_trial(record: TrialRecord, file: Path) -> None:
+    """Scores are mAPs."""
+    for name, value in record.metrics.items():
+        if name.endswith((MAP, "/mAP50")) and math.isfinite(value) and not 0 <= value <= 1:
+            refuse(file, f"metrics.{name}", "must lie in 0..1", value)
+
+
+def check_finalist(record: FinalistRecord, file: Path) -> None:
+    """Accuracy lies in 0..1, and what was measured is above 0."""
+    for i, v in enumerate(record.verifications):
+        value = v.metrics.get(MAP, math.nan)
+        if math.isfinite(value) and not 0 <= value <= 1:
+            refuse(file, f"verifications[{i}].metrics.{MAP}", "must lie in 0..1", value)
+    for i, m in enumerate(record.measurements):
+        _check_measurement(m, file, f"measurements[{i}]")
+
+
+def _check_measurement(m: Measurement, file: Path, at: str) -> None:
+    for name in PERCENTILES:
+        value = getattr(m.latency, name)
+        if value is not None and not 0 < value < math.inf:
+            refuse(file, f"{at}.latency.{name}", "must be a duration above 0", value)
+        bounds = m.latency.intervals.get(name)
+        if bounds is not None and not (len(bounds) == 2 and 0 <= bounds[0] <= bounds[1]):
+            refuse(file, f"{at}.latency.intervals.{name}", "must be a lower and an upper bound, at least 0", bounds)
+    for name, values in m.rounds.items():
+        if not values or not all(0 < v < math.inf for v in values):
+            refuse(file, f"{at}.rounds.{name}", "must be durations above 0", values)
+    for name, value in (("memory_mb", m.memory_mb), ("throughput_ips", m.throughput_ips), ("size_bytes", m.size_bytes)):
+        if not 0 <= value < math.inf:
+            refuse(file, f"{at}.{name}", "must be at least 0", value)
+
+
+def check_images(record: ImageResamples, file: Path) -> None:
+    """Resamples are mAPs on val with some freedom behind them."""
+    if record.split != "val":
+        refuse(file, "split", "must be val, which selects", record.split)
+    if not record.freedom > 0:
+        refuse(file, "freedom", "must be above 0", record.freedom)
+    if math.isfinite(record.value) and not 0 <= record.value <= 1:
+        refuse(file, "value", "must lie in 0..1", record.value)
+    if any(math.isfinite(v) and not 0 <= v <= 1 for v in record.resamples):
+        refuse(file, "resamples", "must lie in 0..1", len(record.resamples))

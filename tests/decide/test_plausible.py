@@ -1,0 +1,62 @@
+"""Records that can't be true are refused with their file and field, before anything is decided on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.decide.load import load_sweep
+from src.errors import UserError
+from src.records import ImageResamples, save
+from tests.report.factory import DATASET, study
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def set_at(*path: Any, value: Any) -> Change:
+    """Puts `value` at a place of a record."""
+
+    def change(record: dict[str, Any]) -> None:
+        for step in path[:-1]:
+            record = record[step]
+        record[path[-1]] = value
+
+    return change
+
+
+CASES: dict[str, tuple[str, Change]] = {
+    "latency.p90": ("finalist.json", set_at("measurements", 0, "latency", "p90", value=-0.5)),
+    "latency.intervals.p90": ("finalist.json", set_at("measurements", 0, "latency", "intervals", "p90", value=[5, 1])),
+    "rounds.p90": ("finalist.json", set_at("measurements", 0, "rounds", value={"p90": [-3.0, 1.0]})),
+    "rounds.p50": ("finalist.json", set_at("measurements", 0, "rounds", value={"p50": []})),
+    "memory_mb": ("finalist.json", set_at("measurements", 0, "memory_mb", value=-5.0)),
+    "metrics.mAP50-95": ("finalist.json", set_at("verifications", 0, "metrics", "mAP50-95", value=1.2)),
+    "metrics.val/mAP50-95": ("record.json", set_at("metrics", "val/mAP50-95", value=1.7)),
+    "looks[0].trainings": ("sweep.json", set_at("looks", value=[{"foo": 1}])),
+    "looks[0].share": ("sweep.json", set_at("looks", value=[{"trainings": 4, "share": 7}])),
+    "freedom": ("images.json", set_at("freedom", value=0)),
+    "split": ("images.json", set_at("split", value="test")),
+    "value": ("images.json", set_at("value", value=-1.0)),
+    "resamples": ("images.json", set_at("resamples", value=[0.4, 3.0])),
+}
+
+
+@pytest.mark.parametrize("field", CASES)
+def test_what_cant_be_true_is_refused(field: str, tmp_path: Path) -> None:
+    folder = study().write(tmp_path)
+    resamples = ImageResamples("friday", 2, "val", DATASET.fingerprint, 120, 120, 119, 1, 0.4, 0.01, [0.4, 0.41])
+    save(folder / "trials" / "0002" / "images.json", resamples)
+    assert load_sweep(folder).images[2] == resamples
+    name, change = CASES[field]
+    path = folder / name if name == "sweep.json" else folder / "trials" / "0002" / name
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+    with pytest.raises(UserError) as refused:
+        load_sweep(folder)
+    assert field in refused.value.what
+    assert name in refused.value.what
