@@ -92,7 +92,7 @@ def find_files(source: str, notes: Notes | None = None) -> list[tuple[str, Path]
     if path.is_file():
         return [(path.stem, _known(path))]
     if path.is_dir():
-        found, root = [p for p in path.rglob("*") if p.is_file()], path
+        found, root = [p for p in path.rglob("*") if p.is_file() or _looks_like_one(p)], path
     else:
         found = [Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file()]  # noqa: PTH207 - absolute patterns too
         root = _common(found)
@@ -119,6 +119,8 @@ def _sorted_out(found: list[Path], root: Path) -> tuple[list[Path], dict[str, li
         name = path.absolute().relative_to(root.absolute())
         if any(part.startswith(".") for part in name.parts):
             why = "hidden"
+        elif not path.is_file():
+            why = "no regular file"
         elif path.suffix.lower() in IMAGES | VIDEOS:
             chosen.append(path)
             continue
@@ -126,6 +128,11 @@ def _sorted_out(found: list[Path], root: Path) -> tuple[list[Path], dict[str, li
             why = "pictures that can't be decoded here" if path.suffix.lower() in UNDECODED else "no picture or video"
         left.setdefault(why, []).append(name.as_posix())
     return chosen, left
+
+
+def _looks_like_one(path: Path) -> bool:
+    """Whether the name is that of a picture or a video: a pipe, a folder or a broken link may have one too."""
+    return path.suffix.lower() in IMAGES | VIDEOS | UNDECODED
 
 
 def _known(path: Path) -> Path:

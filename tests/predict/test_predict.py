@@ -339,12 +339,16 @@ def test_nothing_of_a_folder_is_left_out_without_a_word(
         image.save(source / f"{kind.lower()}-1.{kind}", format=formats.get(kind, kind))
     for name in ("._a.jpg", ".cache/b.png", "notes.txt", "c.heic"):
         (source / name).write_bytes(b"nothing")
+    (source / "folder.png").mkdir()
+    (source / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    os.mkfifo(source / "pipe.jpg")
     predict(artifact, source, tmp_path / "out")
     facts = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert facts["frames"] == len(kinds)
     assert facts["left_out"] == {
         "hidden": {"count": 2, "names": ["._a.jpg", ".cache/b.png"]},
         "no picture or video": {"count": 1, "names": ["notes.txt"]},
+        "no regular file": {"count": 3, "names": ["folder.png", "gone.jpg", "pipe.jpg"]},
         "pictures that can't be decoded here": {"count": 1, "names": ["c.heic"]},
     }
     assert "c.heic" in caplog.text
