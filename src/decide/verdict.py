@@ -17,6 +17,7 @@ from src.decide.limits import broken, limits_of
 from src.decide.notes import Note, note
 from src.decide.sensitivity import seeds_that_flip
 from src.decide.signal import signal_of
+from src.decide.speed import slower
 from src.decide.uncertainty import SAME
 
 Word = Literal["approve", "conditional", "reject"]
@@ -63,9 +64,9 @@ def _reasons(decision: Decision, winner: Candidate) -> list[Note]:
     reasons = [note("reason_limits_hold", n=len(limits_of(winner, settings)))]
     found = decision.comparison(winner)
     if found is None or decision.best is None:
-        return [*reasons, note("reason_best", n=len(decision.feasible))]
+        return [*reasons, note("reason_best", n=len(decision.feasible)), *_tie(decision, winner)]
     if winner.configuration is decision.best.configuration and found.deficit.delta < SAME:
-        return [*reasons, note("reason_same_weights", n=len(decision.feasible))]
+        return [*reasons, note("reason_same_weights", n=len(decision.feasible)), *_tie(decision, winner)]
     return [
         *reasons,
         note(
@@ -76,7 +77,24 @@ def _reasons(decision: Decision, winner: Candidate) -> list[Note]:
             margin=settings.margin,
             percent=100 * settings.confidence,
         ),
+        *_tie(decision, winner),
     ]
+
+
+def _tie(decision: Decision, winner: Candidate) -> list[Note]:
+    """Where the same weights run as fast elsewhere, within what was measured: the runtime is then free to choose."""
+    alike = [
+        c
+        for c in decision.candidates
+        if c.key in decision.feasible
+        and c is not winner
+        and c.measured
+        and c.configuration is winner.configuration
+        and abs(c.score.mean - winner.score.mean) < SAME
+        and not slower(c, winner, decision.statistic)
+    ]
+    places = ", ".join(dict.fromkeys(f"{c.format}/{c.precision} · {c.runtime}" for c in alike))
+    return [note("reason_speed_tie", places=places)] if alike else []
 
 
 def conditions_of(decision: Decision, winner: Candidate) -> list[Note]:

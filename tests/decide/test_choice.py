@@ -20,6 +20,7 @@ from src.decide.open_questions import open_questions
 from src.decide.pareto import pareto
 from src.decide.speed import cost
 from src.decide.uncertainty import SAME
+from src.decide.verdict import verdict
 from src.records import FinalistRecord, SweepRecord, TrialRecord
 from tests.report.factory import INT8, ONNX, PYTORCH, Target, finalist, study, trial
 
@@ -248,3 +249,11 @@ def test_a_failed_gate_or_a_reduction_for_nothing_is_never_recommended() -> None
     assert winner(replace(found, verifications=failed)) == "fp32"
     slow = [replace(m, extra={"slower_than_fp32": 1.0}) if m.precision == "int8" else m for m in found.measurements]
     assert winner(replace(found, measurements=slow)) == "fp32"
+
+
+def test_a_tie_of_speed_between_runtimes_is_told() -> None:
+    one = [trial(i, seed=i, score=0.6 + 0.001 * i) for i in range(3)]
+    quick, same, slow = (replace(ONNX, runtime=name, ms=ms) for name, ms in (("a", 2.0), ("b", 2.01), ("c", 9.0)))
+    got = decide(Saved(Path("f"), SWEEP, one, {1: finalist(one[1], (quick, same, slow))}, {}), decision())
+    (told,) = [n for n in verdict(got).reasons if n.key == "reason_speed_tie"]
+    assert told.values["places"] == "onnx/fp32 · b"
