@@ -17,7 +17,7 @@ from src.decide.limits import broken, limits_of
 from src.decide.notes import Note, note
 from src.decide.sensitivity import seeds_that_flip
 from src.decide.signal import signal_of
-from src.decide.speed import slower
+from src.decide.speed import compare_speed
 from src.decide.uncertainty import SAME
 
 Word = Literal["approve", "conditional", "reject"]
@@ -82,19 +82,17 @@ def _reasons(decision: Decision, winner: Candidate) -> list[Note]:
 
 
 def _tie(decision: Decision, winner: Candidate) -> list[Note]:
-    """Where the same weights run as fast elsewhere, within what was measured: the runtime is then free to choose."""
-    alike = [
-        c
-        for c in decision.candidates
-        if c.key in decision.feasible
-        and c is not winner
-        and c.measured
-        and c.configuration is winner.configuration
-        and abs(c.score.mean - winner.score.mean) < SAME
-        and not slower(c, winner, decision.statistic)
-    ]
-    places = ", ".join(dict.fromkeys(f"{c.format}/{c.precision} · {c.runtime}" for c in alike))
-    return [note("reason_speed_tie", places=places)] if alike else []
+    """Where the same weights run as fast elsewhere, and where it isn't decided: the one is no evidence of the other."""
+    places: dict[str, list[str]] = {"tie": [], "no decision": []}
+    for c in decision.candidates:
+        same = c.configuration is winner.configuration and abs(c.score.mean - winner.score.mean) < SAME
+        if c is winner or not same or c.key not in decision.feasible:
+            continue
+        found = compare_speed(c, winner, decision.statistic)
+        if found is not None and found.verdict in places:
+            places[found.verdict].append(f"{c.format}/{c.precision} · {c.runtime}")
+    said = {"tie": "reason_speed_tie", "no decision": "reason_speed_open"}
+    return [note(said[verdict], places=", ".join(names)) for verdict, names in places.items() if names]
 
 
 def conditions_of(decision: Decision, winner: Candidate) -> list[Note]:

@@ -251,9 +251,22 @@ def test_a_failed_gate_or_a_reduction_for_nothing_is_never_recommended() -> None
     assert winner(replace(found, measurements=slow)) == "fp32"
 
 
-def test_a_tie_of_speed_between_runtimes_is_told() -> None:
+def test_a_tie_of_speed_between_runtimes_is_told_apart_from_what_is_not_decided() -> None:
     one = [trial(i, seed=i, score=0.6 + 0.001 * i) for i in range(3)]
-    quick, same, slow = (replace(ONNX, runtime=name, ms=ms) for name, ms in (("a", 2.0), ("b", 2.01), ("c", 9.0)))
-    got = decide(Saved(Path("f"), SWEEP, one, {1: finalist(one[1], (quick, same, slow))}, {}), decision())
-    (told,) = [n for n in verdict(got).reasons if n.key == "reason_speed_tie"]
-    assert told.values["places"] == "onnx/fp32 · b"
+    rounds = {
+        "a": [2.0, 2.02, 1.98, 2.0],
+        "b": [2.01, 2.02, 1.99, 2.0],
+        "c": [2.5, 9.0, 2.1, 2.0],
+        "d": [9.0, 9.1, 8.9, 9.0],
+    }
+    made = finalist(one[1], tuple(replace(ONNX, runtime=name, ms=2.0) for name in rounds))
+    timed = [replace(m, rounds={"p95": rounds[m.runtime]}) for m in made.measurements]
+    costs = [
+        replace(m, latency=replace(m.latency, p95=sum(r) / 4)) for m, r in zip(timed, rounds.values(), strict=True)
+    ]
+    got = decide(Saved(Path("f"), SWEEP, one, {1: replace(made, measurements=costs)}, {}), decision())
+    assert got.recommended is not None
+    assert got.recommended.runtime == "a"
+    told = {n.key: n.values.get("places") for n in verdict(got).reasons}
+    assert told["reason_speed_tie"] == "onnx/fp32 · b"
+    assert told["reason_speed_open"] == "onnx/fp32 · c"
