@@ -96,7 +96,7 @@ def trial(
         ),
         metrics={
             "val/mAP50-95": score,
-            "val/mAP50": score * 1.4,
+            "val/mAP50": min(1.0, score * 1.4),
             "val/precision": 0.6,
             "val/recall": 0.5,
             "val/f1": 0.55,
