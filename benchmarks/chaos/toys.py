@@ -77,7 +77,7 @@ class Trainer:
             "train/box_loss": 3.0 - quality,
             "lr": cfg.lr * (1 - epoch / (cfg.epochs + 1)),
             "val/mAP50-95": quality + noise,
-            "val/mAP50": quality * 1.2,
+            "val/mAP50": min(1.0, quality * 1.2),
             "val/precision": quality,
             "val/recall": quality,
             "val/f1": quality,
