@@ -136,12 +136,3 @@ def spread(values: Sequence[float]) -> Spread:
     sd = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
     half = t_quantile(0.5 + CONFIDENCE / 2, n - 1) * sd / math.sqrt(n)
     return Spread(n, mean, sd, mean - half, mean + half)
-
-
-def pooled_sd(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
-    """Standard deviation within groups and its degrees of freedom; (NaN, 0) when no group has two values."""
-    freedom = sum(len(g) - 1 for g in groups if len(g) > 1)
-    if not freedom:
-        return math.nan, 0
-    squares = math.fsum((v - math.fsum(g) / len(g)) ** 2 for g in groups if len(g) > 1 for v in g)
-    return math.sqrt(squares / freedom), freedom
