@@ -112,7 +112,8 @@ def test_calls_at_once_write_what_one_after_the_other_does(
 
     monkeypatch.setattr(Predictor, "prepare", noted)
     predict(artifact, video, tmp_path / "four", save=kinds, threads=4, runtime="onnxruntime")
-    assert 1 < len(names) <= 4
+    pool = names - {"MainThread"}  # the model's first call, on a blank picture, is made here
+    assert 1 < len(pool) <= 4
     for name in ("predictions.json", "predictions.csv", *(f"labels/clip_{i:06d}.txt" for i in range(FRAMES))):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "four" / name).read_bytes()
 
