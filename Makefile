@@ -36,10 +36,10 @@ report: setup  ## write the latest sweep's report again (ARGS="sweep=NAME")
 	@$(PY) -m src.report $(or $(ARGS),sweep=latest)
 
 ui: setup  ## MLflow UI on the local store, at http://127.0.0.1:5000 (HOST=… demands a password)
-	@$(PY) -m src.ui $(if $(HOST),host=$(HOST)) $(ARGS)
+	@$(PY) -m src.track.ui $(if $(HOST),host=$(HOST)) $(ARGS)
 
 dashboard: setup  ## optuna-dashboard on the latest sweep (ARGS="sweep=NAME" or "storage=URL"; EXTRAS=dashboard)
-	@$(PY) -m src.dashboard $(ARGS)
+	@$(PY) -m src.sweeper.dashboard $(ARGS)
 
 test: setup  ## the default tests: CPU, offline, quick
 	@$(PY) -m pytest $(ARGS)

@@ -34,7 +34,7 @@ def onnxruntime_loop(job: dict[str, Any]) -> Call:
 
 def ultralytics_predict(job: dict[str, Any]) -> Call:
     """`ultralytics.YOLO(artifact).predict` on images decoded from memory, as its users write it."""
-    from src.ultra import prepare_environment
+    from src.models.ultralytics.checkpoint import prepare_environment
 
     prepare_environment(Path(job["folder"]))
     import cv2
@@ -56,7 +56,7 @@ def ultralytics_predict(job: dict[str, Any]) -> Call:
 def ours(job: dict[str, Any]) -> Call:
     """The same from this program, for the boxes."""
     from src import inference, runtime
-    from src.records import Artifact
+    from src.records.schema import Artifact
 
     artifact = Artifact(**job["artifact"])
     session = runtime.load(job["runtime"], artifact, threads=job["threads"])

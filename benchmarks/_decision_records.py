@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import decision_quality as quality
-from src.config import DecisionConfig
+from src.config.schema import DecisionConfig
 from src.decide.choice import Decision, decide
 from src.decide.load import Saved
-from src.records import ImageResamples, SweepRecord, TrialRecord
+from src.records.schema import ImageResamples, SweepRecord, TrialRecord
 from tests.report.factory import DATASET, ONNX, WHEN, finalist, trial
 
 SWEEP = SweepRecord("friday", "study", "run", "", "0", {}, 4, "val/mAP50-95", {}, WHEN)

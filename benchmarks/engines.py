@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 
 from src.benchmark import measure, stats
-from src.benchmark.isolate import run_job
 from src.benchmark.verify import iou
-from src.config import BenchmarkConfig, ExportConfig
+from src.common.hashes import sha256_file
+from src.config.schema import BenchmarkConfig, ExportConfig
 from src.export import export
-from src.records import Artifact, Checkpoint, Measurement, sha256_file
+from src.machine.isolation import run_job
+from src.records.schema import Artifact, Checkpoint, Measurement
 
 Blocks = list[list[float]]
 Run = Callable[[], list[float]]
@@ -264,7 +265,7 @@ def main() -> None:
 
 def _untrained(folder: Path) -> Path:
     """An untrained YOLOv8n: as fast as a trained one."""
-    from src.ultra import prepare_environment
+    from src.models.ultralytics.checkpoint import prepare_environment
 
     prepare_environment(folder / "ultralytics")
     import torch
@@ -289,7 +290,7 @@ def _noise(folder: Path, count: int = 8) -> list[str]:
 
 
 def _gflops(path: Path, imgsz: int, folder: Path) -> float:
-    from src.ultra import load_checkpoint, prepare_environment
+    from src.models.ultralytics.checkpoint import load_checkpoint, prepare_environment
 
     prepare_environment(folder / "ultralytics")
     model = load_checkpoint(path)

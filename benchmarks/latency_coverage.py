@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from src.benchmark import stats
 from src.benchmark.rounds import Effort, precise
 from src.benchmark.summary import Blocks
-from src.records import Artifact
+from src.records.schema import Artifact
 
 Array = NDArray[np.float64]
 ARTIFACT = Artifact("onnx", "fp32", "x.onnx", "sha", 1, [1, 3, 64, 64], 0.0, "source")

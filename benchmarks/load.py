@@ -66,7 +66,7 @@ def _noops(slots: int, run: int) -> dict[str, Any]:
 
 def runs(count: int = TRIALS) -> dict[str, Any]:
     """What a run costs in an experiment of 10,000, against one in an empty experiment."""
-    from src.config import TrackingConfig
+    from src.config.schema import TrackingConfig
     from src.track import open_tracker
 
     with tempfile.TemporaryDirectory() as name:

@@ -23,11 +23,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks._table import held, lines
-from src.config import ExportConfig
-from src.environment import cores
+from src.common.hashes import sha256_file
+from src.config.schema import ExportConfig
 from src.export import export
-from src.records import Checkpoint, sha256_file
-from src.ultra import prepare_environment, quiet_settings
+from src.machine.environment import cores
+from src.models.ultralytics.checkpoint import prepare_environment, quiet_settings
+from src.records.schema import Checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE, CONF, LIMIT = (640, 480), 0.25, 1.5

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.promote.gates import against
+from src.promote.reference import Standing, deficit
 from src.promote.rule import Rule
-from src.promote.standing import Standing, deficit
-from src.records import EvaluationRecord
+from src.records.schema import EvaluationRecord
 
 Floats = NDArray[np.float64]
 MARGIN, CONFIDENCE = 0.01, 0.95

@@ -20,8 +20,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from src.config import Pruner, StudyConfig
-from src.records import TrialRecord, load
+from src.config.schema import Pruner, StudyConfig
+from src.records.schema import TrialRecord
+from src.records.store import load
 from src.sweeper.pruner import make_pruner, standing
 from src.sweeper.space import parse_space
 from src.sweeper.study import Study

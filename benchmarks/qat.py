@@ -20,16 +20,16 @@ from typing import Any
 from benchmarks._table import held, lines
 from benchmarks.train_epoch import configured
 from src.benchmark import predict
-from src.config import AppConfig
-from src.config_check import check
+from src.common.errors import StageError, Unavailable
+from src.config.checks import check
+from src.config.schema import AppConfig
 from src.data import load_split, resolve
-from src.errors import StageError, Unavailable
 from src.evaluate import evaluate
 from src.export import export
+from src.models.ultralytics.training import train
 from src.pipeline.accuracy import load_detections
-from src.records import Artifact, Checkpoint, DatasetRef
+from src.records.schema import Artifact, Checkpoint, DatasetRef
 from src.report.recovery import HALF, WORTH
-from src.train import train
 
 TARGETS = {"onnx/int8": "onnxruntime", "openvino/int8": "openvino", "litert/int8": "litert"}
 STEPS = ("train", "tune")

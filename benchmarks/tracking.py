@@ -19,7 +19,8 @@ from typing import Any
 from unittest import mock
 
 from src import run
-from src.records import TrialRecord, load
+from src.records.schema import TrialRecord
+from src.records.store import load
 from src.track import store
 
 LIMIT = 0.01

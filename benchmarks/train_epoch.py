@@ -3,9 +3,9 @@
 python -m benchmarks.train_epoch [images] [epochs] [rounds]
 
 Everything runs in one process, in turns, so that drift hits all alike: the peer is Ultralytics' own trainer class with
-our arguments and our number of threads, writing its own checkpoints and pictures of nothing; ours is `src.train.train`
-with all that it adds. An epoch's time runs from the start of one epoch to the start of the next, validation and saving
-included; the first epoch of each training warms up and is left out.
+our arguments and our number of threads, writing its own checkpoints and pictures of nothing; ours is
+`train` of `src.models.ultralytics.training` with all that it adds. An epoch's time runs from the start of one epoch to
+the start of the next, validation and saving included; the first epoch of each training warms up and is left out.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 
 from benchmarks._table import held, lines
-from src.config import AppConfig, register, to_typed
+from src import sweep_plugin
+from src.config.schema import AppConfig, register, to_typed
 from src.data import resolve
-from src.records import DatasetRef
-from src.sweeper import plugin
-from src.train import loop, train, training_arguments
-from src.ultra import prepare_environment, quiet_settings
+from src.models.ultralytics import training
+from src.models.ultralytics.arguments import training_arguments
+from src.models.ultralytics.checkpoint import prepare_environment, quiet_settings
+from src.models.ultralytics.training import train
+from src.records.schema import DatasetRef
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMITS = {"ours_to_peer": 1.05, "ram_to_none": 1.0}
@@ -36,7 +38,7 @@ LIMITS = {"ours_to_peer": 1.05, "ram_to_none": 1.0}
 def configured(*words: str) -> AppConfig:
     """A configuration from its words."""
     register()
-    plugin.register()
+    sweep_plugin.register()
     with initialize_config_dir(str(ROOT / "conf")):
         return to_typed(compose("config", overrides=list(words)))
 
@@ -65,7 +67,7 @@ def run_peer(cfg: AppConfig, data: DatasetRef, out: Path, threads: int) -> list[
 
     torch_utils.NUM_THREADS = threads  # type: ignore[attr-defined]
     arguments = training_arguments(cfg, data, None, out)
-    with loop._log_to(out / "log.txt"):
+    with training._log_to(out / "log.txt"):
         trainer = DetectionTrainer(overrides=arguments)
         marks = clocked(trainer)
         trainer.train()
@@ -74,10 +76,10 @@ def run_peer(cfg: AppConfig, data: DatasetRef, out: Path, threads: int) -> list[
 
 def run_ours(cfg: AppConfig, data: DatasetRef, out: Path, threads: int) -> list[float]:
     """Ours, as a trial runs it."""
-    from src.train import images
+    from src.models.ultralytics import image_cache
 
-    images.install()
-    build: Any = loop._build_trainer
+    image_cache.install()
+    build: Any = training._build_trainer
     marks: list[list[float]] = []
 
     def build_clocked(*words: Any) -> Any:
@@ -85,11 +87,11 @@ def run_ours(cfg: AppConfig, data: DatasetRef, out: Path, threads: int) -> list[
         marks.append(clocked(trainer))
         return trainer
 
-    loop._build_trainer = build_clocked  # type: ignore[assignment]
+    training._build_trainer = build_clocked  # type: ignore[assignment]
     try:
         train(cfg, data, None, "benchmark", out, threads, lambda epoch, row: None)
     finally:
-        loop._build_trainer = build
+        training._build_trainer = build
     return epochs_of(marks[0])
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from src.common.statistics import spread
-from src.config import DecisionConfig
+from src.config.schema import DecisionConfig
 from src.decide.candidates import Candidate
 from src.decide.choice import Decision, choose, decide
 from src.decide.load import Saved
@@ -27,7 +27,7 @@ from src.decide.looks import spent_share
 from src.decide.next_training import next_training, questions
 from src.decide.spread import moderated
 from src.decide.uncertainty import Floats, ImagePart
-from src.records import SweepRecord, TrialRecord
+from src.records.schema import SweepRecord, TrialRecord
 from tests.report.factory import ONNX, Target, finalist, trial
 
 APART = (0.70, 0.725, 0.75, 0.80)

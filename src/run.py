@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from hydra.core.plugins import Plugins
 
-from src import cli
-from src.config import AppConfig
-from src.sweeper import plugin
+from src import sweep_plugin
+from src.cli import command
+from src.config.schema import AppConfig
 
 
 def run_single(cfg: AppConfig) -> int:
@@ -27,9 +27,9 @@ def run_single(cfg: AppConfig) -> int:
 
 def main() -> None:
     """Compose, check, delegate."""
-    plugin.register()
-    Plugins.instance().register(plugin.DetsweepSweeper)
-    cli.main(run_single)
+    sweep_plugin.register()
+    Plugins.instance().register(sweep_plugin.DetsweepSweeper)
+    command.main(run_single)
 
 
 if __name__ == "__main__":

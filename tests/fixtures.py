@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from src.records import Artifact, Checkpoint
-from tests.models import artifact_of, tiny_checkpoint, tiny_images
+from src.records.schema import Artifact, Checkpoint
+from tests.exported_models import artifact_of, tiny_checkpoint, tiny_images
 
 
 @pytest.fixture(scope="session")

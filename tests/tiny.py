@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from src.records import Checkpoint, sha256_file
-from src.ultra import prepare_environment, quiet_settings
+from src.common.hashes import sha256_file
+from src.models.ultralytics.checkpoint import prepare_environment, quiet_settings
+from src.records.schema import Checkpoint
 
 IMGSZ = 64
 CLASSES = 3

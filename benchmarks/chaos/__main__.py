@@ -21,8 +21,8 @@ from benchmarks.chaos.audit import Findings, audit
 from benchmarks.chaos.faults import Planner, census
 from benchmarks.chaos.field import Damage, Field
 from benchmarks.chaos.fork import preload
-from benchmarks.chaos.moments import Fault
-from benchmarks.chaos.plants import PLANTS
+from benchmarks.chaos.kill_points import Fault
+from benchmarks.chaos.planted_defects import PLANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIALS = 8

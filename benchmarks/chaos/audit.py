@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.errors import UserError
-from src.records import FinalistRecord, RecordError, SweepRecord, TrialRecord, load, sha256_file
+from src.common.errors import UserError
+from src.common.hashes import sha256_file
+from src.records.parsing import RecordError
+from src.records.schema import FinalistRecord, SweepRecord, TrialRecord
+from src.records.store import load
 from src.report import load_sweep
 
 NAME = "toy"

@@ -12,8 +12,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos import job, plants, toys
-from benchmarks.chaos.moments import VARIABLE, Moments, around
+from benchmarks.chaos import job, planted_defects, toys
+from benchmarks.chaos.kill_points import VARIABLE, Moments, around
 
 REPLACED = {
     "src.run": "benchmarks.chaos.driver",
@@ -47,7 +47,7 @@ def replace_arithmetic(moments: Moments) -> None:
     from src.pipeline import trial
 
     trial.train = toys.Trainer(  # type: ignore[attr-defined]
-        moments, resumes=not plants.planted("no-resume"), drifts=plants.planted("drift")
+        moments, resumes=not planted_defects.planted("no-resume"), drifts=planted_defects.planted("drift")
     )
     worker.predict = job.predict
     src.export.MODULES.update(dict.fromkeys(src.export.MODULES, "benchmarks.chaos.formats"))
@@ -122,7 +122,7 @@ def main() -> None:
     plant_files(moments)
     plant_tracking(moments)
     plant_stages(moments)
-    plants.plant(moments)
+    planted_defects.plant(moments)
     from src.run import main as run
 
     run()

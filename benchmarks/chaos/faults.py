@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.chaos.moments import PHASES, Fault
+from benchmarks.chaos.kill_points import PHASES, Fault
 
 SHARES = {"opening": 2, "trials": 6, "finalists": 4, "report": 2}  # of a sweep's kills, about
 SIGNALS = ("SIGKILL", "SIGKILL", "SIGKILL", "SIGTERM", "SIGINT", "SIGINT2")

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.chaos.fork import Forked, start
-from benchmarks.chaos.moments import VARIABLE, Fault
-from benchmarks.chaos.plants import PLANT
+from benchmarks.chaos.kill_points import VARIABLE, Fault
+from benchmarks.chaos.planted_defects import PLANT
 
 NAME = "toy"
 REACH_S = 60.0  # for a moment to be reached

@@ -61,7 +61,7 @@ def preload() -> None:
     """Import what the command will import, and look at the machine once."""
     for name in LOADED:
         importlib.import_module(name)
-    from src.environment import environment
+    from src.machine.environment import environment
 
     environment()
 

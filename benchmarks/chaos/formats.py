@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from benchmarks.chaos.moments import VARIABLE, Moments
-from src.export.job import Built, Job
+from benchmarks.chaos.kill_points import VARIABLE, Moments
+from src.export.request import Built, Job
 
 PRECISIONS = ("fp32",)
 

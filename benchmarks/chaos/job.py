@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos.moments import VARIABLE, Moments
-from src.parent import leave_with_parent
-from src.records import write_text
+from benchmarks.chaos.kill_points import VARIABLE, Moments
+from src.common.whole_files import write_text
+from src.machine.parent_process import leave_with_parent
 
 
 def predict(job: dict[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.chaos.moments import Moments
-from src.config import AppConfig
-from src.records import Checkpoint, DatasetRef, sha256_file, write_text
-from src.train import TrainResult
+from benchmarks.chaos.kill_points import Moments
+from src.common.hashes import sha256_file
+from src.common.whole_files import write_text
+from src.config.schema import AppConfig
+from src.models.ultralytics.training import TrainResult
+from src.records.schema import Checkpoint, DatasetRef
 
 EPOCH_S = 0.04
 Row = dict[str, float]
@@ -30,7 +32,7 @@ def number_of(*parts: object) -> float:
 
 
 class Trainer:
-    """Stands for `src.train.train`."""
+    """Stands for `src.models.ultralytics.training.train`."""
 
     def __init__(self, moments: Moments, *, resumes: bool = True, drifts: bool = False) -> None:
         self._moments, self._resumes, self._drifts = moments, resumes, drifts

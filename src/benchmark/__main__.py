@@ -15,14 +15,14 @@ from omegaconf import MISSING
 
 from src import runtime as engines
 from src.benchmark import measure, predict, verify
-from src.benchmark.foreign import Found, discover, model_files, name_below
+from src.benchmark.model_files import Found, discover, model_files, name_below
 from src.benchmark.results import render, rows, write_csv, write_json
-from src.cli import application
-from src.config import BenchmarkConfig, DataConfig, ExportConfig, RuntimeConfig
-from src.config_check import check_benchmark
+from src.cli.command import application
+from src.common.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, UserError
+from src.config.checks import check_benchmark
+from src.config.schema import BenchmarkConfig, DataConfig, ExportConfig, RuntimeConfig
 from src.data import Sample
-from src.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, UserError
-from src.records import Artifact, Failure, Gate, Measurement, Verification
+from src.records.schema import Artifact, Failure, Gate, Measurement, Verification
 
 Job = tuple[Artifact, str]
 Reference = tuple[float, Path]  # mAP50-95 of a checkpoint, and the file with its detections
@@ -258,7 +258,7 @@ def _gflops(artifacts: list[Artifact], trust: bool) -> dict[str, float]:
     checkpoints = [a for a in artifacts if a.format == "pytorch"]
     if len(checkpoints) != 1:
         return {}
-    from src.ultra import load_checkpoint
+    from src.models.ultralytics.checkpoint import load_checkpoint
 
     model = load_checkpoint(checkpoints[0].path, trust)
     from ultralytics.utils.torch_utils import get_flops

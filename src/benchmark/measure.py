@@ -17,13 +17,13 @@ from typing import Any
 
 from src import runtime as engines
 from src.benchmark import worker
-from src.benchmark.isolate import run_job, usable_cores
 from src.benchmark.rounds import Effort, Rounds
 from src.benchmark.summary import Blocks, Summary
-from src.config import BenchmarkConfig
-from src.errors import StageError, Unavailable, UserError
+from src.common.errors import StageError, Unavailable, UserError
+from src.config.schema import BenchmarkConfig
 from src.inference import VALIDATION, Thresholds
-from src.records import Artifact, Failure, Measurement
+from src.machine.isolation import run_job, usable_cores
+from src.records.schema import Artifact, Failure, Measurement
 
 Job = tuple[Artifact, str]
 STARTUP_S = 180.0  # imports and loading, before a block counts as hung

@@ -13,8 +13,9 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from src.records import SCHEMA_VERSION, Failure, Measurement, Verification, write_text
-from src.spreadsheet import cell
+from src.common.csv_cells import cell
+from src.common.whole_files import write_text
+from src.records.schema import SCHEMA_VERSION, Failure, Measurement, Verification
 
 COLUMNS = (
     "file", "runtime", "format", "precision", "batch", "scope", "device", "threads", "imgsz", "mAP50-95", "map_share",

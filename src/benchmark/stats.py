@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from src.common.samples import effective_samples, quantile, required_samples, round_values
 from src.common.speed import TIE_MARGIN, Comparison, compare_rounds, estimate
-from src.records import Latency
+from src.records.schema import Latency
 
 __all__ = [
     "TIE_MARGIN",

@@ -11,9 +11,10 @@ from typing import Any
 
 from src.benchmark import stats
 from src.benchmark.disturbance import LIMIT
-from src.benchmark.isolate import usable_cores
 from src.benchmark.roofline import share
-from src.records import Artifact, Measurement, Scope, write_text
+from src.common.whole_files import write_text
+from src.machine.isolation import usable_cores
+from src.records.schema import Artifact, Measurement, Scope
 
 
 @dataclass

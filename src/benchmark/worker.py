@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from src.benchmark.latency import RING, Plan, Timed, digest, time_end_to_end, time_model
 from src.benchmark.memory import peak_rss_mb, peak_vram_mb
 from src.benchmark.roofline import gemm_job
-from src.errors import StageError, Unavailable, UserError
+from src.common.errors import StageError, Unavailable, UserError
+from src.common.whole_files import write_text
 from src.inference import (
     DEPLOYMENT,
     Detections,
@@ -31,8 +32,8 @@ from src.inference import (
     load_image,
     spec_of,
 )
-from src.parent import leave_with_parent
-from src.records import Artifact, write_text
+from src.machine.parent_process import leave_with_parent
+from src.records.schema import Artifact
 
 
 def measure_block(job: dict[str, Any]) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from typing import Literal
 
 from src.common.samples import round_values
 from src.common.statistics import CONFIDENCE, satterthwaite, spread, t_quantile
-from src.files import read_regular
-from src.records import Measurement
+from src.common.whole_files import read_regular
+from src.records.schema import Measurement
 
 Verdict = Literal["faster", "slower", "tie", "no decision"]
 TIE_MARGIN = 0.05  # ratios this close to 1 don't matter to anyone, and are within what this kind of machine repeats

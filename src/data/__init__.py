@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from src.config import DataConfig
-    from src.records import DatasetRef
+    from src.config.schema import DataConfig
+    from src.records.schema import DatasetRef
 
 __all__ = ["Sample", "calibration_yaml", "load_groups", "load_split", "report_files", "resolve"]
 

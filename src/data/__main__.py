@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.cli import application
-from src.config import DataConfig
-from src.errors import EXIT_USAGE, UserError
+from src.cli.command import application
+from src.common.errors import EXIT_USAGE, UserError
+from src.config.schema import DataConfig
 
 SHOWN = 20  # actions of a tool that are printed
 

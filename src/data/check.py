@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from src.common.errors import UserError
 from src.data import gate
 from src.data.duplicates import exact_groups, groups_of, near_pairs
 from src.data.fingerprint import Entry
 from src.data.scan import ImageFacts, Scanner, thumbs
 from src.data.types import Areas, Boxes, Classes, Finding, RawDataset, RawItem, raise_errors
-from src.errors import UserError
 
 # Where a picture found in two splits is left out: evaluation stays as it was, and the split opened last wins.
 KEEP_ORDER = {"train": 0, "val": 1, "test": 2}

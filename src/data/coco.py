@@ -14,11 +14,11 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from src.common.errors import UserError
+from src.common.whole_files import read_regular
 from src.data.coco_layout import Source, find_sources, locate, merge_same, none_found, unlisted
 from src.data.coco_masks import bounds
 from src.data.types import Areas, Finding, RawDataset, RawItem
-from src.errors import UserError
-from src.files import read_regular
 
 Id = int | str  # of an image or category: a whole number, or text that is none
 

@@ -11,10 +11,10 @@ import hashlib
 import os
 from pathlib import Path
 
+from src.common.errors import UserError
 from src.data.download import REMEDY, fetch_coco128
 from src.data.types import RawDataset, RawItem
 from src.data.yolo import images_under, read_item
-from src.errors import UserError
 
 PERSON = 0
 # The 80 classes of COCO in the order of their category ids.

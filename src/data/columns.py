@@ -11,8 +11,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from src.common.errors import UserError
 from src.data.types import Finding
-from src.errors import UserError
 
 Shape = tuple[int, int]  # key points, numbers each (2, or 3 with visibility)
 

@@ -14,7 +14,7 @@ import uuid
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from src.errors import UserError
+from src.common.errors import UserError
 
 URL = "https://github.com/ultralytics/assets/releases/download/v0.0.0/coco128.zip"
 TIMEOUT_S = 10.0  # to connect, and between two parts

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from src.errors import UserError
-from src.records import write_text
+from src.common.errors import UserError
+from src.common.whole_files import write_text
 
 TIMEOUT_S = 3600
 

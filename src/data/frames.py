@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from src.errors import UserError
-from src.records import sha256_file, write_text
+from src.common.errors import UserError
+from src.common.hashes import sha256_file
+from src.common.whole_files import write_text
 
 
 def extract_frames(

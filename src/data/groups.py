@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from src.common.errors import UserError
 from src.data.check import Checked
 from src.data.duplicates import groups_of
 from src.data.layout import load_index
-from src.errors import UserError
 
 KEY = "data.group"
 LOOK_ALIKE = "look_alike"  # among the notes of a prepared folder's index

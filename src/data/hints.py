@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from src.common.errors import UserError
 from src.data.folders import inventory, split_of, walk
-from src.errors import UserError
 
 HEAD = 1 << 16  # bytes of a JSON file that are looked at
 MANY = 20_000  # files; a larger folder isn't looked through for a hint

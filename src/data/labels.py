@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from src.data.columns import Shape, expected, foreign, kind_of, like_pose
-from src.data.texts import remedy
+from src.data.text_files import remedy
 from src.data.types import Boxes, Classes
 
 # Boxes are quantised to 1e-7 of the side before hashing, on a grid shifted by an irrational share, so that decimal and

@@ -23,13 +23,13 @@ from typing import Any
 
 import yaml
 
-from src.data.beside import areas_hold, index_of, write_areas
+from src.common.errors import UserError
+from src.common.whole_files import write_text
 from src.data.fingerprint import Entry, fingerprint, split_fingerprints
 from src.data.labels import format_labels
+from src.data.region_sidecars import areas_hold, index_of, write_areas
 from src.data.scan import Scanner
 from src.data.types import SPLITS, Areas, Boxes, Classes, Finding
-from src.errors import UserError
-from src.records import write_text
 
 VERSION = 3
 EMPTY = hashlib.sha256(b"").hexdigest()

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from src import vault
+from src.common import encryption
+from src.common.figures import save_png
 from src.data import Sample
 from src.data.layout import load_index
 from src.data.samples import read_split
 from src.data.types import SPLITS, no_boxes
-from src.figure import save_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,7 +74,7 @@ def _draw(axes: Axes, sample: Sample, names: Sequence[str]) -> None:
     from matplotlib.patches import Rectangle
 
     axes.set_axis_off()
-    if vault.is_secret(sample.image):  # what is drawn is written, and logged, in clear
+    if encryption.is_secret(sample.image):  # what is drawn is written, and logged, in clear
         axes.text(0.5, 0.5, "encrypted", ha="center", transform=axes.transAxes)
         return
     with warnings.catch_warnings():

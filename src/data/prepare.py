@@ -12,22 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.config import DataConfig
+from src.common.errors import UserError
+from src.common.hashes import hash_of
+from src.config.schema import DataConfig
 from src.data import gate
-from src.data.beside import index_of
 from src.data.check import Checked, check_dataset, classes_by_split
 from src.data.fingerprint import fingerprint, label_fingerprint
 from src.data.groups import LOOK_ALIKE, check_groups, compiled, look_alike
 from src.data.layout import Plan, Ready, load_index, verify_layout, write_layout
 from src.data.leftovers import preparing
 from src.data.naming import unique_names
+from src.data.region_sidecars import index_of
 from src.data.report import write_report
 from src.data.roles import assign_splits, calibration_names, take_fraction
 from src.data.scan import Scanner
 from src.data.sources import KINDS, read_source
 from src.data.types import SPLITS, Finding, RawDataset
-from src.errors import UserError
-from src.records import DatasetRef, hash_of
+from src.records.schema import DatasetRef
 
 VERSION = 3
 MAX_SKIPPED = 50  # images left out that the warnings name one by one

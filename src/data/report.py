@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from src.common.whole_files import write_text
 from src.data.layout import load_index
 from src.data.samples import read_split
 from src.data.types import SPLITS, Finding, no_classes
-from src.records import write_text
 
 SHOWN = 20  # findings of one kind that are printed; check.md lists all
 

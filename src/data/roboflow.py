@@ -11,11 +11,11 @@ import shutil
 import uuid
 from pathlib import Path
 
+from src.common.errors import UserError
+from src.common.hashes import hash_of
+from src.common.redaction import redact_text
 from src.data.types import RawDataset
 from src.data.yolo import read_yolo
-from src.errors import UserError
-from src.records import hash_of
-from src.redact import redact_text
 
 
 def read_roboflow(workspace: str | None, project: str | None, version: int | None, base: Path) -> RawDataset:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from src.common.errors import UserError
 from src.data.check import Checked, with_split
 from src.data.splits import stratify, take
 from src.data.types import SPLITS, Finding
-from src.errors import UserError
 
 
 def assign_splits(

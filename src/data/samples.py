@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from src.common.errors import UserError
 from src.data import Sample
-from src.data.beside import read_areas
 from src.data.labels import parse_labels, to_corners
 from src.data.layout import load_index
+from src.data.region_sidecars import read_areas
 from src.data.types import Areas, Boxes, Classes, no_boxes, no_classes
-from src.errors import UserError
 
 
 def read_split(base: Path, split: str) -> list[Sample]:

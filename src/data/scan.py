@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from src import vault
-from src.errors import UserError
-from src.files import read_regular
-from src.records import hash_of, write_text
+from src.common import encryption
+from src.common.errors import UserError
+from src.common.hashes import hash_of
+from src.common.whole_files import read_regular, write_text
 
 VERSION = 3
 THUMB = 16  # px: side of the grey thumbnail
@@ -97,11 +97,11 @@ def look_at(path: Path) -> ImageFacts:
     sha256 = hashlib.sha256(data).hexdigest()
     if not data:
         return ImageFacts(sha256=sha256, error="is an empty file")
-    secret = vault.is_encrypted(data)
+    secret = encryption.is_encrypted(data)
     if secret:
-        key = vault.key_from_environment()
+        key = encryption.key_from_environment()
         try:
-            data = vault.decrypt(data, key, str(path))
+            data = encryption.decrypt(data, key, str(path))
         except UserError:
             return ImageFacts(sha256=sha256, error="can't be decrypted: another key, or damage", secret=True)
     try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from src.config import DataConfig
+from src.common.errors import UserError
+from src.config.schema import DataConfig
 from src.data.types import RawDataset
-from src.errors import UserError
 
 
 def read_source(cfg: DataConfig, base: Path) -> RawDataset:

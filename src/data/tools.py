@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from src.config import DataConfig
+from src.common.errors import UserError
+from src.config.schema import DataConfig
 from src.data.check import KEEP_ORDER, Checked, check_dataset
 from src.data.fingerprint import fingerprint
 from src.data.layout import Ready
@@ -36,7 +37,6 @@ from src.data.writers import (
     stretch_from,
     write_dataset,
 )
-from src.errors import UserError
 
 LEAKS = frozenset({"duplicate-across-splits"})
 # Errors that a tool is there to mend.

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from src.errors import UserError
+from src.common.errors import UserError
 
 Boxes = NDArray[np.float64]  # [n, 4]
 Classes = NDArray[np.int64]  # [n]

@@ -17,9 +17,11 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from src.common.errors import UserError
+from src.common.whole_files import read_regular
 from src.data.folders import unread
 from src.data.labels import parse_float
-from src.data.texts import read_lines, remedy
+from src.data.text_files import read_lines, remedy
 from src.data.types import IMAGE_SUFFIXES, Boxes, Classes, Finding, Level, RawDataset, RawItem
 from src.data.voc_layout import (
     ANNOTATIONS,
@@ -33,8 +35,6 @@ from src.data.voc_layout import (
     list_splits,
     pair,
 )
-from src.errors import UserError
-from src.files import read_regular
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 ENCODING = re.compile(rb"""\s*<\?xml[^>]*?encoding=["']([A-Za-z0-9._-]{1,40})["'][^>]*\?>""")

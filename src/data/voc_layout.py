@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from src.data.folders import Tree, find, spellings, split_of, walk
 from src.data.hints import not_found
-from src.data.texts import read_lines
+from src.data.text_files import read_lines
 from src.data.types import IMAGE_SUFFIXES, OTHER_SUFFIXES, Finding
 
 ANNOTATIONS = frozenset({"annotations", "annotation", "annots", "xml", "xmls", "labels"})

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from src import vault
+from src.common import encryption
+from src.common.errors import UserError
+from src.common.whole_files import write_text
 from src.data.coco import coco_json
 from src.data.fingerprint import fingerprint, label_fingerprint
 from src.data.labels import format_labels, to_corners
@@ -24,8 +26,6 @@ from src.data.layout import Ready
 from src.data.naming import distinct
 from src.data.types import SPLITS
 from src.data.voc import voc_xml
-from src.errors import UserError
-from src.records import write_text
 
 Pixels = Callable[[Ready, Path], Ready]  # puts the image file at the path, and tells what it is now
 
@@ -102,8 +102,8 @@ def shrink_to(side: int) -> Pixels:
         from PIL import Image, ImageOps
 
         content = image.source.read_bytes()
-        secret = vault.is_encrypted(content)
-        with Image.open(io.BytesIO(vault.plain(content, str(image.source)))) as opened:
+        secret = encryption.is_encrypted(content)
+        with Image.open(io.BytesIO(encryption.plain(content, str(image.source)))) as opened:
             # Boxes are those of the picture as shown, and a written file needs no rotation mark.
             shown = ImageOps.exif_transpose(opened)
             size = scaled(image.width, image.height, side)
@@ -113,7 +113,7 @@ def shrink_to(side: int) -> Pixels:
             shown.resize(size, Image.Resampling.LANCZOS).save(buffer, kind, **options)
         shrunk = buffer.getvalue()
         if secret:
-            shrunk = vault.encrypt(shrunk, vault.key_from_environment())
+            shrunk = encryption.encrypt(shrunk, encryption.key_from_environment())
         target.write_bytes(shrunk)
         areas = image.areas * (size[0] * size[1] / (image.width * image.height))
         return replace(image, width=size[0], height=size[1], sha256=hashlib.sha256(shrunk).hexdigest(), areas=areas)
@@ -129,15 +129,15 @@ def stretch_from(bits: int) -> Pixels:
         import cv2
 
         content = image.source.read_bytes()
-        secret = vault.is_encrypted(content)
-        data = np.frombuffer(vault.plain(content, str(image.source)), np.uint8)
+        secret = encryption.is_encrypted(content)
+        data = np.frombuffer(encryption.plain(content, str(image.source)), np.uint8)
         values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
         if values is None or values.dtype != np.uint16:
             return copy_pixels(image, target)
         eight = np.clip(values.astype(np.float64) * (255.0 / top) + 0.5, 0, 255).astype(np.uint8)
         written = cv2.imencode(".png", eight)[1].tobytes()
         if secret:
-            written = vault.encrypt(written, vault.key_from_environment())
+            written = encryption.encrypt(written, encryption.key_from_environment())
         target.write_bytes(written)
         return replace(image, sha256=hashlib.sha256(written).hexdigest())
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from src.common.errors import UserError
 from src.data.columns import read_shape
 from src.data.folders import NOT_READ, inventory, skipped, unread
 from src.data.types import SPLITS, Finding, RawDataset
 from src.data.yolo_labels import broken_pairs, find_label, label_path, read_item
 from src.data.yolo_paths import MissingError, Pictures, images_under, pictures_of, root_of
 from src.data.yolo_yaml import class_names, describe
-from src.errors import UserError
 
 __all__ = ["class_names", "images_under", "label_path", "read_item", "read_yolo"]
 

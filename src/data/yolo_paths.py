@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from src.common.errors import UserError
 from src.data.folders import find, inventory, is_hidden, missing_prefix, spellings, walk
-from src.data.texts import read_text
+from src.data.text_files import read_text
 from src.data.types import IMAGE_SUFFIXES, OTHER_SUFFIXES, Finding
-from src.errors import UserError
 
 
 class MissingError(UserError):

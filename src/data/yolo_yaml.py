@@ -12,12 +12,12 @@ from typing import Any
 
 import yaml
 
+from src.common.errors import UserError
+from src.common.whole_files import read_regular
 from src.data.folders import find, inventory, is_hidden, names_in, spellings, split_of, walk
 from src.data.hints import data_yaml, not_found, suggestion
-from src.data.texts import decode, read_lines
+from src.data.text_files import decode, read_lines
 from src.data.types import Finding
-from src.errors import UserError
-from src.files import read_regular
 
 YAML = 1 << 24  # bytes of a data.yaml at most
 YAMLS = (".yaml", ".yml")

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from src.common.statistics import Spread
-from src.config import DecisionConfig
+from src.config.schema import DecisionConfig
 from src.decide.configurations import Configuration
 from src.decide.load import Saved
 from src.decide.uncertainty import Effect, Floats, Model, mean_interval
-from src.records import (
+from src.records.schema import (
     Artifact,
     EvaluationRecord,
     Failure,

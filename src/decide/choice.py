@@ -13,7 +13,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from src.config import DecisionConfig
+from src.common.errors import UserError
+from src.config.schema import DecisionConfig
 from src.decide.bounds import Deficit, deficit_of, deficits, shared_level
 from src.decide.candidates import Candidate, candidates, cost_statistic
 from src.decide.configurations import Configuration, configurations
@@ -24,7 +25,6 @@ from src.decide.models import models_of
 from src.decide.pareto import pareto
 from src.decide.speed import cost, fastest, slower
 from src.decide.uncertainty import SAME, Model
-from src.errors import UserError
 
 Key = tuple[str, str, str, str]  # config_id, format, precision, runtime
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from src.common.errors import UserError
 from src.common.statistics import Spread, spread
-from src.errors import UserError
-from src.records import TrialRecord
+from src.records.schema import TrialRecord
 
 HEADLINE = ("model", "imgsz", "lr", "seed", "sweep")  # swept keys with a column of their own, or none
 

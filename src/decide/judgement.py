@@ -10,7 +10,7 @@ import numpy as np
 from src.common.statistics import CONFIDENCE, t_quantile
 from src.decide.candidates import MAP, pairing_of
 from src.decide.uncertainty import Gap, few, variance
-from src.records import EvaluationRecord
+from src.records.schema import EvaluationRecord
 
 
 def paired_gap(a: EvaluationRecord | None, b: EvaluationRecord | None) -> Gap | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from src.config import DecisionConfig
+from src.common.errors import UserError
+from src.config.schema import DecisionConfig
 from src.decide.candidates import Candidate
 from src.decide.notes import Note, note
-from src.errors import UserError
 
 
 @dataclass(frozen=True)

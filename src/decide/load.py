@@ -14,11 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from src.common.errors import UserError
 from src.common.speed import rounds_of
-from src.config import is_name
+from src.config.schema import is_name
 from src.decide.plausible import check_finalist, check_images, check_sweep, check_trial
-from src.errors import UserError
-from src.records import EvaluationRecord, FinalistRecord, ImageResamples, RecordError, SweepRecord, TrialRecord, load
+from src.records.parsing import RecordError
+from src.records.schema import EvaluationRecord, FinalistRecord, ImageResamples, SweepRecord, TrialRecord
+from src.records.store import load
 
 T = TypeVar("T")
 LATEST = "latest"

@@ -14,7 +14,7 @@ from src.decide.judgement import freedom_of
 from src.decide.load import Saved
 from src.decide.spread import moderated
 from src.decide.uncertainty import Floats, Model, Resampled, by_configuration, few, variance
-from src.records import EvaluationRecord, TrialRecord
+from src.records.schema import EvaluationRecord, TrialRecord
 
 
 def models_of(groups: Sequence[Configuration], saved: Saved, seed_sd: float | None = None) -> dict[str, Model]:

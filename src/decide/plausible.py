@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from src.errors import UserError
-from src.records import FinalistRecord, ImageResamples, Measurement, SweepRecord, TrialRecord
+from src.common.errors import UserError
+from src.records.schema import FinalistRecord, ImageResamples, Measurement, SweepRecord, TrialRecord
 
 REMEDY = "restore the file, or remove it and run the sweep's command again"
 PERCENTILES = ("mean", "p50", "p90", "p95", "p99")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from src.common.statistics import spread
-from src.config import DecisionConfig
+from src.config.schema import DecisionConfig
 from src.decide.candidates import Candidate
 from src.decide.choice import Decision, choose
 from src.decide.configurations import Configuration

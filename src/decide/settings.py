@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from src.config import DecisionConfig
+from src.common.errors import UserError
+from src.config.schema import DecisionConfig
 from src.decide.choice import Decision, decide
 from src.decide.load import Saved, load_sweep
-from src.errors import UserError
 
 
 def decision_of(saved: Saved) -> DecisionConfig:

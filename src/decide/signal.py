@@ -14,7 +14,7 @@ from src.decide.candidates import MAP
 from src.decide.choice import Decision
 from src.decide.configurations import Configuration
 from src.decide.notes import Note, note
-from src.records import EvaluationRecord
+from src.records.schema import EvaluationRecord
 
 
 @dataclass(frozen=True)

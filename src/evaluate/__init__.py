@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from src.evaluate.dossier import PRODUCTION, Subject, dossier
 from src.evaluate.files import keep_truths, load_truths, save_truths, truth_file
+from src.evaluate.in_depth import PRODUCTION, Subject, evaluate_in_depth
 from src.evaluate.matching import MAX_DETS, Detected, Matches, Truth, match
 from src.evaluate.metrics import Metrics, evaluate, summarise
 from src.evaluate.resamples import ensure_resamples, load_resamples, save_resamples, trial_resamples
@@ -17,9 +17,9 @@ __all__ = [
     "Metrics",
     "Subject",
     "Truth",
-    "dossier",
     "ensure_resamples",
     "evaluate",
+    "evaluate_in_depth",
     "evaluate_sweep",
     "keep_truths",
     "load_resamples",

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from src.cli import application
+from src.cli.command import application
+from src.common.errors import UserError
 from src.decide.load import find_sweep
-from src.errors import UserError
-from src.evaluate.dashboard import dashboard
 from src.evaluate.resamples import ensure_resamples
 from src.evaluate.sweep import evaluate_sweep
-from src.records import TrialRecord, load
+from src.evaluate.terminal import dashboard
+from src.records.schema import TrialRecord
+from src.records.store import load
 
 
 @dataclass

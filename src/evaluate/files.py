@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from src.errors import UserError
+from src.common.errors import UserError
 from src.evaluate.tables import Bools, Floats, Ints, Truth, areas_of, flatten_truths, regions_of
 
 

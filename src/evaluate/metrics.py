@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.evaluate.matching import MAX_DETS, Detected, Floats, Matches, Truth, match
-from src.evaluate.operating import curve
 from src.evaluate.precision import ap_table, mean_of, truths_per_class
+from src.evaluate.thresholds import curve
 
 
 @dataclass(frozen=True)

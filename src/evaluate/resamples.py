@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from src.errors import UserError
+from src.common.errors import UserError
 from src.evaluate.bootstrap import RESAMPLES, SEED, image_weights, mean_over_classes, resample_classes
 from src.evaluate.files import load_detections, load_groups, load_truths, truth_file
 from src.evaluate.intervals import evidence, interval
 from src.evaluate.matching import Detected, Ints, Truth, match
 from src.evaluate.precision import ap_table, mean_of
-from src.records import ImageResamples, RecordError, TrialRecord, load, save
+from src.records.parsing import RecordError
+from src.records.schema import ImageResamples, TrialRecord
+from src.records.store import load, save
 
 SPLIT = "val"  # the only one that every trial sees
 DETECTIONS = "pytorch-pytorch-fp32"  # of the checkpoint itself, which every trial is judged by

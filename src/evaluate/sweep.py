@@ -6,19 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from src.config import is_name
-from src.errors import UserError
-from src.evaluate.dossier import PRODUCTION, Subject, dossier
+from src.common.errors import UserError
+from src.config.schema import is_name
 from src.evaluate.files import load_detections, load_groups, load_truths, truth_file
-from src.records import (
-    EvaluationRecord,
-    FinalistRecord,
-    RecordError,
-    TrialRecord,
-    Verification,
-    load,
-    save,
-)
+from src.evaluate.in_depth import PRODUCTION, Subject, evaluate_in_depth
+from src.records.parsing import RecordError
+from src.records.schema import EvaluationRecord, FinalistRecord, TrialRecord, Verification
+from src.records.store import load, save
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -82,7 +76,7 @@ def _one(
     )
     truths = load_truths(truth)
     detections = load_detections(sweep / v.detections_file, len(truths))
-    record = dossier(subject, detections, truths, production=production, groups=load_groups(truth))
+    record = evaluate_in_depth(subject, detections, truths, production=production, groups=load_groups(truth))
     save(target, record)
     return record
 

@@ -17,11 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from src.config import ExportConfig
-from src.errors import StageError, Unavailable, UserError
-from src.export.job import Built, Job
-from src.export.truth import check_label
-from src.records import Artifact, Checkpoint, hash_of, sha256_file, write_text
+from src.common.errors import StageError, Unavailable, UserError
+from src.common.hashes import hash_of, sha256_file
+from src.common.whole_files import write_text
+from src.config.schema import ExportConfig
+from src.export.readback import check_label
+from src.export.request import Built, Job
+from src.records.schema import Artifact, Checkpoint
 
 REVISION = 5  # raised when an exporter changes what it writes, so that old artifacts are made again
 MANIFEST = "manifest.json"

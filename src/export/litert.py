@@ -13,10 +13,10 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.export import truth
-from src.export.job import Built, Job, quiet, require, versions
+from src.export import readback
 from src.export.onnx_precision import calibration_inputs, counts_up
-from src.export.source import Source, load_source
+from src.export.request import Built, Job, quiet, require, versions
+from src.models.ultralytics.export_source import Source, load_source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,7 +54,7 @@ def build(job: Job, folder: Path) -> Built:
         metadata = _read_metadata(Path(base.path))
     _write_metadata(path, metadata)
     shape = [1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz]
-    return Built(path, shape, head, tool_versions(), truth.litert_facts(path))
+    return Built(path, shape, head, tool_versions(), readback.litert_facts(path))
 
 
 def _write_metadata(path: Path, metadata: dict[str, str]) -> None:

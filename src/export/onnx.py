@@ -7,9 +7,9 @@ import io
 import warnings
 from pathlib import Path
 
-from src.export import onnx_precision, truth
-from src.export.job import Built, Job, versions
-from src.export.source import Source, load_source
+from src.export import onnx_precision, readback
+from src.export.request import Built, Job, versions
+from src.models.ultralytics.export_source import Source, load_source
 
 PRECISIONS = ("fp32", "fp16", "int8", "int8-dynamic")
 FILE = "model.onnx"
@@ -38,7 +38,7 @@ def build(job: Job, folder: Path) -> Built:
         head = base.head
         onnx_precision.convert(Path(base.path), path, job)
     shape = [-1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz]
-    return Built(path, shape, head, tool_versions(), truth.onnx_facts(path))
+    return Built(path, shape, head, tool_versions(), readback.onnx_facts(path))
 
 
 def _trace(source: Source, path: Path, opset: int) -> None:

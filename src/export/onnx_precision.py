@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.errors import StageError
-from src.export.job import Job
+from src.common.errors import StageError
+from src.export.request import Job
 from src.inference import letterbox, load_image
 
 Float = NDArray[np.float32]

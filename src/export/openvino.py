@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from src.export import truth
-from src.export.job import Built, Job, quiet, require, versions
+from src.export import readback
 from src.export.onnx_precision import calibration_inputs, counts_up
+from src.export.request import Built, Job, quiet, require, versions
 
 PRECISIONS = ("fp32", "fp16", "int8")
 FOLDER = "model_openvino_model"  # the suffix by which Ultralytics' reader knows it
@@ -37,7 +37,7 @@ def build(job: Job, folder: Path) -> Built:
     ov.save_model(model, str(path / "model.xml"), compress_to_fp16=job.precision == "fp16")
     _write_metadata(Path(base.path), path)
     shape = [-1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz]
-    return Built(path, shape, base.head, tool_versions(), truth.openvino_facts(path))
+    return Built(path, shape, base.head, tool_versions(), readback.openvino_facts(path))
 
 
 def _quantised(model: Any, job: Job) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from src.export.job import Built, Job, versions
-from src.export.source import load_source
+from src.export.request import Built, Job, versions
+from src.models.ultralytics.export_source import load_source
 
 PRECISIONS = ("fp32",)
 

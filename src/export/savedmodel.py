@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.export.job import Built, Job, require, versions
+from src.export.request import Built, Job, require, versions
 
 PRECISIONS = ("fp32",)
 FOLDER = "model_saved_model"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.errors import StageError, Unavailable
-from src.export import onnx_precision, truth
-from src.export.job import Built, Job, require, versions
+from src.common.errors import StageError, Unavailable
+from src.export import onnx_precision, readback
+from src.export.request import Built, Job, require, versions
 
 PRECISIONS = ("fp32", "fp16", "int8")
 FILE = "model.engine"
@@ -53,7 +53,7 @@ def build(job: Job, folder: Path) -> Built:
     path = folder / FILE
     path.write_bytes(_engine(work))
     head = job.base("onnx/fp32").head
-    facts = truth.onnx_facts(work.onnx)
+    facts = readback.onnx_facts(work.onnx)
     if work.onnx.parent == folder:
         work.onnx.unlink()
     return Built(path, [-1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz], head, tool_versions(), facts)

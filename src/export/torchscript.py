@@ -7,9 +7,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from src.export import truth
-from src.export.job import Built, Job, versions
-from src.export.source import load_source
+from src.export import readback
+from src.export.request import Built, Job, versions
+from src.models.ultralytics.export_source import load_source
 
 PRECISIONS = ("fp32",)
 FILE = "model.torchscript"
@@ -34,5 +34,5 @@ def build(job: Job, folder: Path) -> Built:
         traced: Any = torch.jit.trace(source.model, source.example(), strict=False, check_trace=False)
     path = folder / FILE
     traced.save(str(path), _extra_files={"config.txt": json.dumps(source.metadata())})
-    facts = truth.torchscript_facts(traced)
+    facts = readback.torchscript_facts(traced)
     return Built(path, [-1, 3, source.imgsz, source.imgsz], source.head, tool_versions(), facts)

@@ -8,11 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from src.errors import UserError
+from src.common.errors import UserError
 from src.inference.decode import decode
 from src.inference.preprocess import letterbox
 from src.inference.types import VALIDATION, Detections, Float, Input, LayoutError, Output, Prepared, Thresholds
-from src.records import Artifact
+from src.records.schema import Artifact
 
 AGAIN = "export it again as a detector; names and task must be in the file or beside it"
 

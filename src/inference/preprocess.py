@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src import vault
-from src.errors import UserError
+from src.common import encryption
+from src.common.errors import UserError
 from src.inference.types import Float, LetterboxTransform
 
 PAD_VALUE = 114
@@ -42,8 +42,8 @@ def decode_image(content: NDArray[np.uint8], name: str = "image in memory") -> N
     """
     import cv2
 
-    if vault.is_encrypted(content[: len(vault.MAGIC)].tobytes()):
-        content = np.frombuffer(vault.plain(content.tobytes(), name), np.uint8)
+    if encryption.is_encrypted(content[: len(encryption.MAGIC)].tobytes()):
+        content = np.frombuffer(encryption.plain(content.tobytes(), name), np.uint8)
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if image is None:
         raise UserError(

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from src.benchmark import predict
-from src.config import AppConfig
+from src.common.errors import UserError
+from src.config.schema import AppConfig
 from src.data import Sample, load_groups, load_split
-from src.errors import UserError
 from src.evaluate import Metrics, ensure_resamples, evaluate, keep_truths, truth_file
 from src.export import export
 from src.inference import Detections
 from src.pipeline.context import Context
-from src.records import Artifact, Checkpoint, DatasetRef, Gate, Verification
+from src.records.schema import Artifact, Checkpoint, DatasetRef, Gate, Verification
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def gate(artifact: Artifact, value: float, reference: float, cfg: AppConfig) -> 
 
 def device_of(cfg: AppConfig) -> str:
     """The device that runtimes are asked for: cpu or cuda:N."""
-    from src.train import check_device
+    from src.models.ultralytics.arguments import check_device
 
     index = check_device(cfg.device)
     return "cpu" if index == "cpu" else f"cuda:{index.split(',')[0]}"

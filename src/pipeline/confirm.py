@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from src.console import Watch
-from src.pipeline.cells import outcome
+from src.cli.progress import Watch
+from src.pipeline.architecture_cost import Costs
 from src.pipeline.context import Context, Inputs
-from src.pipeline.cost import Costs
-from src.pipeline.ledger import begun_as, numbers_begun, settled
 from src.pipeline.request import SweepRequest
 from src.pipeline.selection import choose, typical
+from src.pipeline.study_trials import outcome
 from src.pipeline.trial import run_trial
-from src.records import Role, TrialRecord
+from src.pipeline.trial_log import begun_as, numbers_begun, settled
+from src.records.schema import Role, TrialRecord
 
 
 def confirm(

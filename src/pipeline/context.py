@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from src.config import AppConfig, ModelConfig
+from src.common.errors import UserError
+from src.config.schema import AppConfig, ModelConfig
 from src.data import resolve
-from src.environment import cores, environment
-from src.errors import UserError
-from src.records import DatasetRef
+from src.machine.environment import cores, environment
+from src.models.ultralytics.arguments import check_training
+from src.models.ultralytics.checkpoint import load_checkpoint
+from src.models.ultralytics.transfer import transfer
+from src.models.ultralytics.weights import resolve_start
+from src.records.schema import DatasetRef
 from src.track import Tracker, open_tracker
-from src.train import check_training
-from src.train.transfer import transfer
-from src.ultra import load_checkpoint
-from src.weights import resolve_start
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,12 @@ from itertools import groupby
 
 from rich.console import Console
 
-from src.evaluate.dashboard import dashboard
+from src.common.whole_files import write_text
+from src.evaluate.terminal import dashboard
 from src.pipeline.context import Context
 from src.pipeline.runs import closing
-from src.records import EvaluationRecord, TrialRecord, load, write_text
+from src.records.schema import EvaluationRecord, TrialRecord
+from src.records.store import load
 from src.track import plain, segments
 
 WIDTH = 140  # characters of the dashboard as a file

@@ -1,7 +1,7 @@
 """The finalists: export, verification on `val` and measurement of the chosen models, and what that finds.
 
 One replicate of each configuration is exported and timed. `test` stays closed here: it judges what was decided, see
-`src.pipeline.opening`.
+`src.pipeline.judge_on_test`.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from src.benchmark.verify import agreement
-from src.config import AppConfig
+from src.common.errors import StageError, Unavailable, UserError
+from src.config.schema import AppConfig
 from src.data import load_split
-from src.environment import environment
-from src.errors import StageError, Unavailable, UserError
 from src.export import export
+from src.machine.environment import environment
 from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, judged
 from src.pipeline.context import Context, Inputs
 from src.pipeline.measured import Findings, Say, bench_metrics, measure_all, pairs
 from src.pipeline.post_training import judge_start
 from src.pipeline.runs import closing
-from src.records import FinalistRecord, TrialRecord, load, save
+from src.records.schema import FinalistRecord, TrialRecord
+from src.records.store import load, save
 from src.track import RunLog
 
 File = tuple[str, str, str]  # format, precision, runtime

@@ -7,25 +7,28 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from src.config import AppConfig, plain_config
-from src.console import Watch
+from src.cli.progress import Watch
+from src.common.errors import EXIT_FAILED, EXIT_OK
+from src.common.hashes import hash_of
+from src.common.whole_files import write_text
+from src.config.schema import AppConfig, plain_config
 from src.decide.choice import decide
 from src.decide.load import load_sweep
-from src.errors import EXIT_FAILED, EXIT_OK
 from src.evaluate import evaluate_sweep
 from src.pipeline.accuracy import regroup
-from src.pipeline.cells import all_records
 from src.pipeline.confirm import confirm, shipped
 from src.pipeline.context import Context, Inputs, locked, now
 from src.pipeline.evaluations import log_evaluations
 from src.pipeline.finalist import run_finalists
+from src.pipeline.judge_on_test import begun, content, judge, key_of, log_judged, subjects_of
 from src.pipeline.leftovers import clear_sweep
-from src.pipeline.opening import begun, content, judge, key_of, log_judged, subjects_of
 from src.pipeline.request import SweepRequest
+from src.pipeline.resource_use import Spent
 from src.pipeline.selection import choose
-from src.pipeline.spent import Spent
+from src.pipeline.study_trials import all_records
 from src.pipeline.until_decided import until_decided
-from src.records import SweepRecord, TrialRecord, hash_of, load, save, write_text
+from src.records.schema import SweepRecord, TrialRecord
+from src.records.store import load, save
 from src.track import RunLog
 
 log = logging.getLogger(__name__)

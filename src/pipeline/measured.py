@@ -8,13 +8,13 @@ from pathlib import Path
 
 from src.benchmark import measure
 from src.benchmark.verify import timed_outputs_match
-from src.config import AppConfig
+from src.common.errors import StageError, Unavailable, stop_if_full
+from src.config.schema import AppConfig
 from src.data import load_split
-from src.errors import StageError, Unavailable, stop_if_full
 from src.pipeline.accuracy import device_of
 from src.pipeline.context import Context, Inputs
-from src.pipeline.spent import Spent
-from src.records import Artifact, Failure, FinalistRecord, Measurement, TrialRecord, Verification
+from src.pipeline.resource_use import Spent
+from src.records.schema import Artifact, Failure, FinalistRecord, Measurement, TrialRecord, Verification
 from src.runtime import supports
 
 Say = Callable[[str], None]

@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from src.config import AppConfig
+from src.common.errors import StageError, Unavailable, UserError
+from src.common.hashes import sha256_file
+from src.config.schema import AppConfig
 from src.data import load_split
-from src.errors import StageError, Unavailable, UserError
 from src.export import export
+from src.models.ultralytics.checkpoint import class_names, load_checkpoint
 from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, judged
 from src.pipeline.context import Context, Inputs
-from src.records import Checkpoint, Verification, sha256_file
+from src.records.schema import Checkpoint, Verification
 from src.runtime import supports
-from src.ultra import class_names, load_checkpoint
 
 Fail = Callable[[str, str, Exception], None]
 STATIC = "/int8"  # how a target of static quantisation ends

@@ -13,14 +13,15 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config import AppConfig, plain_config
-from src.config_check import check
-from src.console import Watch
-from src.errors import EXIT_FAILED, EXIT_OK, UserError
-from src.pipeline.cells import outcome
+from src.cli.progress import Watch
+from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.config.checks import check
+from src.config.schema import AppConfig, plain_config
 from src.pipeline.context import open_context, prepare, threads_of, tracking
+from src.pipeline.study_trials import outcome
 from src.pipeline.trial import run_trial
-from src.records import TrialRecord, load
+from src.records.schema import TrialRecord
+from src.records.store import load
 
 SHORTEST = 6  # characters of a run id
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.config import AppConfig, identity
-from src.records import hash_of
+from src.common.hashes import hash_of
+from src.config.schema import AppConfig, identity
 from src.sweeper.goals import Goals, parse_goals
 from src.sweeper.launchers import JobLauncher
 from src.sweeper.space import Space

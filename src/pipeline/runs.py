@@ -11,9 +11,9 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from src.errors import DiskFullError
+from src.common.errors import DiskFullError
+from src.common.whole_files import write_text
 from src.pipeline.context import Context
-from src.records import write_text
 from src.track import RunLog
 
 KEY = "run.key"

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from src.pipeline.request import OBJECTIVE
-from src.records import TrialRecord
+from src.records.schema import TrialRecord
 from src.sweeper.goals import Goals, best_first
 
 PLAIN = Goals()

@@ -10,18 +10,19 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from src.config import AppConfig, identity
-from src.console import Watch
-from src.environment import command_line
-from src.errors import EXIT_FAILED, EXIT_OK
-from src.pipeline.cells import outcome
+from src.cli.progress import Watch
+from src.common.errors import EXIT_FAILED, EXIT_OK
+from src.common.redaction import redact_text
+from src.config.schema import AppConfig, identity
+from src.machine.environment import command_line
 from src.pipeline.context import Context, Inputs, now, open_context, prepare, threads_of, tracking, trial_folder
 from src.pipeline.finalist import run_finalists
 from src.pipeline.request import OBJECTIVE
+from src.pipeline.study_trials import outcome
 from src.pipeline.trial import run_trial
 from src.pipeline.watchdog import attended
-from src.records import SweepRecord, save
-from src.redact import redact_text
+from src.records.schema import SweepRecord
+from src.records.store import save
 
 
 def run_single(cfg: AppConfig) -> int:

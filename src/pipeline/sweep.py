@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from src.config import AppConfig, plain_config
-from src.console import Watch
+from src.cli.progress import Watch
+from src.common.errors import EXIT_OK, UserError
+from src.common.redaction import redact, redact_text
+from src.config.schema import AppConfig, plain_config
 from src.data import report_files
-from src.environment import command_line
-from src.errors import EXIT_OK, UserError
-from src.pipeline.cells import CellRunner, worker_number
+from src.machine.environment import command_line
+from src.pipeline.architecture_cost import Costs, check_costs, measure_ahead
 from src.pipeline.context import (
     HURRY_S,
     Context,
@@ -31,17 +32,17 @@ from src.pipeline.context import (
     threads_of,
     tracking,
 )
-from src.pipeline.cost import Costs, check_costs, measure_ahead
 from src.pipeline.finish import finish
-from src.pipeline.job import leave_with_parent
-from src.pipeline.launched import run_launched
-from src.pipeline.noop import refuse_noops
+from src.pipeline.ineffective_keys import refuse_noops
+from src.pipeline.launcher_job import leave_with_parent
+from src.pipeline.launcher_workers import run_launched
+from src.pipeline.local_workers import run_workers
 from src.pipeline.request import SweepRequest
 from src.pipeline.runs import closing, start_once
+from src.pipeline.study_trials import CellRunner, worker_number
 from src.pipeline.until_decided import check_until
-from src.pipeline.workers import run_workers
-from src.records import SweepRecord, load, save
-from src.redact import redact, redact_text
+from src.records.schema import SweepRecord
+from src.records.store import load, save
 from src.sweeper.loop import work
 from src.sweeper.pruner import make_pruner
 from src.sweeper.sampler import make_sampler

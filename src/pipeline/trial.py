@@ -13,19 +13,20 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from src.config import AppConfig
-from src.errors import DiskFullError, StageError, stop_if_full
+from src.common.errors import DiskFullError, StageError, stop_if_full
+from src.config.schema import AppConfig
 from src.evaluate import save_resamples
+from src.models.ultralytics.training import TrainResult, train
 from src.pipeline.accuracy import evaluate_checkpoint
 from src.pipeline.context import Context, Inputs, now
-from src.pipeline.ledger import BEGUN, RECORD, begin, close, failed
 from src.pipeline.leftovers import clear_leftovers
-from src.pipeline.spent import Spent
+from src.pipeline.resource_use import Spent
+from src.pipeline.trial_log import BEGUN, RECORD, begin, close, failed
 from src.pipeline.watchdog import watchdog
-from src.records import Role, TrialRecord, save
+from src.records.schema import Role, TrialRecord
+from src.records.store import save
 from src.sweeper.pruner import PrunedError
 from src.track import RunLog
-from src.train import TrainResult, train
 
 log = logging.getLogger(__name__)
 

@@ -14,18 +14,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from src.config import StudyConfig
-from src.console import Watch
+from src.cli.progress import Watch
+from src.common.errors import UserError
+from src.config.schema import StudyConfig
 from src.decide.choice import Comparison, Decision, decide
 from src.decide.load import Saved, load_sweep
 from src.decide.looks import Look, spent_share
 from src.decide.next_training import Step, compared, next_training
-from src.errors import UserError
 from src.pipeline.confirm import run_replicate
 from src.pipeline.context import Context, Inputs
-from src.pipeline.ledger import begun, numbers_begun
 from src.pipeline.request import SweepRequest
-from src.records import Role, SweepRecord, TrialRecord, save
+from src.pipeline.trial_log import begun, numbers_begun
+from src.records.schema import Role, SweepRecord, TrialRecord
+from src.records.store import save
 
 ROLE: Role = "replicate"
 MOST_FAILURES = 2  # failed further seeds of one configuration; it gets no more

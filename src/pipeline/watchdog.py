@@ -15,8 +15,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from src.cli import guarded
-from src.errors import EXIT_FAILED, EXIT_INTERRUPTED
+from src.cli.command import guarded
+from src.common.errors import EXIT_FAILED, EXIT_INTERRUPTED
 
 EVIDENCE = "hang.txt"
 GRACE = 0.1  # share of the limit by which the check after every epoch goes first: it needs no new process

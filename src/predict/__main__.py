@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from src.cli import application
-from src.errors import Unavailable, UserError
-from src.predict.arguments import PredictArgs, check_arguments
+from src.cli.command import application
+from src.common.errors import Unavailable, UserError
+from src.predict.options import PredictArgs, check_arguments
 
 HYDRA = {
     "output_subdir": None,
@@ -20,7 +20,7 @@ PATHS = ("model", "source", "out", "names")
 
 def run(args: PredictArgs) -> int:
     """Check everything, predict, write, print what was found."""
-    from src.predict.job import execute
+    from src.predict.command import execute
 
     check_arguments(args)
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our own message tells what is wrong

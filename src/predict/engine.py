@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from src.inference import Detections, Detector, Prepared, Thresholds
 from src.predict.suppress import Kind, agnostic, soft, take
-from src.records import Artifact
+from src.records.schema import Artifact
 from src.runtime import Session
 
 MOST_CANDIDATES = 1000  # that soft suppression looks at

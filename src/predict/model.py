@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from src.benchmark.foreign import SUFFIXES, check_shape, describe, format_of
-from src.errors import Unavailable, UserError
-from src.files import read_regular
-from src.parsing import parse
-from src.records import Artifact, sha256_file
+from src.benchmark.model_files import SUFFIXES, check_shape, describe, format_of
+from src.common.errors import Unavailable, UserError
+from src.common.hashes import sha256_file
+from src.common.whole_files import read_regular
+from src.records.parsing import parse
+from src.records.schema import Artifact
 from src.runtime import ENGINES, availability, supports
 
 MANIFEST = "manifest.json"

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from src.errors import UserError
-from src.files import read_regular
+from src.common.encryption import plain
+from src.common.errors import UserError
+from src.common.whole_files import read_regular
 from src.predict.engine import Image
-from src.vault import plain
 
 log = logging.getLogger(__name__)
 

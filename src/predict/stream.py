@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from src.errors import UserError
+from src.common.errors import UserError
+from src.common.redaction import redact_text
 from src.predict.sources import Frame
-from src.redact import redact_text
 
 T = TypeVar("T")
 LONGEST_WAIT_S = 30.0

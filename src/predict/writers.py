@@ -14,12 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from src.errors import UserError
+from src.common.csv_cells import cell
+from src.common.errors import UserError
 from src.inference import Detections
 from src.predict.draw import draw
 from src.predict.model import Opened
 from src.predict.sources import Frame
-from src.spreadsheet import cell
 
 KINDS = ("json", "txt", "csv", "pictures", "video")
 

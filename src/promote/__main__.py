@@ -12,17 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.cli import ROOT, application
-from src.config import TrackingConfig, is_name
+from src.cli.command import application
+from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.common.hashes import sha256_file
+from src.common.root import ROOT
+from src.config.schema import TrackingConfig, is_name
 from src.decide.verdict import verdict
-from src.errors import EXIT_FAILED, EXIT_OK, UserError
-from src.promote import again
+from src.promote import rejudge
 from src.promote.gates import Gate, Judgement, against, own_gates, said_of
-from src.promote.plan import plan_of
+from src.promote.reference import Standing, deficit, identity, standing_of
 from src.promote.registry import CHAMPION, Registry, side_of
 from src.promote.rule import Rule
-from src.promote.standing import Standing, deficit, identity, standing_of
-from src.records import Artifact, sha256_file
+from src.promote.serving_plan import plan_of
+from src.records.schema import Artifact
 from src.report import Decision, find_sweep, load_decision
 from src.track import follow, is_local, store_uri
 
@@ -138,8 +140,8 @@ def _standing(registry: Registry, version: str, challenger: Standing, decision: 
     print(f"version {version} was not judged on this test split: it runs over its images now")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return again.on_split_of(decision, standing, *registry.model_of(version, Path(folder)))
-        except again.FAILURES as error:
+            return rejudge.on_split_of(decision, standing, *registry.model_of(version, Path(folder)))
+        except rejudge.FAILURES as error:
             print(f"version {version} can't be judged on this test split: {error}")
             return standing
 

@@ -18,8 +18,8 @@ from src.decide.notes import Note
 from src.decide.signal import signal_of
 from src.decide.uncertainty import Gap
 from src.decide.verdict import Verdict, verdict
+from src.promote.reference import Standing, deficit
 from src.promote.rule import MOST_USES, Rule, images_needed
-from src.promote.standing import Standing, deficit
 from src.report.text import catalogue
 
 SLOWER = 1.10  # times the champion's latency from which a model without clearly better accuracy is refused

@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from src.errors import UserError
+from src.common.errors import UserError
+from src.common.whole_files import write_text
 from src.promote.gates import Gate
+from src.promote.reference import Standing, from_text, to_text
 from src.promote.requirements import requirements
 from src.promote.rule import MOST_USES
-from src.promote.standing import Standing, from_text, to_text
-from src.records import Artifact, to_json, write_text
+from src.records.schema import Artifact
+from src.records.store import to_json
 from src.track import use
 
 CHAMPION, PREVIOUS, REFERENCE = "champion", "previous", "reference"

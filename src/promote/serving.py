@@ -25,7 +25,7 @@ class Detector(PythonModel):  # type: ignore[misc]
 
     def load_context(self, context: Any) -> None:
         """Open the artifact named in `detsweep.json` on the runtime, device and threads that were measured."""
-        from src.records import Artifact
+        from src.records.schema import Artifact
         from src.runtime import load
 
         self.plan = json.loads(Path(context.artifacts["plan"]).read_text(encoding="utf-8"))

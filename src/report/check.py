@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from src.common.errors import UserError
 from src.decide.settings import load_decision
-from src.errors import UserError
 from src.report.html import render_html
 from src.report.write import DOCUMENTS, FIGURES, Options, texts
 

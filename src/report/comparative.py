@@ -9,14 +9,14 @@ from src.decide.choice import Comparison
 from src.decide.configurations import Configuration
 from src.decide.limits import broken
 from src.decide.notes import note
-from src.report.arguments import cons, pros, top_three
 from src.report.importance import LEAST_RUNS as LEAST_CONFIGURATIONS
 from src.report.markdown import Raw, escape, table
 from src.report.names import short
 from src.report.noise import noise_of
-from src.report.part import MOST_ROWS, MOST_SHOWN, Part, runs
+from src.report.pros_and_cons import cons, pros, top_three
 from src.report.recovery import recoveries, verdict
 from src.report.searched import LEAST_RUNS, pruned, scored, too_few, varied_keys
+from src.report.section import MOST_ROWS, MOST_SHOWN, Part, runs
 
 
 class Comparative(Part):

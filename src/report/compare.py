@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from src.common.errors import UserError
+from src.common.whole_files import write_text
 from src.decide.candidates import Candidate
 from src.decide.choice import Decision
 from src.decide.settings import load_decision
 from src.decide.speed import cost
 from src.decide.verdict import verdict
-from src.errors import UserError
-from src.records import write_text
 from src.report.markdown import Raw, code, escape, table
 from src.report.text import Catalogue, catalogue
 

@@ -9,8 +9,8 @@ from src.decide.choice import Comparison, Decision
 from src.decide.open_questions import OpenQuestion, open_questions
 from src.decide.speed import compare_speed
 from src.report.headline import gap_on_test
+from src.report.json_values import finite
 from src.report.page_one import settling_command
-from src.report.plain import finite
 
 
 def identity(c: Candidate) -> dict[str, Any]:

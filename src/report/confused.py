@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from src.common.matrix import condensed
-from src.records import EvaluationRecord
+from src.records.schema import EvaluationRecord
 from src.report.markdown import Raw, escape, table
 from src.report.text import Catalogue
 

@@ -11,13 +11,13 @@ from src.decide.choice import Decision
 from src.decide.limits import Limit, broken, limits_of
 from src.decide.signal import chosen_configuration
 from src.decide.verdict import Verdict
-from src.records import Failure
+from src.records.schema import Failure
 from src.report.comparisons import comparisons_json, open_json
-from src.report.part import interval_of
-from src.report.plain import finite
+from src.report.json_values import finite
 from src.report.recovery import Recovery, recoveries
+from src.report.resource_use import search_cost
 from src.report.risks import Risk, Step
-from src.report.spent import search_cost
+from src.report.section import interval_of
 from src.report.text import catalogue
 
 SCHEMA_VERSION = 2

@@ -11,15 +11,15 @@ from typing import Any
 from src.decide.choice import Decision
 from src.decide.sensitivity import Outcome, sensitivity
 from src.decide.verdict import Verdict, verdict
-from src.report.closing import Closing
 from src.report.comparative import Comparative
-from src.report.depth import Depth
+from src.report.final_decision import Closing
+from src.report.in_depth import Depth
 from src.report.looks import Looks
 from src.report.overview import Overview
 from src.report.page_one import PageOne
-from src.report.part import MOST_ROWS, MOST_SHOWN
 from src.report.recommended import Recommended
 from src.report.risks import Risk, Step, next_steps, risks
+from src.report.section import MOST_ROWS, MOST_SHOWN
 from src.report.text import Catalogue
 
 

@@ -12,7 +12,7 @@ from src.decide.choice import Decision
 from src.report.headline import Gap
 from src.report.markdown import Raw, table
 from src.report.names import short
-from src.report.part import Part
+from src.report.section import Part
 
 MOST_LINES = 12
 

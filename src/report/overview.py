@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from src.decide.limits import limits_of
 from src.decide.notes import Note, note
 from src.report.markdown import Raw, code, escape, table
-from src.report.part import Part, runs
-from src.report.spent import SearchCost, search_cost
+from src.report.resource_use import SearchCost, search_cost
+from src.report.section import Part, runs
 
 SPLITS = ("train", "val", "test")
 

@@ -17,7 +17,7 @@ from src.report.headline import Row, headline, held_against_another, same_weight
 from src.report.licence import licence_of
 from src.report.markdown import Raw, code, table
 from src.report.names import short
-from src.report.part import Part, runs
+from src.report.section import Part, runs
 
 MOST_OPEN = 5  # questions that page one lists
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from src.console import sparkline
+from src.cli.progress import sparkline
 from src.decide.candidates import PERCENTILES, Candidate
 from src.decide.notes import Note, note
 from src.decide.signal import chosen_configuration
 from src.decide.verdict import from_scratch
-from src.records import Checkpoint
+from src.records.schema import Checkpoint
 from src.report.markdown import Raw, code, escape, table
-from src.report.part import Part, interval_of, runs
+from src.report.section import Part, interval_of, runs
 
 MOST_TRENDS, MOST_EPOCHS = 3, 60
 TRENDS = ("val/mAP50-95", "train/box_loss")

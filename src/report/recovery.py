@@ -8,7 +8,7 @@ from typing import Any
 
 from src.decide.candidates import MAP
 from src.decide.load import Saved
-from src.records import FinalistRecord, TrialRecord, Verification
+from src.records.schema import FinalistRecord, TrialRecord, Verification
 
 WORTH = 0.01  # loss in mAP50-95 up to which there is nothing to recover
 HALF = 0.5  # share that counts as recovered

@@ -13,11 +13,11 @@ from src.decide.notes import Note, note
 from src.decide.open_questions import open_questions
 from src.decide.signal import signal_of
 from src.decide.verdict import MIN_IMAGES, MIN_SEEDS, Verdict, epochs_of, from_scratch, still_improving
-from src.report.depth import resolvable, worst_class_loss
 from src.report.importance import as_number
+from src.report.in_depth import resolvable, worst_class_loss
 from src.report.names import short
 from src.report.noise import NOISY, disturbed, noisy
-from src.report.part import interval_of
+from src.report.section import interval_of
 
 Level = Literal["high", "medium", "low"]
 Horizon = Literal["short", "medium", "long"]

@@ -6,7 +6,7 @@ import math
 
 from src.decide.choice import Decision
 from src.decide.configurations import value_of
-from src.records import TrialRecord
+from src.records.schema import TrialRecord
 
 LEAST_RUNS = 6  # finished, for figures of the course of a search
 

@@ -10,10 +10,10 @@ import io
 import math
 from typing import Any
 
+from src.common.csv_cells import cell
 from src.decide.configurations import HEADLINE, swept_values
 from src.decide.load import Saved
-from src.records import Artifact, FinalistRecord, Measurement, TrialRecord, Verification
-from src.spreadsheet import cell
+from src.records.schema import Artifact, FinalistRecord, Measurement, TrialRecord, Verification
 
 Row = dict[str, Any]
 

@@ -19,9 +19,9 @@ from src.decide.verdict import verdict
 from src.report.headline import Gap, Row, headline, held_against_another, same_weights
 from src.report.names import short
 from src.report.page_one import PageOne, settling_command
-from src.report.part import interval_of
 from src.report.recovery import Recovery, recoveries
 from src.report.recovery import verdict as recovery_verdict
+from src.report.section import interval_of
 from src.report.text import catalogue
 
 MOST_ROWS = 8

@@ -9,15 +9,15 @@ import math
 import string
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from src.common.errors import UserError
+from src.common.root import ROOT
 from src.decide.notes import Note
-from src.errors import UserError
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "reports" / "templates"
+TEMPLATES = ROOT / "reports" / "templates"
 
 
 class _Formatter(string.Formatter):

@@ -7,22 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from src.common.whole_files import write_text
 from src.decide.choice import Decision
 from src.decide.settings import load_decision
-from src.records import write_text
 from src.report.decision import decision_json
 from src.report.document import Judged, appendix, contents, judge
 from src.report.figures import MAKERS, draw_figures
 from src.report.html import render_html
 from src.report.render import render_markdown
-from src.report.tables import (
-    BENCHMARK_COLUMNS,
-    TRIAL_COLUMNS,
-    benchmark_rows,
-    plain_rows,
-    to_csv,
-    trial_rows,
-)
+from src.report.tables import BENCHMARK_COLUMNS, TRIAL_COLUMNS, benchmark_rows, plain_rows, to_csv, trial_rows
 from src.report.text import catalogue
 
 FIGURES = tuple(MAKERS)

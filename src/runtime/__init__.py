@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from src.errors import Unavailable, UserError
-from src.records import Artifact
+from src.common.errors import Unavailable, UserError
+from src.records.schema import Artifact
 from src.runtime.protocol import Session
 
 __all__ = ["CONCURRENT", "ENGINES", "Session", "availability", "load", "supports"]

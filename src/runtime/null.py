@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from src.records import Artifact
+from src.records.schema import Artifact
 from src.runtime.protocol import Float
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from src.records import Artifact
+from src.records.schema import Artifact
 from src.runtime import onnxruntime
 from src.runtime.onnxruntime import OrtSession
 

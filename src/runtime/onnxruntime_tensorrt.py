@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from src.errors import Unavailable
-from src.records import Artifact
+from src.common.errors import Unavailable
+from src.records.schema import Artifact
 from src.runtime import onnxruntime
 from src.runtime.onnxruntime import OrtSession
 

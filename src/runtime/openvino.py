@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from src.errors import Unavailable, UserError
-from src.records import Artifact
+from src.common.errors import Unavailable, UserError
+from src.records.schema import Artifact
 from src.runtime.protocol import Float
 
 

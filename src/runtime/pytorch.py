@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from src.errors import Unavailable
-from src.records import Artifact
+from src.common.errors import Unavailable
+from src.models.ultralytics.checkpoint import load_checkpoint
+from src.records.schema import Artifact
 from src.runtime.protocol import Float
-from src.ultra import load_checkpoint
 
 
 def check_available() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-from src.errors import Unavailable
-from src.records import Artifact
+from src.common.errors import Unavailable
+from src.records.schema import Artifact
 from src.runtime import pytorch
 from src.runtime.pytorch import TorchSession
 

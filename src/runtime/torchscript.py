@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from src.errors import UserError
-from src.records import Artifact
+from src.common.errors import UserError
+from src.records.schema import Artifact
 from src.runtime.pytorch import TorchSession, set_threads, torch_device
 
 

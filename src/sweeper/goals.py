@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from src.config import SAMPLES_FOR, Pruner, StudyConfig
-from src.errors import UserError
+from src.common.errors import UserError
+from src.config.schema import SAMPLES_FOR, Pruner, StudyConfig
 
 MAP = "mAP50-95"
 TRAINED = (MAP, "mAP50", "precision", "recall", "f1")  # of val, higher is better

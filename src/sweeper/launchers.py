@@ -18,7 +18,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
 
-from src.errors import UserError
+from src.common.errors import UserError
 
 BASIC = "basic"
 HERE = ("joblib", "submitit_local")  # all workers on this machine: its threads and GPUs are divided among them

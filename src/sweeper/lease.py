@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from src.environment import environment
+from src.machine.environment import environment
 
 LEASE_S = 90.0
 RENEW_S = 20.0

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import optuna
 
-from src.config import Pruner, StudyConfig
+from src.config.schema import Pruner, StudyConfig
 
 TIE, MOST_LOSS = 1e-6, 1000.0
 

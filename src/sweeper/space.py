@@ -15,8 +15,8 @@ from typing import Any
 from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from src.config import AppConfig
-from src.errors import UserError
+from src.common.errors import UserError
+from src.config.schema import AppConfig
 
 MOST_CELLS_CHECKED = 1000  # composing one takes about 10 ms
 MOST_CELLS = 100_000

@@ -21,9 +21,9 @@ from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import TrialState
 
-from src.errors import UserError
-from src.redact import redact_text
-from src.sweeper.patience import PatientStorage
+from src.common.errors import UserError
+from src.common.redaction import redact_text
+from src.sweeper.reconnect import PatientStorage
 
 STUDY = "sweep"
 _TAIL = 1 << 16  # bytes read back at a time while looking for the last whole line

@@ -21,8 +21,8 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from src.sweeper.handover import AFTER, ENDED, LEASE, MARK, SLOT, UNFINISHED, Handover
 from src.sweeper.lease import Lease
+from src.sweeper.requeue import AFTER, ENDED, LEASE, MARK, SLOT, UNFINISHED, Handover
 from src.sweeper.sampler import is_reseeded, make_sampler, suggest
 from src.sweeper.space import Space
 from src.sweeper.storage import STUDY, quiet, unhurried

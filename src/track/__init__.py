@@ -4,11 +4,11 @@
 """
 
 from src.track.names import plain, segments
-from src.track.place import follow, store_uri, use
 from src.track.protocol import NullTracker, RunLog, Tracker
 from src.track.remote import RemoteTracker
 from src.track.spool import is_local
 from src.track.store import MlflowRun, MlflowTracker, open_tracker
+from src.track.store_location import follow, store_uri, use
 
 __all__ = [
     "MlflowRun",

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from src.cli import application
-from src.config import TrackingConfig
-from src.errors import EXIT_FAILED, EXIT_OK, UserError
-from src.redact import redact_text
-from src.track.place import in_force
+from src.cli.command import application
+from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.common.redaction import redact_text
+from src.config.schema import TrackingConfig
 from src.track.remote import RemoteTracker
+from src.track.store_location import in_force
 
 
 @dataclass

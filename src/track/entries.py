@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from src.records import DatasetRef
-from src.redact import redact, redact_text
+from src.common.redaction import redact, redact_text
+from src.records.schema import DatasetRef
 from src.track.names import fit
 from src.track.refusals import Entry, Refused, is_refusal, sieve
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from src.records import DatasetRef
+from src.records.schema import DatasetRef
 
 
 class RunLog(Protocol):

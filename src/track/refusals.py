@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from src.errors import is_disk_full
-from src.redact import redact_text
+from src.common.errors import is_disk_full
+from src.common.redaction import redact_text
 
 log = logging.getLogger(__name__)
 

@@ -16,18 +16,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from src.config import TrackingConfig
-from src.errors import UserError
-from src.records import hash_of
-from src.redact import redact_text
-from src.track.adopt import adopt
+from src.common.errors import UserError
+from src.common.hashes import hash_of
+from src.common.redaction import redact_text
+from src.config.schema import TrackingConfig
 from src.track.entries import EPOCH_METRIC, Recorder, started
-from src.track.place import ARTIFACTS, experiment_of, follow
 from src.track.protocol import NullRun, RunLog
 from src.track.refusals import Entry
 from src.track.send import Sender, check_greeting
+from src.track.server_ids import adopt
 from src.track.spool import SYSTEM, Spool, SpooledFolder, is_local
 from src.track.store import UNENDED, make_client, open_experiment, search
+from src.track.store_location import ARTIFACTS, experiment_of, follow
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from src.errors import UserError
-from src.redact import redact_text
+from src.common.errors import UserError
+from src.common.redaction import redact_text
 from src.track.entries import apply, create
 from src.track.refusals import Entry, Refusals, is_refusal, status_of
 from src.track.spool import Spool, SpooledFolder, State

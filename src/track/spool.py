@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from src.places import absolute, moved
-from src.records import write_text
+from src.common.whole_files import write_text
+from src.records.relative_paths import absolute, moved
 from src.track.entries import EPOCH_METRIC
 from src.track.refusals import Entry
 

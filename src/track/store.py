@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from src.config import TrackingConfig
-from src.errors import UserError
+from src.common.errors import UserError
+from src.config.schema import TrackingConfig
 from src.track.entries import EPOCH_METRIC, Recorder, apply, create, started
-from src.track.place import ARTIFACTS, experiment_of, follow, in_force, store_uri, use
 from src.track.protocol import NullRun, NullTracker, RunLog, Tracker
 from src.track.refusals import Book, Entry, Refused, is_refusal
+from src.track.store_location import ARTIFACTS, experiment_of, follow, in_force, store_uri, use
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ import pytest
 
 from src.benchmark import measure
 from src.benchmark.disturbance import LIMIT, Reading, foreign_share, read, tree_cpu_s
-from src.config import BenchmarkConfig
-from src.records import Artifact
+from src.config.schema import BenchmarkConfig
+from src.records.schema import Artifact
 
 TICKS = os.sysconf("SC_CLK_TCK")
 START = Reading(wall_s=0.0, counted_s=100.0, busy_s=50.0, stolen_s=1.0, own_s=5.0)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from src.config import BenchmarkConfig
-from src.config_check import check_benchmark
-from src.errors import EXIT_USAGE, UserError
+from src.common.errors import EXIT_USAGE, UserError
+from src.config.checks import check_benchmark
+from src.config.schema import BenchmarkConfig
 from tests.conftest import run_command
 
 

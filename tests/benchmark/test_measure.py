@@ -13,10 +13,10 @@ import pytest
 
 from src.benchmark import latency, measure, predict, worker
 from src.benchmark.latency import Plan, sample, time_model, warm_up
-from src.config import BenchmarkConfig
-from src.errors import StageError, UserError
+from src.common.errors import StageError, UserError
+from src.config.schema import BenchmarkConfig
 from src.inference import Float
-from src.records import Artifact
+from src.records.schema import Artifact
 
 CFG = BenchmarkConfig(name="test", warmup=2, min_seconds=0.0, min_samples=140, max_seconds=5, rounds=2, batches=[1, 2])
 

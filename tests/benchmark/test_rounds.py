@@ -11,7 +11,7 @@ import pytest
 from src.benchmark import rounds
 from src.benchmark.rounds import Effort, Rounds
 from src.benchmark.summary import Blocks
-from src.records import Artifact
+from src.records.schema import Artifact
 
 QUIET = 0.01
 Play = Callable[[str, int], tuple[float, float | None] | None]  # candidate, its nth block -> ms, share of others

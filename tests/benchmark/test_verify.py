@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from src.benchmark import measure, predict, verify
-from src.config import BenchmarkConfig
-from src.records import Artifact
+from src.config.schema import BenchmarkConfig
+from src.records.schema import Artifact
 
 
 def _save(path: Path, boxes: list[list[float]], scores: list[float], classes: list[int], images: list[int]) -> Path:

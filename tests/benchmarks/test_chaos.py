@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.chaos.faults import Planner, census
-from benchmarks.chaos.moments import PHASES, Fault, Moments
-from benchmarks.chaos.plants import PLANTS
+from benchmarks.chaos.kill_points import PHASES, Fault, Moments
+from benchmarks.chaos.planted_defects import PLANTS
 from tests.conftest import ROOT
 
 LOG = """1\tmlflow create_run · before

@@ -12,8 +12,9 @@ import pytest
 import scipy.stats
 
 from src.common.speed import compare_rounds, estimate, rounds_of
-from src.parsing import parse
-from src.records import Latency, Measurement, to_json
+from src.records.parsing import parse
+from src.records.schema import Latency, Measurement
+from src.records.store import to_json
 
 MEASURED = Measurement(
     "onnx", "fp32", "sha", "onnxruntime", "1", "cpu", "model_only", 1, 1, 64,

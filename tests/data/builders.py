@@ -12,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from src.config import DataConfig
+from src.config.schema import DataConfig
 
 SIZE = (64, 48)  # width, height, px
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from src.common.errors import UserError
 from src.data import load_split
 from src.data.layout import load_index
 from src.data.prepare import Prepared, prepare
 from src.data.types import SPLITS
-from src.errors import UserError
 from tests.data import judge
 from tests.data.builders import config, snapshot
 from tests.data.cases import CASES, Case

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from src.common.errors import UserError
 from src.data import __main__ as command
 from src.data import download, report_files, resolve
 from src.data.dvc import dvc_hash, track
-from src.errors import UserError
 from tests.data.builders import config, yolo_set
 
 ROOT = Path(__file__).parents[2]

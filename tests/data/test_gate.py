@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.common.errors import UserError
 from src.data import load_split, resolve
 from src.data.gate import check_balance, resolvable
 from src.data.types import DataError
-from src.errors import UserError
 from tests.data.builders import config, picture, snapshot, yolo_set
 
 SPLITS = {"train": 6, "val": 3, "test": 2}

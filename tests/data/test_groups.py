@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from src.config import identity
+from src.common.errors import UserError
+from src.config.schema import identity
 from src.data import load_groups, load_split, resolve
-from src.errors import UserError
+from tests.config.test_config import composed
 from tests.data.builders import config, picture, yolo_set
-from tests.test_config import composed
 
 NAMES = {"val000": "video1_a", "val001": "video1_b", "val002": "video2_a", "val003": "still", "val004": "other"}
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from src.common.errors import UserError
 from src.data import load_split
 from src.data.prepare import Prepared, prepare
 from src.data.tools import Options, run_tool
-from src.errors import UserError
 from tests.data.builders import config, picture, snapshot
 from tests.data.cases import (
     HEAD,

@@ -9,7 +9,7 @@ import pytest
 from src.data import layout
 from src.data.leftovers import preparing
 from src.data.prepare import prepare
-from tests.test_config import composed
+from tests.config.test_config import composed
 
 CFG = composed("data.n_train=4", "data.n_val=2", "data.n_test=2", "data.size=64").data
 KEPT = [".lock", ".scan"]

@@ -12,6 +12,7 @@ from faster_coco_eval.core.mask import encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from src.common.errors import UserError
 from src.data.coco import coco_json, read_coco
 from src.data.coco_masks import bounds
 from src.data.fingerprint import Entry, fingerprint
@@ -21,7 +22,6 @@ from src.data.scan import look_at
 from src.data.types import no_boxes, no_classes
 from src.data.voc import VocError, parse_voc, voc_xml
 from src.data.yolo import read_yolo
-from src.errors import UserError
 from tests.data.builders import picture
 
 share = st.floats(0, 1, allow_subnormal=False)

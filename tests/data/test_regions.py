@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from src.common.errors import UserError
 from src.data import load_split, resolve
 from src.data.tools import Options, run_tool
 from src.data.voc import voc_xml
-from src.errors import UserError
-from src.records import DatasetRef
+from src.records.schema import DatasetRef
 from tests.data.builders import SIZE, box, coco_set, config, picture
 
 PLAIN = [box(1, [1, 2, 8, 6])]

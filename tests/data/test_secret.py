@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src import vault
-from src.config import DataConfig
+from src.common import encryption
+from src.common.errors import UserError
+from src.config.schema import DataConfig
 from src.data import load_split, resolve
 from src.data.pictures import write_pictures
 from src.data.scan import look_at
-from src.errors import UserError
 from src.inference import load_image
 from tests.conftest import Command
 from tests.data.builders import yolo_set
@@ -26,7 +26,7 @@ SIZES = {"train": 4, "val": 2, "test": 2}
 @pytest.fixture
 def key(monkeypatch: pytest.MonkeyPatch) -> str:
     text = os.urandom(32).hex()
-    monkeypatch.setenv(vault.VARIABLE, text)
+    monkeypatch.setenv(encryption.VARIABLE, text)
     return text
 
 
@@ -34,7 +34,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> str:
 def secret(tmp_path: Path, key: str) -> Path:
     """A YOLO dataset with encrypted pictures, beside the plain one."""
     yolo_set(tmp_path / "plain", SIZES)
-    assert vault.encrypt_folder(tmp_path / "plain", tmp_path / "secret") == sum(SIZES.values())
+    assert encryption.encrypt_folder(tmp_path / "plain", tmp_path / "secret") == sum(SIZES.values())
     return tmp_path / "secret"
 
 
@@ -49,8 +49,8 @@ def test_an_encrypted_dataset_is_the_plain_one(secret: Path, tmp_path: Path) -> 
             assert (x.width, x.height) == (y.width, y.height)
             assert (x.boxes == y.boxes).all()
             assert (load_image(x.image) == load_image(y.image)).all()
-            assert not vault.is_secret(x.image)
-            assert vault.is_secret(y.image)
+            assert not encryption.is_secret(x.image)
+            assert encryption.is_secret(y.image)
 
 
 def test_nothing_of_a_secret_picture_is_written_in_clear(secret: Path, tmp_path: Path, key: str) -> None:
@@ -71,13 +71,13 @@ def test_a_key_that_does_not_fit_is_told(
 ) -> None:
     words = ["check", "data=yolo", f"data.path={secret}/data.yaml", f"outputs={tmp_path / 'out'}"]
     for value, says in (("ab" * 16, "32 bytes"), ("", "is not set"), (os.urandom(32).hex(), "can't be decrypted")):
-        done = command("src.data", *words, **{vault.VARIABLE: value})
+        done = command("src.data", *words, **{encryption.VARIABLE: value})
         assert done.returncode == 2, done.stderr
         assert says in done.stderr + done.stdout
         assert "Traceback" not in done.stderr
         assert not value or value not in done.stderr + done.stdout
     assert resolve(config(secret), tmp_path / "out"), "a failure is not kept"
-    monkeypatch.setenv(vault.VARIABLE, "abc")
+    monkeypatch.setenv(encryption.VARIABLE, "abc")
     with pytest.raises(UserError, match="32 bytes"):
         load_image(next(secret.rglob("*.jpg")))
 
@@ -96,6 +96,6 @@ def test_shrinking_keeps_the_secret(secret: Path, tmp_path: Path, command: Comma
     assert done.returncode == 0, done.stderr
     pictures = list(out.rglob("*.jpg"))
     assert len(pictures) == sum(SIZES.values())
-    assert all(vault.is_secret(p) for p in pictures)
+    assert all(encryption.is_secret(p) for p in pictures)
     assert max(load_image(pictures[0]).shape[:2]) == 32
     assert json.loads((out / "manifest.json").read_text())["images"] == SIZES

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from src.common.errors import UserError
 from src.data import download, load_split, resolve
-from src.errors import UserError
 from tests.data.builders import box, coco128, coco_set, config, snapshot
 
 

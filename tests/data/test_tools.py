@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.config import DataConfig
+from src.common.errors import UserError
+from src.config.schema import DataConfig
 from src.data import load_split, resolve
 from src.data.frames import extract_frames
 from src.data.tools import Options, repeat_factors, run_tool
 from src.data.types import Boxes
 from src.data.yolo import label_path
-from src.errors import UserError
 from tests.data.builders import box, coco128, coco_set, config, picture, snapshot, yolo_set
 
 SPLITS = {"train": 8, "val": 3, "test": 2}

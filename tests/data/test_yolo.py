@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
+from src.common.errors import UserError
 from src.data import load_split, resolve
-from src.errors import UserError
 from tests.data.builders import SIZE, config, picture, snapshot, yolo_set
 
 SPLITS = {"train": 6, "val": 3, "test": 2}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.common.statistics import spread, t_quantile, t_two_sided
-from src.config import DecisionConfig
+from src.config.schema import DecisionConfig
 from src.decide.candidates import Candidate
 from src.decide.choice import Decision, choose, decide
 from src.decide.limits import feasible
@@ -21,7 +21,7 @@ from src.decide.pareto import pareto
 from src.decide.speed import cost
 from src.decide.uncertainty import SAME
 from src.decide.verdict import verdict
-from src.records import FinalistRecord, SweepRecord, TrialRecord
+from src.records.schema import FinalistRecord, SweepRecord, TrialRecord
 from tests.report.factory import INT8, ONNX, PYTORCH, Target, finalist, study, trial
 
 SWEEP = SweepRecord("friday", "study", "run", "", "0", {}, 4, "val/mAP50-95", {}, "2026-11-21T08:00:00+00:00")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from src.errors import UserError
+from src.common.errors import UserError
 from src.report import find_sweep, load_sweep
 from tests.report.factory import Sweep, finalist, trial
 

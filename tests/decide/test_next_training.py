@@ -10,12 +10,12 @@ import pytest
 
 from benchmarks.until_decided import APART, EQUAL, JUST_IN, JUST_OUT, simulate
 from src.common.statistics import normal_quantile
-from src.config import DecisionConfig
+from src.config.schema import DecisionConfig
 from src.decide.choice import Decision, decide
 from src.decide.load import Saved
 from src.decide.looks import level_at, share_of, spent_share
 from src.decide.next_training import compared, next_training, questions
-from src.records import SweepRecord, TrialRecord
+from src.records.schema import SweepRecord, TrialRecord
 from tests.report.factory import ONNX, finalist, trial
 
 SWEEP = SweepRecord("friday", "study", "run", "", "0", {}, 4, "val/mAP50-95", {}, "2026-11-21T08:00:00+00:00")

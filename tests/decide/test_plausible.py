@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from src.common.errors import UserError
 from src.decide.load import load_sweep
-from src.errors import UserError
-from src.records import ImageResamples, save
+from src.records.schema import ImageResamples
+from src.records.store import save
 from tests.report.factory import DATASET, study
 
 Change = Callable[[dict[str, Any]], None]

@@ -10,10 +10,11 @@ import pytest
 from rich.console import Console
 
 from src.evaluate import match
-from src.evaluate.dashboard import confusion_tables, confusions_line
-from src.evaluate.dossier import dossier
 from src.evaluate.errors import Errors, split_errors
-from src.records import EvaluationRecord, from_json, to_json
+from src.evaluate.in_depth import evaluate_in_depth
+from src.evaluate.terminal import confusion_tables, confusions_line
+from src.records.schema import EvaluationRecord
+from src.records.store import from_json, to_json
 from tests.evaluate.scenes import random_scenes, with_regions
 from tests.evaluate.test_metrics import scene
 from tests.evaluate.test_sweep import SUBJECT
@@ -88,7 +89,7 @@ def shown(*parts: object) -> str:
 
 def test_the_dashboard_shows_the_matrix_and_old_records_have_none() -> None:
     found = [scene([(0, 0, 100, 100, 0, 0.9), (0, 0, 100, 95, 1, 0.92), (200, 200, 300, 300, 2, 0.95)])]
-    record = dossier(SUBJECT, found, [scene(TRUTH)], resamples=5)
+    record = evaluate_in_depth(SUBJECT, found, [scene(TRUTH)], resamples=5)
     assert record.confusions == [["b", "c", 1]]
     assert record.also_called == [["a", "b", 1]]
     assert record.confusion_matrix == [[1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 1, 0, 0]]
@@ -102,7 +103,7 @@ def test_the_dashboard_shows_the_matrix_and_old_records_have_none() -> None:
 
 
 def test_records_of_earlier_versions_are_still_read() -> None:
-    record = dossier(SUBJECT, [scene([])], [scene(TRUTH)], resamples=5)
+    record = evaluate_in_depth(SUBJECT, [scene([])], [scene(TRUTH)], resamples=5)
     content = json.loads(to_json(record))
     del content["also_called"], content["confusion_matrix"]
     old = from_json(EvaluationRecord, json.dumps(content))
@@ -113,7 +114,7 @@ def test_records_of_earlier_versions_are_still_read() -> None:
 def test_of_many_classes_the_most_confused_are_shown_and_nothing_is_lost() -> None:
     detections, truths = random_scenes(1, 60, 30)
     subject = type(SUBJECT)(**{**vars(SUBJECT), "class_names": [f"c{i}" for i in range(30)]})
-    record = dossier(subject, detections, truths, resamples=5)
+    record = evaluate_in_depth(subject, detections, truths, resamples=5)
     (table,) = confusion_tables(record)
     assert len(table.columns) == 13  # names, ten classes, others, missed
     cells = [int(str(v)) for column in table.columns[1:] for v in column.cells if v != "·"]

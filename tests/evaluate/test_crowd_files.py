@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from src.data import load_split, resolve
-from src.evaluate import Metrics, dossier, load_truths, truth_file
-from src.evaluate.dossier import Subject
+from src.evaluate import Metrics, evaluate_in_depth, load_truths, truth_file
+from src.evaluate.in_depth import Subject
 from src.evaluate.matching import Floats, Ints
 from src.pipeline import accuracy
-from src.records import Artifact, DatasetRef, EvaluationRecord
+from src.records.schema import Artifact, DatasetRef, EvaluationRecord
 from tests.data.builders import config, picture
 from tests.data.test_regions import voc_set
 from tests.evaluate.scenes import Scene, judged_by_reference, random_boxes, xywh
@@ -151,7 +151,7 @@ def evaluated(
     metrics, _ = accuracy.evaluate_artifact(artifact, "onnxruntime", ref, "val", cfg, context, tmp_path / "sweep")
     truths = load_truths(truth_file(tmp_path / "sweep", ref.fingerprint, "val"))
     subject = Subject("s", 0, "r", "onnx", "fp32", "a" * 64, "onnxruntime", "val", ref.fingerprint, ref.class_names)
-    return metrics, dossier(subject, found, truths, resamples=5)
+    return metrics, evaluate_in_depth(subject, found, truths, resamples=5)
 
 
 @pytest.mark.parametrize("source", ["made", "photographs"])

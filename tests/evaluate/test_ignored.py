@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.evaluate import dossier, evaluate, load_truths, match, save_truths
+from src.evaluate import evaluate, evaluate_in_depth, load_truths, match, save_truths
 from src.evaluate.bootstrap import image_weights, resample_map
 from src.evaluate.coco import coco_figures
 from src.evaluate.errors import split_errors
 from src.evaluate.files import holds_truths
-from src.evaluate.operating import curve
+from src.evaluate.thresholds import curve
 from tests.evaluate.scenes import Ground, coco_reference, random_scenes, with_regions
 from tests.evaluate.test_metrics import scene
 from tests.evaluate.test_sweep import SUBJECT
@@ -139,7 +139,9 @@ def test_regions_and_areas_survive_saving(tmp_path: Path) -> None:
     for one, two in zip(truths, back, strict=True):
         for name in vars(one):
             assert np.array_equal(getattr(one, name), getattr(two, name)), name
-    assert dossier(SUBJECT, detections, back, resamples=5) == dossier(SUBJECT, detections, truths, resamples=5)
+    assert evaluate_in_depth(SUBJECT, detections, back, resamples=5) == evaluate_in_depth(
+        SUBJECT, detections, truths, resamples=5
+    )
     assert holds_truths(tmp_path / "t.npz", truths)
     assert not holds_truths(tmp_path / "t.npz", plain)
     assert not holds_truths(tmp_path / "no.npz", truths)

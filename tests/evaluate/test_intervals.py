@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.evaluate import Matches, dossier, evaluate_sweep, match, save_truths, truth_file
+from src.evaluate import Matches, evaluate_in_depth, evaluate_sweep, match, save_truths, truth_file
 from src.evaluate.bootstrap import image_weights, resample_classes
 from src.evaluate.files import load_truths
 from src.evaluate.intervals import Interval, evidence, interval
 from src.evaluate.matching import Ints
 from src.evaluate.precision import ap_table, mean_of
-from src.records import EvaluationRecord, from_json, to_json
+from src.records.schema import EvaluationRecord
+from src.records.store import from_json, to_json
 from tests.conftest import ROOT
 from tests.evaluate.scenes import Scene, random_scenes
 from tests.evaluate.test_sweep import SUBJECT, saved_sweep
@@ -68,7 +69,7 @@ def test_a_rare_class_that_is_always_found_is_not_taken_for_certain() -> None:
 
 @pytest.mark.parametrize("holding", [1, 2])
 def test_no_interval_is_claimed_for_a_class_in_fewer_than_three_images(holding: int) -> None:
-    record = dossier(SUBJECT, *with_rare(40, holding), resamples=100)
+    record = evaluate_in_depth(SUBJECT, *with_rare(40, holding), resamples=100)
     assert all(math.isnan(v) for bounds in record.intervals.values() for v in bounds)
     assert record.interval_note == "fewer than 3 independent images hold c"
     assert record.standard_errors["mAP50-95"] > 0
@@ -80,10 +81,10 @@ def test_no_interval_is_claimed_for_a_class_in_fewer_than_three_images(holding: 
 
 def test_three_images_of_one_video_are_one_piece_of_evidence() -> None:
     groups = np.r_[0, 0, 0, np.arange(1, 38)]
-    record = dossier(SUBJECT, *with_rare(40, 3), resamples=100, groups=groups)
+    record = evaluate_in_depth(SUBJECT, *with_rare(40, 3), resamples=100, groups=groups)
     assert record.n_groups == 38
     assert record.interval_note == "fewer than 3 independent images hold c"
-    assert dossier(SUBJECT, *with_rare(40, 3), resamples=100).interval_note == ""
+    assert evaluate_in_depth(SUBJECT, *with_rare(40, 3), resamples=100).interval_note == ""
 
 
 def test_one_unknown_class_among_many_does_not_forbid_an_interval() -> None:
@@ -108,7 +109,7 @@ def test_bounds_are_cut_to_what_an_map_can_be() -> None:
 
 
 def test_records_from_before_groups_are_read() -> None:
-    raw = json.loads(to_json(dossier(SUBJECT, *random_scenes(2, 10, 3), resamples=5)))
+    raw = json.loads(to_json(evaluate_in_depth(SUBJECT, *random_scenes(2, 10, 3), resamples=5)))
     old = {k: v for k, v in raw.items() if k not in ("n_groups", "freedom", "interval_note")}
     record = from_json(EvaluationRecord, json.dumps(old))
     assert (record.n_groups, record.interval_note) == (0, "")
@@ -129,6 +130,6 @@ def test_other_groups_evaluate_again_and_missing_truths_keep_what_is_known(tmp_p
 
 
 def test_intervals_cost_no_scipy() -> None:
-    code = "import sys; from src.evaluate import dossier; assert 'scipy' not in sys.modules, 'scipy'"
+    code = "import sys; from src.evaluate import evaluate_in_depth; assert 'scipy' not in sys.modules, 'scipy'"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from src.evaluate import Metrics, evaluate, match
-from src.evaluate.operating import curve
+from src.evaluate.thresholds import curve
 from tests.evaluate.scenes import Scene, coco_reference, random_scenes
 
 

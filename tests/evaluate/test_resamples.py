@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.errors import UserError
+from src.common.errors import UserError
 from src.evaluate import ensure_resamples, evaluate, evaluate_sweep, load_resamples, save_resamples, save_truths
 from src.evaluate.bootstrap import image_weights, resample_map
 from src.evaluate.files import load_groups, truth_file

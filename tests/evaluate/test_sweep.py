@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from src.errors import UserError
-from src.evaluate import dossier, evaluate, evaluate_sweep, load_truths, save_truths, truth_file
-from src.evaluate.dashboard import dashboard, sparkline
-from src.evaluate.dossier import Subject
-from src.records import TrialRecord, load
+from src.common.errors import UserError
+from src.evaluate import evaluate, evaluate_in_depth, evaluate_sweep, load_truths, save_truths, truth_file
+from src.evaluate.in_depth import Subject
+from src.evaluate.terminal import dashboard, sparkline
+from src.records.schema import TrialRecord
+from src.records.store import load
 from tests.evaluate.scenes import Scene, random_scenes
 from tests.report.factory import DATASET, ONNX, PYTORCH, Sweep, finalist, trial
 
@@ -47,9 +48,9 @@ def saved_sweep(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_dossier_holds_the_same_figures_as_the_evaluation() -> None:
+def test_the_evaluation_in_depth_holds_the_same_figures_as_the_evaluation() -> None:
     detections, truths = random_scenes(2, 40, 3)
-    record = dossier(SUBJECT, detections, truths, resamples=100)
+    record = evaluate_in_depth(SUBJECT, detections, truths, resamples=100)
     metrics = evaluate(detections, truths, 3)
     assert record.figures["mAP50-95"] == metrics.map50_95
     assert record.figures["threshold"] == metrics.threshold
@@ -64,8 +65,8 @@ def test_the_dossier_holds_the_same_figures_as_the_evaluation() -> None:
 
 def test_no_detections_and_no_truths_make_a_record() -> None:
     nothing = Scene(np.empty((0, 4)), np.empty(0, np.int64), np.empty(0))
-    assert dossier(SUBJECT, [nothing], [nothing], resamples=5).curve == []
-    assert math.isnan(dossier(SUBJECT, [nothing], [nothing], resamples=5).figures["mAP50-95"])
+    assert evaluate_in_depth(SUBJECT, [nothing], [nothing], resamples=5).curve == []
+    assert math.isnan(evaluate_in_depth(SUBJECT, [nothing], [nothing], resamples=5).figures["mAP50-95"])
 
 
 def test_truths_survive_saving(tmp_path: Path) -> None:

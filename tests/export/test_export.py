@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.config import ExportConfig
-from src.errors import StageError, UserError
+from src.common.errors import StageError, UserError
+from src.common.hashes import sha256_file
+from src.config.schema import ExportConfig
 from src.export import export
-from src.records import Artifact, Checkpoint, sha256_file
+from src.records.schema import Artifact, Checkpoint
 
 CFG = ExportConfig(name="test")
 
@@ -20,7 +21,7 @@ def test_onnx_has_a_dynamic_batch_and_the_sources_output(onnx: Artifact, checkpo
     import onnxruntime
     import torch
 
-    from src.ultra import load_checkpoint
+    from src.models.ultralytics.checkpoint import load_checkpoint
 
     session = onnxruntime.InferenceSession(onnx.path)
     model = load_checkpoint(checkpoint.path)

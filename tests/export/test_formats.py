@@ -12,12 +12,12 @@ import pytest
 from src import runtime
 from src.benchmark import predict
 from src.benchmark.verify import agreement
-from src.config import FORMATS, ExportConfig
-from src.errors import StageError, Unavailable, UserError
-from src.export import MODULES, export, onnx_precision, truth
-from src.export.job import Job
-from src.records import Artifact, Checkpoint
-from tests.models import artifact_of
+from src.common.errors import StageError, Unavailable, UserError
+from src.config.schema import FORMATS, ExportConfig
+from src.export import MODULES, export, onnx_precision, readback
+from src.export.request import Job
+from src.records.schema import Artifact, Checkpoint
+from tests.exported_models import artifact_of
 from tests.tiny import make_checkpoint
 
 Make = Callable[[str], Artifact]
@@ -118,13 +118,13 @@ def test_facts_are_read_back_from_the_file(make: Make) -> None:
 
 
 def test_a_false_label_fails(make: Make) -> None:
-    facts = truth.onnx_facts(Path(make("onnx/fp32").path))
-    truth.check_label("onnx/fp32", facts)
+    facts = readback.onnx_facts(Path(make("onnx/fp32").path))
+    readback.check_label("onnx/fp32", facts)
     for label in ("onnx/fp16", "onnx/int8", "onnx/int8-dynamic"):
         with pytest.raises(StageError, match="not what its name says"):
-            truth.check_label(label, facts)
+            readback.check_label(label, facts)
     with pytest.raises(StageError, match="no quantised activations"):
-        truth.check_label("onnx/int8", {"weights_i8": "1.0", "quantize_nodes": "0"})
+        readback.check_label("onnx/int8", {"weights_i8": "1.0", "quantize_nodes": "0"})
 
 
 def test_the_decoding_stays_float(make: Make) -> None:
@@ -184,7 +184,7 @@ class TestTensorRtWithoutGpu:
         plan = tensorrt.plan(job, tmp_path)
         assert plan.shapes == ((1, 3, 64, 64), (4, 3, 64, 64), (16, 3, 64, 64))
         assert not plan.tf32
-        facts = truth.onnx_facts(plan.onnx)
+        facts = readback.onnx_facts(plan.onnx)
         assert int(facts["quantize_nodes"]) > 50
 
     def test_unsigned_activations_are_refused(self, make: Make) -> None:
@@ -199,7 +199,7 @@ class TestTensorRtWithoutGpu:
         from src.export import tensorrt
 
         job = Job(checkpoint, "tensorrt", "fp16", ExportConfig(name="t"), (), False, tmp_path)
-        assert float(truth.onnx_facts(tensorrt.plan(job, tmp_path).onnx)["weights_f16"]) > 0.9
+        assert float(readback.onnx_facts(tensorrt.plan(job, tmp_path).onnx)["weights_f16"]) > 0.9
 
     def test_strong_typing_is_asked_for_where_it_must_be(self) -> None:
         from types import SimpleNamespace as Namespace

@@ -257,7 +257,7 @@ def warm(cases: Iterable[Case]) -> None:
     for name in ("src.data.prepare", "src.data.tools", "src.data.pictures", "src.report", "cv2", "sklearn.datasets"):
         importlib.import_module(name)
     if any(case.heavy for case in cases):
-        from src.ultra import prepare_environment, quiet_settings
+        from src.models.ultralytics.checkpoint import prepare_environment, quiet_settings
 
         prepare_environment(Path(os.environ.get("TMPDIR", "/tmp")) / f"detsweep-hostile-{os.getpid()}")
         quiet_settings()

@@ -15,18 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from src.config import is_name
-from src.errors import UserError
+from src.common.csv_cells import FORMULA, NUMBER, cell
+from src.common.errors import UserError
+from src.config.schema import is_name
 from src.evaluate.sweep import evaluation_file
 from src.inference import Detections
 from src.predict.model import Opened
 from src.predict.sources import Frame
 from src.predict.writers import Csv
-from src.records import Artifact, Verification
+from src.records.schema import Artifact, Verification
 from src.report.markdown import code, escape, table
 from src.report.tables import to_csv
 from src.report.write import write_report
-from src.spreadsheet import FORMULA, NUMBER, cell
 from tests.report.factory import DATASET, Sweep, finalist, trial
 
 NASTY = [

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from src import runtime
-from src.benchmark.foreign import describe, format_of
+from src.benchmark.model_files import describe, format_of
 from src.inference import Detector, Thresholds
-from src.ultra import prepare_environment, quiet_settings
+from src.models.ultralytics.checkpoint import prepare_environment, quiet_settings
 
 NAMES = ("a", "b", "c")
 SIZE = 64

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from src import inference
-from src.errors import UserError
+from src.common.errors import UserError
 from src.inference import LayoutError, Output, decode_one, nms
 
 
@@ -22,7 +22,7 @@ def _noise(height: int, width: int) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("shape", [(64, 64), (48, 80), (81, 37), (333, 500), (20, 21), (128, 128)])
 def test_letterbox_is_that_of_ultralytics_validation(shape: tuple[int, int], tmp_path: Path) -> None:
-    from src.ultra import prepare_environment
+    from src.models.ultralytics.checkpoint import prepare_environment
 
     prepare_environment(tmp_path / "ultralytics")
     import cv2
@@ -76,7 +76,7 @@ def _raw(seed: int, classes: int, anchors: int = 400) -> inference.Float:
 @pytest.mark.parametrize("classes", [1, 3, 80])
 @pytest.mark.parametrize("thresholds", [inference.VALIDATION, inference.DEPLOYMENT])
 def test_decode_keeps_what_ultralytics_keeps(classes: int, thresholds: inference.Thresholds, tmp_path: Path) -> None:
-    from src.ultra import prepare_environment
+    from src.models.ultralytics.checkpoint import prepare_environment
 
     prepare_environment(tmp_path)
     import torch

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from src.errors import UserError
+from src.common.errors import UserError
 from src.inference import Detector, Float, LayoutError, Output, Thresholds, decode
 from src.inference.layout import Declared, Tensor, box_counts, resolve
 from src.inference.nms import enclosing
-from src.records import Artifact
+from src.records.schema import Artifact
 
 SIZE = (128, 160)  # height, width
 CLASSES = 3

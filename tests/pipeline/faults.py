@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from src.config import AppConfig
-from src.errors import StageError
-from src.records import Checkpoint, DatasetRef, TrialRecord, load
-from src.train import TrainResult
+from src.common.errors import StageError
+from src.config.schema import AppConfig
+from src.models.ultralytics.training import TrainResult
+from src.records.schema import Checkpoint, DatasetRef, TrialRecord
+from src.records.store import load
 from tests.conftest import ROOT
 
 FINE, HANG, LOCKED, DIE, NAN, MEMORY, DATA, DISK, CLOCK = (i / 1000 for i in range(1, 10))

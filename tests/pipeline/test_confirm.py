@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from src.pipeline.confirm import fresh_seeds, shipped
-from src.records import TrialRecord, load
+from src.records.schema import TrialRecord
+from src.records.store import load
 from tests.report.factory import trial
 
 ROOT = Path(__file__).resolve().parents[2]

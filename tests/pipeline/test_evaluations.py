@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from src.config import TrackingConfig
+from src.config.schema import TrackingConfig
 from src.pipeline.context import Context
 from src.pipeline.evaluations import figures_of, log_evaluations, renamed, sweep_of
-from src.records import EvaluationRecord
+from src.records.schema import EvaluationRecord
 from src.track import Tracker, open_tracker, plain, segments
 from tests.report.factory import DATASET, Sweep, evaluation, finalist, trial
 

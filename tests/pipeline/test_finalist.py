@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from src import runtime
-from src.benchmark.isolate import run_job
+from src.machine.isolation import run_job
 from src.pipeline import accuracy, finalist, measured
 from src.pipeline.measured import Findings
-from src.records import Artifact, DatasetRef
+from src.records.schema import Artifact, DatasetRef
+from tests.config.test_config import composed
 from tests.report.factory import trial
-from tests.test_config import composed
 
 FAULTY = "tests.benchmark.faulty"  # a worker that fails as it is told
 

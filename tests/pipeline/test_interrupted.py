@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from src.records import TrialRecord, load
+from src.records.schema import TrialRecord
+from src.records.store import load
 from tests.conftest import ROOT, Command
 from tests.pipeline.test_sweep import TOY
 

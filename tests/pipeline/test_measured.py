@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from src.pipeline.measured import Findings, keep_measurements
-from src.records import Latency, Measurement, Verification
+from src.records.schema import Latency, Measurement, Verification
 
 
 def measurement(folder: Path, sha: str, digests: list[list[float]], scope: Any = "model_only") -> Measurement:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from src.records import TrialRecord, load
+from src.records.schema import TrialRecord
+from src.records.store import load
 from tests.conftest import run_command
 from tests.pipeline.test_sweep import TOY
 

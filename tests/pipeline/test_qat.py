@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import run_command
+from tests.models.ultralytics.toy import run, toy, toy_dataset
 from tests.pipeline.test_sweep import TOY
-from tests.train.toy import run, toy, toy_dataset
 
 
 @pytest.mark.slow

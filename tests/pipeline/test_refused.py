@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from src.errors import UserError
+from src.common.errors import UserError
 from src.pipeline.context import prepare
+from tests.config.test_config import composed
 from tests.conftest import Command
-from tests.test_config import composed
 from tests.tiny import make_checkpoint
 
 TINY = ["data.n_train=8", "data.n_val=4", "data.n_test=4", "imgsz=32", "tracking=none"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from src.pipeline import ledger, trial
+from src.pipeline import trial, trial_log
 from src.pipeline.context import Context
 from src.pipeline.runs import closing, start_once
 from src.track import RunLog
@@ -151,8 +151,8 @@ class Inputs:
 @pytest.fixture
 def ready(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A configuration, with the arithmetic of a trial taken out."""
-    from src.config import AppConfig, ModelConfig
-    from src.records import Checkpoint
+    from src.config.schema import AppConfig, ModelConfig
+    from src.records.schema import Checkpoint
 
     cfg = AppConfig(model=ModelConfig(name="m", yaml="y", pretrained="p"))
     checkpoint = Checkpoint("x.pt", "0", "0", "m", 32, 1, 1, 1, "scratch", 1, 0.1)
@@ -163,8 +163,8 @@ def ready(monkeypatch: pytest.MonkeyPatch) -> Any:
         return result
 
     monkeypatch.setattr(trial, "train", train)
-    monkeypatch.setattr(ledger, "plain_config", lambda cfg: {})
-    monkeypatch.setattr(ledger, "identity", lambda cfg, **named: "0")
+    monkeypatch.setattr(trial_log, "plain_config", lambda cfg: {})
+    monkeypatch.setattr(trial_log, "identity", lambda cfg, **named: "0")
     monkeypatch.setattr(trial, "evaluate_checkpoint", lambda *_: ({"mAP50-95": 0.5}, Path()))
     return cfg
 
@@ -217,8 +217,8 @@ def test_an_interrupted_trial_leaves_no_open_run_and_is_settled_later(
         with pytest.raises(KeyboardInterrupt):
             run_trial(ready, context)
     assert tracker.status == {"run0": "KILLED"}
-    if (done := ledger.finished(context, 0)) is not None:
-        ledger.settle(done, context)
+    if (done := trial_log.finished(context, 0)) is not None:
+        trial_log.settle(done, context)
     else:
         run_trial(ready, context)
     assert tracker.status == {"run0": "FINISHED"}

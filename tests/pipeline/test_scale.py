@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from src.environment import cores
-from src.records import TrialRecord, load
+from src.machine.environment import cores
+from src.records.schema import TrialRecord
+from src.records.store import load
 from tests.conftest import ROOT
 from tests.services import Postgres
 

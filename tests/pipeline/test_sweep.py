@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from src.common.hashes import sha256_file
 from src.decide.choice import decide
 from src.decide.load import load_sweep
 from src.decide.settings import decision_of
 from src.evaluate import load_resamples
-from src.records import EvaluationRecord, FinalistRecord, SweepRecord, TrialRecord, load, sha256_file
+from src.records.schema import EvaluationRecord, FinalistRecord, SweepRecord, TrialRecord
+from src.records.store import load
 from tests.conftest import ROOT, Command, run_command
 
 TOY = [

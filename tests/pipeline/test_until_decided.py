@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from src.config import StudyConfig
+from src.config.schema import StudyConfig
 from src.decide.choice import decide
 from src.decide.load import load_sweep
 from src.decide.looks import level_at
 from src.decide.settings import decision_of
 from src.pipeline.until_decided import Budget
-from src.records import SweepRecord, TrialRecord, load
+from src.records.schema import SweepRecord, TrialRecord
+from src.records.store import load
 from tests.conftest import ROOT, Command
 from tests.report.factory import trial
 

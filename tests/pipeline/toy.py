@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from src.config import AppConfig
+from src.config.schema import AppConfig
+from src.models.ultralytics.training import EpochHook, TrainResult
 from src.pipeline.context import Context
-from src.records import Checkpoint, DatasetRef, SweepRecord
-from src.train import EpochHook, TrainResult
+from src.records.schema import Checkpoint, DatasetRef, SweepRecord
 
 PAUSE = "TOY_EPOCH_S"  # seconds that an epoch takes
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 from unittest import mock
 
-from src.config import AppConfig
+from src.config.schema import AppConfig
 from src.pipeline.context import Context
-from src.records import SweepRecord, TrialRecord, save
+from src.records.schema import SweepRecord, TrialRecord
+from src.records.store import save
 from tests.pipeline import toy
 from tests.report.factory import ONNX, Target, finalist
 

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from src.config import ExportConfig
+from src.common.hashes import sha256_file
+from src.config.schema import ExportConfig
 from src.export import export
-from src.records import Artifact, Checkpoint, sha256_file
-from src.ultra import load_checkpoint
-from tests.models import tiny_checkpoint, tiny_images
+from src.models.ultralytics.checkpoint import load_checkpoint
+from src.records.schema import Artifact, Checkpoint
+from tests.exported_models import tiny_checkpoint, tiny_images
 
 FRAMES = 12
 

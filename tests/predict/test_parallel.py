@@ -14,7 +14,7 @@ from src.predict.engine import Predictor, Wanted
 from src.predict.parallel import MOST, SPARE, at_once, workers_for
 from src.predict.run import Done, ahead, in_turn, keep
 from src.predict.sources import Frame
-from src.records import Artifact
+from src.records.schema import Artifact
 from src.runtime.protocol import Float
 
 FRAMES = 24

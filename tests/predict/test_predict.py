@@ -15,14 +15,15 @@ import numpy as np
 import onnx
 import pytest
 
-from src import inference, runtime, vault
-from src.errors import UserError
+from src import inference, runtime
+from src.common import encryption
+from src.common.errors import UserError
 from src.predict.__main__ import run
-from src.predict.arguments import PredictArgs
 from src.predict.engine import Predictor
 from src.predict.model import open_model
+from src.predict.options import PredictArgs
 from src.predict.sources import Notes, find_files, read_picture
-from src.records import Artifact
+from src.records.schema import Artifact
 from tests.conftest import Command
 from tests.predict import rtsp
 from tests.predict.conftest import FRAMES, exported
@@ -99,7 +100,7 @@ def test_a_video_is_predicted_frame_by_frame_and_drawn(artifact: Artifact, video
 def test_calls_at_once_write_what_one_after_the_other_does(
     artifact: Artifact, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("src.predict.arguments.cores", lambda: 4)
+    monkeypatch.setattr("src.predict.options.cores", lambda: 4)
     kinds = ["json", "csv", "txt"]
     predict(artifact, video, tmp_path / "one", save=kinds)
     names = set()
@@ -162,7 +163,7 @@ def test_a_video_that_breaks_off_leaves_nothing_half_written(
     monkeypatch: pytest.MonkeyPatch,
     threads: int,
 ) -> None:
-    monkeypatch.setattr("src.predict.arguments.cores", lambda: 4)
+    monkeypatch.setattr("src.predict.options.cores", lambda: 4)
     content = video.read_bytes()
     source = tmp_path / "in" / "torn.avi"
     source.parent.mkdir()
@@ -284,20 +285,20 @@ def test_encrypted_pictures_give_the_same_boxes(
     artifact: Artifact, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = os.urandom(32)
-    monkeypatch.setenv(vault.VARIABLE, key.hex())
-    vault.encrypt_folder(pictures, tmp_path / "secret")
+    monkeypatch.setenv(encryption.VARIABLE, key.hex())
+    encryption.encrypt_folder(pictures, tmp_path / "secret")
     plain = predict(artifact, pictures, tmp_path / "a")
     assert predict(artifact, tmp_path / "secret", tmp_path / "b") == plain
-    monkeypatch.setenv(vault.VARIABLE, os.urandom(32).hex())
+    monkeypatch.setenv(encryption.VARIABLE, os.urandom(32).hex())
     with pytest.raises(UserError, match="another key"):
         predict(artifact, tmp_path / "secret", tmp_path / "c")
-    monkeypatch.setenv(vault.VARIABLE, "abc")
+    monkeypatch.setenv(encryption.VARIABLE, "abc")
     with pytest.raises(UserError, match="32 bytes") as caught:
         predict(artifact, tmp_path / "secret", tmp_path / "d")
     assert "abc" not in str(caught.value)
     content = (tmp_path / "secret" / "0.png").read_bytes()
     with pytest.raises(UserError, match="another key"):
-        vault.decrypt(content[:-1] + bytes([content[-1] ^ 1]), key)
+        encryption.decrypt(content[:-1] + bytes([content[-1] ^ 1]), key)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from src.errors import UserError
+from src.common.errors import UserError
 from src.predict.stream import DropOldest, Stream, open_capture
 from tests.predict import rtsp
 

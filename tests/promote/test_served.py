@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src.promote.plan import plan_of
+from src.promote.reference import Standing
 from src.promote.registry import Registry
 from src.promote.requirements import ENGINES, requirements
-from src.promote.standing import Standing
-from src.records import Artifact
+from src.promote.serving_plan import plan_of
+from src.records.schema import Artifact
 from src.report import load_decision
 from src.runtime import ENGINES as RUNTIMES
 from tests.conftest import ROOT
-from tests.models import artifact_of
+from tests.exported_models import artifact_of
+from tests.promote.test_promote import tiny_onnx
 from tests.report.factory import deep_study
-from tests.test_promote import tiny_onnx
 
 STANDING = Standing("a" * 64, "host", 10.0, "p95", "same", None)
 PLAN = {"runtime": "onnxruntime", "threads": 2, "device": "cpu", "imgsz": 64, "confidence": 0.25, "class_names": []}

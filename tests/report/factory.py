@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from src.records import (
+from src.common.hashes import hash_of
+from src.records.schema import (
     Artifact,
     Checkpoint,
     DatasetRef,
@@ -22,9 +23,8 @@ from src.records import (
     SweepRecord,
     TrialRecord,
     Verification,
-    hash_of,
-    save,
 )
+from src.records.store import save
 
 HOST = Environment(
     host="5e1f00d5e1f00d00",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from src.errors import UserError
+from src.common.errors import UserError
 from src.report import Options, load_decision, write_report
 from src.report.check import check_report
 from src.report.looks import MOST_LINES, seen, shortened

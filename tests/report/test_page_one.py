@@ -14,11 +14,11 @@ import pytest
 from rich.console import Console
 
 from src.decide.choice import Decision
-from src.records import FinalistRecord
+from src.records.schema import FinalistRecord
 from src.report import Options, load_decision, summary, write_report
 from src.report.headline import headline
 from src.report.page_one import PageOne
-from src.report.part import interval_of
+from src.report.section import interval_of
 from src.report.text import catalogue
 from tests.report.factory import ONNX, PYTORCH, Sweep, deep_study, evaluation, finalist, study, trial
 

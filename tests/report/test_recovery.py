@@ -13,7 +13,7 @@ from rich.console import Console
 
 from src.decide.load import load_sweep
 from src.decide.settings import load_decision
-from src.records import FinalistRecord, Verification
+from src.records.schema import FinalistRecord, Verification
 from src.report.recovery import recoveries
 from src.report.terminal import print_summary
 from src.report.write import write_report

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from src.errors import UserError
-from src.records import Failure, TrialRecord
+from src.common.errors import UserError
+from src.records.schema import Failure, TrialRecord
 from src.report import load_decision, summary, write_report
 from tests.report.factory import ONNX, PYTORCH, Sweep, failed, finalist, study, trial
 

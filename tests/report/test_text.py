@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from src.common.errors import UserError
 from src.decide.notes import note
-from src.errors import UserError
 from src.report.markdown import Raw, code, escape, table
 from src.report.text import TEMPLATES, catalogue, languages
 

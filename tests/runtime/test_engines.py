@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from src import runtime
-from src.config import RUNTIMES
-from src.errors import Unavailable, UserError
-from src.records import Artifact
+from src.common.errors import Unavailable, UserError
+from src.config.schema import RUNTIMES
+from src.records.schema import Artifact
 
 
 def test_every_runtime_of_the_configuration_has_a_module() -> None:

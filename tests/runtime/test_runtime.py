@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from src import runtime
-from src.errors import Unavailable, UserError
-from src.records import Artifact
+from src.common.errors import Unavailable, UserError
+from src.records.schema import Artifact
 
 
 def _input(batch: int) -> runtime.protocol.Float:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.config import Pruner, StudyConfig
-from src.errors import UserError
+from src.common.errors import UserError
+from src.config.schema import Pruner, StudyConfig
 from src.sweeper.goals import Bound, Goals, Objective, best_first, check_seeds, parse_goals, samples_needed
 
 MAP = "val/mAP50-95"

@@ -9,8 +9,8 @@ import pytest
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from src.cli import remedy_of
-from src.errors import UserError
+from src.cli.command import remedy_of
+from src.common.errors import UserError
 from src.sweeper.launchers import JobLauncher, complete
 from tests.conftest import Command
 

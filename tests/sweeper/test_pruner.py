@@ -7,7 +7,7 @@ import math
 import optuna
 import pytest
 
-from src.config import Pruner, StudyConfig
+from src.config.schema import Pruner, StudyConfig
 from src.sweeper.pruner import make_pruner, standing
 
 MAP = "val/mAP50-95"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from src.config import AppConfig
-from src.errors import UserError
+from src.common.errors import UserError
+from src.config.schema import AppConfig
 from src.sweeper.space import Space, check_space, parse_space
 
 

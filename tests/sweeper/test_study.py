@@ -8,11 +8,11 @@ from typing import Any
 import optuna
 import pytest
 
-from src.config import Pruner, StudyConfig
-from src.sweeper.handover import LEASE, MOST_DEATHS
+from src.config.schema import Pruner, StudyConfig
 from src.sweeper.lease import Lease
 from src.sweeper.loop import Outcome, work
 from src.sweeper.pruner import make_pruner
+from src.sweeper.requeue import LEASE, MOST_DEATHS
 from src.sweeper.space import Space, parse_space
 from src.sweeper.storage import STUDY, mend, open_storage
 from src.sweeper.study import Cell, Study

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from src.sweeper.handover import SLOT
+from src.sweeper.requeue import SLOT
 from src.sweeper.space import parse_space
 from src.sweeper.storage import open_storage
 from src.sweeper.study import Study

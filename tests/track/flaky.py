@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
-from src.config import TrackingConfig
+from src.config.schema import TrackingConfig
 
 
 class FlakyClient:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from src.config import TrackingConfig
+from src.config.schema import TrackingConfig
 from src.track import MlflowTracker, open_tracker
 from src.track.names import LONGEST, fit
 from src.track.store import make_client

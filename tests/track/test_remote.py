@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from src.errors import UserError
-from src.records import SweepRecord, TrialRecord, load, save
+from src.common.errors import UserError
+from src.records.schema import SweepRecord, TrialRecord
+from src.records.store import load, save
 from src.report import load_decision
 from src.track import RemoteTracker, RunLog, is_local
 from src.track import send as sending

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from src.config import TrackingConfig
-from src.errors import UserError
+from src.common.errors import UserError
+from src.config.schema import TrackingConfig
 from src.track import RemoteTracker, is_local
 from tests.conftest import run_command
 from tests.track.flaky import until

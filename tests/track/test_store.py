@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from src.config import TrackingConfig
-from src.errors import UserError
-from src.records import DatasetRef
+from src.common.errors import UserError
+from src.config.schema import TrackingConfig
+from src.records.schema import DatasetRef
 from src.track import MlflowRun, MlflowTracker, NullTracker, open_tracker, store_uri
 from src.track.entries import flatten
 from tests.conftest import ROOT

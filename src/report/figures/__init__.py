@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.common.figures import save_png
 from src.decide.choice import Decision
-from src.figure import save_png
 from src.report.figures.candidates import latency_figure, tradeoff_figure
-from src.report.figures.closing import closing_figure
 from src.report.figures.in_depth import errors_figure, thresholds_figure
+from src.report.figures.looks import closing_figure
 from src.report.figures.study import history_figure, importance_figure, parallel_figure, pruning_figure
 from src.report.figures.style import STYLE
 from src.report.figures.trials import configurations_figure, training_figure

@@ -6,15 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from src.decide.choice import Decision
-from src.report.depth import ERRORS, in_depth, kinds_of
-from src.report.figures.style import (
-    COLOURS,
-    INK,
-    MARKERS,
-    above,
-    new_figure,
-    width_for,
-)
+from src.report.figures.style import COLOURS, INK, MARKERS, above, new_figure, width_for
+from src.report.in_depth import ERRORS, in_depth, kinds_of
 from src.report.names import short
 from src.report.text import Catalogue
 

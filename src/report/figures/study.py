@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from src.decide.choice import Decision
 from src.decide.configurations import value_of
-from src.records import TrialRecord
+from src.records.schema import TrialRecord
 from src.report.figures.style import COLOURS, INK, above, new_figure, shade
 from src.report.importance import as_number, importance
 from src.report.searched import pruned, scored, too_few, varied_keys

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from src.decide.choice import Decision
 from src.decide.configurations import Configuration
-from src.records import TrialRecord
+from src.records.schema import TrialRecord
 from src.report.figures.style import (
     INK,
     MOST,
@@ -21,7 +21,7 @@ from src.report.figures.style import (
     width_for,
 )
 from src.report.names import short
-from src.report.part import interval_of
+from src.report.section import interval_of
 from src.report.text import Catalogue
 
 if TYPE_CHECKING:

@@ -1,0 +1,146 @@
+"""Encrypted image files: AES-256-GCM under a key from the environment, recognised by their first bytes.
+
+A file is `DSWPENC1`, a random nonce of 12 bytes, then ciphertext with its tag; the magic is authenticated too. The key
+is never written, logged or shown; its variable's name ends in a word that `src.common.redaction` masks everywhere.
+
+python -m src.common.encryption key                    a new key, to be kept in a safe place
+python -m src.common.encryption encrypt FOLDER NEW     a copy of a folder with its images encrypted
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import sys
+from pathlib import Path
+
+from src.common.errors import UserError
+
+VARIABLE = "DETSWEEP_IMAGE_SECRET_KEY"
+MAGIC = b"DSWPENC1"
+NONCE = 12
+KEY = 32  # bytes: AES-256
+# Whatever looks like a picture is encrypted, read by the checks or not: none may stay in clear by its suffix.
+IMAGES = frozenset({
+    ".arw", ".avif", ".bmp", ".cr2", ".dng", ".exr", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg",
+    ".jpg", ".jxl", ".mpo", ".nef", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+})  # fmt: skip
+
+
+def key_from_environment() -> bytes:
+    """The key, from 64 hexadecimal digits or 44 characters of base64.
+
+    Raises:
+        UserError: there is none, or it is of the wrong length. The value is not shown.
+    """
+    text = os.environ.get(VARIABLE, "").strip()
+    if not text:
+        raise UserError(
+            f"the images are encrypted and {VARIABLE} is not set",
+            remedy=f"export {VARIABLE}=… (python -m src.common.encryption key makes one)",
+        )
+    try:
+        key = bytes.fromhex(text) if len(text) == 2 * KEY else base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error):
+        key = b""
+    if len(key) != KEY:
+        raise UserError(
+            f"{VARIABLE} must hold {KEY} bytes, as {2 * KEY} hexadecimal digits or in base64",
+            remedy="check that the key was copied whole (its value is not shown here)",
+        )
+    return key
+
+
+def is_encrypted(content: bytes) -> bool:
+    """Whether these are the bytes of an encrypted file."""
+    return content[: len(MAGIC)] == MAGIC
+
+
+def is_secret(path: str | Path) -> bool:
+    """Whether a file is encrypted, from its first bytes; False where it can't be read."""
+    try:
+        with open(path, "rb") as stream:
+            return is_encrypted(stream.read(len(MAGIC)))
+    except OSError:
+        return False
+
+
+def encrypt(plain: bytes, key: bytes) -> bytes:
+    """Encrypt the bytes of a file under a fresh nonce."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    nonce = os.urandom(NONCE)
+    return MAGIC + nonce + AESGCM(key).encrypt(nonce, plain, MAGIC)
+
+
+def decrypt(content: bytes, key: bytes, name: str = "a file") -> bytes:
+    """Decrypt and verify.
+
+    Raises:
+        UserError: another key, or the file was changed.
+    """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    head = len(MAGIC) + NONCE
+    try:
+        return AESGCM(key).decrypt(content[len(MAGIC) : head], content[head:], MAGIC)
+    except (InvalidTag, ValueError):
+        raise UserError(
+            "an encrypted image can't be opened: it was encrypted with another key, or is damaged",
+            value=name,
+            remedy=f"check {VARIABLE}",
+        ) from None
+
+
+def plain(content: bytes, name: str = "a file") -> bytes:
+    """The bytes of an image file, decrypted where they are encrypted."""
+    return decrypt(content, key_from_environment(), name) if is_encrypted(content) else content
+
+
+def encrypt_folder(source: Path, target: Path) -> int:
+    """Copy a folder with its images encrypted; returns their number.
+
+    Raises:
+        UserError: the source is missing, or the target exists.
+    """
+    import shutil
+
+    if not source.is_dir():
+        raise UserError("the folder does not exist", value=source)
+    if target.exists():
+        raise UserError("the target exists already, and nothing is ever written over", value=target)
+    key, count = key_from_environment(), 0
+    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        for item in sorted(p for p in source.rglob("*") if p.is_file()):
+            copy = aside / item.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            content = item.read_bytes()
+            secret = item.suffix.lower() in IMAGES and not is_encrypted(content)
+            copy.write_bytes(encrypt(content, key) if secret else content)
+            count += secret
+        aside.rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return count
+
+
+def main(words: list[str]) -> int:
+    """Make a key, or encrypt a folder."""
+    if words == ["key"]:
+        print(os.urandom(KEY).hex())
+        return 0
+    if len(words) == 3 and words[0] == "encrypt":
+        print(f"{encrypt_folder(Path(words[1]), Path(words[2]))} images encrypted in {words[2]}")
+        return 0
+    raise UserError(
+        "no such command", value=" ".join(words), remedy="python -m src.common.encryption key | encrypt FOLDER NEW"
+    )
+
+
+if __name__ == "__main__":
+    from src.cli.command import guarded
+
+    sys.exit(guarded(lambda: main(sys.argv[1:])))

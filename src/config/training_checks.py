@@ -1,0 +1,203 @@
+"""What of a recipe makes no sense, alone or together. Values only are looked at: nothing heavy is imported for it.
+
+`src.config.checks` calls it with the parts of the configuration that it needs.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.common.errors import UserError
+from src.config.training import AugmentConfig, Optimizer, TrainConfig, gpus_of
+
+SCHEDULES = ("linear", "cosine", "step", "onecycle")
+PRECISIONS = ("fp32", "fp16", "bf16")
+CACHES = ("ram", "disk", "none")
+STOP_METRICS = ("mAP50-95", "mAP50", "precision", "recall", "f1", "loss")
+DEVICE = re.compile(r"cpu|auto|cuda(:\d+(,\d+)*)?")
+WITH_BETAS = (Optimizer.Adam, Optimizer.Adamax, Optimizer.AdamW, Optimizer.NAdam, Optimizer.RAdam)
+AUGMENT_LIMITS = {"degrees": 180.0, "shear": 89.0, "perspective": 0.001, "scale": 0.99}
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a recipe is checked against."""
+
+    epochs: int
+    batch: int
+    device: str
+    yaml: str  # architecture
+    weights: str  # auto | scratch | PATH
+    pruner: str
+
+
+def check_recipe(train: TrainConfig, augment: AugmentConfig, around: Around) -> None:
+    """Refuse values of `train`, `augment` and `device` that make no sense, alone or together.
+
+    Raises:
+        UserError: naming the key, its value and the remedy.
+    """
+    _check_choices(train)
+    _check_ranges(train)
+    _check_augment(augment)
+    _check_device(around)
+    _check_several_gpus(train, around)
+    _check_optimizer(train)
+    _check_schedule(train, around.epochs)
+    _check_freeze(train, around.epochs)
+    _check_stopping(train)
+    _check_precision(train, around.device)
+    _check_special(train, around)
+
+
+def _refuse(what: str, value: object, remedy: str) -> None:
+    raise UserError(what, value=value, remedy=remedy)
+
+
+def _check_choices(t: TrainConfig) -> None:
+    known = {"schedule": SCHEDULES, "amp": PRECISIONS, "cache": CACHES, "stop_metric": STOP_METRICS}
+    for key, choices in known.items():
+        if getattr(t, key) not in choices:
+            _refuse(f"train.{key} is not known", getattr(t, key), f"one of: {', '.join(choices)}")
+
+
+def _check_ranges(t: TrainConfig) -> None:
+    infinity = math.inf
+    ranges: dict[str, tuple[float, float]] = {
+        "momentum": (0, 0.99999),
+        "weight_decay": (0, 1),
+        "lrf": (0, 1),
+        "step_epochs": (1, infinity),
+        "step_gamma": (1e-9, 1),
+        "onecycle_rise": (0, 1),
+        "onecycle_start": (0, 1),
+        "warmup_epochs": (0, infinity),
+        "warmup_momentum": (0, 0.99999),
+        "warmup_bias_lr": (0, infinity),
+        "nbs": (1, infinity),
+        "accumulate": (0, infinity),
+        "ema_decay": (0, 0.9999999),
+        "ema_tau": (1e-9, infinity),
+        "freeze": (0, infinity),
+        "unfreeze_epoch": (0, infinity),
+        "patience": (0, infinity),
+        "min_gain": (0, infinity),
+        "cls_pw": (0, 1),
+        "box": (0, infinity),
+        "cls": (0, infinity),
+        "dfl": (0, infinity),
+        "multi_scale": (0, 0.9),
+        "keep_top": (0, infinity),
+        "workers": (0, infinity),
+        "dis": (0, infinity),
+        "qat_batches": (1, infinity),
+    }
+    for key, (low, high) in ranges.items():
+        _in_range(f"train.{key}", getattr(t, key), low, high)
+
+
+def _in_range(key: str, value: float, low: float, high: float) -> None:
+    if not math.isfinite(value) or not low <= value <= high:
+        limits = f"at least {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
+        _refuse(f"{key} must be {limits}", value, f"for example {key}={low:g}")
+
+
+def _check_augment(a: AugmentConfig) -> None:
+    for key, value in vars(a).items():
+        if key == "close_mosaic":
+            _in_range("augment.close_mosaic", value, 0, math.inf)
+        elif key != "name":
+            _in_range(f"augment.{key}", value, 0, AUGMENT_LIMITS.get(key, 1.0))
+
+
+def _check_device(around: Around) -> None:
+    device = around.device
+    if not DEVICE.fullmatch(device):
+        _refuse("device is not known", device, "device=cpu, auto, cuda, cuda:0 or cuda:0,1")
+    gpus = gpus_of(device)
+    if len(set(gpus)) != len(gpus):
+        _refuse("device names a GPU twice", device, "device=cuda:0,1")
+
+
+def _check_several_gpus(t: TrainConfig, around: Around) -> None:
+    """Worker processes train, one for each GPU, and nothing comes back from them before the end."""
+    n = len(gpus_of(around.device))
+    if n < 2:
+        return
+    if around.batch % n:
+        _refuse(f"batch must be a multiple of the {n} GPUs", around.batch, f"batch={n * around.batch}")
+    for key, value in {"qat": t.qat, "resume": t.resume, "keep_state": t.keep_state}.items():
+        if value:
+            _refuse(f"train.{key} works on one device only", around.device, "device=cuda:0")
+    if around.pruner != "none":
+        _refuse("study.pruner can't stop a training on several GPUs", around.pruner, "study.pruner=none")
+
+
+def _check_optimizer(t: TrainConfig) -> None:
+    if t.betas is None:
+        return
+    if len(t.betas) != 2 or not all(math.isfinite(b) and 0 <= b < 1 for b in t.betas):
+        _refuse("train.betas must be two numbers of at least 0 and below 1", t.betas, "train.betas=[0.9,0.999]")
+    if t.optimizer not in WITH_BETAS:
+        names = ", ".join(o.value for o in WITH_BETAS)
+        _refuse(f"train.betas means nothing to {t.optimizer.value}", t.betas, f"an optimizer of: {names}; or momentum")
+
+
+def _check_schedule(t: TrainConfig, epochs: int) -> None:
+    if t.schedule == "onecycle" and t.warmup_epochs > 0:
+        _refuse(
+            "schedule=onecycle rises by itself and can't be combined with a warm-up",
+            f"train.warmup_epochs={t.warmup_epochs:g}",
+            "train.warmup_epochs=0",
+        )
+    if t.schedule == "step" and t.step_epochs >= epochs > 1:
+        _refuse(
+            f"the rate would never drop in {epochs} epochs",
+            f"train.step_epochs={t.step_epochs}",
+            f"train.step_epochs={max(epochs // 3, 1)}, or another train.schedule",
+        )
+
+
+def _check_freeze(t: TrainConfig, epochs: int) -> None:
+    if not t.unfreeze_epoch:
+        return
+    if not t.freeze and not t.freeze_names:
+        _refuse("train.unfreeze_epoch is set, and nothing is frozen", t.unfreeze_epoch, "train.freeze=10")
+    if not 2 <= t.unfreeze_epoch <= epochs:
+        _refuse(
+            f"train.unfreeze_epoch must lie in 2..{epochs}, the epochs of this training",
+            t.unfreeze_epoch,
+            "train.unfreeze_epoch=0 keeps them frozen",
+        )
+
+
+def _check_stopping(t: TrainConfig) -> None:
+    if t.min_gain > 0 and not t.patience:
+        _refuse("train.min_gain needs early stopping, which is off", t.min_gain, "train.patience=10")
+
+
+def _check_precision(t: TrainConfig, device: str) -> None:
+    if t.amp == "fp16" and device == "cpu":
+        _refuse("train.amp=fp16 needs a GPU: processors train in fp32 or bf16", device, "train.amp=fp32")
+
+
+def _check_special(t: TrainConfig, around: Around) -> None:
+    """Class weights, distillation and quantisation-aware training: what each needs."""
+    transformer = around.yaml.startswith("rtdetr")
+    for key in ("cls_pw", "distill_model", "qat"):
+        if transformer and getattr(t, key):
+            _refuse(f"train.{key} is not to be had for RT-DETR", getattr(t, key), f"leave train.{key} out")
+    if t.distill_model is not None and not Path(t.distill_model).is_file():
+        _refuse("train.distill_model names no file", t.distill_model, "the path of a larger detector's .pt file")
+    if not t.qat:
+        return
+    if around.weights in ("auto", "scratch"):
+        _refuse("train.qat starts from a finished checkpoint", around.weights, "model.weights=PATH/best.pt")
+    clashes: dict[str, Any] = {"amp": t.amp != "fp32" and t.amp, "distill_model": t.distill_model}
+    for key, value in clashes.items():
+        if value:
+            _refuse(f"train.qat can't be combined with train.{key}", value, f"leave train.{key} out")

@@ -1,0 +1,62 @@
+"""Text files that others wrote: UTF-8, or told how to become it.
+
+A list or a class name that is decoded by a guess names pictures that don't exist and classes that nobody meant.
+"""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from src.common.errors import UserError
+from src.common.whole_files import read_regular
+
+# What a file that is no UTF-8 most often is; the first that decodes is offered, never taken.
+ENCODINGS = ("gb18030", "shift_jis", "cp1252")
+
+
+def decode(data: bytes, file: Path | str) -> str:
+    """The text of a UTF-8 file, with or without a byte-order mark; UTF-16 where its mark says so.
+
+    Raises:
+        UserError: another encoding; says at which line, and how to save the file again.
+    """
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = 1 if wide else data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{file}:{line}: not UTF-8 text", remedy=remedy(data)) from None
+
+
+def remedy(data: bytes) -> str:
+    """How to save a file as UTF-8, with the encoding that it is likely in."""
+    for name in ENCODINGS:
+        try:
+            data.decode(name)
+        except UnicodeDecodeError:
+            continue
+        return f"save the file as UTF-8 (it may be {name.upper()}: iconv -f {name.upper()} -t UTF-8 FILE > NEW)"
+    return "save the file as UTF-8"
+
+
+def read_text(file: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        UserError: it can't be read, or is no UTF-8.
+    """
+    try:
+        data = read_regular(file)
+    except OSError as error:
+        raise UserError(f"{file}: can't be read ({error.strerror})") from None
+    return decode(data, file)
+
+
+def read_lines(file: Path) -> list[str]:
+    """The lines of a file that hold something, stripped.
+
+    Raises:
+        UserError: it can't be read, or is no UTF-8.
+    """
+    return [line.strip() for line in read_text(file).splitlines() if line.strip()]

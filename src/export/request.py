@@ -1,0 +1,104 @@
+"""What an exporter is asked to do and what it hands back; the seam between the room and its format modules.
+
+A format module has `PRECISIONS`, `check_available()` (raises `Unavailable`), `tool_versions()` and
+`build(job, folder)`, which writes into `folder` and returns a `Built`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from src.common.errors import Unavailable, UserError
+from src.config.schema import ExportConfig
+from src.records.schema import Artifact, Checkpoint
+
+
+@dataclass(frozen=True)
+class Job:
+    """One artifact to make."""
+
+    checkpoint: Checkpoint
+    format: str
+    precision: str
+    cfg: ExportConfig
+    calibration: tuple[str, ...]  # image files
+    trust: bool
+    out_dir: Path  # holds the artifacts of this checkpoint: some formats are made from another one
+
+    @property
+    def label(self) -> str:
+        """`format/precision`."""
+        return f"{self.format}/{self.precision}"
+
+    def base(self, target: str) -> Artifact:
+        """Another artifact of the same checkpoint that this one is made from; made now if it isn't there."""
+        from src.export import export  # the dispatcher imports this module
+
+        return export(self.checkpoint, target, self.out_dir, self.cfg, calibration=self.calibration, trust=self.trust)
+
+    @property
+    def uses_calibration(self) -> bool:
+        """Whether the images decide the artifact."""
+        return self.precision == "int8"
+
+    def calibration_images(self) -> Sequence[str]:
+        """The images to calibrate on.
+
+        Raises:
+            UserError: there are none.
+        """
+        if not self.calibration:
+            raise UserError(
+                "static quantisation needs calibration images",
+                value=self.label,
+                remedy="use a dataset with a training split of at least one image, or leave int8 out of export.targets",
+            )
+        return self.calibration
+
+
+@dataclass(frozen=True)
+class Built:
+    """What an exporter wrote."""
+
+    path: Path  # file, or folder for formats of several files
+    input_shape: list[int]  # n, c, h, w; -1 marks a dynamic axis
+    head: str
+    tool_versions: dict[str, str]
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Converters tell their whole story on standard output and error; what matters reaches us as exceptions."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        out, err = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+        with warnings.catch_warnings(), out, err:
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def require(module: str, package: str, remedy: str) -> None:
+    """Check that a library is installed, without importing it.
+
+    Raises:
+        Unavailable: it is not.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise Unavailable(f"{package} is not installed; {remedy}")
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Installed versions, for the manifest."""
+    return {package: importlib.metadata.version(package) for package in packages}

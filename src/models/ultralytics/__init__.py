@@ -1,0 +1,1 @@
+"""Ultralytics' detectors. Nothing heavy is imported until a training begins or a file is loaded."""

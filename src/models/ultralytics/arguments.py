@@ -1,0 +1,194 @@
+"""What a training is told: the arguments that Ultralytics knows, and the options that `trainers` adds.
+
+Both together decide what is trained, so that a key that changes neither is known to have no effect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.common import encryption
+from src.common.errors import UserError
+from src.config.schema import AppConfig
+from src.config.training import AugmentConfig, TrainConfig, gpus_of
+from src.config.training_checks import WITH_BETAS
+from src.records.schema import DatasetRef
+
+SAME_NAME = ("momentum", "weight_decay", "lrf", "warmup_epochs", "cls_pw", "box", "cls", "dfl", "multi_scale")
+PROCESSOR = Path("/proc/cpuinfo")
+AMP: dict[str, bool | str] = {"fp32": False, "fp16": "fp16", "bf16": "bf16"}
+
+
+def check_device(device: str) -> str:
+    """Resolve `device` to what Ultralytics takes: cpu, or indices of GPUs.
+
+    Raises:
+        UserError: CUDA is asked for and not there.
+    """
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    if not torch.cuda.is_available():
+        if device == "auto":
+            return "cpu"
+        raise UserError("device asks for CUDA, and no CUDA device is usable here", value=device, remedy="device=cpu")
+    gpus = gpus_of(device) or [0]
+    have = torch.cuda.device_count()
+    if max(gpus) >= have:
+        raise UserError(
+            f"device names a GPU that is not there (there are {have})", value=device, remedy="device=cuda:0"
+        )
+    return ",".join(map(str, gpus))
+
+
+def check_training(cfg: AppConfig) -> None:
+    """Refuse what only the machine or the network can tell: devices, precisions, names of layers.
+
+    Raises:
+        UserError: naming the key, its value and the remedy.
+    """
+    device = check_device(cfg.device)
+    if cfg.train.amp != "fp32":
+        _check_precision(cfg.train.amp, device)
+    if cfg.train.resume is not None:
+        from src.models.ultralytics.more_epochs import check_resume
+
+        check_resume(cfg)
+    if cfg.train.freeze or cfg.train.freeze_names:
+        from src.models.ultralytics.freezing import check_freeze
+
+        check_freeze(cfg)
+
+
+def _check_precision(amp: str, device: str) -> None:
+    """A precision that the device lacks would be emulated: slower than float32, and less exact."""
+    import torch
+
+    if device != "cpu":
+        if amp == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+            raise UserError("this GPU has no bfloat16", value=f"train.amp={amp}", remedy="train.amp=fp16")
+        return
+    if amp == "fp16":
+        raise UserError(
+            "train.amp=fp16 needs a GPU, and device=auto found none",
+            value=f"train.amp={amp}",
+            remedy="train.amp=fp32",
+        )
+    if not _has_bf16():
+        raise UserError(
+            "this processor has no bfloat16 instructions: training in it would be slower and less exact than fp32",
+            value=f"train.amp={amp}",
+            remedy="train.amp=fp32",
+        )
+
+
+def _has_bf16() -> bool:
+    try:
+        flags = PROCESSOR.read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def training_arguments(cfg: AppConfig, dataset: DatasetRef, start: Path | None, out: Path) -> dict[str, Any]:
+    """The complete arguments of an Ultralytics training; what is left out keeps Ultralytics' default."""
+    t, device = cfg.train, check_device(cfg.device)
+    return {
+        "model": cfg.model.yaml,
+        "pretrained": str(start) if start else False,
+        "data": dataset.yaml,
+        "imgsz": cfg.imgsz,
+        "epochs": cfg.epochs,
+        "batch": cfg.batch,
+        "seed": cfg.seed,
+        "device": device,
+        "lr0": cfg.lr,
+        **_place(out, device),
+        "exist_ok": True,
+        "deterministic": True,
+        "workers": t.workers,
+        "plots": t.plots and not holds_secrets(dataset),
+        "verbose": False,
+        "patience": t.patience or cfg.epochs,
+        "cache": False if t.cache == "none" else t.cache,
+        **_recipe(t, cfg.batch),
+        **_augmentation(cfg.augment, cfg.epochs),
+    }
+
+
+def holds_secrets(dataset: DatasetRef) -> bool:
+    """Whether pictures of a prepared dataset are encrypted: of such a set no training pictures are drawn in clear."""
+    return any(encryption.is_secret(path) for path in Path(dataset.yaml).parent.glob("images/*/*"))
+
+
+def _place(out: Path, device: str) -> dict[str, str]:
+    """Where Ultralytics writes. With several GPUs it empties its folder first: then it gets one of its own."""
+    folder = out / "gpus" if "," in device else out
+    return {"project": str(folder.parent.resolve()), "name": folder.name}  # a relative one would go under runs/
+
+
+def _recipe(t: TrainConfig, batch: int) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "optimizer": t.optimizer.value,
+        "cos_lr": t.schedule == "cosine",
+        "nbs": t.accumulate * batch if t.accumulate else t.nbs,
+        "amp": AMP[t.amp],
+        "channels_last": None if t.channels_last else False,  # None: on CUDA; on CPU the trainer sees to it
+        **{name: getattr(t, name) for name in SAME_NAME},
+    }
+    if t.warmup_epochs:
+        found["warmup_bias_lr"] = t.warmup_bias_lr
+        if t.optimizer not in WITH_BETAS:  # the Adam family has no momentum that could rise
+            found["warmup_momentum"] = t.warmup_momentum
+    if t.freeze:
+        found["freeze"] = t.freeze
+    if t.distill_model is not None:
+        found |= {"distill_model": str(Path(t.distill_model).resolve()), "dis": t.dis}
+    return found
+
+
+def _augmentation(a: AugmentConfig, epochs: int) -> dict[str, Any]:
+    found = {name: value for name, value in vars(a).items() if name != "name"}
+    # Ultralytics would otherwise switch mosaic off for the whole of a short training, without a word.
+    found["close_mosaic"] = min(a.close_mosaic, epochs // 2)
+    return found
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the recipe asks for and Ultralytics has no argument for; None and empty mean: as Ultralytics does."""
+
+    schedule: str
+    betas: tuple[float, float] | None = None
+    step: tuple[int, float] | None = None  # epochs, factor
+    onecycle: tuple[float, float] | None = None  # rise, start
+    ema: tuple[float, float] | None = None  # decay, tau; decay 0 keeps the weights themselves
+    freeze_names: tuple[str, ...] = ()
+    unfreeze_epoch: int = 0
+    stop: tuple[str, float] | None = None  # metric, smallest gain
+    keep_top: int = 0
+    resume: str = ""
+    qat_batches: int = 0  # 0 = no quantisation-aware training
+    channels_last: bool = False
+
+
+def training_options(cfg: AppConfig) -> Options:
+    """The options of a recipe; what has no effect in this combination is left out."""
+    t = cfg.train
+    return Options(
+        schedule=t.schedule,
+        betas=(t.betas[0], t.betas[1]) if t.betas is not None else None,
+        step=(t.step_epochs, t.step_gamma) if t.schedule == "step" else None,
+        onecycle=(t.onecycle_rise, t.onecycle_start) if t.schedule == "onecycle" else None,
+        ema=(t.ema_decay, t.ema_tau) if t.ema else (0.0, 1.0),
+        freeze_names=tuple(t.freeze_names),
+        unfreeze_epoch=t.unfreeze_epoch,
+        stop=(t.stop_metric, t.min_gain) if t.patience else None,
+        keep_top=t.keep_top,
+        resume=t.resume or "",
+        qat_batches=t.qat_batches if t.qat else 0,
+        channels_last=t.channels_last,
+    )

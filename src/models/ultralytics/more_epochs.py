@@ -1,0 +1,78 @@
+"""Goes on with a finished training for more epochs: from the state that `train.keep_state` left.
+
+The state is the one that `resume` keeps (weights, average, optimizer, generators), taken after the last epoch. The
+learning-rate curve is the one of the new number of epochs, taken up at the epoch where the earlier training ended.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from src.common.errors import UserError
+from src.config.schema import AppConfig
+from src.models.ultralytics.resume import BEST, STATE, Keeper, Row
+
+FOLDER = "final_state"
+
+
+class FinalKeeper(Keeper):
+    """Keeps the state after the last epoch, where `Keeper` keeps those before it."""
+
+    def attach(self, trainer: Any) -> None:
+        """Hook into a trainer, after every other callback."""
+        trainer.add_callback("on_fit_epoch_end", self._keep_last)
+
+    def _keep_last(self, trainer: Any) -> None:
+        if not trainer.stop or not self._history or int(self._history[-1]["epoch"]) != trainer.epoch + 1:
+            return
+        shutil.rmtree(self._folder, ignore_errors=True)
+        trainer.stop = False  # `_keep` leaves the last epoch out
+        try:
+            self._keep(trainer)
+        finally:
+            trainer.stop = True
+
+
+def keep_final(trainer: Any, history: list[Row], out: Path) -> None:
+    """Keep the state after the last epoch in `out/final_state`."""
+    FinalKeeper(out / FOLDER, history, lambda epoch, row: None).attach(trainer)
+
+
+def take_up(cfg: AppConfig, out: Path) -> None:
+    """Put the state of the earlier training where `Keeper` finds it, unless this training has begun already."""
+    if cfg.train.resume is None or (out / "state" / STATE).is_file():
+        return
+    source, target = Path(cfg.train.resume), out / "state"
+    shutil.rmtree(target, ignore_errors=True)
+    aside = target.with_name(".state.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(source, aside)
+    aside.rename(target)
+
+
+def check_resume(cfg: AppConfig) -> None:
+    """Refuse a state that is not there, or that has nothing left to train.
+
+    Raises:
+        UserError: naming the key.
+    """
+    import torch
+
+    assert cfg.train.resume is not None
+    folder = Path(cfg.train.resume)
+    if not (folder / STATE).is_file() or not (folder / BEST).is_file():
+        raise UserError(
+            "train.resume names no state of a training",
+            value=folder,
+            remedy=f"the folder {FOLDER} that a training with train.keep_state=true left",
+        )
+    try:
+        done = int(torch.load(folder / STATE, map_location="cpu", weights_only=True)["epoch"]) + 1
+    except Exception as error:  # damage shows in many ways
+        raise UserError(f"the state can't be read ({type(error).__name__})", value=folder / STATE) from None
+    if cfg.epochs <= done:
+        raise UserError(
+            f"the training to go on with has {done} epochs already", value=f"epochs={cfg.epochs}", remedy="more epochs"
+        )

@@ -1,0 +1,214 @@
+"""Ultralytics' trainers with what its arguments have no word for: schedules, EMA, patterns of frozen names, early
+stopping on a metric of choice, the best few checkpoints, quantisation-aware training.
+
+Imported only when a training begins. With several GPUs, Ultralytics starts worker processes that build the trainer
+again: they find its options in the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ultralytics.data import utils as data_module
+from ultralytics.engine import trainer as trainer_module
+from ultralytics.models.rtdetr.train import RTDETRTrainer
+from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.utils import plotting as plotting_module
+
+from src.common.fonts import local_font
+from src.models.ultralytics import freezing, image_cache, schedule
+from src.models.ultralytics.arguments import Options
+from src.models.ultralytics.qat import Rounding
+from src.models.ultralytics.stopping import Stopper, stop_value
+from src.models.ultralytics.top_checkpoints import TopK
+
+SCREEN_DPI = 110
+VARIABLE = "DETSWEEP_TRAINING_OPTIONS"
+engine: Any = trainer_module  # its names are not exported in the sense of type checkers
+plotting: Any = plotting_module
+data_utils: Any = data_module
+
+# Ultralytics would look for Arial on the network, 23 MB of it where a class has a name in another script.
+plotting.check_font = data_utils.check_font = local_font
+
+image_cache.install()  # what is read and cached of images and labels
+
+
+def _trust_amp(model: Any) -> bool:
+    return True
+
+
+# Ultralytics tests mixed precision with a network that it downloads; `check_training` has looked at the device.
+engine.check_amp = _trust_amp
+
+
+def hand_over(options: Options) -> None:
+    """Leave the options where trainers, also those of worker processes, find them."""
+    os.environ[VARIABLE] = json.dumps(asdict(options))
+
+
+def _options() -> Options:
+    raw: dict[str, Any] = json.loads(os.environ[VARIABLE])
+    plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}
+    return Options(**plain)
+
+
+@contextmanager
+def _for_the_screen() -> Iterator[None]:
+    """A block in which figures are written for the screen: for print, they take longer than a short epoch."""
+    from matplotlib.figure import Figure
+
+    save: Any = Figure.savefig
+
+    def smaller(self: Figure, *args: Any, dpi: float = SCREEN_DPI, **named: Any) -> None:
+        save(self, *args, dpi=min(dpi, SCREEN_DPI), **named)
+
+    Figure.savefig = smaller  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        Figure.savefig = save  # type: ignore[method-assign]
+
+
+class Recipe:
+    """The additions, to be mixed into a trainer of Ultralytics."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.options = _options()
+        self.rounding: Rounding | None = None
+        self._rounds: ExitStack | None = None
+        super().__init__(*args, **kwargs)
+
+    def build_optimizer(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """Ultralytics' parameter groups with the recipe's betas."""
+        optimizer = super().build_optimizer(*args, **kwargs)  # type: ignore[misc]
+        if self.options.betas is not None:
+            for group in [*optimizer.param_groups, optimizer.defaults]:
+                group["betas"] = self.options.betas
+        return optimizer
+
+    def setup_model(self: Any) -> Any:
+        """The network, in the memory order that this processor convolves fastest.
+
+        Ultralytics knows that order on CUDA only. It writes its checkpoints in the plain order.
+        """
+        checkpoint = super().setup_model()  # type: ignore[misc]
+        if self.options.channels_last and self.device.type == "cpu":
+            import torch
+
+            self.model = self.model.to(memory_format=torch.channels_last)
+        return checkpoint
+
+    def _setup_scheduler(self: Any) -> None:
+        curve = self._curve()
+        if curve is None:
+            super()._setup_scheduler()  # type: ignore[misc]
+            return
+        from torch.optim.lr_scheduler import LambdaLR
+
+        self.lf = curve
+        self.scheduler = LambdaLR(self.optimizer, lr_lambda=curve)
+
+    def _curve(self: Any) -> schedule.Curve | None:
+        if self.options.step is not None:
+            return schedule.step(*self.options.step)
+        if self.options.onecycle is not None:
+            rise, start = self.options.onecycle
+            return schedule.onecycle(self.epochs, rise, start, self.args.lrf)
+        return None
+
+    def _setup_train(self: Any) -> None:
+        super()._setup_train()  # type: ignore[misc]
+        self._shape_ema()
+        if self.options.freeze_names:
+            self.freeze_layer_names += freezing.freeze(engine.unwrap_model(self.model), self.options.freeze_names)
+        if self.options.stop is not None:
+            metric, min_gain = self.options.stop
+            self.stopper = Stopper(self.args.patience, min_gain, lambda: stop_value(metric, self.metrics))
+        if self.options.qat_batches:
+            self.rounding = Rounding()
+            self.rounding.calibrate(engine.unwrap_model(self.model), self._feed)
+
+    def _feed(self: Any, model: Any) -> None:
+        for batch in islice(self.train_loader, self.options.qat_batches):
+            model(self.preprocess_batch(batch)["img"])
+
+    def _rounded(self: Any, model: Any) -> Any:
+        """A block in which a network computes as its INT8 file would, where that is trained."""
+        return self.rounding.on(engine.unwrap_model(model)) if self.rounding else nullcontext()
+
+    def _model_train(self: Any) -> None:
+        self._unfreeze()
+        super()._model_train()  # type: ignore[misc]
+        if self.rounding and not self._rounds:
+            self._rounds = ExitStack()
+            self._rounds.enter_context(self._rounded(self.model))
+
+    def validate(self: Any) -> Any:
+        """Judge the weights as their INT8 file would compute them, so that the best epoch is the best to export."""
+        self.validator.args.plots = False  # Ultralytics draws the last epoch, and `final_eval` the best one again
+        with self._rounded(self.ema.ema):
+            return super().validate()  # type: ignore[misc]
+
+    def _shape_ema(self: Any) -> None:
+        """A decay of 0 makes the average the weights themselves."""
+        if self.options.ema is not None and self.ema:
+            decay, tau = self.options.ema
+            self.ema.decay = lambda updates: decay * (1 - math.exp(-updates / tau))
+
+    def _load_checkpoint_state(self: Any, ckpt: Any) -> None:
+        if self._rounds:  # the average is a copy of the network, and must be a plain one
+            self._rounds.close()
+            self._rounds = None
+        super()._load_checkpoint_state(ckpt)  # type: ignore[misc]
+        self._shape_ema()  # recovering from a NaN makes a new average
+
+    def _unfreeze(self: Any) -> None:
+        wanted = self.options.unfreeze_epoch
+        if wanted and self.epoch + 1 >= wanted and self.freeze_layer_names != [freezing.ALWAYS]:
+            freezing.unfreeze(engine.unwrap_model(self.model))
+            self.freeze_layer_names = [freezing.ALWAYS]
+
+    def save_model(self: Any) -> bool:
+        """Also keep the best few."""
+        saved = bool(super().save_model())  # type: ignore[misc]
+        if saved and self.options.keep_top:
+            self._top().offer(Path(self.last), self.epoch + 1, float(self.fitness))
+        return saved
+
+    def final_eval(self: Any) -> None:
+        """Strip the checkpoints, and draw pictures of the best one: it is evaluated on its own afterwards."""
+        if self.args.plots:
+            with _for_the_screen():
+                super().final_eval()  # type: ignore[misc]
+        elif engine.RANK in {-1, 0} and self.best.exists():
+            last = engine.strip_optimizer(self.last)
+            engine.strip_optimizer(self.best, updates={"train_results": last.get("train_results")})
+        if self.options.keep_top and engine.RANK in {-1, 0}:
+            for path in self._top().files():
+                engine.strip_optimizer(path)
+
+    def plot_training_labels(self) -> None:
+        """Nothing: the check of the dataset has drawn its classes and boxes, once for all trials."""
+
+    def plot_metrics(self) -> None:
+        """Nothing: `curves` draws them in half of the time, train beside val."""
+
+    def _top(self: Any) -> TopK:
+        return TopK(Path(self.wdir) / "top", self.options.keep_top)
+
+
+class Detector(Recipe, DetectionTrainer):  # type: ignore[misc]
+    """Trains the YOLO family."""
+
+
+class Transformer(Recipe, RTDETRTrainer):  # type: ignore[misc]
+    """Trains RT-DETR."""

@@ -1,0 +1,257 @@
+"""Trains one detector: the only caller of Ultralytics' training.
+
+Ultralytics is told exactly what to do (explicit optimizer, seed, no automatic batch or precision), keeps its hands off
+the network, the package installer, its global settings and other trackers (see `checkpoint`), and uses all the threads
+that it was given: it would force `cores - 1`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src.common.errors import StageError
+from src.common.hashes import sha256_file
+from src.config.schema import AppConfig
+from src.models.ultralytics.arguments import training_arguments, training_options
+from src.models.ultralytics.checkpoint import load_checkpoint, prepare_environment, quiet_settings
+from src.models.ultralytics.curves import draw_curves
+from src.models.ultralytics.more_epochs import keep_final, take_up
+from src.models.ultralytics.network import size_of
+from src.models.ultralytics.resume import Keeper
+from src.models.ultralytics.transfer import transfer
+from src.records.schema import Checkpoint, DatasetRef
+
+log = logging.getLogger(__name__)
+
+EpochHook = Callable[[int, dict[str, float]], None]
+STATE_FOLDER = "state"
+
+# Ultralytics' names -> the field's names, as they reach MLflow and the records.
+METRIC_NAMES = {
+    "metrics/mAP50-95(B)": "val/mAP50-95",
+    "metrics/mAP50(B)": "val/mAP50",
+    "metrics/precision(B)": "val/precision",
+    "metrics/recall(B)": "val/recall",
+}
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A checkpoint, how it came about, and the files that show it."""
+
+    checkpoint: Checkpoint
+    last: Path
+    history: list[dict[str, float]]  # one row per epoch; "epoch" is 1-based
+    files: list[Path] = field(default_factory=list)  # curves, confusion matrix, pictures, results.csv
+
+
+def train(
+    cfg: AppConfig,
+    dataset: DatasetRef,
+    start: Path | None,
+    start_note: str,
+    out: Path,
+    threads: int,
+    on_epoch: EpochHook,
+) -> TrainResult:
+    """Train `cfg.model` on `dataset`.
+
+    Args:
+        cfg: the trial's configuration.
+        dataset: prepared dataset in the internal layout.
+        start: weights to start from; None trains from scratch.
+        start_note: how the start is recorded.
+        out: folder for everything that this training writes.
+        threads: processor threads to use.
+        on_epoch: called after every epoch with its 1-based number and its metrics; what it raises ends the training.
+
+    Raises:
+        StageError: training failed (not a number in the loss, out of memory, …).
+    """
+    prepare_environment(out / ".ultralytics")
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # Ultralytics would set it to 1 on import
+    quiet_settings()
+    if start is not None:
+        _report_start(start, cfg, dataset)
+    trainer = _build_trainer(cfg, dataset, start, out, threads)
+    history: list[dict[str, float]] = []
+    keeper = Keeper(out / STATE_FOLDER, history, on_epoch)
+    if not trainer.ddp:  # worker processes could not call back
+        _hook(trainer, history, on_epoch, cfg.model.name)
+        take_up(cfg, out)
+        if cfg.train.keep_state:
+            keep_final(trainer, history, out)
+        keeper.attach(trainer)
+    with _log_to(out / "ultralytics.log"):
+        trainer.train()
+    if trainer.ddp:
+        gather(Path(trainer.save_dir), out)
+        for row in read_history(out / "results.csv"):
+            history.append(row)
+            on_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
+    return _result(cfg, start_note, history, out)
+
+
+def forget_state(out: Path) -> None:
+    """Remove the state that a training in `out` would go on from: its result is recorded, and it won't be resumed."""
+    Keeper(out / STATE_FOLDER, [], lambda epoch, row: None).forget()
+
+
+def _report_start(start: Path, cfg: AppConfig, dataset: DatasetRef) -> None:
+    """Say what of the starting weights is taken over; a file that does not fit at all is refused here."""
+    found = transfer(start, cfg.model.yaml, len(dataset.class_names), cfg.model.trust)
+    log.log(logging.WARNING if found.missing else logging.INFO, "%s: %s", start.name, found.text())
+
+
+def _build_trainer(cfg: AppConfig, dataset: DatasetRef, start: Path | None, out: Path, threads: int) -> Any:
+    from ultralytics.utils import torch_utils
+
+    # select_device() calls torch.set_num_threads with this constant at every turn.
+    torch_utils.NUM_THREADS = threads  # type: ignore[attr-defined]
+    from src.models.ultralytics.trainers import hand_over
+
+    hand_over(training_options(cfg))
+    overrides = training_arguments(cfg, dataset, start, out)
+    with _log_to(out / "ultralytics.log"):
+        return _trainer_class(cfg.model.yaml)(overrides=overrides)
+
+
+def _trainer_class(yaml: str) -> Any:
+    from src.models.ultralytics import trainers
+
+    return trainers.Transformer if yaml.startswith("rtdetr") else trainers.Detector
+
+
+def _hook(trainer: Any, history: list[dict[str, float]], on_epoch: EpochHook, model: str) -> None:
+    trained: list[int] = []  # the final evaluation of best.pt also ends in on_fit_epoch_end, without an epoch trained
+
+    def after_training(trainer: Any) -> None:
+        trained[:] = [trainer.epoch + 1]  # an epoch that is repeated after a NaN ends here twice
+
+    def after_validation(trainer: Any) -> None:
+        if not trained:
+            return
+        epoch = trained.pop()
+        row = epoch_metrics(trainer)
+        if bad := [name for name, value in row.items() if "loss" in name and not math.isfinite(value)]:
+            raise StageError("train", model, f"{bad[0]} is not finite in epoch {epoch}; try a smaller lr")
+        history.append({"epoch": float(epoch), **row})
+        on_epoch(epoch, row)
+
+    trainer.add_callback("on_train_epoch_end", after_training)
+    trainer.add_callback("on_fit_epoch_end", after_validation)
+
+
+def epoch_metrics(trainer: Any) -> dict[str, float]:
+    """Losses, learning rate and validation metrics of the epoch that just ended, under the field's names."""
+    row = {name: float(value) for name, value in trainer.label_loss_items(trainer.tloss, prefix="train").items()}
+    rates = [float(value) for value in trainer.lr.values()]
+    row["lr"] = rates[_plain_group(trainer.args.optimizer)]
+    return row | _renamed({name: float(value) for name, value in (trainer.metrics or {}).items()})
+
+
+def _plain_group(optimizer: str) -> int:
+    """Index of a parameter group that trains with the rate itself: MuSGD's first one has three times as much."""
+    return 1 if str(optimizer).lower() == "musgd" else 0
+
+
+def _renamed(metrics: Mapping[str, float]) -> dict[str, float]:
+    row = {METRIC_NAMES.get(name, name): value for name, value in metrics.items()}
+    precision, recall = row.get("val/precision", 0.0), row.get("val/recall", 0.0)
+    row["val/f1"] = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return row
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The rows of a training's `results.csv`, as `epoch_metrics` gives them: what several GPUs leave behind."""
+    with open(path, encoding="utf-8", newline="") as stream:
+        rows = [{k.strip(): float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
+    found = []
+    for row in rows:
+        rates = [row.pop(name) for name in list(row) if name.startswith("lr/")]
+        row.pop("time", None)
+        found.append(_renamed(row) | {"lr": rates[0] if rates else 0.0})
+    return found
+
+
+def gather(folder: Path, out: Path) -> None:
+    """Move what a training on several GPUs wrote in a folder of its own to where a single one leaves it."""
+    for item in folder.iterdir():
+        target = out / item.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        item.replace(target)
+    folder.rmdir()
+
+
+def _result(cfg: AppConfig, start_note: str, history: list[dict[str, float]], out: Path) -> TrainResult:
+    best = out / "weights" / "best.pt"
+    if not best.is_file():
+        raise StageError("train", cfg.model.name, "Ultralytics wrote no checkpoint")
+    curve = [row["val/mAP50-95"] for row in history]
+    if cfg.train.plots:
+        draw_curves(history, out)
+    model = load_checkpoint(best)
+    parameters, gflops = size_of(model, cfg.imgsz)
+    checkpoint = Checkpoint(
+        path=str(best),
+        sha256=sha256_file(best),
+        weights_sha256=_hash_of(model),
+        model=cfg.model.name,
+        imgsz=cfg.imgsz,
+        seed=cfg.seed,
+        epochs=len(history),
+        best_epoch=int(history[curve.index(max(curve))]["epoch"]),
+        start=start_note,
+        parameters=parameters,
+        gflops=round(gflops, 4),
+    )
+    files = sorted(p for p in out.iterdir() if p.suffix in {".png", ".jpg", ".csv"})
+    return TrainResult(checkpoint, best.with_name("last.pt"), history, files)
+
+
+def weights_hash(path: Path) -> str:
+    """sha256 over the names, types, shapes and bytes of a checkpoint's tensors.
+
+    The file itself also holds a date and folders, so two bit-identical trainings have different files.
+    """
+    return _hash_of(load_checkpoint(path))
+
+
+def _hash_of(model: Any) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        array = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    """Send what Ultralytics says to a file: the terminal shows our own progress."""
+    from ultralytics.utils import LOGGER
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    before, level = LOGGER.handlers[:], LOGGER.level
+    LOGGER.handlers[:] = [handler]
+    LOGGER.setLevel(logging.INFO)
+    try:
+        # Some of its progress bars are drawn whatever its verbosity is.
+        with redirect_stdout(handler.stream), redirect_stderr(handler.stream):
+            yield
+    finally:
+        LOGGER.handlers[:] = before
+        LOGGER.setLevel(level)
+        handler.close()

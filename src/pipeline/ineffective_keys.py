@@ -1,0 +1,63 @@
+"""Refuses to sweep what can't change the result: compute spent on a key without effect looks like evidence.
+
+Two cells differ when Ultralytics would be given different arguments, a different start or different data. A key is
+without effect when no two of its values, all else equal, lead to different trainings.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from src.common.errors import UserError
+from src.common.hashes import hash_of
+from src.config.schema import AppConfig
+from src.pipeline.context import Inputs
+from src.pipeline.request import SweepRequest
+from src.sweeper.space import corners, overrides_of
+
+MOST_CELLS = 256
+
+
+def signature(cfg: AppConfig, inputs: Inputs) -> str:
+    """Hash of what a training is given in the end."""
+    from pathlib import Path
+
+    from src.models.ultralytics.arguments import training_arguments, training_options
+
+    dataset, start = inputs.dataset(cfg), inputs.start(cfg)
+    arguments: dict[str, Any] = training_arguments(cfg, dataset, start.path, Path("x"))
+    if arguments.get("patience", 0) >= cfg.epochs:
+        arguments["patience"] = cfg.epochs  # stopping can't come before the end
+    return hash_of([arguments, str(training_options(cfg)), dataset.fingerprint])
+
+
+def refuse_noops(request: SweepRequest, inputs: Inputs) -> None:
+    """Refuse a search space that holds a key without effect.
+
+    Raises:
+        UserError: naming the key.
+    """
+    cells = list(itertools.islice(corners(request.space), MOST_CELLS))
+    signatures = [signature(request.config_of(overrides_of(cell)), inputs) for cell in cells]
+    for key, distribution in request.space.params.items():
+        if getattr(distribution, "single", lambda: False)():
+            continue
+        groups: dict[str, set[str]] = {}
+        for cell, found in zip(cells, signatures, strict=True):
+            rest = repr({k: v for k, v in cell.items() if k != key})
+            groups.setdefault(rest, set()).add(found)
+        if len(cells) < MOST_CELLS and all(len(group) == 1 for group in groups.values()):
+            raise UserError(
+                f"{key} is swept, and none of its values changes what is trained",
+                value=request.space.words[key],
+                remedy=f"leave {key} out of the search space: {_reason(key)}",
+            )
+
+
+def _reason(key: str) -> str:
+    if key.split(".")[0] in ("export", "runtime", "benchmark", "decision", "tracking", "study"):
+        return "every finalist is exported, measured and judged with all of these anyway"
+    if key == "model.weights":
+        return "its values lead to the same starting weights here"
+    return "with the rest of the configuration as it is, the training does not depend on it"

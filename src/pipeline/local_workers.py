@@ -1,0 +1,145 @@
+"""Local workers: the same command, started several times, each with its share of the cores or a GPU of its own.
+
+A worker is a warm process that takes one slot of the study after the other. This process starts them, shows how far
+they are, and starts one again that died while there is work left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.cli.progress import Watch
+from src.common.errors import stop_if_full
+from src.common.redaction import redact_text
+from src.machine.environment import SECRET_WORDS, module
+from src.pipeline.context import Context
+from src.pipeline.launcher_job import PARENT
+from src.pipeline.request import OBJECTIVE, SweepRequest
+from src.pipeline.study_trials import all_records, outcome, running
+from src.sweeper.study import Study
+
+POLL_S = 0.5
+MOST_RESTARTS = 20  # of all workers, without a trial finished between
+GRACE_S = 8.0  # for workers to save and leave after an interruption
+
+
+@dataclass
+class Worker:
+    """A running worker process."""
+
+    number: int
+    process: subprocess.Popen[bytes]
+
+
+def environment_of(number: int, request: SweepRequest, threads: int) -> dict[str, str]:
+    """Environment of a worker: its number, its share of the threads, its GPU."""
+    gpus = request.base.study.gpus
+    env = {**os.environ, "DETSWEEP_WORKER": str(number), "OMP_NUM_THREADS": str(threads), PARENT: str(os.getpid())}
+    if gpus:
+        env["CUDA_VISIBLE_DEVICES"] = str(gpus[number % len(gpus)])
+    return env
+
+
+def run_workers(request: SweepRequest, study: Study, context: Context) -> None:
+    """Run the configured number of workers until the study is finished.
+
+    Raises:
+        RuntimeError: workers die again and again.
+        KeyboardInterrupt: passed on after the workers have left.
+    """
+    count = request.base.study.workers
+    share = max(context.threads // count, 1)
+    logs = context.folder / "workers"
+    logs.mkdir(exist_ok=True)
+    workers = [_start(i, request, share, logs) for i in range(count)]
+    try:
+        _watch(workers, request, study, context, share, logs)
+    finally:
+        _stop(workers)
+
+
+def _start(number: int, request: SweepRequest, share: int, logs: Path) -> Worker:
+    # Everybody on the machine can read a command line: words that hold a secret go by the environment.
+    shown = [word for word in sys.argv[1:] if redact_text(word) == word]
+    hidden = [word for word in sys.argv[1:] if word not in shown]
+    command = [sys.executable, "-m", module() or "src.run", *shown, f"threads={share}", f"sweep={request.name()}"]
+    with open(logs / f"{number}.log", "ab") as stream:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            env={**environment_of(number, request, share), SECRET_WORDS: json.dumps(hidden)},
+            start_new_session=True,  # Ctrl-C reaches this process, which stops them in order
+        )
+    return Worker(number, process)
+
+
+def _watch(
+    workers: list[Worker], request: SweepRequest, study: Study, context: Context, share: int, logs: Path
+) -> None:
+    seen = {r.trial for r in all_records(context.folder)}  # of an earlier start
+    restarts = 0
+    with Watch(request.trials(), request.base.epochs) as watch:
+        for _ in seen:
+            watch.skip()
+        watch.say(f"sweep {context.name}: {request.trials()} trials, {len(workers)} workers of {share} threads")
+        while True:
+            restarts = 0 if show(watch, context, seen) else restarts
+            for worker in workers:
+                if worker.process.poll() not in (None, 0) and study.unfinished():
+                    restarts += 1
+                    _clear(worker)
+                    stop_if_full(context.folder)
+                    if restarts > MOST_RESTARTS:
+                        raise RuntimeError(f"workers die again and again; see {logs}/{worker.number}.log")
+                    worker.process = _start(worker.number, request, share, logs).process
+            if all(w.process.poll() is not None for w in workers):
+                break
+            time.sleep(POLL_S)
+        show(watch, context, seen)
+    codes = [w.process.returncode for w in workers if w.process.returncode]
+    if codes and study.unfinished():
+        raise RuntimeError(f"the workers ended with work left; see {logs}/*.log")
+
+
+def _clear(worker: Worker) -> None:
+    """End what a dead worker has left running: its own children."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(worker.process.pid, signal.SIGKILL)
+
+
+def show(watch: Watch, context: Context, seen: set[int]) -> int:
+    """Tell of the trials that run or ended since the last look; returns how many ended."""
+    new = all_records(context.folder, seen)
+    for record in new:
+        seen.add(record.trial)
+        curve = [row.get(OBJECTIVE, 0.0) for row in record.history]
+        watch.show(record.trial, " ".join(record.overrides), curve, record.state)
+        watch.say(outcome(record))
+    for number, progress in running(context.folder):
+        if number not in seen:
+            watch.show(number, progress.label, progress.curve)
+    return len(new)
+
+
+def _stop(workers: list[Worker]) -> None:
+    """Ask the workers to leave, and make those leave that don't."""
+    for worker in workers:
+        if worker.process.poll() is None:
+            worker.process.terminate()
+    deadline = time.monotonic() + GRACE_S
+    for worker in workers:
+        try:
+            worker.process.wait(max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()

@@ -1,0 +1,201 @@
+"""Runs the cells of a study: each replicate a trial, each trial from its record where it has one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from src.cli.progress import Watch
+from src.common.whole_files import write_text
+from src.config.schema import AppConfig, Pruner
+from src.pipeline.architecture_cost import Costs
+from src.pipeline.context import Context, Inputs
+from src.pipeline.request import OBJECTIVE, SweepRequest
+from src.pipeline.trial import run_trial
+from src.pipeline.trial_log import RECORD, finished, refuse_trial, save_lost, settled
+from src.records.schema import State, TrialRecord
+from src.records.store import load
+from src.sweeper.loop import Outcome
+from src.sweeper.pruner import PrunedError, standing
+from src.sweeper.space import overrides_of
+from src.sweeper.study import Cell
+
+log = logging.getLogger(__name__)
+FAR = 100_000  # more epochs than any training has: a later replicate's epoch is always further on
+
+
+class FailureLimitError(Exception):
+    """More trials failed than `study.max_failures` allows."""
+
+
+PROGRESS = "progress.json"
+
+
+@dataclass
+class Progress:
+    """How far a running trial is, for whoever watches the sweep from another process."""
+
+    label: str
+    curve: list[float] = field(default_factory=list)  # val mAP50-95 after each epoch of this attempt
+
+    def add(self, value: float, folder: Path) -> None:
+        """An epoch ended."""
+        self.curve.append(value)
+        write_text(folder / PROGRESS, json.dumps({"label": self.label, "curve": self.curve}))
+
+
+def running(folder: Path) -> Iterator[tuple[int, Progress]]:
+    """Number and progress of the trials of a sweep that have begun and have no record."""
+    for path in sorted(folder.glob(f"trials/*/{PROGRESS}")):
+        if not (path.parent / RECORD).is_file():
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                yield int(path.parent.name), Progress(**json.loads(path.read_text(encoding="utf-8")))
+
+
+@dataclass
+class CellRunner:
+    """Runs cells for one worker."""
+
+    request: SweepRequest
+    context: Context
+    inputs: Inputs
+    watch: Watch
+    costs: Costs
+
+    def run(self, cell: Cell) -> Outcome:
+        """Run every replicate of a cell, as long as it can still win.
+
+        Raises:
+            FailureLimitError: too many trials of the sweep have failed.
+        """
+        goals = self.request.goals
+        replicates = list(self._replicates(cell))
+        known = self.costs.of(self.request.config_of(replicates[0][1])) if goals.needs_costs else {}
+        if broken := goals.broken(known):
+            reason = "; ".join(f"{b.name} is {known[b.metric]:.4g}, not {b.words[len(b.name) + 1 :]}" for b in broken)
+            for number, words in replicates:
+                self._refuse(number, words, "infeasible", f"before training: {reason}", known)
+            return Outcome(pruned=True, constraints=goals.excesses([known]))
+        records: list[TrialRecord] = []
+        hopeless = ""
+        for i, (number, words) in enumerate(replicates):
+            if hopeless:
+                records.append(self._refuse(number, words, "pruned", hopeless, known))
+                continue
+            records.append(self._replicate(number, words, cell, known))
+            hopeless = self._hopeless(cell, i, records[-1])
+        check_failures(self.request.base, self.context.folder)
+        done = [r.metrics for r in records if r.state == "complete"]
+        pruned = any(r.state == "pruned" for r in records)
+        return Outcome(() if pruned else goals.values(done), pruned=pruned, constraints=goals.excesses(done))
+
+    def _hopeless(self, cell: Cell, replicate: int, record: TrialRecord) -> str:
+        """Why the replicates that are left can't make the configuration win; "" when they can."""
+        if record.state == "pruned":
+            return "another replicate of the configuration was pruned"
+        if self.request.base.study.pruner is Pruner.wilcoxon and record.state == "complete":
+            cell.trial.report(record.metrics[OBJECTIVE], replicate)
+            if cell.trial.should_prune():
+                return "its replicates are worse than those of the best configuration (Wilcoxon's signed-rank test)"
+        return ""
+
+    def _refuse(
+        self, number: int, words: list[str], state: State, reason: str, known: Mapping[str, float]
+    ) -> TrialRecord:
+        if (done := settled(self.context, number)) is not None:
+            self.watch.skip()
+            return done
+        cfg = self.request.config_of(words)
+        record = refuse_trial(cfg, number, words, self.context, self.inputs, state=state, reason=reason, known=known)
+        self.watch.trial(number, " ".join(words))
+        self.watch.finish(outcome(record), epochs_run=0, state=state)
+        return record
+
+    def lost(self, slot: int) -> None:
+        """Record the trials of a slot whose workers died again and again."""
+        for i in range(len(self.request.seeds)):
+            number = slot * len(self.request.seeds) + i
+            if finished(self.context, number) is None:
+                save_lost(number, self.context)
+
+    def _replicates(self, cell: Cell) -> Iterator[tuple[int, list[str]]]:
+        seeds = self.request.seeds
+        for i, seed in enumerate(seeds):
+            number = cell.index * len(seeds) + i
+            if number < self.request.trials():
+                yield number, [*overrides_of(cell.params), *([f"seed={seed}"] if self.request.space.seeds else [])]
+
+    def _replicate(self, number: int, words: list[str], cell: Cell, known: Mapping[str, float]) -> TrialRecord:
+        if (done := settled(self.context, number)) is not None:
+            self.watch.skip()
+            return done
+        cfg = self.request.config_of(words)
+        self.watch.trial(number, " ".join(words))
+        # Optuna takes no reports for several objectives, and Wilcoxon's test is given whole replicates.
+        by_epoch = self.request.base.study.pruner is not Pruner.wilcoxon and len(self.request.goals.objectives) == 1
+        first = number % len(self.request.seeds) == 0
+
+        progress = Progress(" ".join(words))
+
+        def after_epoch(epoch: int, row: dict[str, float]) -> None:
+            self.watch.epoch(epoch, row)
+            progress.add(row.get(OBJECTIVE, 0.0), self.context.trial_folder(number))
+            # The first replicate alone decides: others would be judged at epochs that it has reported already.
+            cell.progress(number % len(self.request.seeds) * FAR + epoch)
+            if by_epoch and first:
+                cell.trial.report(self._reported(row), epoch)
+                if cell.trial.should_prune():
+                    raise PrunedError(epoch)
+
+        record = run_trial(cfg, number, words, self.context, self.inputs, after_epoch, known)
+        self.watch.finish(outcome(record), epochs_run=len(record.history), state=record.state)
+        return record
+
+    def _reported(self, row: Mapping[str, float]) -> float:
+        """A threshold is one of mAP itself; the other pruners compare."""
+        if self.request.base.study.pruner is Pruner.threshold:
+            return row.get(OBJECTIVE, 0.0)
+        return standing(row, OBJECTIVE)
+
+
+def outcome(record: TrialRecord) -> str:
+    """One line on how a trial ended."""
+    head = f"trial {record.trial} · {' '.join(record.overrides) or 'single'}"
+    if record.state == "failed":
+        return f"{head}: FAILED in {record.failures[-1].stage}: {record.failures[-1].message}"
+    if record.failures and record.failures[-1].kind == "refused":
+        return f"{head}: {record.state}: {record.failures[-1].message}"
+    if record.state == "pruned":
+        return f"{head}: pruned after {len(record.history)} epochs"
+    seconds = sum(record.timings_s.values())
+    return f"{head}: val mAP50-95 {record.metrics[OBJECTIVE]:.3f} in {seconds:.0f} s"
+
+
+def all_records(folder: Path, without: Container[int] = ()) -> list[TrialRecord]:
+    """The records of every finished trial of a sweep, by number, but for those of the numbers in `without`."""
+    paths = sorted(folder.glob(f"trials/*/{RECORD}"))
+    return [load(TrialRecord, path) for path in paths if int(path.parent.name) not in without]
+
+
+def check_failures(cfg: AppConfig, folder: Path) -> None:
+    """End the sweep when too many trials have failed.
+
+    Raises:
+        FailureLimitError: more than `study.max_failures`.
+    """
+    if cfg.study.max_failures is None:
+        return
+    failed = sum(r.state == "failed" for r in all_records(folder))
+    if failed > cfg.study.max_failures:
+        raise FailureLimitError(f"{failed} trials failed, more than study.max_failures={cfg.study.max_failures} allows")
+
+
+def worker_number() -> int | None:
+    """This process's number among the sweep's local workers; None for the one that the user started."""
+    value = os.environ.get("DETSWEEP_WORKER", "")
+    return int(value) if value.isdigit() else None

@@ -1,0 +1,67 @@
+"""Records to and from JSON files: written whole or not at all, read strictly, with paths that survive a move."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any, TypeVar
+
+from src.common.whole_files import read_regular, write_text
+from src.records.parsing import RecordError, parse
+from src.records.relative_paths import found, written
+from src.records.schema import SCHEMA_VERSION
+
+T = TypeVar("T")
+
+
+def to_json(record: Any) -> str:
+    """Render a record as JSON with sorted keys; NaN and infinities become null, since JSON has neither."""
+    return json.dumps(_plain(dataclasses.asdict(record)), indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+def from_json(cls: type[T], text: str, *, source: str = "record") -> T:
+    """Parse a record of type `cls`.
+
+    Raises:
+        RecordError: not JSON, an unknown schema version, a missing or unknown field, or a value of the wrong type.
+    """
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
+        raise RecordError(f"{source}: not valid JSON ({str(error)[:200]})") from None
+    if not isinstance(raw, dict):
+        raise RecordError(f"{source}: expected an object")
+    version = raw.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise RecordError(f"{source}: schema version {version!r} is not known (this program reads {SCHEMA_VERSION})")
+    return parse(cls, raw, source)
+
+
+def save(path: Path, record: Any) -> None:
+    """Save a record atomically; what lies in its outputs folder is named from the record's own place."""
+    write_text(path, to_json(written(record, path)))
+
+
+def load(cls: type[T], path: Path) -> T:
+    """Load a record saved by `save`; its paths are those of the folder that it is read from, wherever that is now.
+
+    Raises:
+        RecordError: the file is missing, unreadable or malformed.
+    """
+    try:
+        text = read_regular(path).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: can't be read ({error})") from None
+    return found(from_json(cls, text, source=str(path)), path)

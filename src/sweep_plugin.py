@@ -1,0 +1,101 @@
+"""Hydra's door to the sweep: takes the command line that `-m` was given and hands a request to the pipeline.
+
+Search spaces and samplers are those of hydra-optuna-sweeper; its loop is not used, because it ends at the first
+failure and repeats itself when it is started again. Optuna and everything heavier is imported when a sweep starts, so
+that printing help or a configuration stays quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from hydra_plugins.hydra_optuna_sweeper.config import SamplerConfig
+from omegaconf import MISSING, DictConfig, open_dict, read_write
+
+from src.cli.command import begin
+from src.config.checks import check
+from src.config.schema import AppConfig, to_typed
+from src.config.strictness import refuse_unwritable
+from src.sweeper.launchers import BASIC, JobLauncher
+
+
+@dataclass
+class DetsweepSweeperConf:
+    """Node `hydra.sweeper`; the group `hydra/sweeper/sampler` is hydra-optuna-sweeper's own."""
+
+    _target_: str = "src.sweep_plugin.DetsweepSweeper"
+    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}])
+    sampler: SamplerConfig = MISSING
+    n_trials: int | None = None  # trainings in all, seeds counted; null = every combination once
+    params: dict[str, str] | None = None
+
+
+def register() -> None:
+    """Offer `hydra/sweeper=detsweep`."""
+    store = ConfigStore.instance()
+    store.store(group="hydra/sweeper", name="detsweep", node=DetsweepSweeperConf, provider="detsweep", replace=True)
+
+
+class DetsweepSweeper(Sweeper):
+    """Runs a grid or an Optuna study through the pipeline."""
+
+    def __init__(self, sampler: Any, n_trials: int | None, params: DictConfig | None) -> None:
+        self.sampler = sampler
+        self.n_trials = n_trials
+        self.params = params
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what composing a trial's configuration needs."""
+        self.master = config
+        self.context = hydra_context
+        self.loader = hydra_context.config_loader
+
+    def compose(self, overrides: list[str]) -> AppConfig:
+        """The checked configuration of one trial.
+
+        Raises:
+            UserError: a value makes no sense.
+            HydraException: an override can't be composed.
+        """
+        cfg = self.loader.load_sweep_config(self.master, overrides)
+        with read_write(cfg), open_dict(cfg):
+            del cfg["hydra"]
+        typed = to_typed(cfg)
+        check(typed)
+        return typed
+
+    def job_launcher(self) -> JobLauncher | None:
+        """The launcher that is to start the workers; None where they are plain processes of this machine."""
+        name = str(self.master.hydra.runtime.choices.get("hydra/launcher") or BASIC)
+        return None if name == BASIC else JobLauncher(name, self.master, self.context)
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run the sweep; ends the process with the contract's exit code unless all went well."""
+        from src.pipeline.request import SweepRequest
+        from src.pipeline.sweep import run_sweep
+        from src.sweeper.goals import check_seeds, parse_goals
+        from src.sweeper.space import check_space, parse_space
+
+        params = {str(k): str(v) for k, v in (self.params or {}).items()}
+        space = parse_space(params, arguments, n_trials=self.n_trials)
+        base = check_space(space, self.compose)
+        parse_goals(base.study)
+        check_seeds(base.study, len(space.seeds) or 1)
+        refuse_unwritable(outputs=base.outputs, reports=base.reports)
+        request = SweepRequest(
+            base=base,
+            space=space,
+            sampler={str(key): self.sampler[key] for key in self.sampler},
+            n_trials=self.n_trials,
+            study=self.master.hydra.runtime.choices.get("sweeps"),
+            compose=self.compose,
+            launcher=self.job_launcher(),
+        )
+        begin()
+        if code := run_sweep(request):
+            sys.exit(code)

@@ -1,0 +1,100 @@
+"""The command line: exit codes, messages without tracebacks, and start-up without heavy imports."""
+
+from __future__ import annotations
+
+import pytest
+
+from src.cli.command import as_name, guarded
+from src.common.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
+from tests.conftest import Command
+
+FEW = ["data.n_train=4", "data.n_val=4", "data.n_test=2", "data.size=64", "tracking=none"]
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["model=v99"], "v99"),
+        (["nonsense=1"], "nonsense"),
+        (["imgsz=big"], "imgsz"),
+        (["imgsz=100"], "imgsz=96"),
+        (["lr=nan"], "lr"),
+        (["sweep=../x"], "sweep"),
+        (["imgsz=320,416"], "imgsz"),
+        (['data.group="^(video"', "tracking=none"], "data.group is no regular expression"),
+        (['data.group="^(film)"', *FEW], "data.group matches no image of val"),
+        (["-m", "seed=1,2", 'data.group="^(val)"', *FEW], "data.group puts all 4 images of val in one group"),
+        (["-m"], "search space is empty"),
+        (["-m", "imgsz=320,100"], "imgsz"),
+        (["-m", "lr=interval(0.1,1.0)"], "n_trials"),
+        (["-m", "lr=interval(-1.0,1.0)", "hydra.sweeper.n_trials=3"], "lr"),
+        (["-m", "seed=interval(1,9)", "hydra.sweeper.n_trials=3"], "seed"),
+        (["-m", "sweeps=no_such_study"], "no_such_study"),
+        (["-m", "model=v8n,v99"], "v99"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_words_end_in_2_within_seconds_and_without_traceback(
+    command: Command, words: list[str], names: str
+) -> None:
+    done = command("src.run", *words, timeout=60)
+    assert done.returncode == EXIT_USAGE, done.stderr
+    assert names in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert len(done.stderr.splitlines()) <= 14
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--cfg", "job"]], ids=" ".join)
+def test_help_and_configuration_import_nothing_heavy(command: Command, words: list[str]) -> None:
+    done = command("src.run", *words, PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "hydra" in imported
+    assert not imported & {"torch", "ultralytics", "mlflow", "optuna", "numpy", "matplotlib", "onnxruntime"}
+    assert "imgsz: 160" in done.stdout
+
+
+def raising(error: BaseException) -> int:
+    def work() -> None:
+        raise error
+
+    return guarded(work)
+
+
+def test_exit_codes_follow_the_kind_of_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert raising(UserError("lr is wrong", value=3, remedy="lr=1")) == EXIT_USAGE
+    assert "remedy: lr=1" in capsys.readouterr().err
+    assert raising(RuntimeError("boom")) == EXIT_FAILED
+    assert raising(KeyboardInterrupt()) == EXIT_INTERRUPTED
+    assert raising(SystemExit(3)) == 3
+    assert guarded(lambda: None) == 0
+
+
+def test_no_secret_in_an_error(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "canary-value-1")
+    raising(UserError("bad", value="postgresql://me:canary-value-2@host/db and canary-value-1"))
+    err = capsys.readouterr().err
+    assert "canary" not in err
+    assert "***" in err
+
+
+@pytest.mark.parametrize(
+    ("word", "seen"),
+    [
+        ("replay=148e400647", "replay='148e400647'"),
+        ("replay=00123456", "replay='00123456'"),
+        ("sweep=1e3", "sweep='1e3'"),
+        ("replay=9dfacba3ff", "replay=9dfacba3ff"),
+        ("sweep=null", "sweep=null"),
+        ("lr=1e-3", "lr=1e-3"),
+    ],
+)
+def test_a_name_that_looks_like_a_number_stays_a_name(word: str, seen: str) -> None:
+    assert as_name(word) == seen
+    assert as_name(seen) == seen
+
+
+def test_a_run_id_of_digits_reaches_the_command_as_it_is(command: Command) -> None:
+    done = command("src.run", "replay=148e400647", timeout=60)
+    assert done.returncode == EXIT_USAGE
+    assert "148e400647" in done.stderr

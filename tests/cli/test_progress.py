@@ -1,0 +1,81 @@
+"""Progress: curves, clocks and the estimate of the time left."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from src.cli.progress import Watch, clock, sparkline
+
+
+def test_sparkline_and_clock() -> None:
+    assert sparkline([0.0, 0.5, 1.0]) == "▁▅█"
+    assert sparkline([0.0, 0.0]) == "▁▁"
+    assert sparkline([]) == ""
+    assert clock(59.6) == "1:00"
+    assert clock(3725) == "1:02:05"
+
+
+def test_without_a_terminal_every_epoch_is_a_plain_line_with_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, now = io.StringIO(), [0.0]
+    monkeypatch.setattr("src.cli.progress.time.monotonic", lambda: now[0])
+    with Watch(2, 2, Console(file=out, width=200)) as watch:
+        watch.trial(0, "imgsz=[320]")
+        for epoch in (1, 2):
+            now[0] += 10
+            watch.epoch(epoch, {"val/mAP50-95": 0.25 * epoch})
+        watch.finish("done", epochs_run=2)
+        watch.skip()
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "trial 0 · imgsz=[320]: starts"
+    assert lines[1].endswith("epoch 1/2  val mAP50-95 0.250  about 0:30 left")
+    assert lines[2].endswith("about 0:20 left")
+    assert "\x1b" not in out.getvalue()
+
+
+def picture(watch: Watch) -> list[str]:
+    """What the table shows."""
+    out = io.StringIO()
+    Console(file=out, width=110).print(watch.render())
+    return out.getvalue().splitlines()
+
+
+def test_a_terminal_shows_a_table_of_trials_with_their_curves() -> None:
+    console = Console(file=io.StringIO(), width=110, force_terminal=True)
+    with Watch(3, 4, console) as watch:
+        watch.trial(0, "imgsz=320")
+        for epoch in range(1, 5):
+            watch.epoch(epoch, {"val/mAP50-95": 0.1 * epoch})
+        watch.finish("done", epochs_run=4)
+        watch.trial(1, "imgsz=[416]")
+        watch.epoch(1, {"val/mAP50-95": 0.2})
+        shown = picture(watch)
+    rows = [line.split() for line in shown if "imgsz" in line]
+    assert rows == [
+        ["0", "imgsz=320", "complete", "4/4", "▃▅▇█", "0.400"],
+        ["1", "imgsz=[416]", "running", "1/4", "▅", "0.200"],
+    ]
+    assert "5/12" in shown[-1]
+    assert "left" in shown[-1]
+
+
+def test_trials_of_other_processes_are_counted_once() -> None:
+    watch = Watch(2, 3, Console(file=io.StringIO()))
+    watch.show(1, "imgsz=320", [0.1])
+    watch.show(1, "imgsz=320", [0.1, 0.2])
+    watch.show(0, "imgsz=416", [0.3, 0.3, 0.3], "complete")
+    watch.show(1, "imgsz=320", [0.1, 0.2], "pruned")
+    shown = picture(watch)
+    assert [line.split()[2] for line in shown if "imgsz" in line] == ["complete", "pruned"]
+    assert "5/5" in shown[-1], "an epoch that never ran is no work"
+
+
+def test_running_trials_are_shown_before_those_that_ended() -> None:
+    watch = Watch(40, 2, Console(file=io.StringIO()))
+    watch.show(0, "lr=first", [0.1])
+    for number in range(1, 30):
+        watch.show(number, f"lr={number}", [0.1, 0.1], "complete")
+    labels = [line.split()[1] for line in picture(watch) if "lr=" in line]
+    assert labels == ["lr=first", *(f"lr={n}" for n in range(23, 30))]

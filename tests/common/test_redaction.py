@@ -1,0 +1,47 @@
+"""Secrets are masked by key, by URL and by environment; ordinary text is left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from src.common.redaction import redact, redact_text
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("postgresql://me:hunter22@db/x", "hunter22"),
+        ("key ROBOFLOW_API_KEY=abcdef123 given", "abcdef123"),
+        ("data.api_key=abcdef123", "abcdef123"),
+        ("http://host/?token=abcdef123&x=1", "abcdef123"),
+        ("postgresql://me:hun/ter@22@db/x", "ter"),
+        ("https://ghp_abcdef123@host/x.git", "abcdef123"),
+        ("api_key='two words' given", "words"),
+        ('{"password": "two words"}', "words"),
+        ("Authorization: Bearer abcdef123.x", "abcdef123"),
+    ],
+)
+def test_secrets_in_text_are_masked(text: str, secret: str) -> None:
+    assert secret not in redact_text(text)
+
+
+def test_values_of_secret_variables_are_masked_wherever_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3cret-word")
+    assert redact({"a": ["x s3cret-word y"], "password": "p", "n": 1}) == {"a": ["x *** y"], "password": "***", "n": 1}
+
+
+@pytest.mark.parametrize("name", ["GH_PAT", "SMTP_PWD", "STRIPE_KEY", "SENTRY_DSN", "HTTP_AUTH", "MY_TOKEN_2"])
+def test_names_of_variables_that_tell(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "s3cret/word")
+    assert redact_text("x s3cret/word y s3cret%2Fword") == "x *** y ***"
+
+
+def test_the_password_in_a_variables_address_is_masked_alone_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:s3cret-word@db/x")
+    assert redact_text("password s3cret-word refused") == "password *** refused"
+
+
+def test_ordinary_text_stays() -> None:
+    for text in ("lr=0.01 imgsz=320", "sqlite:///outputs/mlflow.db", "http://127.0.0.1:5000/#/experiments", "a: b@c",
+                 "git@github.com:a/b.git", "token: none", "key=3 monkey=4", "train/box_loss: 0.5"):  # fmt: skip
+        assert redact_text(text) == text

@@ -1,0 +1,140 @@
+"""Every YAML composes, every group option is typed, and values that make no sense are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from src import sweep_plugin
+from src.common.errors import UserError
+from src.config.checks import check
+from src.config.schema import AppConfig, identity, plain_config, register, to_typed
+from tests.conftest import ROOT
+
+CONF = ROOT / "conf"
+GROUP_FILES = sorted(p for p in CONF.rglob("*.yaml") if p.parent != CONF and p.parent.name != "sweeps")
+STUDIES = sorted((ROOT / "sweeps").rglob("*.yaml"))
+
+
+def composed(*overrides: str) -> AppConfig:
+    register()
+    sweep_plugin.register()
+    with initialize_config_dir(str(CONF)):
+        return to_typed(compose("config", overrides=list(overrides)))
+
+
+def test_every_yaml_is_seen() -> None:
+    groups = {p.parent.name for p in GROUP_FILES}
+    assert groups >= {"model", "data", "train", "export", "runtime", "benchmark", "decision", "study", "tracking"}
+    models = {p.stem for p in GROUP_FILES if p.parent.name == "model"}
+    assert models >= {"v8n", "v11n", "v9t", "v12n", "v26n"}
+    assert (ROOT / "sweeps" / "imgsz_lr_seed.yaml") in STUDIES
+    assert not list(CONF.rglob("*.yml"))
+
+
+@pytest.mark.parametrize("path", GROUP_FILES, ids=lambda p: f"{p.parent.name}={p.stem}")
+def test_every_group_option_composes_typed_and_is_named_after_its_file(path: Path) -> None:
+    # Quoted, because null is a word of its own; and what an option can't do without.
+    needs = {"qat": ["model.weights=" + str(path)], "distill": ["train.distill_model=" + str(path)]}.get(path.stem, [])
+    cfg = composed(f"{path.relative_to(CONF).parent.as_posix()}='{path.stem}'", *needs)
+    check(cfg)
+    assert getattr(cfg, path.parent.name).name == path.stem
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda p: p.stem)
+def test_no_command_leaves_a_log_file_in_the_working_folder(path: Path) -> None:
+    assert {"override hydra/job_logging": "stdout"} in OmegaConf.to_container(OmegaConf.load(path))["defaults"]  # type: ignore[index, operator, call-overload]
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_every_study_composes_and_sweeps_something(path: Path) -> None:
+    register()
+    sweep_plugin.register()
+    with initialize_config_dir(str(CONF)):
+        cfg = compose("config", overrides=[f"sweeps={path.stem}"], return_hydra_config=True)
+    assert OmegaConf.to_container(cfg.hydra.sweeper.params)
+
+
+@pytest.mark.parametrize("override", ["nonsense=1", "train.nonsense=1", "imgsz=big", "lr=[1]", "train.optimizer=auto"])
+def test_unknown_key_or_wrong_type_fails_while_composing(override: str) -> None:
+    with pytest.raises((OmegaConfBaseException, Exception), match=r"nonsense|imgsz|lr|optimizer"):
+        composed(override)
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("imgsz=100", "imgsz"),
+        ("imgsz=0", "imgsz"),
+        ("imgsz=-32", "imgsz"),
+        ("lr=0", "lr"),
+        ("lr=-0.1", "lr"),
+        ("lr=nan", "lr"),
+        ("lr=inf", "lr"),
+        ("epochs=0", "epochs"),
+        ("batch=0", "batch"),
+        ("seed=-1", "seed"),
+        ("sweep=../x", "sweep"),
+        ("sweep=a/b", "sweep"),
+        ("sweep=.hidden", "sweep"),
+        ("device=tpu", "device"),
+        ("export.targets=[onnx/fp12]", "export.targets"),
+        ("runtime.engines=[abacus]", "runtime.engines"),
+        ("model.weights=/no/such/file.pt", "model.weights"),
+        ("decision.latency=p42", "decision.latency"),
+        ("data.n_val=0", "data.n_val"),
+        ("train.schedule=sawtooth", "train.schedule"),
+        ("train.betas=[0.9]", "train.betas"),
+        ("augment.mosaic=1.5", "augment.mosaic"),
+        ("train.amp=fp16", "train.amp"),
+        ("device='cuda:0,0'", "device"),
+    ],
+)
+def test_values_without_sense_are_refused_with_key_and_value(override: str, key: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check(composed(override))
+    assert key in caught.value.what
+
+
+def test_identity_follows_what_is_trained_and_nothing_else() -> None:
+    base = composed()
+    assert identity(base) == identity(composed("export=none", "benchmark=quick", "tracking=none", "sweep=x"))
+    for word in ("imgsz=320", "lr=0.01", "seed=2", "epochs=3", "model=v11n", "augment.mosaic=1.0", "data.n_train=10"):
+        assert identity(base) != identity(composed(word)), word
+    assert identity(base, without=("seed",)) == identity(composed("seed=9"), without=("seed",))
+
+
+def test_plain_config_is_plain() -> None:
+    plain = plain_config(composed())
+    assert plain["train"]["optimizer"] == "AdamW"
+    assert plain["imgsz"] == 160
+
+
+def test_an_unset_sweep_name_is_allowed_and_a_plain_one_too() -> None:
+    check(composed())
+    check(replace(composed(), sweep="friday-1.2_b"))
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "yaml"),
+    [
+        (["model=v8n"], "v8n", "yolov8n.yaml"),
+        (["model=v8n", "model.scale=s"], "v8s", "yolov8s.yaml"),
+        (["model=v26n", "model.scale=x"], "v26x", "yolo26x.yaml"),
+        (["model=v9t", "model.scale=c"], "v9c", "yolov9c.yaml"),
+        (["model=rtdetr", "model.scale=x"], "rtdetr-x", "rtdetr-x.yaml"),
+    ],
+)
+def test_a_larger_scale_by_one_key(words: list[str], name: str, yaml: str) -> None:
+    model = composed(*words).model
+    assert (model.name, model.yaml, model.pretrained) == (name, yaml, yaml.replace(".yaml", ".pt"))
+
+
+def test_a_scale_that_the_family_lacks_is_refused() -> None:
+    with pytest.raises(UserError, match="yolov9"):
+        composed("model=v9t", "model.scale=n")

@@ -1,0 +1,45 @@
+"""The decision group: every preset composes, and what could not be judged is refused before anything runs."""
+
+from __future__ import annotations
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from src import sweep_plugin
+from src.common.errors import UserError
+from src.config.checks import check
+from src.config.schema import AppConfig, register, to_typed
+from tests.conftest import ROOT
+
+
+def typed(*words: str) -> AppConfig:
+    register()
+    sweep_plugin.register()
+    with initialize_config_dir(str(ROOT / "conf")):
+        return to_typed(compose("config", overrides=list(words)))
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "conf/decision").glob("*.yaml")))
+def test_every_preset_can_be_judged(name: str) -> None:
+    check(typed(f"decision={name}", "benchmark=standard"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["decision.scope=both"], "decision.scope"),
+        (["decision.batch=4"], "decision.batch is not among"),
+        (["decision.runtime=tensorrt", "runtime=onnxruntime"], "decision.runtime"),
+        (["decision.latency=p99", "decision.max_latency_ms=5", "benchmark=quick"], "needs 662 samples"),
+        (["decision=edge", "benchmark=quick"], "needs 130 samples"),
+        (["report.language=xx"], "report.language"),
+    ],
+)
+def test_what_can_not_be_judged_is_refused(words: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        check(typed(*words))
+
+
+def test_the_default_limit_works_with_every_benchmark() -> None:
+    for name in ("quick", "standard", "thorough"):
+        check(typed("decision.max_latency_ms=5", f"benchmark={name}"))

@@ -1,0 +1,56 @@
+"""A worker's death is a result, not the parent's death."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from src.benchmark.memory import peak_rss_mb
+from src.common.errors import StageError, Unavailable
+from src.machine.isolation import run_job
+
+MODULE = "tests.benchmark.faulty"
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [("segfault", "SIGSEGV"), ("exit", "status 3: the last words"), ("nonsense", "status 0"), ("hang", "within 1 s")],
+)
+def test_a_dead_worker_is_a_stage_error_with_its_reason(how: str, message: str) -> None:
+    start = time.monotonic()
+    limit = 1 if how == "hang" else 30
+    with pytest.raises(StageError, match=message) as error:
+        run_job({"how": how}, target="engine/x", threads=1, timeout_s=limit, module=MODULE)
+    assert error.value.target == "engine/x"
+    assert time.monotonic() - start < 15
+
+
+def test_threads_are_set_in_a_fresh_process() -> None:
+    answer = run_job({"how": "tell"}, target="x", threads=3, timeout_s=30, module=MODULE)
+    assert answer == {"threads": "3", "parent": os.getpid()}
+
+
+def test_unavailable_stays_unavailable() -> None:
+    with pytest.raises(Unavailable, match="not here"):
+        run_job({"how": "unavailable"}, target="x", threads=1, timeout_s=30, module=MODULE)
+
+
+def test_peak_memory_finds_a_known_allocation() -> None:
+    code = (
+        "import sys, json, pathlib\n"
+        "from src.benchmark.memory import peak_rss_mb\n"
+        "before = peak_rss_mb()\n"
+        "block = bytearray(b'x') * (200 * 2**20)\n"
+        "print(before, peak_rss_mb())\n"
+    )
+    import subprocess
+    import sys
+
+    ballast = bytearray(b"x") * (300 * 2**20)  # a large parent must not show in the child
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    before, after = map(float, out.stdout.split())
+    assert len(ballast) < peak_rss_mb() * 2**20
+    assert before < 150
+    assert after - before == pytest.approx(200, rel=0.03)

@@ -1,0 +1,376 @@
+"""Every option changes what it should: effects are read from weights, rates and steps, at toy size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from src.common.errors import UserError
+from src.models.ultralytics.arguments import check_training
+from src.models.ultralytics.checkpoint import prepare_environment
+from src.models.ultralytics.training import weights_hash
+from src.records.schema import DatasetRef
+from tests.models.ultralytics.toy import run, toy, weights
+from tests.tiny import make_images
+
+EPOCHS = 3
+
+
+def rates(dataset: DatasetRef, out: Path, *words: str) -> list[float]:
+    """Share of lr that the optimizer is set to, epoch by epoch, in a trainer that is ready to train."""
+    prepare_environment(out / "settings")
+    from src.models.ultralytics import training
+
+    trainer = training._build_trainer(toy(f"epochs={EPOCHS}", "lr=0.001", *words), dataset, None, out, 1)
+    trainer._setup_train()
+    found = []
+    for _ in range(EPOCHS):
+        trainer.scheduler.step()
+        found.append(trainer.optimizer.param_groups[0]["lr"] / 0.001)
+    return found
+
+
+def test_each_schedule_draws_its_curve(dataset: DatasetRef, tmp_path: Path) -> None:
+    expected = {
+        "train.schedule=linear": [1, 0.67, 0.34],
+        "train.schedule=cosine": [1, 0.7525, 0.2575],
+        "train.schedule=step": [1, 0.1, 0.01],
+        "train.schedule=onecycle": [0.04, 1, 0.01],
+    }
+    for word, curve in expected.items():
+        extra = ["train.step_epochs=1", "train.onecycle_rise=0.5"]
+        assert rates(dataset, tmp_path / word, word, *extra) == pytest.approx(curve, abs=1e-4), word
+
+
+def test_a_training_follows_its_schedule(dataset: DatasetRef, tmp_path: Path) -> None:
+    result = run(toy("epochs=2", "lr=0.001", "train.schedule=step", "train.step_epochs=1"), dataset, tmp_path / "t")
+    assert [row["lr"] for row in result.history] == pytest.approx([1e-3, 1e-4])
+
+
+def test_frozen_weights_stay_bit_for_bit_until_they_are_unfrozen(dataset: DatasetRef, tmp_path: Path) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def snapshot(trainer: Any) -> None:
+        seen.append({name: value.detach().clone() for name, value in trainer.model.state_dict().items()})
+
+    words = ["epochs=2", "train.freeze=2", "train.freeze_names=[model.22.cv3]", "train.unfreeze_epoch=2"]
+    hooks = {"on_train_start": snapshot, "on_train_epoch_end": snapshot}
+    run(toy(*words), dataset, tmp_path / "t", hooks=hooks)
+    start, first, second = seen
+    frozen = [n for n in start if n.startswith(("model.0.", "model.1.", "model.22.cv3."))]
+    learned = [n for n in frozen if "weight" in n]
+    assert len(learned) > 10
+    assert all((first[n] == start[n]).all() for n in frozen), "statistics of frozen batch norms stay too"
+    assert not (first["model.4.cv1.conv.weight"] == start["model.4.cv1.conv.weight"]).all()
+    assert all((second[n] != first[n]).any() for n in learned), "from epoch 2 everything learns"
+
+
+def test_ema_off_keeps_the_weights_themselves(dataset: DatasetRef, tmp_path: Path) -> None:
+    distance: list[float] = []
+
+    def measure(trainer: Any) -> None:
+        live, average = trainer.model.state_dict(), trainer.ema.ema.state_dict()
+        distance.append(sum(float((live[n].float() - average[n].float()).abs().sum()) for n in live if "num" not in n))
+
+    hooks = {"on_train_epoch_end": measure}
+    on = run(toy("train.ema=true"), dataset, tmp_path / "on", hooks=hooks)
+    off = run(toy("train.ema=false"), dataset, tmp_path / "off", hooks=hooks)
+    slow = run(toy("train.ema_decay=0.5"), dataset, tmp_path / "slow")
+    assert distance[0] > 0
+    assert distance[1] == 0
+    assert len({r.checkpoint.weights_sha256 for r in (on, off, slow)}) == 3
+
+
+def test_training_stops_where_nothing_is_gained(dataset: DatasetRef, tmp_path: Path) -> None:
+    words = ["epochs=6", "train.patience=1", "train.stop_metric=loss", "train.min_gain=1000"]
+    result = run(toy(*words), dataset, tmp_path / "t")
+    assert [row["epoch"] for row in result.history] == [1, 2]
+
+
+def test_accumulation_halves_the_optimizer_steps(dataset: DatasetRef, tmp_path: Path) -> None:
+    steps: list[int] = []
+
+    def count(trainer: Any) -> None:
+        steps.append(trainer.ema.updates)
+
+    for n in (1, 2):
+        run(toy(f"train.accumulate={n}"), dataset, tmp_path / str(n), hooks={"on_train_epoch_end": count})
+    assert steps == [2, 1]
+
+
+def test_warm_up_rises_batch_by_batch(dataset: DatasetRef, tmp_path: Path) -> None:
+    seen: list[dict[str, tuple[float, float]]] = []
+
+    def look(trainer: Any) -> None:
+        groups = trainer.optimizer.param_groups
+        seen.append({g["param_group"]: (g["lr"], g["momentum"]) for g in groups})
+
+    words = ["epochs=2", "batch=2", "train.accumulate=1", "lr=0.01", "train.optimizer=SGD", "train.momentum=0.9"]
+    warm = ["train.warmup_epochs=1", "train.warmup_momentum=0.5", "train.warmup_bias_lr=0.1", "train.schedule=step"]
+    run(toy(*words, *warm, "train.step_epochs=1"), dataset, tmp_path / "t", hooks={"on_train_batch_end": look})
+    assert len(seen) == 8
+    share = [i / 4 for i in range(4)]
+    others = [[rate for name, (rate, _) in row.items() if name != "bias"] for row in seen]
+    assert all(len(set(rates)) == 1 for rates in others)
+    assert [rates[0] for rates in others[:4]] == pytest.approx([0.01 * s for s in share])
+    assert [row["bias"][0] for row in seen[:4]] == pytest.approx([0.1 - 0.09 * s for s in share])
+    assert [row["bias"][1] for row in seen[:4]] == pytest.approx([0.5 + 0.4 * s for s in share])
+    assert seen[-1]["bias"] == pytest.approx((0.001, 0.9)), "then the schedule takes over"
+
+
+def moved(dataset: DatasetRef, out: Path, *words: str) -> dict[str, Any]:
+    """Where a ready trainer's optimizer takes the weights in three steps along the same gradients."""
+    import torch
+
+    prepare_environment(out / "settings")
+    from src.models.ultralytics import training
+
+    trainer = training._build_trainer(toy("lr=0.001", *words), dataset, None, out, 1)
+    trainer._setup_train()
+    torch.manual_seed(0)
+    learned = [(n, p) for n, p in trainer.model.named_parameters() if p.requires_grad][:12]
+    for _ in range(3):
+        for _, parameter in learned:
+            parameter.grad = torch.randn_like(parameter)
+        trainer.optimizer.step()
+    return {name: parameter.detach().clone() for name, parameter in learned}
+
+
+@pytest.mark.parametrize(
+    ("plain", "changed"),
+    [
+        (["train.optimizer=SGD"], ["train.momentum=0.5"]),
+        (["train.optimizer=SGD"], ["train.weight_decay=0.5"]),
+        ([], ["train.betas=[0.5,0.9]"]),
+        pytest.param([], ["train.weight_decay=0.5"], marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_momentum_betas_and_decay_change_the_steps(
+    dataset: DatasetRef, tmp_path: Path, plain: list[str], changed: list[str]
+) -> None:
+    a, b = moved(dataset, tmp_path / "a", *plain), moved(dataset, tmp_path / "b", *plain, *changed)
+    gaps = {n: float((a[n] - b[n]).abs().max()) for n in a}
+    assert gaps["model.0.conv.weight"] > 1e-5
+    if "weight_decay" in changed[0]:
+        assert gaps["model.0.bn.bias"] == gaps["model.0.bn.weight"] == 0, "norms and biases don't decay"
+
+
+@pytest.mark.slow
+def test_every_optimizer_steps_its_own_way(dataset: DatasetRef, tmp_path: Path) -> None:
+    from src.config.training import Optimizer
+
+    ends = {o.value: moved(dataset, tmp_path / o.value, f"train.optimizer={o.value}") for o in Optimizer}
+    first = [tuple(end["model.0.conv.weight"].flatten()[:50].tolist()) for end in ends.values()]
+    assert len(set(first)) == len(Optimizer)
+
+
+STILL = ["imgsz=64", "lr=1e-9", "train.weight_decay=0"]  # nothing is learned: losses are those of equal weights
+
+
+@pytest.fixture(scope="module")
+def still(dataset: DatasetRef, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    """Losses of the plain recipe."""
+    return run(toy(*STILL), dataset, tmp_path_factory.mktemp("still")).history[0]
+
+
+def test_the_parts_of_the_loss_weigh_what_they_are_told(
+    dataset: DatasetRef, tmp_path: Path, still: dict[str, float]
+) -> None:
+    more = ["train.box=15", "train.cls=1.5", "train.dfl=6"]
+    scaled = run(toy(*STILL, *more), dataset, tmp_path / "b").history[0]
+    ratios = [scaled[f"train/{part}_loss"] / still[f"train/{part}_loss"] for part in ("box", "cls", "dfl")]
+    assert ratios == pytest.approx([2, 3, 4], rel=0.02), "losses are rounded to five digits"
+
+
+def test_rare_classes_weigh_more(dataset: DatasetRef, tmp_path: Path, still: dict[str, float]) -> None:
+    found: dict[str, Any] = {}
+
+    def look(trainer: Any) -> None:
+        found["weights"] = trainer.model.class_weights.flatten().tolist()
+        found["counts"] = [0] * 10
+        for label in trainer.train_loader.dataset.labels:
+            for i in label["cls"].flatten().astype(int).tolist():
+                found["counts"][i] += 1
+
+    balanced = run(toy(*STILL, "train.cls_pw=1"), dataset, tmp_path / "t", hooks={"on_train_start": look}).history[0]
+    pairs = sorted(zip(found["counts"], found["weights"], strict=True))
+    assert len({count for count, _ in pairs}) > 1
+    assert [w for _, w in pairs] == sorted((w for _, w in pairs), reverse=True)
+    assert balanced["train/cls_loss"] != pytest.approx(still["train/cls_loss"], rel=1e-3)
+    assert balanced["train/box_loss"] == pytest.approx(still["train/box_loss"], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_the_size_of_pictures_varies_where_it_may(dataset: DatasetRef, tmp_path: Path) -> None:
+    sizes: set[int] = set()
+
+    def watch(trainer: Any) -> None:
+        plain = trainer.preprocess_batch
+
+        def note(batch: Any) -> Any:
+            done = plain(batch)
+            sizes.add(int(done["img"].shape[-1]))
+            return done
+
+        trainer.preprocess_batch = note
+
+    words = ["imgsz=64", "batch=2", "train.multi_scale=0.5"]
+    run(toy(*words), dataset, tmp_path / "t", hooks={"on_train_start": watch})
+    assert len(sizes) > 1
+    assert sizes <= {32, 64, 96}
+
+
+AUGMENTATIONS = {
+    "mosaic": 1.0,
+    "mixup": 1.0,
+    "cutmix": 1.0,
+    "hsv_h": 0.5,
+    "hsv_s": 0.9,
+    "hsv_v": 0.9,
+    "degrees": 90.0,
+    "translate": 0.4,
+    "scale": 0.5,
+    "shear": 30.0,
+    "perspective": 0.001,
+    "fliplr": 1.0,
+    "flipud": 1.0,
+    "bgr": 1.0,
+}
+
+
+def test_every_augmentation_changes_the_images(dataset: DatasetRef, tmp_path: Path) -> None:
+    prepare_environment(tmp_path / "settings")
+    from ultralytics.cfg import get_cfg
+    from ultralytics.data.dataset import YOLODataset
+    from ultralytics.utils.torch_utils import init_seeds
+
+    from src.models.ultralytics.arguments import training_arguments
+
+    folder = tmp_path / "images" / "train"  # coloured, with few boxes: cutmix wants room, hue wants colour
+    (tmp_path / "labels" / "train").mkdir(parents=True)
+    for i, path in enumerate(make_images(folder, 4)):
+        (tmp_path / "labels" / "train" / f"{Path(path).stem}.txt").write_text(f"{i} {0.15 + 0.23 * i} 0.5 0.1 0.2\n")
+
+    def images(*words: str) -> Any:
+        arguments = training_arguments(toy("augment=none", *words), dataset, None, tmp_path)
+        hyp = get_cfg(overrides={k: v for k, v in arguments.items() if k not in ("project", "name")})
+        data = YOLODataset(img_path=str(folder), imgsz=64, hyp=hyp, data={"names": {i: str(i) for i in range(4)}})
+        init_seeds(0)
+        import torch
+
+        return torch.stack([data[i % 4]["img"] for i in range(12)]).float()
+
+    plain = images()
+    for key, value in AUGMENTATIONS.items():
+        assert (images(f"augment.{key}={value}") - plain).abs().mean() > 0.05, key
+
+
+def test_the_best_few_checkpoints_are_kept_and_load(dataset: DatasetRef, tmp_path: Path) -> None:
+    scores, seen = iter([0.1, 0.3, 0.2]), [0.0]
+
+    def judge(trainer: Any) -> None:
+        plain = trainer.validate
+
+        def scored() -> Any:  # at this size nothing is found, and every epoch would be the best
+            metrics, _ = plain()
+            value = next(scores)
+            seen.append(value)
+            trainer.best_fitness = max(seen)
+            return {**metrics, "metrics/mAP50-95(B)": value}, value
+
+        trainer.validate = scored
+
+    hooks = {"on_train_start": judge}
+    result = run(toy("epochs=3", "train.keep_top=2"), dataset, tmp_path / "t", hooks=hooks)
+    assert [row["val/mAP50-95"] for row in result.history] == [0.1, 0.3, 0.2]
+    kept = sorted((tmp_path / "t" / "weights" / "top").iterdir())
+    assert [p.name for p in kept] == ["epoch002-mAP50-95=0.3000.pt", "epoch003-mAP50-95=0.2000.pt"]
+    assert len({weights_hash(path) for path in kept}) == 2
+    assert weights_hash(kept[1]) == weights_hash(result.last)
+    assert all(p.stat().st_size < 1.1 * result.last.stat().st_size for p in kept), "stripped of the optimizer"
+
+
+def test_other_class_counts_load_what_fits(dataset: DatasetRef, tmp_path: Path) -> None:
+    from src.models.ultralytics.transfer import transfer
+    from tests.tiny import make_checkpoint
+
+    (tmp_path / "c").mkdir()
+    source = Path(make_checkpoint(tmp_path / "c").path)  # three classes; digits have ten
+    started: dict[str, Any] = {}
+
+    def look(trainer: Any) -> None:
+        started.update({n: v.detach().clone() for n, v in trainer.model.state_dict().items()})
+
+    run(toy(), dataset, tmp_path / "t", start=source, hooks={"on_train_start": look})
+    given = weights(source)
+    report = transfer(source, "yolov8n.yaml", 10)
+    assert report.missing, "the last layer of every class branch is of another shape"
+    assert all("cv3" in name for name in report.missing)
+    assert all((started[n] == given[n]).all() for n in report.loaded if n in given)
+    assert report.total == len(report.loaded) + len(report.missing)
+    assert "cv3" in report.text()
+
+
+def test_a_finished_training_goes_on_to_more_epochs(dataset: DatasetRef, tmp_path: Path) -> None:
+    # No gradient is carried across epochs: then going on is exact.
+    words = ["lr=0.001", "train.accumulate=1", "train.schedule=step", "train.step_epochs=2"]
+    first = run(toy("epochs=3", "train.keep_state=true", *words), dataset, tmp_path / "first")
+    state = tmp_path / "first" / "final_state"
+    longer = [f"train.resume={state}", "epochs=5", *words]
+    check_training(toy(*longer))
+    seen: list[int] = []
+    hooks = {"on_train_epoch_start": lambda trainer: seen.append(trainer.epoch + 1)}
+    more = run(toy(*longer), dataset, tmp_path / "more", hooks=hooks)
+    assert seen == [4, 5], "only the epochs beyond are trained"
+    assert more.history[:3] == first.history
+    whole = run(toy("epochs=5", *words), dataset, tmp_path / "whole")
+    assert more.history == whole.history
+    assert more.checkpoint.weights_sha256 == whole.checkpoint.weights_sha256
+    with pytest.raises(UserError, match="3 epochs already"):
+        check_training(toy(f"train.resume={state}", "epochs=3"))
+    (state / "best.pt").unlink()
+    with pytest.raises(UserError, match="no state"):
+        check_training(toy(*longer))
+
+
+def test_networks_are_trained_in_the_order_that_convolves_fastest(dataset: DatasetRef, tmp_path: Path) -> None:
+    import torch
+
+    orders: list[tuple[bool, bool]] = []
+
+    def look(trainer: Any) -> None:
+        networks = (trainer.model, trainer.ema.ema)
+        found = [n.model[1].conv.weight.is_contiguous(memory_format=torch.channels_last) for n in networks]
+        orders.append((found[0], found[1]))
+
+    hooks = {"on_train_end": look}
+    fast = run(toy("epochs=2"), dataset, tmp_path / "fast", hooks=hooks)
+    plain = run(toy("epochs=2", "train.channels_last=false"), dataset, tmp_path / "plain", hooks=hooks)
+    assert orders == [(True, True), (False, False)]
+    for row, other in zip(fast.history, plain.history, strict=True):
+        assert row["train/box_loss"] == pytest.approx(other["train/box_loss"], rel=1e-3), "the same arithmetic"
+    assert all(w.is_contiguous() for w in weights(fast.checkpoint.path).values()), "files keep the plain order"
+
+
+def test_pictures_are_drawn_once(dataset: DatasetRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_environment(tmp_path / "settings")
+    from ultralytics.utils.metrics import ConfusionMatrix
+
+    drawn: list[bool] = []
+    plot: Any = ConfusionMatrix.plot
+
+    def counted(self: Any, normalize: bool = True, **kwargs: Any) -> Any:
+        drawn.append(normalize)
+        return plot(self, normalize=normalize, **kwargs)
+
+    monkeypatch.setattr(ConfusionMatrix, "plot", counted)
+    result = run(toy("epochs=1", "train.plots=true"), dataset, tmp_path / "t")
+    assert sorted(drawn) == [False, True], "of the best weights alone, counts and shares"
+    files = {p.name: p for p in result.files}
+    assert {"confusion_matrix.png", "BoxPR_curve.png", "results.png", "val_batch0_pred.jpg"} <= files.keys()
+    with Image.open(files["BoxPR_curve.png"]) as picture:
+        assert 800 < picture.width < 1200, "for the screen"

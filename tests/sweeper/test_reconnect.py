@@ -1,0 +1,86 @@
+"""A database that is away for a while costs time, not trials."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from src.sweeper import reconnect
+from src.sweeper.reconnect import PatientStorage, patient
+from src.sweeper.space import parse_space
+from src.sweeper.storage import open_storage
+from src.sweeper.study import Study
+
+
+def away() -> OperationalError:
+    return OperationalError("SELECT 1", {}, Exception("connection refused"))
+
+
+def committing() -> StorageInternalError:
+    """As Optuna wraps it."""
+    error = StorageInternalError("during the commit")
+    error.__cause__ = away()
+    return error
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconnect, "PAUSES_S", (0.01,))
+
+
+def failing(*errors: Exception) -> Any:
+    left = list(errors)
+
+    def call(value: int) -> int:
+        if left:
+            raise left.pop(0)
+        return value
+
+    return call
+
+
+def test_a_call_is_made_again_until_the_database_is_back() -> None:
+    assert patient(failing(away(), committing(), away()))(7) == 7
+
+
+@pytest.mark.parametrize("error", [KeyError("trial"), IntegrityError("INSERT", {}, Exception("twice"))])
+def test_what_the_database_refuses_is_told_at_once(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        patient(failing(error))(7)
+
+
+def test_patience_ends() -> None:
+    begun = time.monotonic()
+    with pytest.raises(OperationalError):
+        patient(failing(*(away() for _ in range(1000))), patience_s=0.2)(7)
+    assert time.monotonic() - begun < 2
+
+
+def test_no_step_of_a_study_is_lost_to_a_broken_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every third connection fails, whatever it was for: that of a cached read, of a commit, of a report."""
+    storage = open_storage(f"sqlite:///{tmp_path}/s.db", tmp_path / "unused")
+    assert isinstance(storage, PatientStorage)
+    study = Study(storage, parse_space({}, ["imgsz=32,64"], n_trials=None), {}, None)
+    begun, refused = [0], [0]
+    connect = type(storage.engine).connect
+
+    def flaky(engine: Any) -> Any:
+        begun[0] += 1
+        if begun[0] % 3 == 0:
+            refused[0] += 1
+            raise away()
+        return connect(engine)
+
+    monkeypatch.setattr(type(storage.engine), "connect", flaky)
+    study.lay_out()
+    while (cell := study.claim()) is not None:
+        cell.trial.report(0.5, 1)
+        assert not cell.trial.should_prune()
+        study.tell(cell, [1.0])
+    assert study.unfinished() == 0
+    assert refused[0] > 5
