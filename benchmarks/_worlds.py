@@ -49,17 +49,17 @@ WORLDS = (EVEN, GOOD, RARE, RARE_GOOD, ZIPF, BURSTS)
 def draw(world: World, rng: np.random.Generator, n_images: int) -> Images:
     """Detections, ground truth and the scene of each image."""
     detections: list[Loaded] = []
-    truths: list[Loaded] = []
+    ground_truths: list[Loaded] = []
     scenes: list[int] = []
     scene = 0
-    while len(truths) < n_images:
+    while len(ground_truths) < n_images:
         frames = 1 if world.frames <= 1 else int(rng.geometric(1 / world.frames))
-        for found, truth in _scene(world, rng, min(frames, n_images - len(truths))):
+        for found, ground_truth in _scene(world, rng, min(frames, n_images - len(ground_truths))):
             detections.append(found)
-            truths.append(truth)
+            ground_truths.append(ground_truth)
             scenes.append(scene)
         scene += 1
-    return detections, truths, np.array(scenes)
+    return detections, ground_truths, np.array(scenes)
 
 
 def _scene(world: World, rng: np.random.Generator, frames: int) -> list[tuple[Loaded, Loaded]]:
@@ -92,6 +92,6 @@ def _boxes(rng: np.random.Generator, n: int) -> Floats:
 @lru_cache(maxsize=16)
 def true_ap(world: World, n_images: int = 40_000, seed: int = 1) -> tuple[float, ...]:
     """AP50-95 of every class over a very large split."""
-    detections, truths, _ = draw(world, np.random.default_rng(seed), n_images)
-    table = ap_table(match(detections, truths, world.classes))
+    detections, ground_truths, _ = draw(world, np.random.default_rng(seed), n_images)
+    table = ap_table(match(detections, ground_truths, world.classes))
     return tuple(float(v) for v in table.mean(axis=1))

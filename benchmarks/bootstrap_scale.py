@@ -26,12 +26,12 @@ def scenes(n_images: int, n_classes: int, seed: int = 0) -> tuple[list[Loaded], 
     rng = np.random.default_rng(seed)
     share = 1 / np.arange(1, n_classes + 1)
     share /= share.sum()
-    detections, truths = [], []
+    detections, ground_truths = [], []
     for _ in range(n_images):
         n = int(rng.poisson(7.3))
         classes, corner = rng.choice(n_classes, n, p=share), rng.uniform(0, 500, (n, 2))
         boxes = np.hstack([corner, corner + rng.uniform(20, 140, (n, 2))])
-        truths.append(Loaded(boxes, classes, np.ones(n)))
+        ground_truths.append(Loaded(boxes, classes, np.ones(n)))
         kept = rng.random(n) < 0.8
         hits = int(kept.sum())
         found = boxes[kept] + rng.normal(0, 1, (hits, 4)) * rng.uniform(1, 15, (hits, 1))
@@ -45,7 +45,7 @@ def scenes(n_images: int, n_classes: int, seed: int = 0) -> tuple[list[Loaded], 
                 np.r_[rng.beta(4, 2, hits), rng.beta(1, 8, noise)],
             )
         )
-    return detections, truths
+    return detections, ground_truths
 
 
 def main() -> None:
@@ -55,9 +55,9 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=80)
     parser.add_argument("--resamples", type=int, default=1000)
     args = parser.parse_args()
-    detections, truths = scenes(args.images, args.classes)
+    detections, ground_truths = scenes(args.images, args.classes)
     begun = time.perf_counter()
-    matches = match(detections, truths, args.classes)
+    matches = match(detections, ground_truths, args.classes)
     metrics = summarise(matches)
     matched = time.perf_counter()
     table = resample_classes(matches, image_weights(args.images, args.resamples))

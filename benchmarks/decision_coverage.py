@@ -56,8 +56,8 @@ def coverage(world: World, n_images: int, runs: int, *, grouped: bool = True, se
         grouped: whether the scene of each image is known, as with `data.group`.
         seed: of the simulation.
     """
-    rng, truth = np.random.default_rng(seed), np.array(true_ap(world))
-    found = [_one(world, n_images, rng, truth, grouped) for _ in range(runs)]
+    rng, ground_truth = np.random.default_rng(seed), np.array(true_ap(world))
+    found = [_one(world, n_images, rng, ground_truth, grouped) for _ in range(runs)]
     told = [(got, true) for got, true in found if math.isfinite(got.low)]
     return Coverage(
         world=world.name if grouped else f"{world.name}, groups not given",
@@ -70,14 +70,16 @@ def coverage(world: World, n_images: int, runs: int, *, grouped: bool = True, se
     )
 
 
-def _one(world: World, n_images: int, rng: np.random.Generator, truth: Floats, grouped: bool) -> tuple[Interval, float]:
+def _one(
+    world: World, n_images: int, rng: np.random.Generator, ground_truth: Floats, grouped: bool
+) -> tuple[Interval, float]:
     """The interval of one split, and the true mAP over the classes that the split holds."""
-    detections, truths, scenes = draw(world, rng, n_images)
+    detections, ground_truths, scenes = draw(world, rng, n_images)
     groups = scenes if grouped else None
-    matches = match(detections, truths, world.classes)
+    matches = match(detections, ground_truths, world.classes)
     table = resample_classes(matches, image_weights(n_images, RESAMPLES, groups=groups))[:, :, 0]
     found = evidence(matches, groups)
-    return interval(mean_of(ap_table(matches)), table, found), float(truth[found.present].mean())
+    return interval(mean_of(ap_table(matches)), table, found), float(ground_truth[found.present].mean())
 
 
 def main(runs: int = 300) -> None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from benchmarks import decision_coverage, latency_coverage, promotion_quality, until_decided
 from src.decide.bounds import deficits, shared_level
 from src.decide.spread import moderated
-from src.decide.uncertainty import Model, Resampled, gap, image_part, mean_interval
+from src.decide.uncertainty import Model, Resampled, gap, image_component, mean_interval
 
 Floats = NDArray[np.float64]
 MARGIN, CONFIDENCE = 0.01, 0.95
@@ -76,7 +76,7 @@ def draw(w: World, weights: Floats, rng: np.random.Generator) -> Sweep:
         table = mean + luck + own + rng.normal(0, INTERACTION_SD, (w.seeds, w.images))  # [seeds, images]
         scores.append([float(v) for v in table.mean(axis=1)])
         values = table @ weights.T
-        parts.append(image_part([Resampled(("val",), row, w.images - 1.0) for row in values]))
+        parts.append(image_component([Resampled(("val",), row, w.images - 1.0) for row in values]))
     spreads = moderated(scores)
     models = [
         Model(str(i), float(np.mean(s)), spread, part)

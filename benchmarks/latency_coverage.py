@@ -58,7 +58,7 @@ class World:
         return Blocks(ARTIFACT, "onnxruntime", [{PART: {"samples_ms": list(map(float, b))}} for b in blocks])
 
 
-def truth(world: World) -> dict[str, float]:
+def ground_truth(world: World) -> dict[str, float]:
     """Quantiles of the typical process, ms."""
     return _truth(replace(world, between=0.0, drift=0.0, calls=0))
 
@@ -92,7 +92,7 @@ def coverage(
         blocks = _until(world.rounds(rng, max(rounds, most)), rounds, precision if most else 0.0)
         latency = stats.summarise(blocks)
         held["rounds"].append(len(blocks))
-        for name, true in truth(world).items():
+        for name, true in ground_truth(world).items():
             if name in latency.intervals:
                 low, high = latency.intervals[name]
                 held[name].append(low <= true <= high)

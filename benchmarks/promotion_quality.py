@@ -79,26 +79,26 @@ def simulate(
     passed, losses = np.zeros((worlds, len(worse)), np.bool_), np.zeros(worlds)
     for world in range(worlds):
         shared = rng.normal(0, noise.shared, images)
-        truth = FIRST
-        champion = reference = _model(truth, shared, weights, noise, "first", rng)
+        ground_truth = FIRST
+        champion = reference = _model(ground_truth, shared, weights, noise, "first", rng)
         for i, mean in enumerate(worse):
-            own = truth - mean - rng.normal(0, spread)
+            own = ground_truth - mean - rng.normal(0, spread)
             challenger = _model(own, shared, weights, noise, str(i), rng)
             judged = against(challenger, champion, reference, Rule(margin, confidence, i + 1))
             ok = _before(challenger, champion) if before else judged.passed
             passed[world, i] = ok
             if ok:
-                truth, champion = own, challenger
+                ground_truth, champion = own, challenger
                 reference = challenger if judged.better else reference
-        losses[world] = FIRST - truth
+        losses[world] = FIRST - ground_truth
     return Run(passed, losses)
 
 
 def _model(
-    truth: float, shared: Floats, weights: Floats, noise: Noise, name: str, rng: np.random.Generator
+    ground_truth: float, shared: Floats, weights: Floats, noise: Noise, name: str, rng: np.random.Generator
 ) -> Standing:
     """What would have been kept of a model, all measured at the same speed."""
-    values = truth + shared + rng.normal(0, math.hypot(noise.own, noise.seed), len(shared))
+    values = ground_truth + shared + rng.normal(0, math.hypot(noise.own, noise.seed), len(shared))
     record = EvaluationRecord(
         sweep="simulated",
         trial=0,

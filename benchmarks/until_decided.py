@@ -23,10 +23,10 @@ from src.config.schema import DecisionConfig
 from src.decide.candidates import Candidate
 from src.decide.choice import Decision, choose, decide
 from src.decide.load import Saved
-from src.decide.looks import spent_share
+from src.decide.looks import used_share
 from src.decide.next_training import next_training, questions
 from src.decide.spread import moderated
-from src.decide.uncertainty import Floats, ImagePart
+from src.decide.uncertainty import Floats, ImageComponent
 from src.records.schema import SweepRecord, TrialRecord
 from tests.report.factory import ONNX, Target, finalist, trial
 
@@ -118,7 +118,7 @@ def _sweep(
     while True:
         total = sum(map(len, scores))
         left = max_trainings - total
-        decision = _look(decision, scores, images, spent_share(total, left))
+        decision = _look(decision, scores, images, used_share(total, left))
         name = allocate(decision, left, [len(s) for s in scores]) if left > 0 else ""
         if not name:
             return (*_judged(decision, world, margin, names), float(total))
@@ -151,7 +151,7 @@ def _look(decision: Decision, scores: Sequence[Sequence[float]], images: Sequenc
     for c, own, known, part in zip(_ordered(decision), scores, spreads, images, strict=True):
         mean = spread(own)
         configuration = replace(c.configuration, scores=tuple(own), spread=mean)
-        resampled = ImagePart(("val",), mean.mean + part, 0.0, IMAGES - 1.0)
+        resampled = ImageComponent(("val",), mean.mean + part, 0.0, IMAGES - 1.0)
         model = replace(c.model, score=mean.mean, seeds=known, images=resampled)
         found.append(replace(c, configuration=configuration, score=mean, model=model))
     choice = choose(found, decision.settings, decision.statistic, at_hand.level)

@@ -125,8 +125,8 @@ def show(results: list[tuple[Findings, Damage]]) -> int:
     counts = table(results)
     print(f"\n{'sweeps':38}{len(results):6}   in {sum(d.commands for _, d in results)} commands")
     print(f"{'kills':38}{len(kills):6}   {', '.join(f'{n} {s}' for s, n in sorted(signals.items()))}")
-    moments = {k.moment for k in kills if k.moment}
-    print(f"{'at named moments':38}{sum(bool(k.moment) for k in kills):6}   {len(moments)} different ones")
+    kill_points = {k.moment for k in kills if k.moment}
+    print(f"{'at named moments':38}{sum(bool(k.moment) for k in kills):6}   {len(kill_points)} different ones")
     print(f"{'to one worker / command / all':38}{'':6}   {dict(sorted(Counter(k.scope for k in kills).items()))}")
     asked, finished = sum(f.asked for f, _ in results), sum(f.finished for f, _ in results)
     print(f"{'trials finished':38}{finished:6}   of {asked} asked for")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.chaos import job, planted_defects, toys
-from benchmarks.chaos.kill_points import VARIABLE, Moments, around
+from benchmarks.chaos.kill_points import VARIABLE, KillPoints, around
 
 REPLACED = {
     "src.run": "benchmarks.chaos.driver",
@@ -27,7 +27,7 @@ def plain(name: str) -> str:
     return re.sub(r"[0-9a-f]{8,}|_\d{5}", "*", name)
 
 
-def redirect(moments: Moments) -> None:
+def redirect(kill_points: KillPoints) -> None:
     """Send processes that the sweep starts through this driver."""
 
     class Popen(subprocess.Popen):  # type: ignore[type-arg]
@@ -35,51 +35,51 @@ def redirect(moments: Moments) -> None:
             words: Any = [REPLACED.get(word, word) for word in args] if isinstance(args, list) else args
             super().__init__(words, *rest, **named)
             if words != args:
-                moments.reached("process started")
+                kill_points.reached("process started")
 
     subprocess.Popen = Popen  # type: ignore[misc]
 
 
-def replace_arithmetic(moments: Moments) -> None:
+def replace_arithmetic(kill_points: KillPoints) -> None:
     """Put toys where torch, exporters and engines would be."""
     import src.export
     from src.benchmark import worker
     from src.pipeline import trial
 
     trial.train = toys.Trainer(  # type: ignore[attr-defined]
-        moments, resumes=not planted_defects.planted("no-resume"), drifts=planted_defects.planted("drift")
+        kill_points, resumes=not planted_defects.planted("no-resume"), drifts=planted_defects.planted("drift")
     )
     worker.predict = job.predict
     src.export.MODULES.update(dict.fromkeys(src.export.MODULES, "benchmarks.chaos.formats"))
 
 
-def plant_files(moments: Moments) -> None:
+def plant_files(kill_points: KillPoints) -> None:
     """Moments around every rename of a file, which is how the product writes, and a journal torn in mid-line."""
     from optuna.storages.journal._storage import JournalOperation
 
     from src.sweeper.storage import Journal
 
-    around(Path, "replace", moments, lambda self, target: f"write {plain(Path(target).name)}")
+    around(Path, "replace", kill_points, lambda self, target: f"write {plain(Path(target).name)}")
     names = {int(op): op.name for op in JournalOperation}
     append = Journal.append_logs
 
     def torn(self: Any, logs: list[dict[str, Any]]) -> None:
         title = f"journal {names[int(logs[0]['op_code'])]}"
-        moments.reached(f"{title} · before")
-        if moments.armed("journal · torn"):
+        kill_points.reached(f"{title} · before")
+        if kill_points.armed("journal · torn"):
             with open(self._file_path, "ab") as stream:
                 stream.write(b'{"op_code":6,"wor')
-            moments.reached("journal · torn")
+            kill_points.reached("journal · torn")
             with open(self._file_path, "rb+") as stream:
                 stream.truncate(stream.seek(0, os.SEEK_END) - len(b'{"op_code":6,"wor'))
         append(self, logs)
-        moments.reached(f"{title} · after")
+        kill_points.reached(f"{title} · after")
 
-    moments.reached("journal · torn")
+    kill_points.reached("journal · torn")
     Journal.append_logs = torn  # type: ignore[method-assign]
 
 
-def plant_tracking(moments: Moments) -> None:
+def plant_tracking(kill_points: KillPoints) -> None:
     """Moments around every call to MLflow that writes, and in the making of its database."""
     from alembic.runtime.migration import HeadMaintainer
     from mlflow import MlflowClient
@@ -87,19 +87,19 @@ def plant_tracking(moments: Moments) -> None:
     calls = ("create_experiment", "create_run", "update_run", "log_batch", "log_inputs", "log_artifact",
              "log_artifacts", "set_terminated")  # fmt: skip
     for name in calls:
-        around(MlflowClient, name, moments, f"mlflow {name}")
-    around(HeadMaintainer, "update_to_step", moments, "mlflow migration")
+        around(MlflowClient, name, kill_points, f"mlflow {name}")
+    around(HeadMaintainer, "update_to_step", kill_points, "mlflow migration")
 
 
-def plant_stages(moments: Moments) -> None:
+def plant_stages(kill_points: KillPoints) -> None:
     """Moments where the pipeline goes from one stage to the next, and between the figures of the report."""
     from src.pipeline import finish, sweep
     from src.report import figures
 
-    around(sweep, "_work", moments, "phase trials")
-    around(sweep, "run_workers", moments, "phase trials")
-    around(finish, "_finalise", moments, "phase finalists")
-    around(finish, "_report", moments, "phase report")
+    around(sweep, "_work", kill_points, "phase trials")
+    around(sweep, "run_workers", kill_points, "phase trials")
+    around(finish, "_finalise", kill_points, "phase finalists")
+    around(finish, "_report", kill_points, "phase report")
 
     def save(figure: Any, path: Path) -> None:
         with open(
@@ -107,7 +107,7 @@ def plant_stages(moments: Moments) -> None:
         ) as stream:  # in place, which is worse than the report does, without the seconds of drawing
             stream.write(b"half of a figure, ")
             stream.flush()
-            moments.reached("figure · half written")
+            kill_points.reached("figure · half written")
             stream.write(b"and the other half")
 
     figures.save_png = save  # type: ignore[attr-defined]
@@ -115,14 +115,14 @@ def plant_stages(moments: Moments) -> None:
 
 def main() -> None:
     """Plant, then run the command."""
-    moments = Moments(Path(os.environ[VARIABLE]))
+    kill_points = KillPoints(Path(os.environ[VARIABLE]))
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    redirect(moments)
-    replace_arithmetic(moments)
-    plant_files(moments)
-    plant_tracking(moments)
-    plant_stages(moments)
-    planted_defects.plant(moments)
+    redirect(kill_points)
+    replace_arithmetic(kill_points)
+    plant_files(kill_points)
+    plant_tracking(kill_points)
+    plant_stages(kill_points)
+    planted_defects.plant(kill_points)
     from src.run import main as run
 
     run()

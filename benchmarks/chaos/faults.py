@@ -36,7 +36,7 @@ class Planner:
     """Draws faults so that every moment gets its turn before one comes again."""
 
     seed: int
-    moments: dict[str, list[str]]
+    kill_points: dict[str, list[str]]
     workers: int
     decks: dict[str, list[str]] = field(default_factory=dict)
     drawn: int = 0
@@ -69,7 +69,7 @@ class Planner:
         for _ in range(500):
             deck = self.decks.setdefault(phase, [])
             if not deck:
-                deck += self.moments[phase]
+                deck += self.kill_points[phase]
                 self.rng.shuffle(deck)
             name = deck.pop()
             if fresh or phase != "opening" or not _needs_fresh(name):

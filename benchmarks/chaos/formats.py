@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from benchmarks.chaos.kill_points import VARIABLE, Moments
+from benchmarks.chaos.kill_points import VARIABLE, KillPoints
 from src.export.request import Built, Job
 
 PRECISIONS = ("fp32",)
@@ -30,6 +30,6 @@ def build(job: Job, folder: Path) -> Built:
     with open(folder / "model.onnx", "wb") as stream:
         stream.write(content[: len(content) // 2])
         stream.flush()
-        Moments(Path(os.environ[VARIABLE])).reached("export · middle")
+        KillPoints(Path(os.environ[VARIABLE])).reached("export · middle")
         stream.write(content[len(content) // 2 :] + b"as ONNX")
     return Built(folder / "model.onnx", shape, "dense", tool_versions())

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos.kill_points import VARIABLE, Moments
+from benchmarks.chaos.kill_points import VARIABLE, KillPoints
 from src.common.whole_files import write_text
 from src.machine.parent_process import leave_with_parent
 
@@ -22,14 +22,14 @@ def predict(job: dict[str, Any]) -> dict[str, Any]:
     """Stands for the worker's `predict`: the truth of every image, moved a little as the weights say."""
     import numpy as np
 
-    moments = Moments(Path(os.environ[VARIABLE]))
+    kill_points = KillPoints(Path(os.environ[VARIABLE]))
     artifact, out = job["artifact"], Path(job["out"])
     rows: list[tuple[int, list[float], float, int]] = []
     for index, path in enumerate(job["images"]):
         rng = random.Random(f"{artifact['source_sha256']} {Path(path).name}")
         for kind, corners in _truth(Path(path)):
             rows.append((index, [v + rng.gauss(0, 1.0) for v in corners], rng.uniform(0.3, 1), kind))
-        moments.reached("predict · middle")
+        kill_points.reached("predict · middle")
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = out.with_name(f".{out.name}.{os.getpid()}.tmp.npz")
     with open(aside, "wb") as stream:
@@ -70,8 +70,8 @@ def _truth(image: Path) -> list[tuple[int, list[float]]]:
 
 def measure_block(job: dict[str, Any]) -> dict[str, Any]:
     """Stands for the worker's `measure`: latencies that follow from the artifact's hash."""
-    moments = Moments(Path(os.environ[VARIABLE]))
-    moments.reached("benchmark · middle")
+    kill_points = KillPoints(Path(os.environ[VARIABLE]))
+    kill_points.reached("benchmark · middle")
     time.sleep(0.05)
     artifact = job["artifact"]
     rng = random.Random(f"{artifact['sha256']} {job['runtime']}")

@@ -19,7 +19,7 @@ from typing import Any
 
 VARIABLE = "DETSWEEP_CHAOS"
 PHASES = ("opening", "trials", "finalists", "report")
-PATIENCE_S = 20.0  # a process waits so long at a moment for a signal that the harness sends
+RETRY_S = 20.0  # a process waits so long at a moment for a signal that the harness sends
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Fault:
         aside.replace(folder / "fault.json")
 
 
-class Moments:
+class KillPoints:
     """The moments of this process."""
 
     def __init__(self, folder: Path) -> None:
@@ -111,12 +111,12 @@ class Moments:
             os.kill(os.getpid(), getattr(signal, fault.signal.rstrip("2")))
             return
         # The harness sends the signal while this process stands exactly here.
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + RETRY_S
         while time.monotonic() < end and not (self.folder / f"struck-{fault.number}").exists():
             time.sleep(0.005)
 
 
-def around(owner: Any, name: str, moments: Moments, label: Callable[..., str] | str) -> None:
+def around(owner: Any, name: str, kill_points: KillPoints, label: Callable[..., str] | str) -> None:
     """Wrap a function of `owner` so that a moment is reached before and after every call.
 
     Args:
@@ -130,9 +130,9 @@ def around(owner: Any, name: str, moments: Moments, label: Callable[..., str] | 
     @functools.wraps(inner)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         title = label if isinstance(label, str) else label(*args, **kwargs)
-        moments.reached(f"{title} · before")
+        kill_points.reached(f"{title} · before")
         result = inner(*args, **kwargs)
-        moments.reached(f"{title} · after")
+        kill_points.reached(f"{title} · after")
         return result
 
     setattr(owner, name, wrapped)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos.kill_points import Fault, Moments
+from benchmarks.chaos.kill_points import Fault, KillPoints
 
 PLANT = "DETSWEEP_CHAOS_PLANT"
 
@@ -21,7 +21,7 @@ def planted(name: str) -> bool:
     return os.environ.get(PLANT) == name
 
 
-def torn_write(moments: Moments) -> None:
+def torn_write(kill_points: KillPoints) -> None:
     """Records are written in place, in two halves."""
     import src.pipeline.finish
     import src.pipeline.sweep
@@ -33,14 +33,14 @@ def torn_write(moments: Moments) -> None:
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(text[: len(text) // 2])
             stream.flush()
-            moments.reached(f"write {path.name} · before")
+            kill_points.reached(f"write {path.name} · before")
             stream.write(text[len(text) // 2 :])
-        moments.reached(f"write {path.name} · after")
+        kill_points.reached(f"write {path.name} · after")
 
-    src.records.store.write_text = write_text
+    src.records.store.write_text = write_text  # type: ignore[attr-defined]
 
 
-def double_tell(moments: Moments) -> None:
+def double_tell(kill_points: KillPoints) -> None:
     """A cell that was told is laid out again."""
     from src.sweeper.requeue import SLOT
     from src.sweeper.study import Study
@@ -55,17 +55,17 @@ def double_tell(moments: Moments) -> None:
     Study.tell = twice  # type: ignore[method-assign, assignment]
 
 
-def lost_slot(moments: Moments) -> None:
+def lost_slot(kill_points: KillPoints) -> None:
     """A slot whose worker died is not laid out again."""
-    from src.sweeper.requeue import Handover
+    from src.sweeper.requeue import Requeue
 
-    def drop(self: Handover, frozen: Any, deaths: int) -> None:
+    def drop(self: Requeue, frozen: Any, deaths: int) -> None:
         self.end(frozen, "died")
 
-    Handover.lay_out_again = drop  # type: ignore[method-assign]
+    Requeue.lay_out_again = drop  # type: ignore[method-assign]
 
 
-def open_run(moments: Moments) -> None:
+def open_run(kill_points: KillPoints) -> None:
     """Runs of trials that were interrupted are not closed when they end."""
     from src.track import MlflowRun
 
@@ -78,14 +78,14 @@ def open_run(moments: Moments) -> None:
     MlflowRun.end = leave  # type: ignore[method-assign]
 
 
-def eternal_lease(moments: Moments) -> None:
+def eternal_lease(kill_points: KillPoints) -> None:
     """A lease never runs out, whatever became of its worker."""
     from src.sweeper.lease import Lease
 
     Lease.process_lives = lambda self: True  # type: ignore[method-assign]
 
 
-def epoch_twice(moments: Moments) -> None:
+def epoch_twice(kill_points: KillPoints) -> None:
     """A resumed trial logs the epochs again that it had logged before."""
     from src.track import MlflowTracker
 
@@ -99,7 +99,7 @@ def epoch_twice(moments: Moments) -> None:
     MlflowTracker.resume = forgetful  # type: ignore[method-assign]
 
 
-def orphan(moments: Moments) -> None:
+def orphan(kill_points: KillPoints) -> None:
     """Workers are left behind when the command is interrupted, and don't notice."""
     import signal
 
@@ -113,7 +113,7 @@ def orphan(moments: Moments) -> None:
         toys.EPOCH_S = 1.0  # as a real training, which does not happen to be over before anybody looks
 
 
-def stale_artifact(moments: Moments) -> None:
+def stale_artifact(kill_points: KillPoints) -> None:
     """An exported file is written again after its hash was taken."""
     from src.pipeline import finalist
 
@@ -128,7 +128,7 @@ def stale_artifact(moments: Moments) -> None:
     finalist.save = spoil  # type: ignore[attr-defined]
 
 
-def nothing(moments: Moments) -> None:
+def nothing(kill_points: KillPoints) -> None:
     """Built into the toys."""
 
 
@@ -136,7 +136,7 @@ def nothing(moments: Moments) -> None:
 class Plant:
     """A planted defect, the kills that bring it out, and the row of the table that must show it."""
 
-    plant: Callable[[Moments], None]
+    plant: Callable[[KillPoints], None]
     what: str
     row: str
     kills: tuple[tuple[str, str, str, int, str], ...] = ()  # phase, moment, signal, nth, scope
@@ -173,7 +173,7 @@ PLANTS = {
 }  # fmt: skip
 
 
-def plant(moments: Moments) -> None:
+def plant(kill_points: KillPoints) -> None:
     """Plant the defect that was asked for."""
     if name := os.environ.get(PLANT):
-        PLANTS[name].plant(moments)
+        PLANTS[name].plant(kill_points)

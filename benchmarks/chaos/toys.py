@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.chaos.kill_points import Moments
+from benchmarks.chaos.kill_points import KillPoints
 from src.common.hashes import sha256_file
 from src.common.whole_files import write_text
 from src.config.schema import AppConfig
@@ -34,8 +34,8 @@ def number_of(*parts: object) -> float:
 class Trainer:
     """Stands for `src.models.ultralytics.training.train`."""
 
-    def __init__(self, moments: Moments, *, resumes: bool = True, drifts: bool = False) -> None:
-        self._moments, self._resumes, self._drifts = moments, resumes, drifts
+    def __init__(self, kill_points: KillPoints, *, resumes: bool = True, drifts: bool = False) -> None:
+        self._moments, self._resumes, self._drifts = kill_points, resumes, drifts
 
     def __call__(
         self,

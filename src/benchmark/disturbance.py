@@ -81,7 +81,7 @@ def _process(entry: Path) -> tuple[int, float]:
         return 0, 0.0
 
 
-def foreign_share(before: Reading | None, after: Reading | None, cores: int) -> float | None:
+def other_load_share(before: Reading | None, after: Reading | None, cores: int) -> float | None:
     """Share of the cores' time between two readings that others had; None where it can't be told."""
     if before is None or after is None:
         return None

@@ -81,10 +81,10 @@ def torchscript(path: Path, trust: bool) -> Facts:
             answer = module(torch.from_numpy(noise(shape)).to(weights[0]))
         return [np.asarray(item.float().numpy(), np.float32) for item in tensors(answer)]
 
-    told = json.loads(extra["config.txt"]) if extra["config.txt"] else {}
-    fixed = bool(told.get("args")) and not _flag(_arguments(told), "dynamic")
-    batch = _whole(told.get("batch")) if fixed else -1
-    return Facts([batch, 3, 0, 0], "fp16" if half else "fp32", declared(told), probe=run)
+    metadata = json.loads(extra["config.txt"]) if extra["config.txt"] else {}
+    fixed = bool(metadata.get("args")) and not _flag(_arguments(metadata), "dynamic")
+    batch = _whole(metadata.get("batch")) if fixed else -1
+    return Facts([batch, 3, 0, 0], "fp16" if half else "fp32", declared(metadata), probe=run)
 
 
 def onnx(path: Path, trust: bool) -> Facts:
@@ -97,7 +97,7 @@ def onnx(path: Path, trust: bool) -> Facts:
     if len(inputs) != 1:
         names = ", ".join(value.name for value in inputs)
         raise UserError(f"the model takes {len(inputs)} inputs ({names}), not one batch of pictures", value=path)
-    told = {p.key: p.value for p in model.metadata_props}
+    metadata = {p.key: p.value for p in model.metadata_props}
     kinds = {t.data_type for t in model.graph.initializer if int(np.prod(t.dims or [1])) >= 64}
     nodes = {n.op_type for n in model.graph.node}
     precision = "fp16" if library.TensorProto.FLOAT16 in kinds else "fp32"
@@ -106,7 +106,7 @@ def onnx(path: Path, trust: bool) -> Facts:
     elif nodes & {"QuantizeLinear", "QLinearConv"}:
         precision = "int8"
     outputs = [Tensor(value.name, tuple(_sides(value))) for value in model.graph.output]
-    return Facts(_sides(inputs[0]), precision, declared(told), outputs, lambda shape: _run_onnx(path, shape))
+    return Facts(_sides(inputs[0]), precision, declared(metadata), outputs, lambda shape: _run_onnx(path, shape))
 
 
 def _sides(value: Any) -> list[int]:
@@ -139,7 +139,7 @@ def openvino(path: Path, trust: bool) -> Facts:
     elif any(kind in ("i8", "u8") for kind in kinds):
         precision = "int8-dynamic"
     note = path / "metadata.yaml"
-    told = yaml.safe_load(note.read_text(encoding="utf-8")) if note.is_file() else {}
+    metadata = yaml.safe_load(note.read_text(encoding="utf-8")) if note.is_file() else {}
     outputs = []
     for item in model.outputs:
         shape = item.partial_shape
@@ -151,7 +151,7 @@ def openvino(path: Path, trust: bool) -> Facts:
         answers = ov.Core().compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": 1})({0: noise(shape)})
         return [np.array(answers[i], np.float32) for i in range(len(answers))]
 
-    return Facts(dims, precision, declared(told if isinstance(told, dict) else {}), outputs, run)
+    return Facts(dims, precision, declared(metadata if isinstance(metadata, dict) else {}), outputs, run)
 
 
 def litert(path: Path, trust: bool) -> Facts:
@@ -202,30 +202,30 @@ def tensorrt(path: Path, trust: bool) -> Facts:
     """An engine can be read on its own GPU only; Ultralytics puts a length and its metadata in front of it."""
     with open(path, "rb") as stream:
         length = int.from_bytes(stream.read(4), "little")
-        told = json.loads(stream.read(length)) if 0 < length < 100_000 else {}
-    return Facts([-1, 3, 0, 0], "fp32", declared(told))
+        metadata = json.loads(stream.read(length)) if 0 < length < 100_000 else {}
+    return Facts([-1, 3, 0, 0], "fp32", declared(metadata))
 
 
-def declared(told: dict[str, Any], *, unit: bool = False, listed_unit: bool = False) -> Declared:
+def declared(metadata: dict[str, Any], *, unit: bool = False, listed_unit: bool = False) -> Declared:
     """What metadata says, written as text or as values."""
-    arguments = _arguments(told)
-    keypoints = _literal(told.get("kpt_shape"))
+    arguments = _arguments(metadata)
+    keypoints = _literal(metadata.get("kpt_shape"))
     return Declared(
-        task=str(told.get("task") or ""),
-        names=_names(told.get("names")),
-        decoder=str(told.get("head") or ""),
-        nms=_flag(arguments, "nms") or _flag(told, "nms"),
-        end2end=_flag(told, "end2end"),
+        task=str(metadata.get("task") or ""),
+        names=_names(metadata.get("names")),
+        decoder=str(metadata.get("head") or ""),
+        nms=_flag(arguments, "nms") or _flag(metadata, "nms"),
+        end2end=_flag(metadata, "end2end"),
         keypoints=int(np.prod(keypoints)) if isinstance(keypoints, (list, tuple)) and len(keypoints) == 2 else 0,
-        size=_size(_literal(told.get("imgsz"))),
+        size=_size(_literal(metadata.get("imgsz"))),
         unit=unit,
         listed_unit=listed_unit,
-        batch=_whole(told.get("batch")),
+        batch=_whole(metadata.get("batch")),
     )
 
 
-def _arguments(told: dict[str, Any]) -> dict[str, Any]:
-    found = _literal(told.get("args"))
+def _arguments(metadata: dict[str, Any]) -> dict[str, Any]:
+    found = _literal(metadata.get("args"))
     return found if isinstance(found, dict) else {}
 
 
@@ -239,8 +239,8 @@ def _literal(value: Any) -> Any:
         return value
 
 
-def _flag(told: dict[str, Any], key: str) -> bool:
-    return str(told.get(key)).lower() in ("true", "1")
+def _flag(metadata: dict[str, Any], key: str) -> bool:
+    return str(metadata.get(key)).lower() in ("true", "1")
 
 
 def _names(value: Any) -> tuple[str, ...]:

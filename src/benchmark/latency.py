@@ -70,8 +70,8 @@ def time_model(session: Runs, batches: Sequence[Float], plan: Plan) -> Timed:
     before = _counters()
     calls = warm_up(call, plan)
     samples = sample(call, plan)
-    foreign = _foreign(before)
-    return Timed(samples, calls, all(map(_same, first, last)), [digest(o) for o in first], foreign_cpu=foreign)
+    other_load = _other_load(before)
+    return Timed(samples, calls, all(map(_same, first, last)), [digest(o) for o in first], foreign_cpu=other_load)
 
 
 def time_end_to_end(detector: Detector, files: Sequence[NDArray[np.uint8]], plan: Plan) -> Timed:
@@ -94,16 +94,16 @@ def time_end_to_end(detector: Detector, files: Sequence[NDArray[np.uint8]], plan
     for values in stages.values():
         values.clear()
     samples = sample(call, plan)
-    return Timed(samples, calls, True, [], stages, _foreign(before))
+    return Timed(samples, calls, True, [], stages, _other_load(before))
 
 
 def _counters() -> disturbance.Reading | None:
     return disturbance.read(os.sched_getaffinity(0))
 
 
-def _foreign(before: disturbance.Reading | None) -> float | None:
+def _other_load(before: disturbance.Reading | None) -> float | None:
     """What others took of this process's cores since `before`, warm-up included: that is when it stirs the clocks."""
-    return disturbance.foreign_share(before, _counters(), len(os.sched_getaffinity(0)))
+    return disturbance.other_load_share(before, _counters(), len(os.sched_getaffinity(0)))
 
 
 def warm_up(call: Callable[[int], Any], plan: Plan) -> int:

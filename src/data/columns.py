@@ -67,7 +67,7 @@ def expected(count: int, shape: Shape | None) -> str:
     return text
 
 
-def foreign(tokens: Sequence[str]) -> str:
+def why_not_yolo(tokens: Sequence[str]) -> str:
     """The layout of another program that a row is written in; "" when it is none of those known."""
     numbers = [_is_number(token) for token in tokens]
     if len(tokens) in (9, 10) and all(numbers[:8]) and not numbers[8]:

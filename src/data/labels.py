@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from src.data.columns import Shape, expected, foreign, kind_of, like_pose
+from src.data.columns import Shape, expected, kind_of, like_pose, why_not_yolo
 from src.data.text_files import remedy
 from src.data.types import Boxes, Classes
 
@@ -85,7 +85,7 @@ def _parse_line(tokens: list[str], shape: Shape | None) -> tuple[int, Box, int |
     """The class and box of one line (and `like_pose` of a polygon), or what is wrong with it."""
     kind = kind_of(len(tokens), shape)
     if len(tokens) != 5 or not tokens[0].isdigit():
-        other = foreign(tokens)
+        other = why_not_yolo(tokens)
         if other:
             return other
     if not kind:

@@ -113,11 +113,11 @@ def look_at(path: Path) -> ImageFacts:
         if "identify" in reason:
             reason = "not an image"
         # Other libraries hook into Pillow and tell of a package that they miss: what the file is comes first.
-        reason = _foreign(data) or reason
+        reason = _not_a_picture(data) or reason
         return ImageFacts(sha256=sha256, error=f"is not a readable image ({reason})", secret=secret)
 
 
-def _foreign(data: bytes) -> str:
+def _not_a_picture(data: bytes) -> str:
     """What a picture is that no decoder here reads; "" when it can't be told."""
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis"):
         return "HEIC, which no decoder here reads: convert it to JPEG or PNG, e.g. heif-convert FILE NEW.jpg"

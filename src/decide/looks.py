@@ -50,7 +50,7 @@ def share_of(looks: Sequence[Mapping[str, Any]]) -> float | None:
     return float(share) if isinstance(share, (int, float)) else 1.0
 
 
-def spent_share(trainings: int, left: float) -> float:
+def used_share(trainings: int, left: float) -> float:
     """The share of the evidence that there will be at most.
 
     Args:

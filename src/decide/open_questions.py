@@ -38,8 +38,8 @@ def open_questions(decision: Decision) -> list[OpenQuestion]:
         OpenQuestion(
             c,
             cost(c.other, decision.statistic) / cost(chosen, decision.statistic),
-            seeds_to_settle(decision, c),
-            images_to_settle(decision, c),
+            seeds_to_decide(decision, c),
+            images_to_decide(decision, c),
         )
         for c in open_comparisons(decision)
     ]
@@ -63,7 +63,7 @@ def asked(decision: Decision) -> list[Comparison]:
     return list(found.values())
 
 
-def seeds_to_settle(decision: Decision, c: Comparison) -> int | None:
+def seeds_to_decide(decision: Decision, c: Comparison) -> int | None:
     """Seeds of each of the two at which the bound would fall on one side of the margin, if the means stayed.
 
     With more seeds the spread over seeds counts less; the share of the images stays as it is.
@@ -83,7 +83,7 @@ def seeds_to_settle(decision: Decision, c: Comparison) -> int | None:
     return None
 
 
-def images_to_settle(decision: Decision, c: Comparison) -> int | None:
+def images_to_decide(decision: Decision, c: Comparison) -> int | None:
     """Val images at which the bound would fall on one side of the margin, at today's seeds."""
     a, b = c.rival.model, c.other.model
     own = c.other.best.val_depth

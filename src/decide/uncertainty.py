@@ -37,7 +37,7 @@ class Resampled:
 
 
 @dataclass(frozen=True)
-class ImagePart:
+class ImageComponent:
     """What the choice of images does to the mean over one configuration's seeds."""
 
     pairing: tuple[object, ...]
@@ -73,7 +73,7 @@ class Model:
     config_id: str
     score: float  # mean over seeds plus the artifact's effect
     seeds: SeedSpread
-    images: ImagePart | None
+    images: ImageComponent | None
     effect: Effect = NO_EFFECT
 
 
@@ -100,7 +100,7 @@ def variance(values: Floats) -> float:
     return float(known.var(ddof=1)) if len(known) > 1 else 0.0
 
 
-def image_part(trainings: Sequence[Resampled | None]) -> ImagePart | None:
+def image_component(trainings: Sequence[Resampled | None]) -> ImageComponent | None:
     """The image part of a configuration from its seeds' resamples; None when they are missing or not paired."""
     known = [t for t in trainings if t is not None]
     if not known or len({t.pairing for t in known}) != 1 or len({len(t.values) for t in known}) != 1:
@@ -114,7 +114,7 @@ def image_part(trainings: Sequence[Resampled | None]) -> ImagePart | None:
         single = math.fsum(variance(row) for row in table) / n
         together = max(0.0, (single - variance(mean)) / (n - 1))
     bias = math.fsum(t.bias for t in known) / n
-    return ImagePart(known[0].pairing, mean, together, min(t.freedom for t in known), bias)
+    return ImageComponent(known[0].pairing, mean, together, min(t.freedom for t in known), bias)
 
 
 def gap(a: Model, b: Model) -> Gap:
@@ -200,7 +200,7 @@ def by_configuration(
 ) -> dict[str, Model]:
     """Every configuration as its checkpoint, without an artifact's effect."""
     return {
-        key: Model(key, math.fsum(values) / len(values), spreads[key], image_part(resamples.get(key, [])))
+        key: Model(key, math.fsum(values) / len(values), spreads[key], image_component(resamples.get(key, [])))
         for key, values in scores.items()
         if values
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from src.evaluate.files import keep_truths, load_truths, save_truths, truth_file
+from src.evaluate.files import ground_truth_file, keep_ground_truth, load_ground_truth, save_ground_truth
 from src.evaluate.in_depth import PRODUCTION, Subject, evaluate_in_depth
-from src.evaluate.matching import MAX_DETS, Detected, Matches, Truth, match
+from src.evaluate.matching import MAX_DETS, Detected, GroundTruth, Matches, match
 from src.evaluate.metrics import Metrics, evaluate, summarise
 from src.evaluate.resamples import ensure_resamples, load_resamples, save_resamples, trial_resamples
 from src.evaluate.sweep import evaluate_sweep
@@ -13,21 +13,21 @@ __all__ = [
     "MAX_DETS",
     "PRODUCTION",
     "Detected",
+    "GroundTruth",
     "Matches",
     "Metrics",
     "Subject",
-    "Truth",
     "ensure_resamples",
     "evaluate",
     "evaluate_in_depth",
     "evaluate_sweep",
-    "keep_truths",
+    "ground_truth_file",
+    "keep_ground_truth",
+    "load_ground_truth",
     "load_resamples",
-    "load_truths",
     "match",
+    "save_ground_truth",
     "save_resamples",
-    "save_truths",
     "summarise",
     "trial_resamples",
-    "truth_file",
 ]

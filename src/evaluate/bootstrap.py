@@ -54,7 +54,7 @@ def mean_over_classes(table: Floats) -> Floats:
 def resample_classes(matches: Matches, weights: Ints) -> Floats:
     """AP50-95 and AP50 of every class in every resample [n, n_classes, 2]; NaN where none of its objects was drawn."""
     counts = np.zeros((matches.n_images, matches.n_classes))
-    np.add.at(counts, (matches.truths.images, matches.truths.classes), 1)
+    np.add.at(counts, (matches.ground_truths.images, matches.ground_truths.classes), 1)
     totals = weights @ counts  # [n, classes]
     bounds = np.searchsorted(matches.dets.classes, np.arange(matches.n_classes + 1))
     table = np.full((len(weights), matches.n_classes, 2), np.nan)

@@ -21,10 +21,10 @@ def coco_figures(matches: Matches) -> dict[str, float]:
 
     `matches` must hold at least 100 detections per image and class (the default).
     """
-    everything = np.ones(len(matches.truths), dtype=bool)
+    everything = np.ones(len(matches.ground_truths), dtype=bool)
     figures = {f"AR@{k}": _recall(matches, matches.matched >= 0, everything, k) for k in LIMITS}
     for name, size in SIZES.items():
-        inside = _within(matches.truths.areas, size)
+        inside = _within(matches.ground_truths.areas, size)
         hits, counted = _sized(matches, inside, size)
         figures[f"AP-{name}"] = _precision(matches, hits, counted, inside)
         figures[f"AR-{name}"] = _recall(matches, hits, inside, LIMITS[-1])
@@ -37,9 +37,9 @@ def _within(areas: Floats, size: tuple[float, float]) -> Bools:
 
 def _sized(matches: Matches, inside: Bools, size: tuple[float, float]) -> tuple[Bools, Bools]:
     """Which detections are right, and which count at all [n, T], when only the truths `inside` are to be found."""
-    truths = matches.truths.join(matches.regions)
+    ground_truths = matches.ground_truths.join(matches.regions)
     wanted = np.r_[inside, np.zeros(len(matches.regions), dtype=bool)]
-    matched, _ = assign(matches.dets, matches.ranks, truths, matches.thresholds, ignored=~wanted)
+    matched, _ = assign(matches.dets, matches.ranks, ground_truths, matches.thresholds, ignored=~wanted)
     hits = (matched >= 0) & (wanted[matched] if len(wanted) else False)
     return hits, hits | ((matched < 0) & _within(matches.dets.areas, size)[:, None])
 
@@ -64,4 +64,4 @@ def _precision(matches: Matches, hits: Bools, counted: Bools, inside: Bools) -> 
 
 
 def _totals(matches: Matches, inside: Bools) -> Ints:
-    return np.bincount(matches.truths.classes[inside], minlength=matches.n_classes)
+    return np.bincount(matches.ground_truths.classes[inside], minlength=matches.n_classes)

@@ -26,7 +26,7 @@ class Names:
     matrix: Ints  # [n_classes + 1, n_classes + 1] objects by true class, called class; see `_matrix`
 
 
-def names_of(truths: Boxes, found: Bools, wrong: Boxes, near: Ints, limit: float, n_classes: int) -> Names:
+def names_of(ground_truths: Boxes, found: Bools, wrong: Boxes, near: Ints, limit: float, n_classes: int) -> Names:
     """Sort out the boxes of another class.
 
     Args:
@@ -40,26 +40,26 @@ def names_of(truths: Boxes, found: Bools, wrong: Boxes, near: Ints, limit: float
     named = near >= 0
     missed = np.flatnonzero(~found)
     # Each object takes one box, the one of the highest score first, whatever its class: COCO's rule, without classes.
-    taken = _one_to_one(wrong.take(named), truths.take(missed), limit)
+    taken = _one_to_one(wrong.take(named), ground_truths.take(missed), limit)
     misnamed = np.full(len(wrong), -1, dtype=np.int64)
     misnamed[named] = np.where(taken >= 0, missed[taken] if len(missed) else -1, -1)
     confused = misnamed >= 0
     again = named & ~confused & (found[near] if len(found) else False)
-    confusions = _pairs(truths.classes[misnamed[confused]], wrong.classes[confused])
+    confusions = _pairs(ground_truths.classes[misnamed[confused]], wrong.classes[confused])
     return Names(
         confusions=confusions,
-        also_called=_pairs(truths.classes[near[again]], wrong.classes[again]),
-        matrix=_matrix(truths.classes, found, confusions, wrong.classes[~confused], n_classes),
+        also_called=_pairs(ground_truths.classes[near[again]], wrong.classes[again]),
+        matrix=_matrix(ground_truths.classes, found, confusions, wrong.classes[~confused], n_classes),
     )
 
 
-def _one_to_one(dets: Boxes, truths: Boxes, limit: float) -> Ints:
+def _one_to_one(dets: Boxes, ground_truths: Boxes, limit: float) -> Ints:
     """The truth [n] that each detection takes, -1 = none; classes don't matter."""
     order = np.lexsort((-dets.scores, dets.images))
     ranks = np.empty(len(dets), dtype=np.int64)
     ranks[order] = np.arange(len(dets)) - np.searchsorted(dets.images[order], dets.images[order])
     limits: Floats = np.array([limit])
-    matched, _ = assign(_nameless(dets), ranks, _nameless(truths), limits)
+    matched, _ = assign(_nameless(dets), ranks, _nameless(ground_truths), limits)
     return matched[:, 0]
 
 

@@ -40,7 +40,7 @@ class _Overlaps:
     """The largest IoU of each false positive with a truth of its class, and of another class."""
 
     same: Floats
-    same_truth: Ints
+    same_ground_truth: Ints
     other: Floats
     other_truth: Ints
 
@@ -52,13 +52,13 @@ def split_errors(matches: Matches, threshold: float) -> Errors:
     hits = kept & (matched >= 0)
     ignored = kept & matches.dropped[:, 0]
     wrong = dets.take(kept & (matched < 0) & ~ignored)
-    near = _overlaps(wrong, matches.truths)
+    near = _overlaps(wrong, matches.ground_truths)
     kinds, blamed = _kinds(near)
     counts = {kind: int(np.count_nonzero(kinds == i)) for i, kind in enumerate(KINDS)}
-    found = np.zeros(len(matches.truths), dtype=bool)
+    found = np.zeros(len(matches.ground_truths), dtype=bool)
     found[matched[hits]] = True
     misnamed = np.where(kinds == KINDS.index("class"), blamed, -1)
-    names = names_of(matches.truths, found, wrong, misnamed, FOREGROUND, matches.n_classes)
+    names = names_of(matches.ground_truths, found, wrong, misnamed, FOREGROUND, matches.n_classes)
     seen = found.copy()
     seen[blamed[blamed >= 0]] = True
     counts["missed"] = int(np.count_nonzero(~seen))
@@ -75,19 +75,19 @@ def split_errors(matches: Matches, threshold: float) -> Errors:
     )
 
 
-def _overlaps(wrong: Boxes, truths: Boxes) -> _Overlaps:
-    det, gt, overlap = join_pairs(wrong, truths, wrong.images, truths.images, BACKGROUND)
-    same = wrong.classes[det] == truths.classes[gt]
+def _overlaps(wrong: Boxes, ground_truths: Boxes) -> _Overlaps:
+    det, gt, overlap = join_pairs(wrong, ground_truths, wrong.images, ground_truths.images, BACKGROUND)
+    same = wrong.classes[det] == ground_truths.classes[gt]
     return _Overlaps(*_largest(len(wrong), det, gt, overlap, same), *_largest(len(wrong), det, gt, overlap, ~same))
 
 
 def _largest(n: int, det: Ints, gt: Ints, overlap: Floats, use: Bools) -> tuple[Floats, Ints]:
     """The largest IoU [n] of each detection among the pairs in `use`, and the truth it is with (-1 = none)."""
-    value, truth = np.zeros(n), np.full(n, -1, dtype=np.int64)
+    value, ground_truth = np.zeros(n), np.full(n, -1, dtype=np.int64)
     order = np.argsort(overlap[use], kind="stable")  # of several assignments to one place the last one stays
     value[det[use][order]] = overlap[use][order]
-    truth[det[use][order]] = gt[use][order]
-    return value, truth
+    ground_truth[det[use][order]] = gt[use][order]
+    return value, ground_truth
 
 
 def _kinds(near: _Overlaps) -> tuple[Ints, Ints]:
@@ -99,5 +99,5 @@ def _kinds(near: _Overlaps) -> tuple[Ints, Ints]:
         np.maximum(near.same, near.other) < BACKGROUND,
     ]
     kinds = np.select(conditions, [KINDS.index(k) for k in KINDS[:4]], KINDS.index("both")).astype(np.int64)
-    blamed = np.select(conditions[:2], [near.same_truth, near.other_truth], -1).astype(np.int64)
+    blamed = np.select(conditions[:2], [near.same_ground_truth, near.other_truth], -1).astype(np.int64)
     return kinds, blamed

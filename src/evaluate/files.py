@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from src.common.errors import UserError
-from src.evaluate.tables import Bools, Floats, Ints, Truth, areas_of, flatten_truths, regions_of
+from src.evaluate.tables import Bools, Floats, GroundTruth, Ints, areas_of, flatten_ground_truth, regions_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class LoadedTruth:
+class LoadedGroundTruth:
     """Objects and regions to ignore of one image, as saved."""
 
     boxes: Floats
@@ -45,24 +45,24 @@ class LoadedTruth:
     ignored_crowd: Bools
 
 
-def truth_file(sweep: Path, fingerprint: str, split: str) -> Path:
+def ground_truth_file(sweep: Path, fingerprint: str, split: str) -> Path:
     """Where the ground truth of a split is kept."""
     return sweep / "truths" / f"{fingerprint[:16]}-{split}.npz"
 
 
-def save_truths(path: Path, truths: Sequence[Truth], groups: Sequence[int] | None = None) -> None:
+def save_ground_truth(path: Path, ground_truths: Sequence[GroundTruth], groups: Sequence[int] | None = None) -> None:
     """Save ground truth and the group of each image (None: each its own); a file that exists is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp.npz")
     try:
-        together = np.arange(len(truths)) if groups is None else np.asarray(groups, dtype=np.int64)
-        np.savez_compressed(aside, image_groups=together, **_arrays(truths))  # type: ignore[arg-type]
+        together = np.arange(len(ground_truths)) if groups is None else np.asarray(groups, dtype=np.int64)
+        np.savez_compressed(aside, image_groups=together, **_arrays(ground_truths))  # type: ignore[arg-type]
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def holds_truths(path: Path, truths: Sequence[Truth]) -> bool:
+def holds_ground_truth(path: Path, ground_truths: Sequence[GroundTruth]) -> bool:
     """Whether the file is there and says the same; one of an earlier version lacks areas and regions to ignore."""
     if not path.is_file():
         return False
@@ -70,15 +70,17 @@ def holds_truths(path: Path, truths: Sequence[Truth]) -> bool:
         saved = _read(path)
     except UserError:
         return False
-    own = _arrays(truths)
+    own = _arrays(ground_truths)
     return saved.keys() >= own.keys() and all(np.array_equal(saved[name], own[name]) for name in own)
 
 
-def _arrays(truths: Sequence[Truth]) -> dict[str, np.ndarray]:
-    classes = 1 + max((int(np.max(c, initial=-1)) for t in truths for c in (t.classes, regions_of(t)[1])), default=0)
-    objects, regions = flatten_truths(truths, classes)
+def _arrays(ground_truths: Sequence[GroundTruth]) -> dict[str, np.ndarray]:
+    classes = 1 + max(
+        (int(np.max(c, initial=-1)) for t in ground_truths for c in (t.classes, regions_of(t)[1])), default=0
+    )
+    objects, regions = flatten_ground_truth(ground_truths, classes)
     return {
-        "images": np.asarray(len(truths), dtype=np.int64),
+        "images": np.asarray(len(ground_truths), dtype=np.int64),
         "image_index": objects.images,
         "boxes": objects.boxes,
         "classes": objects.classes,
@@ -90,13 +92,13 @@ def _arrays(truths: Sequence[Truth]) -> dict[str, np.ndarray]:
     }
 
 
-def keep_truths(path: Path, truths: Sequence[Truth], groups: Sequence[int]) -> None:
+def keep_ground_truth(path: Path, ground_truths: Sequence[GroundTruth], groups: Sequence[int]) -> None:
     """Save ground truth unless the file says the same already; `data.group` may change between runs."""
-    if not holds_truths(path, truths) or load_groups(path).tolist() != list(groups):
-        save_truths(path, truths, groups)
+    if not holds_ground_truth(path, ground_truths) or load_groups(path).tolist() != list(groups):
+        save_ground_truth(path, ground_truths, groups)
 
 
-def load_truths(path: Path) -> list[LoadedTruth]:
+def load_ground_truth(path: Path) -> list[LoadedGroundTruth]:
     """Ground truth, one item per image.
 
     Raises:
@@ -112,7 +114,7 @@ def load_truths(path: Path) -> list[LoadedTruth]:
         regions = _rows(saved, "ignored_index", names, images)
     except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path} is malformed ({error})") from None
-    return [LoadedTruth(*own, *ignored) for own, ignored in zip(objects, regions, strict=True)]
+    return [LoadedGroundTruth(*own, *ignored) for own, ignored in zip(objects, regions, strict=True)]
 
 
 def load_groups(path: Path) -> Ints:

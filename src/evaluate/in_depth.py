@@ -14,7 +14,7 @@ from src.evaluate.coco import coco_figures
 from src.evaluate.confusion import Pair
 from src.evaluate.errors import split_errors
 from src.evaluate.intervals import Evidence, evidence, interval
-from src.evaluate.matching import Detected, Ints, Matches, Truth, match
+from src.evaluate.matching import Detected, GroundTruth, Ints, Matches, match
 from src.evaluate.metrics import Metrics, summarise
 from src.evaluate.thresholds import Curve, curve
 from src.records.schema import EvaluationRecord
@@ -43,7 +43,7 @@ class Subject:
 def evaluate_in_depth(
     subject: Subject,
     detections: Sequence[Detected],
-    truths: Sequence[Truth],
+    ground_truths: Sequence[GroundTruth],
     *,
     production: float = PRODUCTION,
     resamples: int = RESAMPLES,
@@ -62,7 +62,7 @@ def evaluate_in_depth(
     Raises:
         ValueError: unequal numbers of images, or malformed arrays.
     """
-    matches = match(detections, truths, len(subject.class_names))
+    matches = match(detections, ground_truths, len(subject.class_names))
     metrics, f1_curve = summarise(matches), curve(matches)
     threshold = metrics.threshold if math.isfinite(metrics.threshold) else production
     errors = split_errors(matches, threshold)
@@ -111,7 +111,7 @@ def _per_class(metrics: Metrics, matches: Matches, found: Evidence, names: list[
     return [
         {
             "name": name,
-            "truths": metrics.truths[c],
+            "truths": metrics.ground_truths[c],
             "groups": int(found.holding[c]),
             "detections": int(detected[c]),
             "AP50-95": _number(metrics.per_class[c]),

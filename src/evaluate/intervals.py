@@ -78,7 +78,7 @@ def evidence(matches: Matches, groups: Ints | None = None) -> Evidence:
     """
     names, member = np.unique(np.arange(matches.n_images) if groups is None else groups, return_inverse=True)
     counts = np.zeros((len(names), matches.n_classes))
-    np.add.at(counts, (member[matches.truths.images], matches.truths.classes), 1)
+    np.add.at(counts, (member[matches.ground_truths.images], matches.ground_truths.classes), 1)
     squares = (counts**2).sum(axis=0)
     effective = np.divide(counts.sum(axis=0) ** 2, squares, out=np.zeros_like(squares), where=squares > 0)
     return Evidence(len(names), (counts > 0).sum(axis=0), effective)

@@ -22,10 +22,10 @@ from src.evaluate.tables import (
     Boxes,
     Detected,
     Floats,
+    GroundTruth,
     Ints,
-    Truth,
     flatten_detections,
-    flatten_truths,
+    flatten_ground_truth,
     join_pairs,
 )
 
@@ -36,9 +36,9 @@ __all__ = [
     "Boxes",
     "Detected",
     "Floats",
+    "GroundTruth",
     "Ints",
     "Matches",
-    "Truth",
     "assign",
     "match",
 ]
@@ -52,7 +52,7 @@ class Matches:
     """Detections ordered by class and falling score, each with what it matched; the cache behind every figure."""
 
     dets: Boxes
-    truths: Boxes  # the objects to find
+    ground_truths: Boxes  # the objects to find
     regions: Boxes  # the regions to ignore
     ranks: Ints  # [n] turn of the detection within its image and class, 0 = the highest score
     matched: Ints  # [n, T] index of the truth taken at each threshold, -1 = none
@@ -65,7 +65,7 @@ class Matches:
 
 def match(
     detections: Sequence[Detected],
-    truths: Sequence[Truth],
+    ground_truths: Sequence[GroundTruth],
     n_classes: int,
     *,
     thresholds: Floats = IOU_THRESHOLDS,
@@ -83,22 +83,22 @@ def match(
     Raises:
         ValueError: unequal numbers of images, or malformed arrays.
     """
-    if len(detections) != len(truths):
-        raise ValueError(f"{len(detections)} images of detections but {len(truths)} of ground truth")
+    if len(detections) != len(ground_truths):
+        raise ValueError(f"{len(detections)} images of detections but {len(ground_truths)} of ground truth")
     dets, ranks = _rank(flatten_detections(detections, n_classes), max_dets)
-    objects, regions = flatten_truths(truths, n_classes)
+    objects, regions = flatten_ground_truth(ground_truths, n_classes)
     taken, overlaps = assign(dets, ranks, objects.join(regions), thresholds)
     dropped = taken >= len(objects)
     return Matches(
         dets=dets,
-        truths=objects,
+        ground_truths=objects,
         regions=regions,
         ranks=ranks,
         matched=np.where(dropped, -1, taken),
         ious=np.where(dropped, 0.0, overlaps),
         dropped=dropped,
         thresholds=thresholds,
-        n_images=len(truths),
+        n_images=len(ground_truths),
         n_classes=n_classes,
     )
 
@@ -118,7 +118,7 @@ def _rank(dets: Boxes, max_dets: int) -> tuple[Boxes, Ints]:
 def assign(
     dets: Boxes,
     ranks: Ints,
-    truths: Boxes,
+    ground_truths: Boxes,
     thresholds: Floats,
     ignored: Bools | None = None,
 ) -> tuple[Ints, Floats]:
@@ -129,13 +129,13 @@ def assign(
     """
     matched = np.full((len(dets), len(thresholds)), -1, dtype=np.int64)
     ious = np.zeros((len(dets), len(thresholds)))
-    taken = np.zeros((len(truths), len(thresholds)), dtype=bool)
+    taken = np.zeros((len(ground_truths), len(thresholds)), dtype=bool)
     limits = np.minimum(thresholds, 1 - 1e-10)
-    pair_det, pair_gt, pair_iou = _pairs(dets, truths, float(limits.min()))
+    pair_det, pair_gt, pair_iou = _pairs(dets, ground_truths, float(limits.min()))
     order = np.lexsort((pair_gt, pair_det, ranks[pair_det]))
     pair_det, pair_gt, pair_iou = pair_det[order], pair_gt[order], pair_iou[order]
     turns = np.searchsorted(ranks[pair_det], np.arange(ranks.max(initial=-1) + 2))
-    last = truths.ignored if ignored is None else truths.ignored | ignored
+    last = ground_truths.ignored if ignored is None else ground_truths.ignored | ignored
     passes = [~last, last] if last.any() else [None]
     for low, high in pairwise(turns):
         turn = slice(low, high)
@@ -146,7 +146,7 @@ def assign(
                 pair_iou[turn],
                 limits,
                 allowed,
-                truths.ignored,
+                ground_truths.ignored,
                 taken,
                 matched,
                 ious,
@@ -185,11 +185,11 @@ def _take_turn(
     taken[gt[pair], column] = ~shared[gt[pair]]
 
 
-def _pairs(dets: Boxes, truths: Boxes, least: float) -> tuple[Ints, Ints, Floats]:
+def _pairs(dets: Boxes, ground_truths: Boxes, least: float) -> tuple[Ints, Ints, Floats]:
     """Pairs of one image and class that overlap by at least `least`: detection index, truth index, overlap."""
-    classes = 1 + max(dets.classes.max(initial=0), truths.classes.max(initial=0))
+    classes = 1 + max(dets.classes.max(initial=0), ground_truths.classes.max(initial=0))
     det_key, gt_key = (
         dets.images * classes + dets.classes,
-        truths.images * classes + truths.classes,
+        ground_truths.images * classes + ground_truths.classes,
     )
-    return join_pairs(dets, truths, det_key, gt_key, least)
+    return join_pairs(dets, ground_truths, det_key, gt_key, least)

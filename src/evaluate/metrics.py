@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.evaluate.matching import MAX_DETS, Detected, Floats, Matches, Truth, match
-from src.evaluate.precision import ap_table, mean_of, truths_per_class
+from src.evaluate.matching import MAX_DETS, Detected, Floats, GroundTruth, Matches, match
+from src.evaluate.precision import ap_table, ground_truths_per_class, mean_of
 from src.evaluate.thresholds import curve
 
 
@@ -25,7 +25,7 @@ class Metrics:
     threshold: float  # confidence of the best mean F1
     per_class: Floats  # [n_classes] AP50-95, NaN for classes without ground truth
     per_class50: Floats  # [n_classes] AP50
-    truths: list[int]  # objects per class
+    ground_truths: list[int]  # objects per class
     n_images: int
 
     def as_dict(self) -> dict[str, float]:
@@ -42,7 +42,7 @@ class Metrics:
 
 def evaluate(
     detections: Sequence[Detected],
-    truths: Sequence[Truth],
+    ground_truths: Sequence[GroundTruth],
     n_classes: int,
     *,
     max_dets: int = MAX_DETS,
@@ -59,14 +59,14 @@ def evaluate(
     Raises:
         ValueError: unequal numbers of images, or malformed arrays.
     """
-    return summarise(match(detections, truths, n_classes, max_dets=max_dets))
+    return summarise(match(detections, ground_truths, n_classes, max_dets=max_dets))
 
 
 def summarise(matches: Matches) -> Metrics:
     """The headline figures from cached matches at COCO's ten thresholds."""
     table = ap_table(matches)
     f1_curve = curve(matches)
-    known = len(matches.truths) > 0
+    known = len(matches.ground_truths) > 0
     best = f1_curve.best
     nothing = 0.0 if known else float("nan")
     threshold = float(f1_curve.thresholds[best]) if best >= 0 else float("nan")
@@ -81,6 +81,6 @@ def summarise(matches: Matches) -> Metrics:
         threshold=threshold,
         per_class=np.array([mean_of(row) for row in table]),
         per_class50=table[:, 0],
-        truths=[int(n) for n in truths_per_class(matches)],
+        ground_truths=[int(n) for n in ground_truths_per_class(matches)],
         n_images=matches.n_images,
     )

@@ -13,12 +13,12 @@ from src.evaluate.matching import Bools, Floats, Ints, Matches
 RECALL_POINTS: Floats = np.linspace(0.0, 1.0, 101)
 
 
-def truths_per_class(matches: Matches) -> Ints:
+def ground_truths_per_class(matches: Matches) -> Ints:
     """Number of ground-truth objects per class [n_classes]; regions to ignore are none."""
-    return np.bincount(matches.truths.classes, minlength=matches.n_classes)
+    return np.bincount(matches.ground_truths.classes, minlength=matches.n_classes)
 
 
-def average_precision(hits: Bools, counted: Bools, n_truths: int) -> float:
+def average_precision(hits: Bools, counted: Bools, n_ground_truths: int) -> float:
     """AP of one class at one threshold.
 
     Args:
@@ -32,13 +32,13 @@ def average_precision(hits: Bools, counted: Bools, n_truths: int) -> float:
     found = np.arange(1, len(place) + 1)
     precision = found / np.cumsum(counted)[place]
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    levels = np.searchsorted(RECALL_POINTS, found / n_truths, side="right")
+    levels = np.searchsorted(RECALL_POINTS, found / n_ground_truths, side="right")
     return float(np.sum(envelope * np.diff(levels, prepend=0)) / len(RECALL_POINTS))
 
 
 def ap_table(matches: Matches) -> Floats:
     """AP [n_classes, T]; NaN for classes without ground truth."""
-    totals = truths_per_class(matches)
+    totals = ground_truths_per_class(matches)
     table = np.full((matches.n_classes, len(matches.thresholds)), np.nan)
     bounds = np.searchsorted(matches.dets.classes, np.arange(matches.n_classes + 1))
     for c in np.flatnonzero(totals):

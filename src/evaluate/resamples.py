@@ -14,9 +14,9 @@ import numpy as np
 
 from src.common.errors import UserError
 from src.evaluate.bootstrap import RESAMPLES, SEED, image_weights, mean_over_classes, resample_classes
-from src.evaluate.files import load_detections, load_groups, load_truths, truth_file
+from src.evaluate.files import ground_truth_file, load_detections, load_ground_truth, load_groups
 from src.evaluate.intervals import evidence, interval
-from src.evaluate.matching import Detected, Ints, Truth, match
+from src.evaluate.matching import Detected, GroundTruth, Ints, match
 from src.evaluate.precision import ap_table, mean_of
 from src.records.parsing import RecordError
 from src.records.schema import ImageResamples, TrialRecord
@@ -47,7 +47,7 @@ def weights_id(groups: Ints, n: int, seed: int = SEED) -> str:
 def trial_resamples(
     trial: TrialRecord,
     detections: Sequence[Detected],
-    truths: Sequence[Truth],
+    ground_truths: Sequence[GroundTruth],
     groups: Ints,
     *,
     split: str = SPLIT,
@@ -69,9 +69,9 @@ def trial_resamples(
     """
     if trial.dataset is None:
         raise UserError(f"trial {trial.trial}: its record names no dataset")
-    count = resamples or resample_count(len(truths))
-    matches = match(detections, truths, len(trial.dataset.class_names))
-    table = resample_classes(matches, image_weights(len(truths), count, groups=groups))
+    count = resamples or resample_count(len(ground_truths))
+    matches = match(detections, ground_truths, len(trial.dataset.class_names))
+    table = resample_classes(matches, image_weights(len(ground_truths), count, groups=groups))
     value, found = mean_of(ap_table(matches)), evidence(matches, groups)
     spread = interval(value, table[:, :, 0], found)
     return ImageResamples(
@@ -79,7 +79,7 @@ def trial_resamples(
         trial=trial.trial,
         split=split,
         dataset_fingerprint=trial.dataset.fingerprint,
-        n_images=len(truths),
+        n_images=len(ground_truths),
         n_groups=found.n_groups,
         freedom=spread.freedom,
         resample_seed=SEED,
@@ -105,12 +105,14 @@ def save_resamples(sweep: Path, trial: TrialRecord, split: str = SPLIT) -> Image
     saved = folder / "detections" / f"{split}-{DETECTIONS}.npz"
     if trial.dataset is None or not saved.is_file():
         return None
-    truth = truth_file(sweep, trial.dataset.fingerprint, split)
-    if not truth.is_file():
+    ground_truth = ground_truth_file(sweep, trial.dataset.fingerprint, split)
+    if not ground_truth.is_file():
         return None
-    truths = load_truths(truth)
+    ground_truths = load_ground_truth(ground_truth)
     try:
-        record = trial_resamples(trial, load_detections(saved, len(truths)), truths, load_groups(truth), split=split)
+        record = trial_resamples(
+            trial, load_detections(saved, len(ground_truths)), ground_truths, load_groups(ground_truth), split=split
+        )
     except ValueError as error:
         raise UserError(f"{saved} doesn't fit the ground truth ({error})") from None
     save(resamples_file(folder, split), record)
@@ -165,7 +167,7 @@ def _weights_of(sweep: Path, trial: TrialRecord, split: str, current: dict[str, 
     """What the draws would be made from today; read once for each dataset."""
     fingerprint = trial.dataset.fingerprint if trial.dataset else ""
     if fingerprint not in current:
-        truth = truth_file(sweep, fingerprint, split)
-        groups = load_groups(truth) if truth.is_file() else None
+        ground_truth = ground_truth_file(sweep, fingerprint, split)
+        groups = load_groups(ground_truth) if ground_truth.is_file() else None
         current[fingerprint] = "" if groups is None else weights_id(groups, resample_count(len(groups)))
     return current[fingerprint]

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from src.common.errors import UserError
 from src.config.schema import is_name
-from src.evaluate.files import load_detections, load_groups, load_truths, truth_file
+from src.evaluate.files import ground_truth_file, load_detections, load_ground_truth, load_groups
 from src.evaluate.in_depth import PRODUCTION, Subject, evaluate_in_depth
 from src.records.parsing import RecordError
 from src.records.schema import EvaluationRecord, FinalistRecord, TrialRecord, Verification
@@ -56,10 +56,10 @@ def _one(
 ) -> EvaluationRecord:
     if trial.dataset is None:
         raise UserError(f"trial {trial.trial} is a finalist but its record names no dataset")
-    target, truth = evaluation_file(folder, v), truth_file(sweep, trial.dataset.fingerprint, v.split)
+    target, ground_truth = evaluation_file(folder, v), ground_truth_file(sweep, trial.dataset.fingerprint, v.split)
     if target.is_file() and not again:
         known = _load(EvaluationRecord, target)
-        if _is_of(known, v, production) and _has_groups_of(known, truth):
+        if _is_of(known, v, production) and _has_groups_of(known, ground_truth):
             return known
     say(f"evaluate trial {trial.trial}: {v.format}/{v.precision} on {v.runtime}, {v.split}")
     subject = Subject(
@@ -74,9 +74,11 @@ def _one(
         dataset_fingerprint=trial.dataset.fingerprint,
         class_names=trial.dataset.class_names,
     )
-    truths = load_truths(truth)
-    detections = load_detections(sweep / v.detections_file, len(truths))
-    record = evaluate_in_depth(subject, detections, truths, production=production, groups=load_groups(truth))
+    ground_truths = load_ground_truth(ground_truth)
+    detections = load_detections(sweep / v.detections_file, len(ground_truths))
+    record = evaluate_in_depth(
+        subject, detections, ground_truths, production=production, groups=load_groups(ground_truth)
+    )
     save(target, record)
     return record
 
@@ -85,9 +87,9 @@ def _is_of(known: EvaluationRecord, v: Verification, production: float) -> bool:
     return known.artifact_sha256 == v.artifact_sha256 and known.figures.get("threshold@production") == production
 
 
-def _has_groups_of(known: EvaluationRecord, truth: Path) -> bool:
+def _has_groups_of(known: EvaluationRecord, ground_truth: Path) -> bool:
     """Whether a record drew the images in today's groups; where the ground truth is gone, it stays as it is."""
-    return not truth.is_file() or known.n_groups == len(set(load_groups(truth).tolist()))
+    return not ground_truth.is_file() or known.n_groups == len(set(load_groups(ground_truth).tolist()))
 
 
 def _load(cls: type[T], path: Path) -> T:

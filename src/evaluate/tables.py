@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 
-class Truth(Protocol):
+class GroundTruth(Protocol):
     """The objects of one image: `boxes` [n, 4] as x1, y1, x2, y2 in px, `classes` [n].
 
     Four attributes may come with them: `areas` [n] in px² (without them, those of the boxes), and regions to ignore as
@@ -33,7 +33,7 @@ class Truth(Protocol):
     def classes(self) -> npt.NDArray[np.integer]: ...
 
 
-class Detected(Truth, Protocol):
+class Detected(GroundTruth, Protocol):
     """The detections of one image: as `Truth`, with `scores` [n]."""
 
     @property
@@ -86,7 +86,7 @@ def flatten_detections(items: Sequence[Detected], n_classes: int) -> Boxes:
     return _table(rows, n_classes)
 
 
-def flatten_truths(items: Sequence[Truth], n_classes: int) -> tuple[Boxes, Boxes]:
+def flatten_ground_truth(items: Sequence[GroundTruth], n_classes: int) -> tuple[Boxes, Boxes]:
     """Put ground truth into one table of objects and one of regions to ignore.
 
     Raises:
@@ -97,7 +97,7 @@ def flatten_truths(items: Sequence[Truth], n_classes: int) -> tuple[Boxes, Boxes
     return _table(objects, n_classes), _table(regions, n_classes)
 
 
-def regions_of(item: Truth) -> tuple[Floats, Ints, Bools]:
+def regions_of(item: GroundTruth) -> tuple[Floats, Ints, Bools]:
     """Regions to ignore of one image: boxes [m, 4], classes [m] and whether each is a crowd [m]."""
     boxes = np.asarray(getattr(item, "ignored", np.empty((0, 4))), dtype=np.float64).reshape(-1, 4)
     classes = np.asarray(getattr(item, "ignored_classes", np.empty(0)), dtype=np.int64)
@@ -138,7 +138,9 @@ def _table(rows: Sequence[_Rows], n_classes: int) -> Boxes:
     return table
 
 
-def join_pairs(dets: Boxes, truths: Boxes, det_key: Ints, gt_key: Ints, least: float) -> tuple[Ints, Ints, Floats]:
+def join_pairs(
+    dets: Boxes, ground_truths: Boxes, det_key: Ints, gt_key: Ints, least: float
+) -> tuple[Ints, Ints, Floats]:
     """Pairs of equal key that overlap by at least `least`: detection index, truth index, overlap."""
     order = np.argsort(gt_key, kind="stable")
     first = np.searchsorted(gt_key[order], det_key, side="left")
@@ -146,15 +148,17 @@ def join_pairs(dets: Boxes, truths: Boxes, det_key: Ints, gt_key: Ints, least: f
     det = np.repeat(np.arange(len(dets)), count)
     offset = np.arange(len(det)) - np.repeat(np.cumsum(count) - count, count)
     gt = order[np.repeat(first, count) + offset]
-    shared = overlap(dets.boxes[det], truths.boxes[gt], truths.crowd[gt])
+    shared = overlap(dets.boxes[det], ground_truths.boxes[gt], ground_truths.crowd[gt])
     keep = shared >= least
     return det[keep], gt[keep], shared[keep]
 
 
-def overlap(dets: Floats, truths: Floats, crowd: Bools) -> Floats:
+def overlap(dets: Floats, ground_truths: Floats, crowd: Bools) -> Floats:
     """Overlap of paired boxes [n, 4]: intersection over union, with a crowd over the detection's area; 0 of nothing."""
-    size = np.clip(np.minimum(dets[:, 2:], truths[:, 2:]) - np.maximum(dets[:, :2], truths[:, :2]), 0, None)
+    size = np.clip(
+        np.minimum(dets[:, 2:], ground_truths[:, 2:]) - np.maximum(dets[:, :2], ground_truths[:, :2]), 0, None
+    )
     inter = size[:, 0] * size[:, 1]
     own = areas_of(dets)
-    whole = np.where(crowd, own, own + areas_of(truths) - inter)
+    whole = np.where(crowd, own, own + areas_of(ground_truths) - inter)
     return np.asarray(np.divide(inter, whole, out=np.zeros_like(inter), where=whole > 0))

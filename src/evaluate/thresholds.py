@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.evaluate.matching import Floats, Ints, Matches
-from src.evaluate.precision import truths_per_class
+from src.evaluate.precision import ground_truths_per_class
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Curve:
 
 def curve(matches: Matches, column: int = 0) -> Curve:
     """The curve at IoU threshold number `column` (0 is IoU 0.5)."""
-    totals = truths_per_class(matches)
+    totals = ground_truths_per_class(matches)
     use = (totals[matches.dets.classes] > 0) & ~matches.dropped[:, column]
     classes, scores = matches.dets.classes[use], matches.dets.scores[use]
     hit = (matches.matched[use, column] >= 0).astype(np.float64)

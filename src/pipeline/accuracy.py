@@ -14,7 +14,7 @@ from src.benchmark import predict
 from src.common.errors import UserError
 from src.config.schema import AppConfig
 from src.data import Sample, load_groups, load_split
-from src.evaluate import Metrics, ensure_resamples, evaluate, keep_truths, truth_file
+from src.evaluate import Metrics, ensure_resamples, evaluate, ground_truth_file, keep_ground_truth
 from src.export import export
 from src.inference import Detections
 from src.pipeline.context import Context
@@ -57,8 +57,8 @@ def evaluate_artifact(
     """
     samples: list[Sample] = load_split(dataset, split)
     # Beside the detections: whoever judges them later needs no dataset.
-    truth = truth_file(context.folder, dataset.fingerprint, split)
-    keep_truths(truth, samples, load_groups(dataset, split, cfg.data.group))
+    ground_truth = ground_truth_file(context.folder, dataset.fingerprint, split)
+    keep_ground_truth(ground_truth, samples, load_groups(dataset, split, cfg.data.group))
     name = f"{split}-{runtime}-{artifact.label.replace('/', '-')}.npz"
     out = predict(
         artifact,
@@ -80,9 +80,9 @@ def regroup(cfg: AppConfig, dataset: DatasetRef, context: Context) -> None:
     A trial whose files are damaged goes without: what is left of the sweep is still to be judged.
     """
     for split in ("val", "test"):
-        truth = truth_file(context.folder, dataset.fingerprint, split)
-        if truth.is_file():
-            keep_truths(truth, load_split(dataset, split), load_groups(dataset, split, cfg.data.group))
+        ground_truth = ground_truth_file(context.folder, dataset.fingerprint, split)
+        if ground_truth.is_file():
+            keep_ground_truth(ground_truth, load_split(dataset, split), load_groups(dataset, split, cfg.data.group))
     try:
         ensure_resamples(context.folder)
     except UserError as error:

@@ -18,7 +18,7 @@ from src.pipeline.request import SweepRequest
 from src.pipeline.selection import choose, typical
 from src.pipeline.study_trials import outcome
 from src.pipeline.trial import run_trial
-from src.pipeline.trial_log import begun_as, numbers_begun, settled
+from src.pipeline.trial_log import begun_as, finished_and_closed, numbers_begun
 from src.records.schema import Role, TrialRecord
 
 
@@ -101,7 +101,7 @@ def run_replicate(
         watch: shows the progress.
         role: confirm, or replicate.
     """
-    if (done := settled(context, number)) is not None:
+    if (done := finished_and_closed(context, number)) is not None:
         watch.skip()
         return done
     words = [*(w for w in template.overrides if w.split("=")[0] != "seed"), f"seed={seed}"]

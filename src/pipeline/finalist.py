@@ -41,10 +41,10 @@ def run_finalists(
     found = [Findings(record, cfg, context.trial_folder(record.trial)) for record, cfg in finalists]
     for one in found:
         say(f"finalist {one.record.trial}: export and verify")
-        one.spent.gpu = one.cfg.device != "cpu"
-        with one.spent.of("export"):
+        one.used.gpu = one.cfg.device != "cpu"
+        with one.used.of("export"):
             _export(one, inputs)
-        with one.spent.of("verify"):
+        with one.used.of("verify"):
             verify(one, context, inputs, "val")
             _keep_test(one)
     measure_all(found, context, inputs, say)
@@ -136,8 +136,8 @@ def _save(one: Findings, context: Context) -> FinalistRecord:
         measurements=one.measurements,
         test_metrics=one.test,
         post_training=one.post_training,
-        timings_s=one.spent.seconds,
-        energy_j=one.spent.joules,
+        timings_s=one.used.seconds,
+        energy_j=one.used.joules,
         failures=one.failures,
         environment=environment(),
     )

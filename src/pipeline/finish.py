@@ -23,7 +23,7 @@ from src.pipeline.finalist import run_finalists
 from src.pipeline.judge_on_test import begun, content, judge, key_of, log_judged, subjects_of
 from src.pipeline.leftovers import clear_sweep
 from src.pipeline.request import SweepRequest
-from src.pipeline.resource_use import Spent
+from src.pipeline.resource_use import ResourceUse
 from src.pipeline.selection import choose
 from src.pipeline.study_trials import all_records
 from src.pipeline.until_decided import until_decided
@@ -78,8 +78,8 @@ def _finalise(
     """
     watch = Watch(0, 0)
     # Other finalists or artifacts later on add to what the sweep cost.
-    spent = Spent(request.base.device != "cpu", dict(record.timings_s), dict(record.energy_j))
-    record = _measure(request, record, records, context, inputs, watch, spent)
+    used = ResourceUse(request.base.device != "cpu", dict(record.timings_s), dict(record.energy_j))
+    record = _measure(request, record, records, context, inputs, watch, used)
     record = until_decided(request, record, context, inputs)
     decision = decide(load_sweep(context.folder), request.base.decision)
     done = context.folder / JUDGED
@@ -87,11 +87,11 @@ def _finalise(
     may_open = decision.settings.reopen or begun(context.folder, key)
     if content(done) == f"{key} {OPENED}" or (content(done) == f"{key} {CLOSED}" and not may_open):
         return record
-    with spent.of("finalists"):
+    with used.of("finalists"):
         record, judged = judge(decision, record, lambda t: request.config_of(t.overrides), context, inputs, watch.say)
         log_judged(decision, context)
         log_evaluations(evaluate_sweep(context.folder, say=watch.say), context)
-    record = _keep(record, spent, context)
+    record = _keep(record, used, context)
     write_text(done, f"{key} {OPENED if judged else CLOSED}")
     return record
 
@@ -103,7 +103,7 @@ def _measure(
     context: Context,
     inputs: Inputs,
     watch: Watch,
-    spent: Spent,
+    used: ResourceUse,
 ) -> SweepRecord:
     """Export, verify on val and measure the finalists, unless an earlier run did so with the same settings."""
     finalists = shipped(choose(records, request.base.decision.finalists, request.goals), records)
@@ -113,17 +113,17 @@ def _measure(
     if content(measured) == key:
         evaluate_sweep(context.folder)  # what is known is read; other groups of images are other intervals
         return record
-    with spent.of("finalists"):
+    with used.of("finalists"):
         run_finalists([(r, request.config_of(r.overrides)) for r in finalists], context, inputs, watch.say)
         evaluate_sweep(context.folder, say=watch.say)
-    record = _keep(record, spent, context)
+    record = _keep(record, used, context)
     write_text(measured, key)
     return record
 
 
-def _keep(record: SweepRecord, spent: Spent, context: Context) -> SweepRecord:
+def _keep(record: SweepRecord, used: ResourceUse, context: Context) -> SweepRecord:
     """Save what the finalists cost so far."""
-    record = replace(record, timings_s=dict(spent.seconds), energy_j=dict(spent.joules))
+    record = replace(record, timings_s=dict(used.seconds), energy_j=dict(used.joules))
     save(context.folder / "sweep.json", record)
     return record
 

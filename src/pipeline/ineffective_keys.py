@@ -32,7 +32,7 @@ def signature(cfg: AppConfig, inputs: Inputs) -> str:
     return hash_of([arguments, str(training_options(cfg)), dataset.fingerprint])
 
 
-def refuse_noops(request: SweepRequest, inputs: Inputs) -> None:
+def refuse_ineffective_keys(request: SweepRequest, inputs: Inputs) -> None:
     """Refuse a search space that holds a key without effect.
 
     Raises:

@@ -160,9 +160,9 @@ def content(path: Path) -> str:
 
 def _judge_one(one: Subject, known: FinalistRecord, cfg: AppConfig, context: Context, inputs: Inputs) -> None:
     found = Findings(one.trial, cfg, context.trial_folder(one.trial.trial), artifacts=known.artifacts)
-    found.spent.gpu = cfg.device != "cpu"
-    found.spent.seconds, found.spent.joules = dict(known.timings_s), dict(known.energy_j)
-    with found.spent.of("verify"):
+    found.used.gpu = cfg.device != "cpu"
+    found.used.seconds, found.used.joules = dict(known.timings_s), dict(known.energy_j)
+    with found.used.of("verify"):
         verify(found, context, inputs, SPLIT, one.files)
     new = {(v.format, v.precision, v.runtime) for v in found.verifications}
     kept = [v for v in known.verifications if v.split != SPLIT or (v.format, v.precision, v.runtime) not in new]
@@ -172,7 +172,7 @@ def _judge_one(one: Subject, known: FinalistRecord, cfg: AppConfig, context: Con
         test_metrics=found.test,
         post_training=[*(v for v in known.post_training if v.split != SPLIT), *found.post_training],
         failures=[*(f for f in known.failures if f not in found.failures), *found.failures],
-        timings_s=found.spent.seconds,
-        energy_j=found.spent.joules,
+        timings_s=found.used.seconds,
+        energy_j=found.used.joules,
     )
     save(found.folder / "finalist.json", record)

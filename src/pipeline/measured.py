@@ -13,7 +13,7 @@ from src.config.schema import AppConfig
 from src.data import load_split
 from src.pipeline.accuracy import device_of
 from src.pipeline.context import Context, Inputs
-from src.pipeline.resource_use import Spent
+from src.pipeline.resource_use import ResourceUse
 from src.records.schema import Artifact, Failure, FinalistRecord, Measurement, TrialRecord, Verification
 from src.runtime import supports
 
@@ -33,7 +33,7 @@ class Findings:
     failures: list[Failure] = field(default_factory=list)
     test: dict[str, float] = field(default_factory=dict)
     post_training: list[Verification] = field(default_factory=list)  # of the network that QAT began from
-    spent: Spent = field(default_factory=Spent)
+    used: ResourceUse = field(default_factory=ResourceUse)
 
     def fail(self, stage: str, target: str, error: Exception) -> None:
         """Record what did not happen.

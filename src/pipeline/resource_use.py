@@ -19,7 +19,7 @@ FILE = "spent.json"  # in the folder of a trial, until its record is saved
 
 
 @dataclass
-class Spent:
+class ResourceUse:
     """Seconds per stage, and joules per counter over all of them."""
 
     gpu: bool = False  # whether the work runs on a GPU, whose energy then counts
@@ -28,7 +28,7 @@ class Spent:
     file: Path | None = None  # where `keep` leaves the figures for a process that goes on
 
     @classmethod
-    def so_far(cls, folder: Path, *, gpu: bool) -> Spent:
+    def so_far(cls, folder: Path, *, gpu: bool) -> ResourceUse:
         """Go on counting where a killed process left its figures in a folder, or from nothing."""
         file = folder / FILE
         left = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"seconds": {}, "joules": {}}

@@ -17,7 +17,7 @@ from src.pipeline.architecture_cost import Costs
 from src.pipeline.context import Context, Inputs
 from src.pipeline.request import OBJECTIVE, SweepRequest
 from src.pipeline.trial import run_trial
-from src.pipeline.trial_log import RECORD, finished, refuse_trial, save_lost, settled
+from src.pipeline.trial_log import RECORD, finished, finished_and_closed, refuse_trial, save_lost
 from src.records.schema import State, TrialRecord
 from src.records.store import load
 from src.sweeper.loop import Outcome
@@ -107,7 +107,7 @@ class CellRunner:
     def _refuse(
         self, number: int, words: list[str], state: State, reason: str, known: Mapping[str, float]
     ) -> TrialRecord:
-        if (done := settled(self.context, number)) is not None:
+        if (done := finished_and_closed(self.context, number)) is not None:
             self.watch.skip()
             return done
         cfg = self.request.config_of(words)
@@ -131,7 +131,7 @@ class CellRunner:
                 yield number, [*overrides_of(cell.params), *([f"seed={seed}"] if self.request.space.seeds else [])]
 
     def _replicate(self, number: int, words: list[str], cell: Cell, known: Mapping[str, float]) -> TrialRecord:
-        if (done := settled(self.context, number)) is not None:
+        if (done := finished_and_closed(self.context, number)) is not None:
             self.watch.skip()
             return done
         cfg = self.request.config_of(words)

@@ -33,7 +33,7 @@ from src.pipeline.context import (
     tracking,
 )
 from src.pipeline.finish import finish
-from src.pipeline.ineffective_keys import refuse_noops
+from src.pipeline.ineffective_keys import refuse_ineffective_keys
 from src.pipeline.launcher_job import leave_with_parent
 from src.pipeline.launcher_workers import run_launched
 from src.pipeline.local_workers import run_workers
@@ -75,7 +75,7 @@ def run_sweep(request: SweepRequest) -> int:
         if cfg.study.storage is not None or journal.is_file():
             open_storage(cfg.study.storage, journal)
     inputs = prepare(_distinct(request))
-    refuse_noops(request, inputs)
+    refuse_ineffective_keys(request, inputs)
     context = open_context(cfg, request.name(), folder, threads)
     with tracking(context, 60.0 if worker_number() is None else HURRY_S):
         return _run(request, context, inputs)

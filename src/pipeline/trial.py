@@ -20,7 +20,7 @@ from src.models.ultralytics.training import TrainResult, train
 from src.pipeline.accuracy import evaluate_checkpoint
 from src.pipeline.context import Context, Inputs, now
 from src.pipeline.leftovers import clear_leftovers
-from src.pipeline.resource_use import Spent
+from src.pipeline.resource_use import ResourceUse
 from src.pipeline.trial_log import BEGUN, RECORD, begin, close, failed
 from src.pipeline.watchdog import watchdog
 from src.records.schema import Role, TrialRecord
@@ -62,18 +62,18 @@ def run_trial(
     folder = context.trial_folder(number)
     folder.mkdir(parents=True, exist_ok=True)
     clear_leftovers(folder)
-    spent = Spent.so_far(folder, gpu=cfg.device != "cpu")
+    used = ResourceUse.so_far(folder, gpu=cfg.device != "cpu")
     record, run = begin(cfg, number, overrides, context, inputs, role)
     try:
         record = replace(record, metrics=dict(known or {}))
         run.metrics(record.metrics)
         while record.state != "failed" or _may_try_again(cfg, record):
             with watchdog(folder, cfg.study.trial_timeout):
-                record = _attempt(cfg, record, context, inputs, run, on_epoch, spent)
+                record = _attempt(cfg, record, context, inputs, run, on_epoch, used)
             if record.state != "failed":
                 break
             save(folder / BEGUN, record)  # a process that dies takes no failed attempt with it
-        record = replace(record, finished_at=now(), timings_s=spent.seconds, energy_j=spent.joules)
+        record = replace(record, finished_at=now(), timings_s=used.seconds, energy_j=used.joules)
         save(folder / RECORD, record)  # first: a report is made of it, and MLflow can be told again
         close(run, record, folder)
     except (KeyboardInterrupt, DiskFullError):
@@ -97,7 +97,7 @@ def _attempt(
     inputs: Inputs,
     run: RunLog,
     on_epoch: EpochHook,
-    spent: Spent,
+    used: ResourceUse,
 ) -> TrialRecord:
     """Train and evaluate once; the record that comes back is complete, pruned or failed."""
     history: list[dict[str, float]] = []
@@ -107,13 +107,13 @@ def _attempt(
         history.append({"epoch": float(epoch), **row})
         if epoch > run.last_epoch:
             run.metrics(row, step=epoch)
-            spent.keep()
+            used.keep()
         _check_time(cfg, begun)
         on_epoch(epoch, row)
 
     begun = time.perf_counter()
     try:
-        return _train_and_evaluate(cfg, record, context, inputs, run, after_epoch, spent)
+        return _train_and_evaluate(cfg, record, context, inputs, run, after_epoch, used)
     except PrunedError:
         return replace(record, state="pruned", history=history)
     except Exception as error:
@@ -134,13 +134,13 @@ def _train_and_evaluate(
     inputs: Inputs,
     run: RunLog,
     on_epoch: EpochHook,
-    spent: Spent,
+    used: ResourceUse,
 ) -> TrialRecord:
     folder, dataset, start = context.trial_folder(record.trial), inputs.dataset(cfg), inputs.start(cfg)
-    with spent.of("train"):
+    with used.of("train"):
         result = train(cfg, dataset, start.path, start.note, folder / "train", context.threads, on_epoch)
     record = replace(record, checkpoint=result.checkpoint, history=result.history)
-    with spent.of("evaluate"):
+    with used.of("evaluate"):
         metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, folder)
         save_resamples(context.folder, record)
     record = replace(record, metrics={**record.metrics, **{f"val/{name}": value for name, value in metrics.items()}})

@@ -103,7 +103,7 @@ def save_lost(number: int, context: Context) -> None:
     close(context.tracker.resume(record.run_id), record, folder)
 
 
-def settle(record: TrialRecord, context: Context) -> None:
+def close_left_open(record: TrialRecord, context: Context) -> None:
     """Close the run of a finished trial whose process died between saving the record and closing the run."""
     clear_leftovers(context.trial_folder(record.trial))
     _forget(context.trial_folder(record.trial))
@@ -111,10 +111,10 @@ def settle(record: TrialRecord, context: Context) -> None:
         close(context.tracker.resume(record.run_id), record, context.trial_folder(record.trial))
 
 
-def settled(context: Context, number: int) -> TrialRecord | None:
+def finished_and_closed(context: Context, number: int) -> TrialRecord | None:
     """The record of a trial that is finished, its run closed; None when it is still to be done."""
     if (done := finished(context, number)) is not None:
-        settle(done, context)
+        close_left_open(done, context)
     return done
 
 

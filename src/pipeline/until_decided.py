@@ -19,7 +19,7 @@ from src.common.errors import UserError
 from src.config.schema import StudyConfig
 from src.decide.choice import Comparison, Decision, decide
 from src.decide.load import Saved, load_sweep
-from src.decide.looks import Look, spent_share
+from src.decide.looks import Look, used_share
 from src.decide.next_training import Step, compared, next_training
 from src.pipeline.confirm import run_replicate
 from src.pipeline.context import Context, Inputs
@@ -53,7 +53,7 @@ class Budget:
 
     trainings: int  # finished ones of the sweep, failed ones too
     left: int  # trainings that still fit
-    spent: str  # trainings | hours: which bound it is that is reached first
+    used: str  # trainings | hours: which bound it is that is reached first
 
     @classmethod
     def of(cls, study: StudyConfig, trials: Sequence[TrialRecord]) -> Budget:
@@ -108,12 +108,12 @@ def _look(request: SweepRequest, record: SweepRecord, saved: Saved) -> tuple[Swe
     budget = Budget.of(request.base.study, saved.trials)
     # A look that a killed process has saved is made again, and comes out the same.
     earlier = [look for look in record.looks if look["trainings"] < budget.trainings]
-    share = spent_share(_compared_trainings(saved), budget.left)
+    share = used_share(_compared_trainings(saved), budget.left)
     at_hand = replace(saved, sweep=replace(record, looks=[*earlier, {"trainings": budget.trainings, "share": share}]))
     decision = decide(at_hand, request.base.decision)
     step = next_training(decision, budget.left, _exhausted(saved.trials))
     if step.config_id and budget.left < 1:
-        step = Step(stopped=budget.spent)
+        step = Step(stopped=budget.used)
     look = _look_of(decision, earlier, budget.trainings, share, step)
     return replace(record, looks=[*earlier, look]), step, decision
 

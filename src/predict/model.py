@@ -83,7 +83,7 @@ def _checkpoint(path: Path, imgsz: int | None, trust: bool) -> Opened:
 def _exported(path: Path, imgsz: int | None, named: list[str]) -> Opened:
     manifest = next((p for p in (path / MANIFEST, path.parent / MANIFEST) if p.is_file()), None)
     if manifest is None:
-        return _foreign(path, imgsz, named)
+        return _unknown_file(path, imgsz, named)
     try:
         artifact = parse(Artifact, json.loads(read_regular(manifest))["artifact"], "manifest")
         name = Path(artifact.path).name
@@ -101,7 +101,7 @@ def _exported(path: Path, imgsz: int | None, named: list[str]) -> Opened:
     return Opened(moved, names or _names_of_trial(manifest.parent) or _names_of_sibling(manifest.parent))
 
 
-def _foreign(path: Path, imgsz: int | None, named: list[str]) -> Opened:
+def _unknown_file(path: Path, imgsz: int | None, named: list[str]) -> Opened:
     """A file that another tool exported, as far as it tells about itself."""
     fmt = format_of(path)
     if fmt is None:

@@ -16,7 +16,7 @@ from src.benchmark import predict
 from src.common.errors import StageError, Unavailable, UserError
 from src.data import load_split
 from src.decide.choice import Decision
-from src.evaluate import Subject, evaluate_in_depth, load_truths, truth_file
+from src.evaluate import Subject, evaluate_in_depth, ground_truth_file, load_ground_truth
 from src.evaluate.files import load_detections, load_groups
 from src.promote.reference import Standing
 from src.records.schema import Artifact, DatasetRef, EvaluationRecord
@@ -42,21 +42,23 @@ def on_split_of(decision: Decision, standing: Standing, artifact: Artifact, plan
         raise UserError("the challenger's record names no dataset")
     if list(plan["class_names"]) != dataset.class_names:
         raise UserError("it knows other classes", value=", ".join(plan["class_names"]))
-    truth = truth_file(decision.saved.folder, dataset.fingerprint, "test")
-    record = _evaluate(artifact, plan, dataset, truth)
+    ground_truth = ground_truth_file(decision.saved.folder, dataset.fingerprint, "test")
+    record = _evaluate(artifact, plan, dataset, ground_truth)
     return replace(standing, evaluation=record, test=dataset.split_fingerprints.get("test", ""))
 
 
-def _evaluate(artifact: Artifact, plan: Mapping[str, Any], dataset: DatasetRef, truth: Path) -> EvaluationRecord:
+def _evaluate(artifact: Artifact, plan: Mapping[str, Any], dataset: DatasetRef, ground_truth: Path) -> EvaluationRecord:
     images = [sample.image for sample in load_split(dataset, "test")]
-    truths = load_truths(truth)
-    if len(images) != len(truths):
-        raise UserError("the test split has changed since the sweep", value=f"{len(images)} images, not {len(truths)}")
+    ground_truths = load_ground_truth(ground_truth)
+    if len(images) != len(ground_truths):
+        raise UserError(
+            "the test split has changed since the sweep", value=f"{len(images)} images, not {len(ground_truths)}"
+        )
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "detections.npz"
         device = str(plan.get("device", "cpu"))
         predict(artifact, plan["runtime"], images, device=device, threads=plan["threads"], out=out)
-        detections = load_detections(out, len(truths))
+        detections = load_detections(out, len(ground_truths))
     subject = Subject(
         sweep="",
         trial=0,
@@ -69,7 +71,7 @@ def _evaluate(artifact: Artifact, plan: Mapping[str, Any], dataset: DatasetRef, 
         dataset_fingerprint=dataset.fingerprint,
         class_names=dataset.class_names,
     )
-    return evaluate_in_depth(subject, detections, truths, groups=load_groups(truth))
+    return evaluate_in_depth(subject, detections, ground_truths, groups=load_groups(ground_truth))
 
 
 FAILURES = (UserError, Unavailable, StageError)  # why a model can't be judged again

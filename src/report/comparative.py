@@ -16,10 +16,10 @@ from src.report.noise import noise_of
 from src.report.pros_and_cons import cons, pros, top_three
 from src.report.recovery import recoveries, verdict
 from src.report.searched import LEAST_RUNS, pruned, scored, too_few, varied_keys
-from src.report.section import MOST_ROWS, MOST_SHOWN, Part, runs
+from src.report.section import MOST_ROWS, MOST_SHOWN, Section, runs
 
 
-class Comparative(Part):
+class Comparative(Section):
     """The third section's tables, and those that the appendix adds to it."""
 
     def configurations(self, most: int = MOST_SHOWN) -> Raw:

@@ -12,8 +12,8 @@ from src.decide.choice import Decision
 from src.decide.sensitivity import Outcome, sensitivity
 from src.decide.verdict import Verdict, verdict
 from src.report.comparative import Comparative
-from src.report.final_decision import Closing
-from src.report.in_depth import Depth
+from src.report.final_decision import FinalDecision
+from src.report.in_depth import InDepthTables
 from src.report.looks import Looks
 from src.report.overview import Overview
 from src.report.page_one import PageOne
@@ -44,7 +44,7 @@ def contents(judged: Judged, words: Catalogue) -> dict[str, Any]:
     """The fragments that `decision.md.j2` puts in order."""
     decision, word = judged.decision, judged.verdict.word
     page, overview, recommended = PageOne(decision, words), Overview(decision, words), Recommended(decision, words)
-    comparative, closing, say = Comparative(decision, words), Closing(decision, words), page.say
+    comparative, closing, say = Comparative(decision, words), FinalDecision(decision, words), page.say
     return {
         "say": say,
         "sweep": decision.saved.sweep,
@@ -77,7 +77,7 @@ def contents(judged: Judged, words: Catalogue) -> dict[str, Any]:
 def appendix(judged: Judged, words: Catalogue) -> dict[str, Any]:
     """The fragments that `appendix.md.j2` puts in order."""
     decision = judged.decision
-    comparative, closing = Comparative(decision, words), Closing(decision, words)
+    comparative, closing = Comparative(decision, words), FinalDecision(decision, words)
     return {
         "say": comparative.say,
         "sweep": decision.saved.sweep,
@@ -86,7 +86,7 @@ def appendix(judged: Judged, words: Catalogue) -> dict[str, Any]:
         "candidates": comparative.candidates(),
         "latencies": comparative.latencies(MOST_ROWS) if len(decision.candidates) > MOST_SHOWN + 1 else "",
         "looks": Looks(decision, words).table(),
-        "depth": Depth(decision, words).context(),
+        "depth": InDepthTables(decision, words).context(),
         "top": comparative.top(),
         "trends": Recommended(decision, words).trends(),
         "study": comparative.study(),

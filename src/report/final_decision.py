@@ -7,10 +7,10 @@ from src.report.decision import skipped
 from src.report.markdown import Raw, escape, table
 from src.report.names import short
 from src.report.risks import Risk
-from src.report.section import MOST_ROWS, Part, runs
+from src.report.section import MOST_ROWS, Section, runs
 
 
-class Closing(Part):
+class FinalDecision(Section):
     """Sensitivity, skipped and risks."""
 
     def sensitivity(self, outcomes: list[Outcome]) -> Raw:

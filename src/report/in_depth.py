@@ -81,7 +81,7 @@ def _source(c: Candidate, decision: Decision) -> EvaluationRecord | None:
     return None
 
 
-class Depth:
+class InDepthTables:
     """Renders the evaluations in depth in one language."""
 
     def __init__(self, decision: Decision, words: Catalogue) -> None:

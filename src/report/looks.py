@@ -12,7 +12,7 @@ from src.decide.choice import Decision
 from src.report.headline import Gap
 from src.report.markdown import Raw, table
 from src.report.names import short
-from src.report.section import Part
+from src.report.section import Section
 
 MOST_LINES = 12
 
@@ -75,7 +75,7 @@ def seen(decision: Decision) -> list[Seen]:
     ]
 
 
-class Looks(Part):
+class Looks(Section):
     """A sentence for page one and a table for the appendix."""
 
     def sentence(self) -> Raw:

@@ -8,12 +8,12 @@ from src.decide.limits import limits_of
 from src.decide.notes import Note, note
 from src.report.markdown import Raw, code, escape, table
 from src.report.resource_use import SearchCost, search_cost
-from src.report.section import Part, runs
+from src.report.section import Section, runs
 
 SPLITS = ("train", "val", "test")
 
 
-class Overview(Part):
+class Overview(Section):
     """The first section."""
 
     def facts(self) -> Raw:

@@ -17,12 +17,12 @@ from src.report.headline import Row, headline, held_against_another, same_weight
 from src.report.licence import licence_of
 from src.report.markdown import Raw, code, table
 from src.report.names import short
-from src.report.section import Part, runs
+from src.report.section import Section, runs
 
 MOST_OPEN = 5  # questions that page one lists
 
 
-class PageOne(Part):
+class PageOne(Section):
     """What stands above the six sections."""
 
     def sentence(self, judged: Verdict) -> Raw:

@@ -12,13 +12,13 @@ from src.decide.signal import chosen_configuration
 from src.decide.verdict import from_scratch
 from src.records.schema import Checkpoint
 from src.report.markdown import Raw, code, escape, table
-from src.report.section import Part, interval_of, runs
+from src.report.section import Section, interval_of, runs
 
 MOST_TRENDS, MOST_EPOCHS = 3, 60
 TRENDS = ("val/mAP50-95", "train/box_loss")
 
 
-class Recommended(Part):
+class Recommended(Section):
     """The second section."""
 
     def recommended(self) -> Raw:

@@ -21,7 +21,7 @@ MOST_ROWS = 25  # of a table in the appendix; the CSV files hold everything
 MOST_RUNS = 4  # named in one cell
 
 
-class Part:
+class Section:
     """A part of the document, built from a decision in one language."""
 
     def __init__(self, decision: Decision, words: Catalogue) -> None:

@@ -19,7 +19,7 @@ from optuna.storages import BaseStorage, RDBStorage
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-PATIENCE_S = 300.0
+RETRY_S = 300.0
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # the last one again and again
 CACHED = ("_create_new_trial", "_set_trial_param", "_get_trials", "_get_best_trial_id")  # asked by Optuna's cache
 
@@ -35,7 +35,7 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, OperationalError | InterfaceError)
 
 
-def patient(call: Callable[..., T], patience_s: float = PATIENCE_S) -> Callable[..., T]:
+def retried(call: Callable[..., T], retry_s: float = RETRY_S) -> Callable[..., T]:
     """`call`, made again while the database is away."""
 
     @functools.wraps(call)
@@ -46,10 +46,10 @@ def patient(call: Callable[..., T], patience_s: float = PATIENCE_S) -> Callable[
                 return call(*args, **kwargs)
             except Exception as error:
                 pause = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
-                if not is_away(error) or time.monotonic() - begun + pause > patience_s:
+                if not is_away(error) or time.monotonic() - begun + pause > retry_s:
                     raise
                 if attempt == 0:
-                    log.warning("the study's database does not answer; trying for %.0f s", patience_s)
+                    log.warning("the study's database does not answer; trying for %.0f s", retry_s)
                 time.sleep(pause)
         raise AssertionError("unreachable")
 
@@ -61,4 +61,4 @@ class PatientStorage(RDBStorage):
 
 
 for _name in (*(n for n in dir(BaseStorage) if not n.startswith("_")), *CACHED):
-    setattr(PatientStorage, _name, patient(getattr(RDBStorage, _name)))
+    setattr(PatientStorage, _name, retried(getattr(RDBStorage, _name)))

@@ -26,7 +26,7 @@ UNFINISHED = ("lost", "repeat", "double")  # ends of a trial that are not the en
 MOST_DEATHS = 5  # of workers on one slot without an epoch of progress between, before it counts as failed
 
 
-class Handover:
+class Requeue:
     """The trials of a study, and what becomes of those whose worker is gone.
 
     Args:

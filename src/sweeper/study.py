@@ -22,7 +22,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from src.sweeper.lease import Lease
-from src.sweeper.requeue import AFTER, ENDED, LEASE, MARK, SLOT, UNFINISHED, Handover
+from src.sweeper.requeue import AFTER, ENDED, LEASE, MARK, SLOT, UNFINISHED, Requeue
 from src.sweeper.sampler import is_reseeded, make_sampler, suggest
 from src.sweeper.space import Space
 from src.sweeper.storage import STUDY, quiet, unhurried
@@ -77,7 +77,7 @@ class Study:
         self.budget = min(b for b in (budget, space.size()) if b is not None)
         self._directions = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in maximize]
         self._study = self._open(storage, name, None if self._is_grid else make_sampler(sampler, space), pruner)
-        self._trials = Handover(self._study, storage, space, self._is_grid)
+        self._trials = Requeue(self._study, storage, space, self._is_grid)
 
     def _open(
         self,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from src.benchmark import measure
-from src.benchmark.disturbance import LIMIT, Reading, foreign_share, read, tree_cpu_s
+from src.benchmark.disturbance import LIMIT, Reading, other_load_share, read, tree_cpu_s
 from src.config.schema import BenchmarkConfig
 from src.records.schema import Artifact
 
@@ -35,15 +35,15 @@ SPIN = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); print(flush
 )
 def test_what_is_neither_ours_nor_idle_is_others(busy: float, stolen: float, own: float, share: float) -> None:
     after = Reading(1.0, 102.0, 50.0 + busy, 1.0 + stolen, 5.0 + own)
-    assert foreign_share(START, after, cores=2) == pytest.approx(share)
+    assert other_load_share(START, after, cores=2) == pytest.approx(share)
 
 
 def test_what_can_not_be_told_is_not_known() -> None:
     after = Reading(1.0, 102.0, 52.0, 1.0, 5.0)
-    assert foreign_share(START, replace(after, wall_s=0.1), 2) is None  # too short for ticks
-    assert foreign_share(START, replace(after, counted_s=100.0), 2) is None  # counters that stand still
-    assert foreign_share(None, after, 2) is None
-    assert foreign_share(START, None, 2) is None
+    assert other_load_share(START, replace(after, wall_s=0.1), 2) is None  # too short for ticks
+    assert other_load_share(START, replace(after, counted_s=100.0), 2) is None  # counters that stand still
+    assert other_load_share(None, after, 2) is None
+    assert other_load_share(START, None, 2) is None
 
 
 def test_only_the_cores_in_use_are_read(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.chaos.faults import Planner, census
-from benchmarks.chaos.kill_points import PHASES, Fault, Moments
+from benchmarks.chaos.kill_points import PHASES, Fault, KillPoints
 from benchmarks.chaos.planted_defects import PLANTS
 from tests.conftest import ROOT
 
@@ -25,13 +25,13 @@ LOG = """1\tmlflow create_run · before
 
 
 @pytest.fixture
-def moments(tmp_path: Path) -> dict[str, list[str]]:
+def kill_points(tmp_path: Path) -> dict[str, list[str]]:
     (tmp_path / "moments.log").write_text(LOG, encoding="utf-8")
     return census(tmp_path / "moments.log")
 
 
-def test_moments_belong_to_the_phase_they_were_reached_in(moments: dict[str, list[str]]) -> None:
-    assert moments == {
+def test_moments_belong_to_the_phase_they_were_reached_in(kill_points: dict[str, list[str]]) -> None:
+    assert kill_points == {
         "opening": ["mlflow create_run · before"],
         "trials": ["epoch · middle", "journal · torn"],
         "finalists": ["benchmark · middle"],
@@ -39,8 +39,8 @@ def test_moments_belong_to_the_phase_they_were_reached_in(moments: dict[str, lis
     }
 
 
-def test_a_seed_repeats_a_plan_and_another_one_does_not(moments: dict[str, list[str]]) -> None:
-    plans = [list(Planner(seed, moments, 3).sweep(30, fresh=True)) for seed in (1, 1, 2)]
+def test_a_seed_repeats_a_plan_and_another_one_does_not(kill_points: dict[str, list[str]]) -> None:
+    plans = [list(Planner(seed, kill_points, 3).sweep(30, fresh=True)) for seed in (1, 1, 2)]
     assert plans[0] == plans[1] != plans[2]
     order = [PHASES.index(f.phase) for f in plans[0]]
     assert order == sorted(order)
@@ -54,7 +54,7 @@ def test_a_fault_strikes_once_at_its_moment_or_when_its_phase_is_over(
     struck: list[int] = []
     monkeypatch.setattr("os.kill", lambda pid, number: struck.append(number))
     Fault(1, "trials", "epoch · middle", 2, 0, "SIGTERM", "self").save(tmp_path)
-    here = Moments(tmp_path)
+    here = KillPoints(tmp_path)
     for _ in range(4):
         here.reached("epoch · middle")
     assert len(struck) == 1

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.latency_coverage import World, coverage, truth, verdicts
+from benchmarks.latency_coverage import World, coverage, ground_truth, verdicts
 
 BETWEEN = [0.02, 0.03, 0.04]
 
@@ -37,8 +37,8 @@ def test_verdicts_keep_their_errors(between: float, rounds: int) -> None:
 def test_the_simulated_machine_is_what_it_says() -> None:
     """Quick: a world without tail or autocorrelation is log-normal, and its truth is known."""
     plain = World(between=0.0, alike=0.0, slow=0.0)
-    assert truth(plain)["p50"] == pytest.approx(10, rel=1e-3)
-    assert truth(plain)["p90"] == pytest.approx(10 * math.exp(0.03 * 1.2816), rel=1e-3)
+    assert ground_truth(plain)["p50"] == pytest.approx(10, rel=1e-3)
+    assert ground_truth(plain)["p90"] == pytest.approx(10 * math.exp(0.03 * 1.2816), rel=1e-3)
     series = World(alike=0.5, slow=0.0).process(np.random.default_rng(1), 20_000)
     assert np.corrcoef(series[:-1], series[1:])[0, 1] == pytest.approx(0.5, abs=0.03)
     assert np.std(series) == pytest.approx(0.03, rel=0.05)

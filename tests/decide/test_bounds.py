@@ -10,7 +10,7 @@ import pytest
 from benchmarks import decision_quality as quality
 from src.decide.bounds import deficits, shared_level
 from src.decide.spread import SeedSpread, moderated
-from src.decide.uncertainty import Effect, Model, Resampled, gap, image_part, mean_interval
+from src.decide.uncertainty import Effect, Model, Resampled, gap, image_component, mean_interval
 
 
 def model(name: str, score: float, sd: float, n: int = 5, freedom: float = 16, effect: Effect | None = None) -> Model:
@@ -60,10 +60,10 @@ def test_paired_images_cancel() -> None:
     rng = np.random.default_rng(1)
     shared, own = rng.normal(0, 0.03, 400), rng.normal(0, 0.002, (2, 400))
     spread = SeedSpread(1, math.nan, 0.001, 100, False, "prior")
-    parts = [image_part([Resampled(("val",), 0.8 + shared + own[i], 99.0)]) for i in range(2)]
+    parts = [image_component([Resampled(("val",), 0.8 + shared + own[i], 99.0)]) for i in range(2)]
     a, b = (Model(str(i), 0.8, spread, part) for i, part in enumerate(parts))
     assert gap(a, b).se < 0.004
-    other = Model("1", 0.8, spread, image_part([Resampled(("another val",), 0.8 + shared, 99.0)]))
+    other = Model("1", 0.8, spread, image_component([Resampled(("another val",), 0.8 + shared, 99.0)]))
     assert gap(a, other).method == "seeds"  # not the same images: they say nothing of the difference
 
 
@@ -77,9 +77,9 @@ def test_what_seeds_and_images_do_together_is_counted_once() -> None:
         a, b = quality.draw(w, weights, rng).models
         deltas.append(a.score - b.score)
         variances.append(gap(a, b).se ** 2)
-    truth = 2 * 0.01**2 / 3 + 2 * quality.OWN_SD**2 / 100 + 2 * quality.INTERACTION_SD**2 / 300
-    assert np.var(deltas) == pytest.approx(truth, rel=0.25)
-    assert truth < np.mean(variances) < 1.6 * truth  # drawn upwards, never below
+    ground_truth = 2 * 0.01**2 / 3 + 2 * quality.OWN_SD**2 / 100 + 2 * quality.INTERACTION_SD**2 / 300
+    assert np.var(deltas) == pytest.approx(ground_truth, rel=0.25)
+    assert ground_truth < np.mean(variances) < 1.6 * ground_truth  # drawn upwards, never below
 
 
 @pytest.mark.parametrize(("images", "seeds"), [(60, 2), (200, 3)])

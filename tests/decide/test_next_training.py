@@ -13,7 +13,7 @@ from src.common.statistics import normal_quantile
 from src.config.schema import DecisionConfig
 from src.decide.choice import Decision, decide
 from src.decide.load import Saved
-from src.decide.looks import level_at, share_of, spent_share
+from src.decide.looks import level_at, share_of, used_share
 from src.decide.next_training import compared, next_training, questions
 from src.records.schema import SweepRecord, TrialRecord
 from tests.report.factory import ONNX, finalist, trial
@@ -96,8 +96,8 @@ def test_looks_share_the_error() -> None:
     levels = [level_at(0.95, share) for share in (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)]
     assert levels == sorted(levels, reverse=True)
     assert normal_quantile(level_at(0.95, 0.25)) == pytest.approx(2 * normal_quantile(0.975), abs=1e-6)
-    assert spent_share(8, 24) == 0.25
-    assert spent_share(8, 0) == spent_share(0, 0) == 1.0
+    assert used_share(8, 24) == 0.25
+    assert used_share(8, 0) == used_share(0, 0) == 1.0
     assert share_of([]) is None
     assert share_of([{"share": 0.2}, {"share": 0.4}]) == 0.4
     assert share_of([{"odd": 1}]) == 1.0

@@ -33,11 +33,13 @@ class Ground:
     ignored_crowd: Bools
 
 
-def with_regions(truths: list[Scene], seed: int, n_classes: int, *, crowd: bool = True, most: int = 4) -> list[Ground]:
+def with_regions(
+    ground_truths: list[Scene], seed: int, n_classes: int, *, crowd: bool = True, most: int = 4
+) -> list[Ground]:
     """The same objects with outlines that fill a part of their boxes; regions to ignore anywhere and by objects."""
     rng = np.random.default_rng(1000 + seed)
     made = []
-    for t in truths:
+    for t in ground_truths:
         m = int(rng.integers(0, most + 1))
         corner = rng.uniform(0, 400, (m, 2))
         near = rng.integers(0, len(t.classes), m) if len(t.classes) else np.empty(0, dtype=np.int64)
@@ -67,11 +69,11 @@ def random_scenes(
 ) -> tuple[list[Scene], list[Scene]]:
     """Detections and truths: jittered copies, duplicates, wrong classes and background."""
     rng = np.random.default_rng(seed)
-    detections, truths = [], []
+    detections, ground_truths = [], []
     for _ in range(n_images):
         n = int(rng.integers(0, most + 1))
         boxes, classes = random_boxes(rng, n), rng.integers(0, n_classes, n)
-        truths.append(Scene(boxes, classes, np.ones(n)))
+        ground_truths.append(Scene(boxes, classes, np.ones(n)))
         pick = rng.integers(0, n, int(rng.integers(0, 2 * n + 1))) if n else np.empty(0, dtype=np.int64)
         spread = rng.choice([0.01, 0.05, 0.15], (len(pick), 1)) * np.tile(boxes[pick, 2:] - boxes[pick, :2], 2)
         copies = boxes[pick] + rng.normal(0, 1, (len(pick), 4)) * spread
@@ -91,35 +93,37 @@ def random_scenes(
                 np.round(scores, 1) if tied else scores,
             )
         )
-    return detections, truths
+    return detections, ground_truths
 
 
 def xywh(box: Floats) -> list[float]:
     return [float(v) for v in (box[0], box[1], box[2] - box[0], box[3] - box[1])]
 
 
-def coco_annotations(truths: Sequence[Scene | Ground], n_classes: int) -> dict[str, Any]:
+def coco_annotations(ground_truths: Sequence[Scene | Ground], n_classes: int) -> dict[str, Any]:
     """The scenes as a COCO annotation file has them: image ids and category ids from 1."""
     annotations: list[dict[str, Any]] = []
-    for image, truth in enumerate(truths, 1):
-        areas = truth.areas if isinstance(truth, Ground) else areas_of(truth.boxes)
-        rows = [(*row, 0) for row in zip(truth.boxes, truth.classes, areas, strict=True)]
-        if isinstance(truth, Ground):
-            crowds = zip(truth.ignored, truth.ignored_classes, areas_of(truth.ignored), strict=True)
+    for image, ground_truth in enumerate(ground_truths, 1):
+        areas = ground_truth.areas if isinstance(ground_truth, Ground) else areas_of(ground_truth.boxes)
+        rows = [(*row, 0) for row in zip(ground_truth.boxes, ground_truth.classes, areas, strict=True)]
+        if isinstance(ground_truth, Ground):
+            crowds = zip(
+                ground_truth.ignored, ground_truth.ignored_classes, areas_of(ground_truth.ignored), strict=True
+            )
             rows += [(*row, 1) for row in crowds]
         for box, c, area, crowd in rows:
             own = {"id": len(annotations) + 1, "image_id": image, "category_id": int(c) + 1}
             annotations.append({**own, "bbox": xywh(box), "area": float(area), "iscrowd": crowd})
-    images = [{"id": i, "width": 640, "height": 640} for i in range(1, len(truths) + 1)]
+    images = [{"id": i, "width": 640, "height": 640} for i in range(1, len(ground_truths) + 1)]
     categories = [{"id": c + 1, "name": str(c)} for c in range(n_classes)]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def coco_reference(
-    detections: Sequence[Scene], truths: Sequence[Scene | Ground], n_classes: int, max_dets: int = 100
+    detections: Sequence[Scene], ground_truths: Sequence[Scene | Ground], n_classes: int, max_dets: int = 100
 ) -> Any:
     """faster-coco-eval's evaluation of the same scenes, after `accumulate` and `summarize`."""
-    return judged_by_reference(coco_annotations(truths, n_classes), detections, max_dets)
+    return judged_by_reference(coco_annotations(ground_truths, n_classes), detections, max_dets)
 
 
 def judged_by_reference(annotations: dict[str, Any], detections: Sequence[Scene], max_dets: int = 100) -> Any:

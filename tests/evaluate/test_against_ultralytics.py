@@ -32,9 +32,9 @@ def ap_of_ultralytics(found: Any, samples: Any, out: Path) -> float:
     judge.iouv = torch.linspace(0.5, 0.95, 10)
     hits = []
     for one, sample in zip(found, samples, strict=True):
-        boxes, truths = (torch.tensor(np.asarray(b, np.float32)) for b in (one.boxes, sample.boxes))
+        boxes, ground_truths = (torch.tensor(np.asarray(b, np.float32)) for b in (one.boxes, sample.boxes))
         classes, own = (torch.tensor(np.asarray(c, np.int64)) for c in (one.classes, sample.classes))
-        hits.append(judge.match_predictions(classes, own, metrics.box_iou(truths, boxes)).numpy())
+        hits.append(judge.match_predictions(classes, own, metrics.box_iou(ground_truths, boxes)).numpy())
     scores = np.concatenate([one.scores for one in found])
     predicted = np.concatenate([one.classes for one in found])
     wanted = np.concatenate([sample.classes for sample in samples])

@@ -18,9 +18,9 @@ from tests.evaluate.test_metrics import scene
 
 @pytest.mark.parametrize(("seed", "images", "classes", "most"), [(0, 40, 5, 12), (1, 30, 1, 40), (4, 60, 20, 6)])
 def test_recall_and_sizes_agree_with_faster_coco_eval(seed: int, images: int, classes: int, most: int) -> None:
-    detections, truths = random_scenes(seed, images, classes, most=most)
-    got = coco_figures(match(detections, truths, classes))
-    stats = coco_reference(detections, truths, classes).stats
+    detections, ground_truths = random_scenes(seed, images, classes, most=most)
+    got = coco_figures(match(detections, ground_truths, classes))
+    stats = coco_reference(detections, ground_truths, classes).stats
     names = ["AP-small", "AP-medium", "AP-large", "AR@1", "AR@10", "AR@100", "AR-small", "AR-medium", "AR-large"]
     for name, want in zip(names, stats[3:12], strict=True):
         assert got[name] == pytest.approx(want, abs=1e-6), name
@@ -59,26 +59,26 @@ def test_duplicates_and_hits_are_counted() -> None:
 
 
 def test_errors_add_up() -> None:
-    detections, truths = random_scenes(3, 50, 4)
-    matches = match(detections, truths, 4)
+    detections, ground_truths = random_scenes(3, 50, 4)
+    matches = match(detections, ground_truths, 4)
     errors = split_errors(matches, 0.3)
     kept = int(np.count_nonzero(matches.dets.scores >= 0.3))
     assert errors.true_positives + sum(n for k, n in errors.counts.items() if k != "missed") == kept
 
 
 def test_resampling_equals_copying_the_images() -> None:
-    detections, truths = random_scenes(5, 30, 4)
+    detections, ground_truths = random_scenes(5, 30, 4)
     weights = image_weights(30, 4)
-    got = resample_map(match(detections, truths, 4), weights)
+    got = resample_map(match(detections, ground_truths, 4), weights)
     for row, values in zip(weights, got, strict=True):
         copies = np.repeat(np.arange(30), row)
-        want = evaluate([detections[i] for i in copies], [truths[i] for i in copies], 4)
+        want = evaluate([detections[i] for i in copies], [ground_truths[i] for i in copies], 4)
         assert values == pytest.approx([want.map50_95, want.map50], abs=1e-12)
 
 
 def test_every_image_once_is_the_estimate() -> None:
-    detections, truths = random_scenes(6, 20, 3)
-    matches = match(detections, truths, 3)
+    detections, ground_truths = random_scenes(6, 20, 3)
+    matches = match(detections, ground_truths, 3)
     got = resample_map(matches, np.ones((1, 20), dtype=np.int64))[0]
     metrics = summarise(matches)
     assert got == pytest.approx([metrics.map50_95, metrics.map50], abs=1e-12)
@@ -92,17 +92,17 @@ def test_weights_are_resamples() -> None:
 
 
 def test_a_model_against_itself_has_no_difference() -> None:
-    detections, truths = random_scenes(8, 20, 3)
+    detections, ground_truths = random_scenes(8, 20, 3)
     weights = image_weights(20, 50)
-    first, second = (resample_map(match(detections, truths, 3), weights) for _ in range(2))
+    first, second = (resample_map(match(detections, ground_truths, 3), weights) for _ in range(2))
     assert np.array_equal(first, second)
 
 
 def test_intervals_shrink_with_more_images() -> None:
     widths = []
     for n in (20, 320):
-        detections, truths = random_scenes(9, n, 2)
-        matches = match(detections, truths, 2)
+        detections, ground_truths = random_scenes(9, n, 2)
+        matches = match(detections, ground_truths, 2)
         table = resample_classes(matches, image_weights(n, 200))[:, :, 0]
         got = interval(summarise(matches).map50_95, table, evidence(matches))
         assert got.low < got.high

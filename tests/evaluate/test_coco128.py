@@ -31,11 +31,11 @@ def truths_of(folder: Path) -> list[Scene]:
     return found
 
 
-def detections_of(truths: list[Scene], seed: int, tied: bool) -> list[Scene]:
+def detections_of(ground_truths: list[Scene], seed: int, tied: bool) -> list[Scene]:
     """What a detector of middling quality finds: boxes moved and scaled, some missed, doubled, misnamed, invented."""
     rng = np.random.default_rng(seed)
     made = []
-    for t in truths:
+    for t in ground_truths:
         pick = rng.integers(0, len(t.classes), int(rng.integers(0, 2 * len(t.classes) + 1)))
         extent = np.tile(t.boxes[pick, 2:] - t.boxes[pick, :2], 2)
         boxes = t.boxes[pick] + rng.normal(0, 1, (len(pick), 4)) * extent * rng.choice([0.02, 0.1], (len(pick), 1))
@@ -48,14 +48,14 @@ def detections_of(truths: list[Scene], seed: int, tied: bool) -> list[Scene]:
 
 @pytest.mark.parametrize(("seed", "tied"), [(0, False), (1, True)])
 def test_agrees_with_the_reference_on_photographs(seed: int, tied: bool, coco128_dir: Path) -> None:
-    truths = truths_of(coco128_dir)
-    assert sum(len(t.classes) for t in truths) > 900
-    detections = detections_of(truths, seed, tied)
-    got, reference = evaluate(detections, truths, CLASSES), coco_reference(detections, truths, CLASSES)
+    ground_truths = truths_of(coco128_dir)
+    assert sum(len(t.classes) for t in ground_truths) > 900
+    detections = detections_of(ground_truths, seed, tied)
+    got, reference = evaluate(detections, ground_truths, CLASSES), coco_reference(detections, ground_truths, CLASSES)
     assert 0.1 < got.map50_95 < 0.9
     for value, want in zip((got.map50_95, got.map50, got.map75), reference.stats[:3], strict=True):
         assert value == pytest.approx(want, abs=1e-6)
-    figures = coco_figures(match(detections, truths, CLASSES))
+    figures = coco_figures(match(detections, ground_truths, CLASSES))
     names = ("AP-small", "AP-medium", "AP-large", "AR@1", "AR@10", "AR@100", "AR-small", "AR-medium", "AR-large")
     for name, want in zip(names, reference.stats[3:12], strict=True):
         assert figures[name] == pytest.approx(want, abs=1e-6), name

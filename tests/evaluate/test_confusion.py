@@ -23,9 +23,9 @@ TRUTH = [(0, 0, 100, 100, 0, 1), (200, 200, 300, 300, 1, 1)]
 
 
 def errors_of(
-    rows: Sequence[tuple[float, ...]], truth: Sequence[tuple[float, ...]] = TRUTH, n_classes: int = 3
+    rows: Sequence[tuple[float, ...]], ground_truth: Sequence[tuple[float, ...]] = TRUTH, n_classes: int = 3
 ) -> Errors:
-    return split_errors(match([scene(rows)], [scene(truth)], n_classes), 0.5)
+    return split_errors(match([scene(rows)], [scene(ground_truth)], n_classes), 0.5)
 
 
 def test_an_object_found_rightly_is_not_misnamed() -> None:
@@ -46,8 +46,8 @@ def test_an_object_misnamed_twice_counts_once_by_the_best_score() -> None:
 
 def test_two_boxes_name_two_objects_that_lie_on_each_other() -> None:
     """Both boxes lie best on the first object; the second box takes the other one, as in COCO's matching."""
-    truth = [(0, 0, 100, 100, 0, 1), (0, 0, 100, 80, 1, 1)]
-    errors = errors_of([(0, 0, 100, 100, 2, 0.9), (0, 0, 100, 97, 2, 0.8)], truth)
+    ground_truth = [(0, 0, 100, 100, 0, 1), (0, 0, 100, 80, 1, 1)]
+    errors = errors_of([(0, 0, 100, 100, 2, 0.9), (0, 0, 100, 97, 2, 0.8)], ground_truth)
     assert errors.confusions == [(0, 2, 1), (1, 2, 1)]
     assert errors.matrix[-1].tolist() == [0, 0, 0, 0]
 
@@ -61,11 +61,11 @@ def test_a_box_too_far_off_leaves_its_object_missed() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_every_object_and_every_box_stands_in_the_matrix_once(seed: int) -> None:
     detections, plain = random_scenes(seed, 60, 5)
-    truths = with_regions(plain, seed, 5)
-    matches = match(detections, truths, 5)
+    ground_truths = with_regions(plain, seed, 5)
+    matches = match(detections, ground_truths, 5)
     errors = split_errors(matches, 0.4)
     counted = (matches.dets.scores >= 0.4) & ~matches.dropped[:, 0]
-    assert errors.matrix[:-1].sum(axis=1).tolist() == np.bincount(matches.truths.classes, minlength=5).tolist()
+    assert errors.matrix[:-1].sum(axis=1).tolist() == np.bincount(matches.ground_truths.classes, minlength=5).tolist()
     assert (
         errors.matrix[:, :-1].sum(axis=0).tolist() == np.bincount(matches.dets.classes[counted], minlength=5).tolist()
     )
@@ -112,9 +112,9 @@ def test_records_of_earlier_versions_are_still_read() -> None:
 
 
 def test_of_many_classes_the_most_confused_are_shown_and_nothing_is_lost() -> None:
-    detections, truths = random_scenes(1, 60, 30)
+    detections, ground_truths = random_scenes(1, 60, 30)
     subject = type(SUBJECT)(**{**vars(SUBJECT), "class_names": [f"c{i}" for i in range(30)]})
-    record = evaluate_in_depth(subject, detections, truths, resamples=5)
+    record = evaluate_in_depth(subject, detections, ground_truths, resamples=5)
     (table,) = confusion_tables(record)
     assert len(table.columns) == 13  # names, ten classes, others, missed
     cells = [int(str(v)) for column in table.columns[1:] for v in column.cells if v != "·"]

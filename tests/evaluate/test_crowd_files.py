@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from src.data import load_split, resolve
-from src.evaluate import Metrics, evaluate_in_depth, load_truths, truth_file
+from src.evaluate import Metrics, evaluate_in_depth, ground_truth_file, load_ground_truth
 from src.evaluate.in_depth import Subject
 from src.evaluate.matching import Floats, Ints
 from src.pipeline import accuracy
@@ -149,9 +149,9 @@ def evaluated(
     cfg: Any = SimpleNamespace(model=SimpleNamespace(trust=False), data=SimpleNamespace(group=None))
     artifact = Artifact("onnx", "fp32", "m.onnx", "a" * 64, 1, [1, 3, 32, 32], 1.0, "b" * 64)
     metrics, _ = accuracy.evaluate_artifact(artifact, "onnxruntime", ref, "val", cfg, context, tmp_path / "sweep")
-    truths = load_truths(truth_file(tmp_path / "sweep", ref.fingerprint, "val"))
+    ground_truths = load_ground_truth(ground_truth_file(tmp_path / "sweep", ref.fingerprint, "val"))
     subject = Subject("s", 0, "r", "onnx", "fp32", "a" * 64, "onnxruntime", "val", ref.fingerprint, ref.class_names)
-    return metrics, evaluate_in_depth(subject, found, truths, resamples=5)
+    return metrics, evaluate_in_depth(subject, found, ground_truths, resamples=5)
 
 
 @pytest.mark.parametrize("source", ["made", "photographs"])
@@ -195,7 +195,7 @@ def test_a_difficult_object_of_a_voc_folder_counts_neither_way(
     boxes = np.array([(4, 5, 14, 17), box], dtype=np.float64)
     found = [Scene(boxes, np.zeros(2, np.int64), np.array([0.8, 0.9]))]
     metrics, record = evaluated(ref, found, tmp_path, monkeypatch)
-    assert metrics.truths == [1]
+    assert metrics.ground_truths == [1]
     assert metrics.map50 == metrics.precision == precision
     assert record.figures["mAP50-95"] == metrics.map50_95 == pytest.approx(precision)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.evaluate import evaluate, evaluate_in_depth, load_truths, match, save_truths
+from src.evaluate import evaluate, evaluate_in_depth, load_ground_truth, match, save_ground_truth
 from src.evaluate.bootstrap import image_weights, resample_map
 from src.evaluate.coco import coco_figures
 from src.evaluate.errors import split_errors
-from src.evaluate.files import holds_truths
+from src.evaluate.files import holds_ground_truth
 from src.evaluate.thresholds import curve
 from tests.evaluate.scenes import Ground, coco_reference, random_scenes, with_regions
 from tests.evaluate.test_metrics import scene
@@ -43,9 +43,9 @@ def test_crowds_and_areas_agree_with_faster_coco_eval(
     seed: int, images: int, classes: int, most: int, tied: bool
 ) -> None:
     detections, plain = random_scenes(seed, images, classes, most=most, tied=tied)
-    truths = with_regions(plain, seed, classes)
-    got, figures = evaluate(detections, truths, classes), coco_figures(match(detections, truths, classes))
-    stats = coco_reference(detections, truths, classes).stats
+    ground_truths = with_regions(plain, seed, classes)
+    got, figures = evaluate(detections, ground_truths, classes), coco_figures(match(detections, ground_truths, classes))
+    stats = coco_reference(detections, ground_truths, classes).stats
     for value, want in zip((got.map50_95, got.map50, got.map75), stats[:3], strict=True):
         assert value == pytest.approx(want, abs=1e-6)
     for name, want in zip(NAMES, stats[3:12], strict=True):
@@ -64,7 +64,7 @@ def test_a_crowd_takes_any_number_by_the_share_inside() -> None:
     found = scene([(*FOUND, 0.9), *IN_CROWD])
     matches = match([found], [ground([FOUND], [CROWD])], 1)
     assert matches.dropped[:, 0].tolist() == [True, True, False]
-    assert len(matches.truths) == 1
+    assert len(matches.ground_truths) == 1
     assert evaluate([found], [ground([FOUND], [CROWD])], 1).map50_95 == 1.0
     outside = scene([(*FOUND, 0.9), (170, 210, 225, 240, 0, 0.95)])  # less than half of it lies inside
     assert not match([outside], [ground([FOUND], [CROWD])], 1).dropped.any()
@@ -73,10 +73,10 @@ def test_a_crowd_takes_any_number_by_the_share_inside() -> None:
 
 
 def test_a_difficult_object_takes_boxes_that_fit_it() -> None:
-    truths = [ground([FOUND], [CROWD], crowd=False)]
-    inside = match([scene([(*FOUND, 0.9), *IN_CROWD])], truths, 1)
+    ground_truths = [ground([FOUND], [CROWD], crowd=False)]
+    inside = match([scene([(*FOUND, 0.9), *IN_CROWD])], ground_truths, 1)
     assert not inside.dropped.any(), "a small box inside is no fit"
-    fitting = match([scene([(*FOUND, 0.9), (*CROWD, 0.95), (*CROWD, 0.8)])], truths, 1)
+    fitting = match([scene([(*FOUND, 0.9), (*CROWD, 0.95), (*CROWD, 0.8)])], ground_truths, 1)
     assert fitting.dropped[:, 0].tolist() == [True, False, True]
     assert fitting.matched[:, 0].tolist() == [-1, 0, -1]
 
@@ -92,7 +92,7 @@ def test_an_object_comes_before_the_region() -> None:
 def test_a_class_with_regions_only_has_no_figure() -> None:
     got = evaluate([scene([(*CROWD, 0.9)])], [ground([(0, 0, 9, 9, 1)], [CROWD])], 2)
     assert math.isnan(got.per_class[0])
-    assert got.truths == [0, 1]
+    assert got.ground_truths == [0, 1]
 
 
 def test_the_threshold_is_tuned_without_boxes_on_regions() -> None:
@@ -111,13 +111,13 @@ def test_the_threshold_is_tuned_without_boxes_on_regions() -> None:
 @pytest.mark.parametrize("crowd", [True, False])
 def test_resampling_with_regions_equals_copying_the_images(crowd: bool) -> None:
     detections, plain = random_scenes(5, 30, 4)
-    truths = with_regions(plain, 5, 4, crowd=crowd)
-    matches = match(detections, truths, 4)
+    ground_truths = with_regions(plain, 5, 4, crowd=crowd)
+    matches = match(detections, ground_truths, 4)
     assert matches.dropped.any()
     weights = image_weights(30, 4)
     for row, values in zip(weights, resample_map(matches, weights), strict=True):
         copies = np.repeat(np.arange(30), row)
-        want = evaluate([detections[i] for i in copies], [truths[i] for i in copies], 4)
+        want = evaluate([detections[i] for i in copies], [ground_truths[i] for i in copies], 4)
         assert values == pytest.approx([want.map50_95, want.map50], abs=1e-12)
 
 
@@ -133,32 +133,32 @@ def test_errors_and_boxes_on_regions_add_up() -> None:
 
 def test_regions_and_areas_survive_saving(tmp_path: Path) -> None:
     detections, plain = random_scenes(0, 12, 3)
-    truths = [*with_regions(plain[:6], 0, 3), *with_regions(plain[6:], 1, 3, crowd=False)]
-    save_truths(tmp_path / "t.npz", truths)
-    back = load_truths(tmp_path / "t.npz")
-    for one, two in zip(truths, back, strict=True):
+    ground_truths = [*with_regions(plain[:6], 0, 3), *with_regions(plain[6:], 1, 3, crowd=False)]
+    save_ground_truth(tmp_path / "t.npz", ground_truths)
+    back = load_ground_truth(tmp_path / "t.npz")
+    for one, two in zip(ground_truths, back, strict=True):
         for name in vars(one):
             assert np.array_equal(getattr(one, name), getattr(two, name)), name
     assert evaluate_in_depth(SUBJECT, detections, back, resamples=5) == evaluate_in_depth(
-        SUBJECT, detections, truths, resamples=5
+        SUBJECT, detections, ground_truths, resamples=5
     )
-    assert holds_truths(tmp_path / "t.npz", truths)
-    assert not holds_truths(tmp_path / "t.npz", plain)
-    assert not holds_truths(tmp_path / "no.npz", truths)
+    assert holds_ground_truth(tmp_path / "t.npz", ground_truths)
+    assert not holds_ground_truth(tmp_path / "t.npz", plain)
+    assert not holds_ground_truth(tmp_path / "no.npz", ground_truths)
 
 
 def test_truths_saved_by_earlier_versions_load_and_are_known_to_be_old(tmp_path: Path) -> None:
-    _, truths = random_scenes(0, 12, 4)
-    counts = [len(t.classes) for t in truths]
+    _, ground_truths = random_scenes(0, 12, 4)
+    counts = [len(t.classes) for t in ground_truths]
     np.savez_compressed(
         tmp_path / "old.npz",
         images=np.int64(12),
         image_index=np.repeat(np.arange(12), counts),
-        boxes=np.concatenate([t.boxes for t in truths]),
-        classes=np.concatenate([t.classes for t in truths]),
+        boxes=np.concatenate([t.boxes for t in ground_truths]),
+        classes=np.concatenate([t.classes for t in ground_truths]),
     )
-    back = load_truths(tmp_path / "old.npz")
+    back = load_ground_truth(tmp_path / "old.npz")
     assert [len(t.classes) for t in back] == counts
     assert all(len(t.ignored) == 0 for t in back)
-    assert back[1].areas.tolist() == [(b[2] - b[0]) * (b[3] - b[1]) for b in truths[1].boxes]
-    assert not holds_truths(tmp_path / "old.npz", truths)
+    assert back[1].areas.tolist() == [(b[2] - b[0]) * (b[3] - b[1]) for b in ground_truths[1].boxes]
+    assert not holds_ground_truth(tmp_path / "old.npz", ground_truths)

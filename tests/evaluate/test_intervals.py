@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.evaluate import Matches, evaluate_in_depth, evaluate_sweep, match, save_truths, truth_file
+from src.evaluate import Matches, evaluate_in_depth, evaluate_sweep, ground_truth_file, match, save_ground_truth
 from src.evaluate.bootstrap import image_weights, resample_classes
-from src.evaluate.files import load_truths
+from src.evaluate.files import load_ground_truth
 from src.evaluate.intervals import Interval, evidence, interval
 from src.evaluate.matching import Ints
 from src.evaluate.precision import ap_table, mean_of
@@ -33,20 +33,20 @@ def told(matches: Matches, groups: Ints | None = None) -> Interval:
 
 def with_rare(n_images: int, holding: int) -> tuple[list[Scene], list[Scene]]:
     """Scenes of two classes with a third that `holding` images hold once each, always found and well placed."""
-    detections, truths = random_scenes(3, n_images, 2)
+    detections, ground_truths = random_scenes(3, n_images, 2)
     for i in range(holding):
         box = np.array([[900.0, 900.0, 950.0, 950.0]])
-        detections[i], truths[i] = (
+        detections[i], ground_truths[i] = (
             Scene(np.vstack([s.boxes, box]), np.r_[s.classes, 2], np.r_[s.scores, 0.99])
-            for s in (detections[i], truths[i])
+            for s in (detections[i], ground_truths[i])
         )
-    return detections, truths
+    return detections, ground_truths
 
 
 def test_copies_of_images_are_no_further_evidence_once_they_are_grouped() -> None:
-    detections, truths = random_scenes(4, 15, 2)
-    one = told(match(detections, truths, 2))
-    copies = match(detections * 4, truths * 4, 2)
+    detections, ground_truths = random_scenes(4, 15, 2)
+    one = told(match(detections, ground_truths, 2))
+    copies = match(detections * 4, ground_truths * 4, 2)
     grouped, loose = told(copies, np.tile(np.arange(15), 4)), told(copies)
     assert grouped.se == pytest.approx(one.se, rel=0.15)
     assert grouped.freedom <= 14
@@ -88,8 +88,10 @@ def test_three_images_of_one_video_are_one_piece_of_evidence() -> None:
 
 
 def test_one_unknown_class_among_many_does_not_forbid_an_interval() -> None:
-    detections, truths = random_scenes(5, 80, 12)
-    kept = [Scene(t.boxes[t.classes != 11], t.classes[t.classes != 11], t.scores[t.classes != 11]) for t in truths]
+    detections, ground_truths = random_scenes(5, 80, 12)
+    kept = [
+        Scene(t.boxes[t.classes != 11], t.classes[t.classes != 11], t.scores[t.classes != 11]) for t in ground_truths
+    ]
     kept[0] = Scene(np.vstack([kept[0].boxes, [[0, 0, 9, 9]]]), np.r_[kept[0].classes, 11], np.r_[kept[0].scores, 1])
     got = told(match(detections, kept, 12))
     assert got.low < got.high
@@ -102,9 +104,9 @@ def test_two_groups_tell_nothing() -> None:
 
 
 def test_bounds_are_cut_to_what_an_map_can_be() -> None:
-    detections, truths = with_rare(6, 3)
-    for found in (truths, [Scene(d.boxes + 40, d.classes, d.scores) for d in detections]):
-        got = told(match(found, truths, 3))
+    detections, ground_truths = with_rare(6, 3)
+    for found in (ground_truths, [Scene(d.boxes + 40, d.classes, d.scores) for d in detections]):
+        got = told(match(found, ground_truths, 3))
         assert 0 <= got.low <= got.high <= 1
 
 
@@ -119,13 +121,13 @@ def test_records_from_before_groups_are_read() -> None:
 def test_other_groups_evaluate_again_and_missing_truths_keep_what_is_known(tmp_path: Path) -> None:
     folder = saved_sweep(tmp_path)
     first = evaluate_sweep(folder)
-    truth = truth_file(folder, DATASET.fingerprint, "val")
-    truths = load_truths(truth)
-    save_truths(truth, truths, [i // 5 for i in range(len(truths))])
+    ground_truth = ground_truth_file(folder, DATASET.fingerprint, "val")
+    ground_truths = load_ground_truth(ground_truth)
+    save_ground_truth(ground_truth, ground_truths, [i // 5 for i in range(len(ground_truths))])
     again = evaluate_sweep(folder)
     assert {(r.split, r.n_groups) for r in again} == {("val", 5), ("test", 25)}
     assert [r.figures for r in again] == [r.figures for r in first]
-    truth.unlink()
+    ground_truth.unlink()
     assert evaluate_sweep(folder) == again
 
 

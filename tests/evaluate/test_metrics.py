@@ -30,9 +30,9 @@ def scene(rows: Sequence[tuple[float, ...]]) -> Scene:
     ],
 )
 def test_agrees_with_faster_coco_eval(seed: int, images: int, classes: int, most: int, tied: bool) -> None:
-    detections, truths = random_scenes(seed, images, classes, most=most, tied=tied)
-    got = evaluate(detections, truths, classes)
-    reference = coco_reference(detections, truths, classes)
+    detections, ground_truths = random_scenes(seed, images, classes, most=most, tied=tied)
+    got = evaluate(detections, ground_truths, classes)
+    reference = coco_reference(detections, ground_truths, classes)
     assert got.map50_95 == pytest.approx(reference.stats[0], abs=1e-6)
     assert got.map50 == pytest.approx(reference.stats[1], abs=1e-6)
     assert got.map75 == pytest.approx(reference.stats[2], abs=1e-6)
@@ -46,16 +46,16 @@ def test_agrees_with_faster_coco_eval(seed: int, images: int, classes: int, most
 
 
 def test_max_dets_limits_each_image_and_class() -> None:
-    detections, truths = random_scenes(7, 6, 2, most=60)
+    detections, ground_truths = random_scenes(7, 6, 2, most=60)
     for limit in (20, 30):
-        reference = coco_reference(detections, truths, 2, max_dets=limit)
+        reference = coco_reference(detections, ground_truths, 2, max_dets=limit)
         want = reference.eval["precision"][:, :, :, 0, -1]
-        assert evaluate(detections, truths, 2, max_dets=limit).map50_95 == pytest.approx(want.mean(), abs=1e-6)
+        assert evaluate(detections, ground_truths, 2, max_dets=limit).map50_95 == pytest.approx(want.mean(), abs=1e-6)
 
 
 def test_perfect_detections_score_one() -> None:
-    truth = scene([(0, 0, 10, 10, 0, 1), (20, 20, 40, 50, 1, 1)])
-    got = evaluate([scene([(0, 0, 10, 10, 0, 0.9), (20, 20, 40, 50, 1, 0.8)])], [truth], 2)
+    ground_truth = scene([(0, 0, 10, 10, 0, 1), (20, 20, 40, 50, 1, 1)])
+    got = evaluate([scene([(0, 0, 10, 10, 0, 0.9), (20, 20, 40, 50, 1, 0.8)])], [ground_truth], 2)
     assert got.as_dict() == {
         "mAP50-95": 1.0, "mAP50": 1.0, "mAP75": 1.0, "precision": 1.0, "recall": 1.0, "f1": 1.0,
     }  # fmt: skip
@@ -63,9 +63,9 @@ def test_perfect_detections_score_one() -> None:
 
 
 def test_a_duplicate_is_a_false_positive() -> None:
-    truth = scene([(0, 0, 10, 10, 0, 1)])
+    ground_truth = scene([(0, 0, 10, 10, 0, 1)])
     found = scene([(0, 0, 10, 10, 0, 0.9), (0, 0, 10, 10, 0, 0.8)])
-    f1 = curve(match([found], [truth], 1))
+    f1 = curve(match([found], [ground_truth], 1))
     assert f1.precision.tolist() == [1.0, 0.5]
     assert f1.recall.tolist() == [1.0, 1.0]
     assert f1.best == 0
@@ -73,9 +73,9 @@ def test_a_duplicate_is_a_false_positive() -> None:
 
 def test_the_higher_score_takes_the_truth_first() -> None:
     """The better-placed detection comes second and finds the truth taken."""
-    truth = scene([(0, 0, 10, 10, 0, 1)])
+    ground_truth = scene([(0, 0, 10, 10, 0, 1)])
     found = scene([(0, 0, 10, 10, 0, 0.5), (0, 0, 10, 9, 0, 0.6)])
-    matches = match([found], [truth], 1)
+    matches = match([found], [ground_truth], 1)
     assert matches.dets.scores.tolist() == [0.6, 0.5]
     assert matches.matched[:, 0].tolist() == [0, -1]
     # At IoU 0.95 the first one (0.9) does not reach, so the second one takes it.
@@ -83,19 +83,19 @@ def test_the_higher_score_takes_the_truth_first() -> None:
 
 
 def test_best_threshold_is_the_best_of_all() -> None:
-    detections, truths = random_scenes(11, 30, 4)
-    got = evaluate(detections, truths, 4)
-    by_hand = max(_macro_f1(detections, truths, 4, s) for d in detections for s in d.scores)
+    detections, ground_truths = random_scenes(11, 30, 4)
+    got = evaluate(detections, ground_truths, 4)
+    by_hand = max(_macro_f1(detections, ground_truths, 4, s) for d in detections for s in d.scores)
     assert got.f1 == pytest.approx(by_hand, abs=1e-12)
-    assert _macro_f1(detections, truths, 4, got.threshold) == pytest.approx(got.f1, abs=1e-12)
+    assert _macro_f1(detections, ground_truths, 4, got.threshold) == pytest.approx(got.f1, abs=1e-12)
 
 
-def _macro_f1(detections: list[Scene], truths: list[Scene], n_classes: int, threshold: float) -> float:
+def _macro_f1(detections: list[Scene], ground_truths: list[Scene], n_classes: int, threshold: float) -> float:
     kept = [
         Scene(d.boxes[m], d.classes[m], d.scores[m]) for d in detections if (m := d.scores >= threshold) is not None
     ]
-    matches = match(kept, truths, n_classes)
-    totals = np.bincount(matches.truths.classes, minlength=n_classes)
+    matches = match(kept, ground_truths, n_classes)
+    totals = np.bincount(matches.ground_truths.classes, minlength=n_classes)
     hits = np.bincount(matches.dets.classes, weights=matches.matched[:, 0] >= 0, minlength=n_classes)
     seen = np.bincount(matches.dets.classes, minlength=n_classes)
     known = totals > 0
@@ -127,6 +127,6 @@ def test_no_ground_truth_is_not_a_score() -> None:
         ),
     ],
 )
-def test_malformed_arrays_are_refused(detections: list[Scene], truths: list[Scene], said: str) -> None:
+def test_malformed_arrays_are_refused(detections: list[Scene], ground_truths: list[Scene], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        evaluate(detections, truths, 3)
+        evaluate(detections, ground_truths, 3)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from src.common.errors import UserError
-from src.evaluate import ensure_resamples, evaluate, evaluate_sweep, load_resamples, save_resamples, save_truths
+from src.evaluate import ensure_resamples, evaluate, evaluate_sweep, load_resamples, save_ground_truth, save_resamples
 from src.evaluate.bootstrap import image_weights, resample_map
-from src.evaluate.files import load_groups, truth_file
+from src.evaluate.files import ground_truth_file, load_groups
 from src.evaluate.matching import match
 from src.evaluate.resamples import DETECTIONS, resample_count, resamples_file
 from tests.evaluate.scenes import Scene, random_scenes
@@ -30,7 +30,7 @@ def saved_trials(home: Path) -> tuple[Path, list[tuple[list[Scene], list[Scene]]
     scenes = [random_scenes(seed, IMAGES, classes) for seed in (0, 0)]
     worse = [Scene(d.boxes + 0.3, d.classes, d.scores) for d in scenes[1][0]]
     scenes[1] = (worse, scenes[1][1])
-    save_truths(truth_file(folder, DATASET.fingerprint, "val"), scenes[0][1])
+    save_ground_truth(ground_truth_file(folder, DATASET.fingerprint, "val"), scenes[0][1])
     for number, (detections, _) in enumerate(scenes):
         save_detections(folder / f"trials/{number:04d}/detections/val-{DETECTIONS}.npz", detections)
     return folder, scenes
@@ -41,10 +41,10 @@ def test_an_old_sweep_gets_the_resamples_of_every_complete_trial(tmp_path: Path)
     found = ensure_resamples(folder)
     assert [r.trial for r in found] == [0, 1]
     weights = image_weights(IMAGES, resample_count(IMAGES))
-    for record, (detections, truths) in zip(found, scenes, strict=True):
-        expected = resample_map(match(detections, truths, len(DATASET.class_names)), weights)[:, 0]
+    for record, (detections, ground_truths) in zip(found, scenes, strict=True):
+        expected = resample_map(match(detections, ground_truths, len(DATASET.class_names)), weights)[:, 0]
         assert np.allclose(record.resamples, expected, atol=1e-7)
-        assert record.value == evaluate(detections, truths, len(DATASET.class_names)).map50_95
+        assert record.value == evaluate(detections, ground_truths, len(DATASET.class_names)).map50_95
         assert (record.n_images, record.n_groups) == (IMAGES, IMAGES)
     assert len({(r.weights, r.resample_seed, len(r.resamples)) for r in found}) == 1
     # Over the same draws the difference of two trials varies less than either of them.
@@ -77,9 +77,9 @@ def test_torn_records_and_other_groups_are_made_again(tmp_path: Path) -> None:
     first = ensure_resamples(folder)[0]
     resamples_file(folder / "trials/0000").write_text('{"sweep": ')
     assert ensure_resamples(folder)[0] == first
-    truth = truth_file(folder, DATASET.fingerprint, "val")
+    ground_truth = ground_truth_file(folder, DATASET.fingerprint, "val")
     groups = np.arange(IMAGES) // 5
-    save_truths(truth, scenes[0][1], groups.tolist())
+    save_ground_truth(ground_truth, scenes[0][1], groups.tolist())
     again = ensure_resamples(folder)
     assert [r.n_groups for r in again] == [5, 5]
     matches = match(*scenes[0], len(DATASET.class_names))
@@ -111,10 +111,10 @@ def test_groups_are_drawn_whole() -> None:
 
 
 def test_groups_are_saved_beside_the_truths_and_old_files_have_one_for_each_image(tmp_path: Path) -> None:
-    _, truths = random_scenes(0, 4, 2)
-    save_truths(tmp_path / "t.npz", truths, [0, 0, 1, 1])
+    _, ground_truths = random_scenes(0, 4, 2)
+    save_ground_truth(tmp_path / "t.npz", ground_truths, [0, 0, 1, 1])
     assert load_groups(tmp_path / "t.npz").tolist() == [0, 0, 1, 1]
-    save_truths(tmp_path / "t.npz", truths)
+    save_ground_truth(tmp_path / "t.npz", ground_truths)
     with np.load(tmp_path / "t.npz") as saved:
         old = {name: saved[name] for name in saved.files if name != "image_groups"}
     np.savez(tmp_path / "old.npz", **old)

@@ -12,7 +12,14 @@ import pytest
 from rich.console import Console
 
 from src.common.errors import UserError
-from src.evaluate import evaluate, evaluate_in_depth, evaluate_sweep, load_truths, save_truths, truth_file
+from src.evaluate import (
+    evaluate,
+    evaluate_in_depth,
+    evaluate_sweep,
+    ground_truth_file,
+    load_ground_truth,
+    save_ground_truth,
+)
 from src.evaluate.in_depth import Subject
 from src.evaluate.terminal import dashboard, sparkline
 from src.records.schema import TrialRecord
@@ -40,8 +47,8 @@ def saved_sweep(tmp_path: Path) -> Path:
     record = finalist(one, (PYTORCH, ONNX))
     folder = Sweep([one], [record]).write(tmp_path)
     for seed, split in enumerate(("val", "test")):
-        detections, truths = random_scenes(seed, 25, 10)
-        save_truths(truth_file(folder, DATASET.fingerprint, split), truths)
+        detections, ground_truths = random_scenes(seed, 25, 10)
+        save_ground_truth(ground_truth_file(folder, DATASET.fingerprint, split), ground_truths)
         for v in record.verifications:
             if v.split == split:
                 save_detections(folder / v.detections_file, detections)
@@ -49,15 +56,15 @@ def saved_sweep(tmp_path: Path) -> Path:
 
 
 def test_the_evaluation_in_depth_holds_the_same_figures_as_the_evaluation() -> None:
-    detections, truths = random_scenes(2, 40, 3)
-    record = evaluate_in_depth(SUBJECT, detections, truths, resamples=100)
-    metrics = evaluate(detections, truths, 3)
+    detections, ground_truths = random_scenes(2, 40, 3)
+    record = evaluate_in_depth(SUBJECT, detections, ground_truths, resamples=100)
+    metrics = evaluate(detections, ground_truths, 3)
     assert record.figures["mAP50-95"] == metrics.map50_95
     assert record.figures["threshold"] == metrics.threshold
     assert record.intervals["mAP50-95"][0] < metrics.map50_95 < record.intervals["mAP50-95"][1]
     assert len(record.resamples) == 100
     assert [c["name"] for c in record.per_class] == ["a", "b", "c"]
-    assert sum(c["truths"] for c in record.per_class) == sum(len(t.classes) for t in truths)
+    assert sum(c["truths"] for c in record.per_class) == sum(len(t.classes) for t in ground_truths)
     assert record.figures["f1"] >= max(row[3] for row in record.curve)
     at = {row[0]: row for row in record.curve}
     assert len(at) == 59
@@ -70,11 +77,11 @@ def test_no_detections_and_no_truths_make_a_record() -> None:
 
 
 def test_truths_survive_saving(tmp_path: Path) -> None:
-    _, truths = random_scenes(0, 12, 4)
-    save_truths(tmp_path / "t.npz", truths)
-    back = load_truths(tmp_path / "t.npz")
+    _, ground_truths = random_scenes(0, 12, 4)
+    save_ground_truth(tmp_path / "t.npz", ground_truths)
+    back = load_ground_truth(tmp_path / "t.npz")
     assert len(back) == 12
-    assert all(np.array_equal(a.boxes, b.boxes) for a, b in zip(truths, back, strict=True))
+    assert all(np.array_equal(a.boxes, b.boxes) for a, b in zip(ground_truths, back, strict=True))
 
 
 def test_every_verification_is_evaluated_and_kept(tmp_path: Path) -> None:
@@ -93,7 +100,7 @@ def test_every_verification_is_evaluated_and_kept(tmp_path: Path) -> None:
 
 def test_missing_truth_is_a_user_error(tmp_path: Path) -> None:
     folder = saved_sweep(tmp_path)
-    truth_file(folder, DATASET.fingerprint, "val").unlink()
+    ground_truth_file(folder, DATASET.fingerprint, "val").unlink()
     with pytest.raises(UserError, match="can't be read"):
         evaluate_sweep(folder)
 

@@ -31,7 +31,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Findings:
     monkeypatch.setattr(runtime, "availability", lambda name: None)
     for module in (accuracy, measured):
         monkeypatch.setattr(module, "load_split", lambda dataset, split: [SimpleNamespace(image="a.jpg")])
-    monkeypatch.setattr(accuracy, "keep_truths", lambda *_: None)
+    monkeypatch.setattr(accuracy, "keep_ground_truth", lambda *_: None)
     monkeypatch.setattr(accuracy, "load_groups", lambda *_: [0])
     cfg = composed("runtime.engines=[pytorch,onnxruntime]", "benchmark=quick", "benchmark.rounds=1")
     files = [

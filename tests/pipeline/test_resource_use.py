@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from src.pipeline import resource_use
-from src.pipeline.resource_use import Spent
+from src.pipeline.resource_use import ResourceUse
 
 
 class Clock:
@@ -38,14 +38,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_an_attempt_that_was_killed_counts_up_to_its_last_epoch(clock: Clock, tmp_path: Path) -> None:
-    first = Spent.so_far(tmp_path, gpu=False)
+    first = ResourceUse.so_far(tmp_path, gpu=False)
     killed = first.of("train")
     killed.__enter__()
     for _ in range(2):
         clock.now += 3
         first.keep()
     clock.now += 100  # the epoch under way is lost
-    second = Spent.so_far(tmp_path, gpu=False)
+    second = ResourceUse.so_far(tmp_path, gpu=False)
     with second.of("train"):
         clock.now += 4
         second.keep()
@@ -55,4 +55,4 @@ def test_an_attempt_that_was_killed_counts_up_to_its_last_epoch(clock: Clock, tm
     assert second.seconds == {"train": 11, "evaluate": 2}
     assert second.joules == {"package-0": 130}
     resource_use.forget(tmp_path)
-    assert Spent.so_far(tmp_path, gpu=False).seconds == {}
+    assert ResourceUse.so_far(tmp_path, gpu=False).seconds == {}

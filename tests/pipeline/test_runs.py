@@ -218,7 +218,7 @@ def test_an_interrupted_trial_leaves_no_open_run_and_is_settled_later(
             run_trial(ready, context)
     assert tracker.status == {"run0": "KILLED"}
     if (done := trial_log.finished(context, 0)) is not None:
-        trial_log.settle(done, context)
+        trial_log.close_left_open(done, context)
     else:
         run_trial(ready, context)
     assert tracker.status == {"run0": "FINISHED"}

@@ -77,7 +77,7 @@ class Bench:
 
         patch.setattr(study_trials, "run_trial", run_trial)
         patch.setattr(study_trials, "refuse_trial", refuse)
-        patch.setattr(study_trials, "settled", lambda *_: None)
+        patch.setattr(study_trials, "finished_and_closed", lambda *_: None)
         request: Any = Request(cfg, **size)
         runner = CellRunner(request, Context(folder), None, Watch(0, 0), Costs())  # type: ignore[arg-type]
         maximize = [o.maximize for o in request.goals.objectives]

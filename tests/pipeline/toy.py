@@ -78,7 +78,7 @@ PATCHES: dict[str, Any] = {
     "src.pipeline.context.check_training": lambda cfg: None,
     "src.pipeline.context.resolve": lambda data, outputs: DATASET,
     "src.pipeline.context.resolve_start": lambda model, folder: (None, "scratch"),
-    "src.pipeline.sweep.refuse_noops": lambda request, inputs: None,
+    "src.pipeline.sweep.refuse_ineffective_keys": lambda request, inputs: None,
     "src.pipeline.sweep.report_files": lambda dataset: [],
     "src.pipeline.finish._finalise": toy_finalise,
 }

@@ -122,14 +122,14 @@ def test_calls_at_once_write_what_one_after_the_other_does(
 def test_the_json_is_what_coco_evaluation_reads(artifact: Artifact, pictures: Path, tmp_path: Path) -> None:
     coco = pytest.importorskip("faster_coco_eval")
     rows = predict(artifact, pictures, tmp_path / "out")
-    truth = {
+    ground_truth = {
         "images": [{"id": i, "width": 80, "height": 48, "file_name": f"{i}.png"} for i in range(6)],
         "categories": [{"id": i, "name": str(i)} for i in range(3)],
         "annotations": [
             {**row, "id": n + 1, "area": row["bbox"][2] * row["bbox"][3], "iscrowd": 0} for n, row in enumerate(rows)
         ],
     }
-    reference = coco.COCO(truth)
+    reference = coco.COCO(ground_truth)
     judge = coco.COCOeval_faster(reference, reference.loadRes(str(tmp_path / "out" / "predictions.json")), "bbox")
     judge.evaluate()
     judge.accumulate()

@@ -14,7 +14,7 @@ from PIL import Image
 from src.common.errors import UserError
 from src.config.schema import DataConfig
 from src.data import load_split, resolve
-from src.evaluate import save_truths, truth_file
+from src.evaluate import ground_truth_file, save_ground_truth
 from src.promote import rejudge
 from src.promote.__main__ import judge
 from src.promote.reference import Standing, deficit
@@ -48,7 +48,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> DatasetRef:
 
 def decision(dataset: DatasetRef, folder: Path) -> Any:
     """What is needed of a decision."""
-    save_truths(truth_file(folder, dataset.fingerprint, "test"), load_split(dataset, "test"))
+    save_ground_truth(ground_truth_file(folder, dataset.fingerprint, "test"), load_split(dataset, "test"))
     best = SimpleNamespace(trial=SimpleNamespace(dataset=dataset))
     return SimpleNamespace(
         recommended=SimpleNamespace(best=best),

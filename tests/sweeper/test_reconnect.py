@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from src.sweeper import reconnect
-from src.sweeper.reconnect import PatientStorage, patient
+from src.sweeper.reconnect import PatientStorage, retried
 from src.sweeper.space import parse_space
 from src.sweeper.storage import open_storage
 from src.sweeper.study import Study
@@ -45,19 +45,19 @@ def failing(*errors: Exception) -> Any:
 
 
 def test_a_call_is_made_again_until_the_database_is_back() -> None:
-    assert patient(failing(away(), committing(), away()))(7) == 7
+    assert retried(failing(away(), committing(), away()))(7) == 7
 
 
 @pytest.mark.parametrize("error", [KeyError("trial"), IntegrityError("INSERT", {}, Exception("twice"))])
 def test_what_the_database_refuses_is_told_at_once(error: Exception) -> None:
     with pytest.raises(type(error)):
-        patient(failing(error))(7)
+        retried(failing(error))(7)
 
 
 def test_patience_ends() -> None:
     begun = time.monotonic()
     with pytest.raises(OperationalError):
-        patient(failing(*(away() for _ in range(1000))), patience_s=0.2)(7)
+        retried(failing(*(away() for _ in range(1000))), retry_s=0.2)(7)
     assert time.monotonic() - begun < 2
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from src.sweeper.lease import Lease
 from src.sweeper.loop import Outcome, work
-from src.sweeper.requeue import AFTER, ENDED, LEASE, MOST_DEATHS, SLOT, Handover
+from src.sweeper.requeue import AFTER, ENDED, LEASE, MOST_DEATHS, SLOT, Requeue
 from src.sweeper.space import Space, parse_space
 from src.sweeper.storage import open_storage
 from src.sweeper.study import Cell, Study
@@ -75,7 +75,7 @@ def test_a_kill_while_a_slot_is_handed_over_neither_loses_nor_doubles_it(
 
     with monkeypatch.context() as patch:
         if step == "end":
-            patch.setattr(Handover, "end", die)
+            patch.setattr(Requeue, "end", die)
         else:
             patch.setattr(optuna.Study, "enqueue_trial", die)
         with pytest.raises(Killed):

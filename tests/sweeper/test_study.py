@@ -202,11 +202,11 @@ def test_the_loop_runs_every_cell_and_gives_back_the_one_that_was_interrupted(tm
     with pytest.raises(KeyboardInterrupt):
         work(opened(tmp_path, space), interrupted)
 
-    def patient(cell: Cell) -> Outcome:
+    def retried(cell: Cell) -> Outcome:
         seen.append(cell.index)
         return Outcome([0.5])
 
-    assert work(opened(tmp_path, space), patient) == 2
+    assert work(opened(tmp_path, space), retried) == 2
     assert seen == [0, 1, 2]
 
 
