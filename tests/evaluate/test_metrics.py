@@ -115,7 +115,7 @@ def test_no_ground_truth_is_not_a_score() -> None:
 
 
 @pytest.mark.parametrize(
-    ("detections", "truths", "said"),
+    ("detections", "ground_truths", "said"),
     [
         ([scene([])], [], "1 images of detections but 0"),
         ([scene([(0, 0, 1, 1, 3, 0.5)])], [scene([])], "outside 0..2"),
