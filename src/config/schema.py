@@ -18,7 +18,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from src.common.errors import UserError
 from src.common.hashes import hash_of
 from src.config.strictness import refuse_unknown
-from src.config.training import AugmentConfig, TrainConfig
+from src.config.training import AugmentConfig, ModelConfig, TrainConfig, Training
 
 FORMATS = {
     "pytorch": ("fp32",),
@@ -56,18 +56,6 @@ class Pruner(Enum):
     hyperband = "hyperband"
     threshold = "threshold"
     wilcoxon = "wilcoxon"
-
-
-@dataclass
-class ModelConfig:
-    """Group `model`: which detector."""
-
-    name: str = MISSING  # as in tables, e.g. v8n
-    yaml: str = MISSING  # architecture file that Ultralytics ships, e.g. yolov8n.yaml
-    pretrained: str = MISSING  # weights file that `auto` asks for, e.g. yolov8n.pt
-    scale: str | None = None  # another size of the same family, e.g. s; null = as in `yaml`
-    weights: str = "auto"  # auto | scratch | PATH of a .pt file
-    trust: bool = False  # allow a checkpoint that needs unsafe unpickling
 
 
 @dataclass
@@ -229,6 +217,13 @@ class AppConfig:
     reports: str = "reports"
     report: ReportConfig = field(default_factory=ReportConfig)
 
+    @property
+    def training(self) -> Training:
+        """What a family needs to know of this configuration to train a detector."""
+        return Training(
+            self.model, self.train, self.augment, self.imgsz, self.lr, self.seed, self.epochs, self.batch, self.device
+        )
+
 
 def register() -> None:
     """Make the schema known to Hydra under the name `schema`."""
@@ -250,7 +245,7 @@ def scaled(model: ModelConfig) -> ModelConfig:
     Raises:
         UserError: the family has no such size.
     """
-    stem = model.yaml.removesuffix(".yaml")
+    stem = model.architecture.removesuffix(".yaml")
     if model.scale is None or model.scale == stem[-1]:
         return model
     letters = next((sizes for family, sizes in SCALES.items() if stem.startswith(family)), "nsmlx")
@@ -260,7 +255,7 @@ def scaled(model: ModelConfig) -> ModelConfig:
         )
     name = model.name[:-1] if model.name.endswith(stem[-1]) and model.name[-2:-1].isdigit() else f"{model.name}-"
     pretrained = f"{stem[:-1]}{model.scale}.pt"
-    return replace(model, name=name + model.scale, yaml=f"{stem[:-1]}{model.scale}.yaml", pretrained=pretrained)
+    return replace(model, name=name + model.scale, architecture=f"{stem[:-1]}{model.scale}.yaml", pretrained=pretrained)
 
 
 # What decides the trained weights. The rest (export, runtime, benchmark, decision, …) may change without training.

@@ -1,4 +1,4 @@
-"""How a detector is trained: the schemas of the groups `train` and `augment`, in Ultralytics' names where it has one.
+"""How a detector is trained: the schemas of `model`, `train` and `augment`, in Ultralytics' names where it has one.
 
 What makes no sense, alone or together, is refused by `src.config.training_checks`.
 """
@@ -92,6 +92,34 @@ class AugmentConfig:
     fliplr: float = 0.0
     flipud: float = 0.0
     bgr: float = 0.0  # probability of swapped channels
+
+
+@dataclass
+class ModelConfig:
+    """Group `model`: which detector."""
+
+    name: str = MISSING  # as in tables, e.g. v8n
+    family: str = "ultralytics"  # whose detector it is, a key of src.models.base.MODULES
+    architecture: str = MISSING  # as the family calls it, e.g. yolov8n.yaml or fasterrcnn_mobilenet_v3_large_320_fpn
+    pretrained: str = MISSING  # weights file that `auto` asks for, e.g. yolov8n.pt
+    scale: str | None = None  # another size of the same family, e.g. s; null = as in `yaml`
+    weights: str = "auto"  # auto | scratch | PATH of a .pt file
+    trust: bool = False  # allow a checkpoint that needs unsafe unpickling
+
+
+@dataclass(frozen=True)
+class Training:
+    """What decides one training, apart from its data: plain values for a family, instead of the whole configuration."""
+
+    model: ModelConfig
+    train: TrainConfig
+    augment: AugmentConfig
+    imgsz: int  # px, multiple of 32
+    lr: float  # initial learning rate
+    seed: int
+    epochs: int
+    batch: int
+    device: str  # cpu | cuda | cuda:N | auto
 
 
 def gpus_of(device: str) -> list[int]:

@@ -73,7 +73,7 @@ class Costs:
 
     def _path(self, cfg: AppConfig) -> Path:
         classes = len(self._inputs.dataset(cfg).class_names)
-        return self._folder / f"{cfg.model.name}-{cfg.imgsz}-{hash_of([cfg.model.yaml, classes])[:8]}.json"
+        return self._folder / f"{cfg.model.name}-{cfg.imgsz}-{hash_of([cfg.model.architecture, classes])[:8]}.json"
 
     def _build(self, cfg: AppConfig, folder: Path) -> tuple[Checkpoint, Artifact]:
         from src.models.ultralytics.untrained import save_untrained

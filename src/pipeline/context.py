@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from src.common.errors import UserError
-from src.config.schema import AppConfig, ModelConfig
+from src.config.schema import AppConfig
+from src.config.training import ModelConfig
 from src.data import resolve
 from src.machine.environment import cores, environment
 from src.models.ultralytics.arguments import check_training
@@ -110,7 +111,7 @@ def prepare(cfgs: list[AppConfig]) -> Inputs:
 def _check_fit(start: Start, model: ModelConfig, dataset: DatasetRef) -> None:
     """Refuse starting weights of which nothing fits the network."""
     if start.path is not None:
-        transfer(start.path, model.yaml, len(dataset.class_names), model.trust)
+        transfer(start.path, model.architecture, len(dataset.class_names), model.trust)
 
 
 def threads_of(cfg: AppConfig) -> int:

@@ -132,7 +132,7 @@ def test_an_unset_sweep_name_is_allowed_and_a_plain_one_too() -> None:
 )
 def test_a_larger_scale_by_one_key(words: list[str], name: str, yaml: str) -> None:
     model = composed(*words).model
-    assert (model.name, model.yaml, model.pretrained) == (name, yaml, yaml.replace(".yaml", ".pt"))
+    assert (model.name, model.architecture, model.pretrained) == (name, yaml, yaml.replace(".yaml", ".pt"))
 
 
 def test_a_scale_that_the_family_lacks_is_refused() -> None:

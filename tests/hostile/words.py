@@ -161,7 +161,8 @@ SOUND = {  # odd, but nothing is wrong with it
 }
 
 KEYS = ("imgsz", "lr", "seed", "epochs", "batch", "device", "threads", "model", "data", "train", "export", "runtime",
-        "sweep", "model.weights", "model.scale", "model.yaml", "data.path", "data.kind", "data.n_val", "data.on_error",
+        "sweep", "model.weights", "model.scale", "model.architecture",
+        "data.path", "data.kind", "data.n_val", "data.on_error",
         "data.val_share", "train.optimizer", "train.schedule", "augment.mosaic", "export.targets", "export.opset",
         "runtime.engines", "benchmark.batches", "benchmark.rounds", "decision.latency", "decision.runtime",
         "study.storage", "study.gpus", "study.pruner", "tracking.uri", "tracking.experiment",

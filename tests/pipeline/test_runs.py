@@ -151,10 +151,11 @@ class Inputs:
 @pytest.fixture
 def ready(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A configuration, with the arithmetic of a trial taken out."""
-    from src.config.schema import AppConfig, ModelConfig
+    from src.config.schema import AppConfig
+    from src.config.training import ModelConfig
     from src.records.schema import Checkpoint
 
-    cfg = AppConfig(model=ModelConfig(name="m", yaml="y", pretrained="p"))
+    cfg = AppConfig(model=ModelConfig(name="m", architecture="y", pretrained="p"))
     checkpoint = Checkpoint("x.pt", "0", "0", "m", 32, 1, 1, 1, "scratch", 1, 0.1)
     result = SimpleNamespace(checkpoint=checkpoint, history=[], last=Path("x"), files=[])
 

@@ -97,7 +97,7 @@ def training_arguments(cfg: AppConfig, dataset: DatasetRef, start: Path | None, 
     """The complete arguments of an Ultralytics training; what is left out keeps Ultralytics' default."""
     t, device = cfg.train, check_device(cfg.device)
     return {
-        "model": cfg.model.yaml,
+        "model": cfg.model.architecture,
         "pretrained": str(start) if start else False,
         "data": dataset.yaml,
         "imgsz": cfg.imgsz,

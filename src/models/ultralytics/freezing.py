@@ -73,11 +73,11 @@ def check_freeze(cfg: AppConfig) -> None:
     Raises:
         UserError: naming the key.
     """
-    names = parameter_names(cfg.model.yaml)
+    names = parameter_names(cfg.model.architecture)
     layers = 1 + max(int(n.split(".")[1]) for n in names)
     if cfg.train.freeze >= layers:
         raise UserError(
-            f"train.freeze leaves nothing to train: {cfg.model.yaml} has {layers} layers",
+            f"train.freeze leaves nothing to train: {cfg.model.architecture} has {layers} layers",
             value=cfg.train.freeze,
             remedy=f"train.freeze={layers // 2} or less than {layers}",
         )

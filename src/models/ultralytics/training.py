@@ -109,7 +109,7 @@ def forget_state(out: Path) -> None:
 
 def _report_start(start: Path, cfg: AppConfig, dataset: DatasetRef) -> None:
     """Say what of the starting weights is taken over; a file that does not fit at all is refused here."""
-    found = transfer(start, cfg.model.yaml, len(dataset.class_names), cfg.model.trust)
+    found = transfer(start, cfg.model.architecture, len(dataset.class_names), cfg.model.trust)
     log.log(logging.WARNING if found.missing else logging.INFO, "%s: %s", start.name, found.text())
 
 
@@ -123,7 +123,7 @@ def _build_trainer(cfg: AppConfig, dataset: DatasetRef, start: Path | None, out:
     hand_over(training_options(cfg))
     overrides = training_arguments(cfg, dataset, start, out)
     with _log_to(out / "ultralytics.log"):
-        return _trainer_class(cfg.model.yaml)(overrides=overrides)
+        return _trainer_class(cfg.model.architecture)(overrides=overrides)
 
 
 def _trainer_class(yaml: str) -> Any:

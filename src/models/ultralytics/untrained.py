@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from src.common.hashes import sha256_file
-from src.config.schema import ModelConfig
+from src.config.training import ModelConfig
 from src.models.ultralytics.checkpoint import is_prepared, prepare_environment
 from src.models.ultralytics.network import build_network, size_of
 from src.records.schema import Checkpoint
@@ -28,11 +28,13 @@ def save_untrained(model: ModelConfig, class_names: list[str], imgsz: int, path:
     torch.manual_seed(0)
     level = LOGGER.level
     LOGGER.setLevel("WARNING")  # it tells of every key of the architecture file that it overrides
-    network = build_network(model.yaml, len(class_names))
+    network = build_network(model.architecture, len(class_names))
     LOGGER.setLevel(level)
     network.names = dict(enumerate(class_names))
     parameters, gflops = size_of(network, imgsz)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"model": network.half(), "ema": None, "train_args": {}}, path)
     sha = sha256_file(path)
-    return Checkpoint(str(path), sha, sha, Path(model.yaml).stem, imgsz, 0, 0, 0, "untrained", parameters, gflops)
+    return Checkpoint(
+        str(path), sha, sha, Path(model.architecture).stem, imgsz, 0, 0, 0, "untrained", parameters, gflops
+    )

@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 from src.common.errors import UserError
-from src.config.schema import ModelConfig
+from src.config.training import ModelConfig
 
 log = logging.getLogger(__name__)
 

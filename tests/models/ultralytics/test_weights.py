@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from src.common.errors import UserError
-from src.config.schema import ModelConfig
+from src.config.training import ModelConfig
 from src.models.ultralytics.weights import SCRATCH, SCRATCH_FALLBACK, ZIP_MAGIC, fetch, resolve_start
 
 
 def model(weights: str) -> ModelConfig:
-    return ModelConfig(name="v8n", yaml="yolov8n.yaml", pretrained="yolov8n.pt", weights=weights)
+    return ModelConfig(name="v8n", architecture="yolov8n.yaml", pretrained="yolov8n.pt", weights=weights)
 
 
 def test_scratch_is_scratch(tmp_path: Path) -> None:
