@@ -8,17 +8,12 @@ blocks does not (docs/benchmark.md has the measured coverage). Records and repor
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from src.common.samples import round_values
 from src.common.statistics import CONFIDENCE, satterthwaite, spread, t_quantile
-from src.common.whole_files import read_regular
-from src.records.schema import Measurement
 
 Verdict = Literal["faster", "slower", "tie", "no decision"]
 TIE_MARGIN = 0.05  # ratios this close to 1 don't matter to anyone, and are within what this kind of machine repeats
@@ -132,30 +127,3 @@ def verdict_of(ratio: float, low: float, high: float, margin: float = TIE_MARGIN
     if low > 1 and ratio > 1 + margin:
         return "slower"
     return "no decision"
-
-
-def rounds_of(measurement: Measurement, folder: Path) -> dict[str, list[float]]:
-    """One value of every statistic for each round, ms: of the record, or of the raw samples that an older one names.
-
-    Args:
-        measurement: the record.
-        folder: the sweep's folder, which `samples_file` is relative to; nothing outside of it is read.
-
-    Returns:
-        Statistic (`p50`, `p90`, `p95`, `p99`, `mean`; those that the samples support) to values in order of rounds;
-        empty where neither has them.
-    """
-    if measurement.rounds:
-        return measurement.rounds
-    path = (folder / measurement.samples_file).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        return {}
-    try:
-        rounds = json.loads(read_regular(path))["rounds"]
-        blocks = [[float(v) for v in r[f"{measurement.scope}/{measurement.batch}"]["samples_ms"]] for r in rounds]
-        for block in blocks:
-            _logs(block)
-        values = round_values(blocks) if blocks else {}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {}  # gone, altered or of another program: the record's own figures remain
-    return values

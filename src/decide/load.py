@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from src.common.errors import UserError
-from src.common.speed import rounds_of
 from src.config.schema import is_name
 from src.decide.plausible import check_finalist, check_images, check_sweep, check_trial
+from src.decide.round_values import rounds_of
 from src.records.parsing import RecordError
 from src.records.schema import EvaluationRecord, FinalistRecord, ImageResamples, SweepRecord, TrialRecord
 from src.records.store import load

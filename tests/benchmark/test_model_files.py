@@ -16,7 +16,7 @@ from src.benchmark import model_files, results
 from src.benchmark.figures import draw, pareto
 from src.benchmark.summary import Blocks, Summary
 from src.common.errors import UserError
-from src.common.speed import rounds_of
+from src.decide.round_values import rounds_of
 from src.records.schema import Artifact, Measurement, Verification
 from tests.exported_models import artifact_of
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from src.common.speed import compare_rounds, estimate, rounds_of
+from src.common.speed import compare_rounds, estimate
+from src.decide.round_values import rounds_of
 from src.records.parsing import parse
 from src.records.schema import Latency, Measurement
 from src.records.store import to_json

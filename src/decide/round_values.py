@@ -1,0 +1,39 @@
+"""What every round of a measurement found, from its record or from the raw samples that an older one names."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+from src.common.samples import round_values
+from src.common.whole_files import read_regular
+from src.records.schema import Measurement
+
+
+def rounds_of(measurement: Measurement, folder: Path) -> dict[str, list[float]]:
+    """One value of every statistic for each round, ms: of the record, or of the raw samples that an older one names.
+
+    Args:
+        measurement: the record.
+        folder: the sweep's folder, which `samples_file` is relative to; nothing outside of it is read.
+
+    Returns:
+        Statistic (`p50`, `p90`, `p95`, `p99`, `mean`; those that the samples support) to values in order of rounds;
+        empty where neither has them.
+    """
+    if measurement.rounds:
+        return measurement.rounds
+    path = (folder / measurement.samples_file).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        return {}
+    try:
+        rounds = json.loads(read_regular(path))["rounds"]
+        blocks = [[float(v) for v in r[f"{measurement.scope}/{measurement.batch}"]["samples_ms"]] for r in rounds]
+        for block in blocks:
+            if not block or not all(0 < v < math.inf for v in block):
+                return {}
+        values = round_values(blocks) if blocks else {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}  # gone, altered or of another program: the record's own figures remain
+    return values
