@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.promote.gates import against
-from src.promote.reference import Standing, deficit
+from src.promote.recorded_model import RecordedModel, deficit
 from src.promote.rule import Rule
 from src.records.schema import EvaluationRecord
 
@@ -96,7 +96,7 @@ def simulate(
 
 def _model(
     ground_truth: float, shared: Floats, weights: Floats, noise: Noise, name: str, rng: np.random.Generator
-) -> Standing:
+) -> RecordedModel:
     """What would have been kept of a model, all measured at the same speed."""
     values = ground_truth + shared + rng.normal(0, math.hypot(noise.own, noise.seed), len(shared))
     record = EvaluationRecord(
@@ -120,10 +120,10 @@ def _model(
         confusions=[],
         curve=[],
     )
-    return Standing(name, "host", 10.0, "p90", "same", record, "simulated")
+    return RecordedModel(name, "host", 10.0, "p90", "same", record, "simulated")
 
 
-def _before(challenger: Standing, champion: Standing) -> bool:
+def _before(challenger: RecordedModel, champion: RecordedModel) -> bool:
     """The 95 % interval of the difference reaches 0."""
     found = deficit(champion, challenger)
     return found is not None and found.bounds(0.975)[0] <= 0

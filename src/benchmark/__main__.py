@@ -22,7 +22,7 @@ from src.common.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, Use
 from src.config.checks import check_benchmark
 from src.config.schema import BenchmarkConfig, DataConfig, ExportConfig, RuntimeConfig
 from src.data import Sample
-from src.records.schema import Artifact, Failure, Gate, Measurement, Verification
+from src.records.schema import AccuracyGate, Artifact, Failure, Measurement, Verification
 
 Job = tuple[Artifact, str]
 Reference = tuple[float, Path]  # mAP50-95 of a checkpoint, and the file with its detections
@@ -220,7 +220,7 @@ def _verification(
     )
 
 
-def _gate(value: float, reference: float) -> Gate:
+def _gate(value: float, reference: float) -> AccuracyGate:
     if reference <= 0:  # a checkpoint that finds nothing says nothing of its exports
         return "none"
     limits, share = ExportConfig(), value / reference

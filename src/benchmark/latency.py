@@ -36,7 +36,7 @@ class Runs(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class TimingPlan:
     """How long one block measures."""
 
     warmup: int
@@ -58,7 +58,7 @@ class Timed:
     foreign_cpu: float | None = None  # share of the cores in use that others had meanwhile; None = not known
 
 
-def time_model(session: Runs, batches: Sequence[Float], plan: Plan) -> Timed:
+def time_model(session: Runs, batches: Sequence[Float], plan: TimingPlan) -> Timed:
     """Time `session.run` alone over a ring of batches [n, 3, h, w]."""
     first = [[item.copy() for item in session.run(batch)] for batch in batches]
     last: list[list[Float]] = list(first)
@@ -74,7 +74,7 @@ def time_model(session: Runs, batches: Sequence[Float], plan: Plan) -> Timed:
     return Timed(samples, calls, all(map(_same, first, last)), [digest(o) for o in first], foreign_cpu=other_load)
 
 
-def time_end_to_end(detector: Detector, files: Sequence[NDArray[np.uint8]], plan: Plan) -> Timed:
+def time_end_to_end(detector: Detector, files: Sequence[NDArray[np.uint8]], plan: TimingPlan) -> Timed:
     """Time an image file in memory to boxes in its own pixels, at deployment thresholds, with its stages apart."""
     stages: dict[str, list[float]] = {"preprocess": [], "inference": [], "postprocess": []}
 
@@ -106,7 +106,7 @@ def _other_load(before: disturbance.Reading | None) -> float | None:
     return disturbance.other_load_share(before, _counters(), len(os.sched_getaffinity(0)))
 
 
-def warm_up(call: Callable[[int], Any], plan: Plan) -> int:
+def warm_up(call: Callable[[int], Any], plan: TimingPlan) -> int:
     """Call until the median of a window is within 5 % of the window before; returns the number of calls.
 
     Clocks rise, caches fill and engines choose kernels in the first calls; how many it takes depends on the machine.
@@ -124,7 +124,7 @@ def warm_up(call: Callable[[int], Any], plan: Plan) -> int:
     return calls
 
 
-def sample(call: Callable[[int], Any], plan: Plan) -> list[float]:
+def sample(call: Callable[[int], Any], plan: TimingPlan) -> list[float]:
     """Time single calls, ms, until both minima are reached, or the time is up, or there are plenty.
 
     Calls that are slow together count as one: where they are worth less than `min_samples` independent ones, more are
@@ -146,7 +146,7 @@ def sample(call: Callable[[int], Any], plan: Plan) -> list[float]:
             target = more
 
 
-def _more(spans: list[float], plan: Plan) -> int:
+def _more(spans: list[float], plan: TimingPlan) -> int:
     """How many calls it takes to be worth `min_samples` independent ones, as far as can be told by now."""
     most = plan.min_samples * plan.most
     if len(spans) >= most or (worth := effective_samples([spans])) >= plan.min_samples:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.benchmark.latency import RING, Plan, Timed, digest, time_end_to_end, time_model
+from src.benchmark.latency import RING, Timed, TimingPlan, digest, time_end_to_end, time_model
 from src.benchmark.memory import peak_rss_mb, peak_vram_mb
 from src.benchmark.roofline import gemm_job
 from src.common.errors import StageError, Unavailable, UserError
@@ -122,12 +122,12 @@ def _batches(inputs: list[Float], batch: int) -> list[Float]:
     return [np.stack([inputs[(i + k) % count] for k in range(batch)]) for i in range(count)]
 
 
-def _plan(job: dict[str, Any], part: str) -> Plan:
+def _plan(job: dict[str, Any], part: str) -> TimingPlan:
     """More calls are only worth their time where a decision hangs on them."""
-    return Plan(**job["plan"], most=MOST_EXTRA if part == job.get("decisive") else 1)
+    return TimingPlan(**job["plan"], most=MOST_EXTRA if part == job.get("decisive") else 1)
 
 
-def _scaled(plan: Plan, batch: int) -> Plan:
+def _scaled(plan: TimingPlan, batch: int) -> TimingPlan:
     """A call of a larger batch takes longer and says more: fewer are needed."""
     samples = max(-(-plan.min_samples // batch), min(plan.min_samples, 8))
     return replace(plan, warmup=max(plan.warmup // batch, 2), min_samples=samples)

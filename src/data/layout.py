@@ -60,7 +60,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LayoutPlan:
     """Everything that a prepared folder holds."""
 
     name: str  # the data group's name, e.g. digits
@@ -72,7 +72,7 @@ class Plan:
     notes: dict[str, Any]  # further figures for the report, plain data
 
 
-def write_layout(plan: Plan, final: Path, scanner: Scanner) -> None:
+def write_layout(plan: LayoutPlan, final: Path, scanner: Scanner) -> None:
     """Write the folder aside and rename it to `final`. If another process has just written the same, its own stands."""
     aside = final.with_name(f".{final.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
     try:
@@ -153,7 +153,7 @@ def _dump(content: dict[str, Any]) -> str:
     return text
 
 
-def _index(plan: Plan) -> dict[str, Any]:
+def _index(plan: LayoutPlan) -> dict[str, Any]:
     rows: dict[str, list[list[Any]]] = {split: [] for split in SPLITS}
     for image in sorted(plan.images, key=lambda i: i.name):
         labels = [_digest(format_labels(*own).encode()) for own in _annotations(image)]

@@ -19,7 +19,7 @@ from src.data import gate
 from src.data.check import Checked, check_dataset, classes_by_split
 from src.data.fingerprint import fingerprint, label_fingerprint
 from src.data.groups import LOOK_ALIKE, check_groups, compiled, look_alike
-from src.data.layout import Plan, Ready, load_index, verify_layout, write_layout
+from src.data.layout import LayoutPlan, Ready, load_index, verify_layout, write_layout
 from src.data.leftovers import preparing
 from src.data.naming import unique_names
 from src.data.region_sidecars import index_of
@@ -119,7 +119,7 @@ def _options(cfg: DataConfig) -> list[Any]:
     return [cfg.fraction, cfg.n_calibration]
 
 
-def _plan(data: RawDataset, cfg: DataConfig, scanner: Scanner, *, own: bool) -> Plan:
+def _plan(data: RawDataset, cfg: DataConfig, scanner: Scanner, *, own: bool) -> LayoutPlan:
     checked, findings = check_dataset(data, scanner, cfg.on_error)
     checked, said = assign_splits(checked, cfg.val_share, cfg.test_share, cfg.seed, data.origin)
     checked = take_fraction(checked, cfg.fraction, cfg.seed)
@@ -135,7 +135,7 @@ def _plan(data: RawDataset, cfg: DataConfig, scanner: Scanner, *, own: bool) -> 
         "skipped": sorted({f.image for f in findings if f.level == "error" and f.image}),
     }
     calibration = calibration_names(checked, names, cfg.n_calibration, cfg.seed)
-    return Plan(cfg.name, data.class_names, images, calibration, findings, data.category_ids, notes)
+    return LayoutPlan(cfg.name, data.class_names, images, calibration, findings, data.category_ids, notes)
 
 
 def ready(c: Checked, name: str, *, own: bool = False) -> Ready:

@@ -57,7 +57,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ToolPlan:
     """The images that the new folder will hold, and what happened to those that changed."""
 
     images: list[Ready]
@@ -108,7 +108,7 @@ def _pixels(command: str, options: Options, checked: Sequence[Checked]) -> Pixel
 
 
 def _manifest(
-    command: str, cfg: DataConfig, options: Options, plan: Plan, findings: Sequence[Finding], before: str
+    command: str, cfg: DataConfig, options: Options, plan: ToolPlan, findings: Sequence[Finding], before: str
 ) -> dict[str, Any]:
     lost = sum(len(image.ignored_classes) for image in plan.images) if options.to == "yolo" else 0
     return {
@@ -128,13 +128,13 @@ def _ready(checked: Sequence[Checked]) -> list[Ready]:
     return [ready(c, name) for c, name in zip(checked, unique_names(checked), strict=True)]
 
 
-def _convert(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> Plan:
+def _convert(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> ToolPlan:
     """The same images and boxes; splits are made where the source has none."""
     split, _ = assign_splits(checked, cfg.val_share, cfg.test_share, cfg.seed, data.origin)
-    return Plan(_ready(split), [])
+    return ToolPlan(_ready(split), [])
 
 
-def _split(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> Plan:
+def _split(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> ToolPlan:
     """New seeded, stratified splits, whatever splits the source has."""
     loose = [replace(c, split="") for c in checked]
     made, _ = assign_splits(loose, cfg.val_share, cfg.test_share, cfg.seed, data.origin)
@@ -143,10 +143,10 @@ def _split(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: 
         {"action": "move", "image": str(c.item.image), "detail": f"{was[id(c.item)] or 'no split'} -> {c.split}"}
         for c in made
     ]
-    return Plan(_ready(made), actions)
+    return ToolPlan(_ready(made), actions)
 
 
-def _dedupe(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> Plan:
+def _dedupe(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> ToolPlan:
     """One image of each group of duplicates stays: that of test before val before train, so evaluation is unchanged."""
     order = sorted(checked, key=lambda c: (-KEEP_ORDER.get(c.split, 0), str(c.item.image)))
     first: dict[str, Checked] = {}
@@ -160,10 +160,10 @@ def _dedupe(checked: Sequence[Checked], cfg: DataConfig, options: Options, data:
             first[key] = c
     kept = [c for c in checked if id(c.item) not in dropped]
     made, _ = assign_splits(kept, cfg.val_share, cfg.test_share, cfg.seed, data.origin)
-    return Plan(_ready(made), list(dropped.values()))
+    return ToolPlan(_ready(made), list(dropped.values()))
 
 
-def _balance(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> Plan:
+def _balance(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> ToolPlan:
     """Repeat train images of rare classes (repeat-factor sampling: Gupta, Dollár, Girshick 2019, section 3).
 
     A class held by a share f of the images gets the factor max(1, sqrt(threshold / f)), an image the largest factor of
@@ -188,7 +188,7 @@ def _balance(checked: Sequence[Checked], cfg: DataConfig, options: Options, data
         if repeats:
             detail = f"{repeats} more, for a class that few images hold"
             actions.append({"action": "repeat", "image": str(image.source), "detail": detail})
-    return Plan(images, actions)
+    return ToolPlan(images, actions)
 
 
 def repeat_factors(classes: Sequence[set[int]], threshold: float) -> list[float]:
@@ -201,7 +201,7 @@ def repeat_factors(classes: Sequence[set[int]], threshold: float) -> list[float]
     return [max((factor[label] for label in own), default=1.0) for own in classes]
 
 
-def _resize(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> Plan:
+def _resize(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> ToolPlan:
     """Shrink large images; boxes are shares of the sides and stay."""
     if options.side < 32:
         raise UserError("side must be at least 32 px", value=options.side, remedy="side=640")
@@ -213,7 +213,7 @@ def _resize(checked: Sequence[Checked], cfg: DataConfig, options: Options, data:
         if size != (image.width, image.height):
             detail = f"{image.width}x{image.height} -> {size[0]}x{size[1]} px"
             actions.append({"action": "resize", "image": str(image.source), "detail": detail})
-    return Plan(images, actions)
+    return ToolPlan(images, actions)
 
 
 def bits_of(checked: Sequence[Checked]) -> int:
@@ -221,7 +221,7 @@ def bits_of(checked: Sequence[Checked]) -> int:
     return max((c.facts.peak for c in checked), default=0).bit_length()
 
 
-def _stretch(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> Plan:
+def _stretch(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> ToolPlan:
     """8-bit copies of 16-bit images over the whole range; others stay as they are."""
     made, _ = assign_splits(checked, cfg.val_share, cfg.test_share, cfg.seed, data.origin)
     images = _ready(made)
@@ -235,10 +235,10 @@ def _stretch(checked: Sequence[Checked], cfg: DataConfig, options: Options, data
         replace(image, name=f"{Path(image.name).stem}.png") if c.facts.peak else image
         for image, c in zip(images, made, strict=True)
     ]
-    return Plan(named, actions)
+    return ToolPlan(named, actions)
 
 
-PLANNERS: dict[str, Callable[[Sequence[Checked], DataConfig, Options, RawDataset], Plan]] = {
+PLANNERS: dict[str, Callable[[Sequence[Checked], DataConfig, Options, RawDataset], ToolPlan]] = {
     "convert": _convert,
     "split": _split,
     "dedupe": _dedupe,

@@ -19,17 +19,17 @@ from src.decide.configurations import Configuration
 from src.decide.load import Saved
 from src.decide.uncertainty import Effect, Floats, Model, mean_interval
 from src.records.schema import (
+    AccuracyGate,
     Artifact,
     EvaluationRecord,
     Failure,
     FinalistRecord,
-    Gate,
     Measurement,
     TrialRecord,
     Verification,
 )
 
-GATES: tuple[Gate, ...] = ("reference", "pass", "warn", "fail")  # from the best to the worst
+GATES: tuple[AccuracyGate, ...] = ("reference", "pass", "warn", "fail")  # from the best to the worst
 PERCENTILES = ("mean", "p50", "p90", "p95", "p99")
 MAP = "mAP50-95"
 
@@ -63,7 +63,7 @@ class Candidate:
     retention: float  # accuracy of the artifact as a share of its source's, on val; NaN when not verified
     val_map: float
     test_map: float
-    gate: Gate | None
+    gate: AccuracyGate | None
     latency: dict[str, float]  # statistic -> ms; only what was measured
     latency_interval: dict[str, tuple[float, float]]  # statistic -> 95 % interval, ms
     throughput_ips: float

@@ -22,7 +22,7 @@ WORKSPACE = 4 << 30  # bytes
 
 
 @dataclass(frozen=True)
-class Plan:
+class EnginePlan:
     """What is asked of the builder; made and checked without a GPU."""
 
     onnx: Path
@@ -59,7 +59,7 @@ def build(job: Job, folder: Path) -> Built:
     return Built(path, [-1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz], head, tool_versions(), facts)
 
 
-def plan(job: Job, folder: Path) -> Plan:
+def plan(job: Job, folder: Path) -> EnginePlan:
     """The typed ONNX file that the engine is built from, and the shapes it is tuned for."""
     if job.precision == "int8":
         source = folder / "explicit.onnx"
@@ -69,7 +69,7 @@ def plan(job: Job, folder: Path) -> Plan:
     else:
         source = Path(job.base(f"onnx/{job.precision}").path)
     side = job.checkpoint.imgsz
-    return Plan(source, "images", tuple((n, 3, side, side) for n in BATCHES), tf32=False)
+    return EnginePlan(source, "images", tuple((n, 3, side, side) for n in BATCHES), tf32=False)
 
 
 def check_explicit(path: Path) -> None:
@@ -93,7 +93,7 @@ def check_explicit(path: Path) -> None:
             raise StageError("export", "tensorrt/int8", f"{node.name} is not symmetric int8")
 
 
-def _engine(work: Plan) -> bytes:
+def _engine(work: EnginePlan) -> bytes:
     """Serialised engine.
 
     Raises:

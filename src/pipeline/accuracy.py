@@ -18,7 +18,7 @@ from src.evaluate import Metrics, ensure_resamples, evaluate, ground_truth_file,
 from src.export import export
 from src.inference import Detections
 from src.pipeline.context import Context
-from src.records.schema import Artifact, Checkpoint, DatasetRef, Gate, Verification
+from src.records.schema import AccuracyGate, Artifact, Checkpoint, DatasetRef, Verification
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ def judged(
     )
 
 
-def gate(artifact: Artifact, value: float, reference: float, cfg: AppConfig) -> Gate:
+def gate(artifact: Artifact, value: float, reference: float, cfg: AppConfig) -> AccuracyGate:
     """Whether an artifact keeps its source's accuracy (MLPerf's rule: at least 99 %)."""
     if artifact.format == "pytorch":
         return "reference"

@@ -19,8 +19,8 @@ from src.common.root import ROOT
 from src.config.schema import TrackingConfig, is_name
 from src.decide.verdict import verdict
 from src.promote import rejudge
-from src.promote.gates import Gate, Judgement, against, own_gates, said_of
-from src.promote.reference import Standing, deficit, identity, standing_of
+from src.promote.gates import GateResult, Judgement, against, own_gates, said_of
+from src.promote.recorded_model import RecordedModel, deficit, identity, recorded_model_of
 from src.promote.registry import CHAMPION, Registry, side_of
 from src.promote.rule import Rule
 from src.promote.serving_plan import plan_of
@@ -107,11 +107,11 @@ def promote(
     if decision.recommended is None:
         return _tell(gates, None)
     artifact, run_id = _artifact(decision)
-    standing = standing_of(decision)
-    judged = judge(registry, standing, decision)
+    recorded = recorded_model_of(decision)
+    judged = judge(registry, recorded, decision)
     gates += judged.gates
     plan = plan_of(decision, threads)
-    version = registry.register(run_id, artifact, plan, standing, ROOT / "src")
+    version = registry.register(run_id, artifact, plan, recorded, ROOT / "src")
     gates.append(registry.predicts(version, side_of(artifact, plan)))
     registry.tag(version, gates, _tags(decision, artifact, plan, accept))
     if all(g.passed for g in gates):
@@ -119,31 +119,31 @@ def promote(
     return _tell(gates, version, registry.reference())
 
 
-def judge(registry: Registry, challenger: Standing, decision: Decision) -> Judgement:
+def judge(registry: Registry, challenger: RecordedModel, decision: Decision) -> Judgement:
     """Hold a challenger against the present champion and the reference; a use of the test split is counted first."""
     present, fixed = registry.version_of(CHAMPION), registry.reference()
     if present is None or fixed is None:
         return Judgement([], True)
-    champion = _standing(registry, present, challenger, decision)
-    reference = champion if fixed == present else _standing(registry, fixed, challenger, decision)
+    champion = _recorded(registry, present, challenger, decision)
+    reference = champion if fixed == present else _recorded(registry, fixed, challenger, decision)
     known = champion.sha256 == challenger.sha256 or deficit(reference, challenger) is None
     use = 1 if known else registry.use_of(challenger.split, identity(reference, challenger))
     rule = Rule(decision.settings.margin, decision.settings.confidence, use)
     return against(challenger, champion, reference, rule)
 
 
-def _standing(registry: Registry, version: str, challenger: Standing, decision: Decision) -> Standing:
+def _recorded(registry: Registry, version: str, challenger: RecordedModel, decision: Decision) -> RecordedModel:
     """The standing of a version, judged again where the challenger was judged on another test split."""
-    standing = registry.standing(version)
-    if challenger.evaluation is None or deficit(standing, challenger) is not None:
-        return standing
+    recorded = registry.recorded(version)
+    if challenger.evaluation is None or deficit(recorded, challenger) is not None:
+        return recorded
     print(f"version {version} was not judged on this test split: it runs over its images now")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return rejudge.on_split_of(decision, standing, *registry.model_of(version, Path(folder)))
+            return rejudge.on_split_of(decision, recorded, *registry.model_of(version, Path(folder)))
         except rejudge.FAILURES as error:
             print(f"version {version} can't be judged on this test split: {error}")
-            return standing
+            return recorded
 
 
 def _tags(decision: Decision, artifact: Artifact, plan: Mapping[str, Any], accept: str) -> dict[str, str]:
@@ -189,7 +189,7 @@ def _artifact(decision: Decision) -> tuple[Artifact, str]:
     return artifact, run_id
 
 
-def _tell(gates: list[Gate], version: str | None, reference: str | None = None) -> int:
+def _tell(gates: list[GateResult], version: str | None, reference: str | None = None) -> int:
     """Print every gate and what became of the version; the exit code."""
     for gate in gates:
         print(f"{'pass' if gate.passed else 'FAIL'}  {gate.name}: {gate.said}")

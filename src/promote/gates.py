@@ -18,7 +18,7 @@ from src.decide.notes import Note
 from src.decide.signal import signal_of
 from src.decide.uncertainty import Gap
 from src.decide.verdict import Verdict, verdict
-from src.promote.reference import Standing, deficit
+from src.promote.recorded_model import RecordedModel, deficit
 from src.promote.rule import MOST_USES, Rule, images_needed
 from src.report.text import catalogue
 
@@ -27,7 +27,7 @@ FASTER = 0.95  # times the champion's latency from which a model may be worse th
 
 
 @dataclass(frozen=True)
-class Gate:
+class GateResult:
     """A condition for promotion, and whether it was met."""
 
     name: str
@@ -39,7 +39,7 @@ class Gate:
 class Judgement:
     """A challenger against the champion and the reference."""
 
-    gates: list[Gate]
+    gates: list[GateResult]
     better: bool  # clearly better than the reference: it may become the next one
 
     @property
@@ -48,7 +48,7 @@ class Judgement:
         return all(g.passed for g in self.gates)
 
 
-def own_gates(decision: Decision, accept: str = "approve") -> list[Gate]:
+def own_gates(decision: Decision, accept: str = "approve") -> list[GateResult]:
     """Gates that the recommended model meets or fails by itself.
 
     Args:
@@ -57,24 +57,26 @@ def own_gates(decision: Decision, accept: str = "approve") -> list[Gate]:
     """
     judged, winner = verdict(decision), decision.recommended
     if winner is None:
-        return [Gate("verdict", False, f"the verdict is {judged.word} and nothing is recommended")]
+        return [GateResult("verdict", False, f"the verdict is {judged.word} and nothing is recommended")]
     broken = [x.key for x in limits_of(winner, decision.settings) if not x.holds]
     return [
         _verdict(judged, accept),
         _detects(decision),
-        Gate("limits", not broken, f"breaks {', '.join(broken)}" if broken else "every hard limit holds"),
-        Gate("accuracy", winner.gate not in (None, "fail"), f"accuracy after export: {winner.gate or 'not verified'}"),
-        Gate("latency", winner.measured, "measured" if winner.measured else "its latency was not measured"),
+        GateResult("limits", not broken, f"breaks {', '.join(broken)}" if broken else "every hard limit holds"),
+        GateResult(
+            "accuracy", winner.gate not in (None, "fail"), f"accuracy after export: {winner.gate or 'not verified'}"
+        ),
+        GateResult("latency", winner.measured, "measured" if winner.measured else "its latency was not measured"),
     ]
 
 
-def _verdict(judged: Verdict, accept: str) -> Gate:
+def _verdict(judged: Verdict, accept: str) -> GateResult:
     """Approved, or conditional where the user takes it with its conditions."""
     if judged.word != "conditional":
-        return Gate("verdict", judged.word == "approve", f"the verdict is {judged.word}")
+        return GateResult("verdict", judged.word == "approve", f"the verdict is {judged.word}")
     accepted = accept == "conditional"
     said = f"the verdict is conditional: {said_of(judged.conditions)}"
-    return Gate("verdict", accepted, said if accepted else f"{said} (accept=conditional takes it as it is)")
+    return GateResult("verdict", accepted, said if accepted else f"{said} (accept=conditional takes it as it is)")
 
 
 def said_of(notes: Sequence[Note]) -> str:
@@ -83,15 +85,15 @@ def said_of(notes: Sequence[Note]) -> str:
     return " ".join(words.say(n) for n in notes)
 
 
-def _detects(decision: Decision) -> Gate:
+def _detects(decision: Decision) -> GateResult:
     found = signal_of(decision)
     assert found is not None
     interval = f" [{found.low:.3f}; {found.high:.3f}]" if math.isfinite(found.low) else ""
     said = f"mAP50-95 {found.value:.3f}{interval} on {found.split}; {found.floor:g} counts as nothing"
-    return Gate("learnt", found.found, said)
+    return GateResult("learnt", found.found, said)
 
 
-def against(challenger: Standing, champion: Standing, reference: Standing, rule: Rule) -> Judgement:
+def against(challenger: RecordedModel, champion: RecordedModel, reference: RecordedModel, rule: Rule) -> Judgement:
     """Gates against the present champion and the reference: paired accuracy on test, latency on the same machine.
 
     Args:
@@ -101,7 +103,7 @@ def against(challenger: Standing, champion: Standing, reference: Standing, rule:
         rule: margin and confidence, and how often the test split was used.
     """
     if champion.sha256 == challenger.sha256:
-        return Judgement([Gate("champion", False, "this artifact is the champion already")], False)
+        return Judgement([GateResult("champion", False, "this artifact is the champion already")], False)
     to_champion, to_reference = deficit(champion, challenger), deficit(reference, challenger)
     images = challenger.evaluation.n_images if challenger.evaluation else 0
     faster = _alike(champion, challenger) and challenger.latency_ms <= FASTER * champion.latency_ms
@@ -121,13 +123,15 @@ def _ahead(found: Gap | None, rule: Rule) -> bool:
     return found is not None and not rule.worn and found.bounds(rule.level)[1] < 0
 
 
-def _non_inferior(found: Gap | None, images: int, rule: Rule) -> Gate:
+def _non_inferior(found: Gap | None, images: int, rule: Rule) -> GateResult:
     """Shown to be at most the margin worse than the reference."""
     name = "accuracy against reference"
     if found is None:
-        return Gate(name, False, "no evaluation of both on the same test split")
+        return GateResult(name, False, "no evaluation of both on the same test split")
     if rule.worn:
-        return Gate(name, False, f"the test split has judged {MOST_USES} challengers: a fresh test split is needed")
+        return GateResult(
+            name, False, f"the test split has judged {MOST_USES} challengers: a fresh test split is needed"
+        )
     bound = found.bounds(rule.level)[1]
     worst = f"at most {bound:.4f} worse" if bound >= 0 else f"at least {-bound:.4f} better"
     said = (
@@ -135,7 +139,7 @@ def _non_inferior(found: Gap | None, images: int, rule: Rule) -> Gate:
         f"{100 * rule.level:.4g} % (use {rule.use} of this test split); the margin is {rule.margin:g}"
     )
     passed = bound <= rule.margin
-    return Gate(name, passed, said if passed else f"{said}; {_missing(found, images, rule)}")
+    return GateResult(name, passed, said if passed else f"{said}; {_missing(found, images, rule)}")
 
 
 def _missing(found: Gap, images: int, rule: Rule) -> str:
@@ -146,35 +150,35 @@ def _missing(found: Gap, images: int, rule: Rule) -> str:
     return f"a fresh test split of about {needed:,} images could show it ({images:,} now)"
 
 
-def _not_worse(found: Gap | None, rule: Rule, faster: bool) -> Gate:
+def _not_worse(found: Gap | None, rule: Rule, faster: bool) -> GateResult:
     """Not established to be worse than the present champion, unless it is faster and shown to be within the margin.
 
     This gate only refuses, so it doesn't share its confidence with other uses of the split.
     """
     name = "accuracy against champion"
     if found is None:
-        return Gate(name, False, "no evaluation of both on the same test split")
+        return GateResult(name, False, "no evaluation of both on the same test split")
     low, high = found.bounds(rule.confidence)
     said = f"mAP50-95 on test {0 - found.delta:+.4f} [{0 - high:+.4f}; {0 - low:+.4f}] against the champion"
     if low <= 0:
-        return Gate(name, True, said)
+        return GateResult(name, True, said)
     if faster and high <= rule.margin:
-        return Gate(name, True, f"{said}: worse within the margin, and faster")
-    return Gate(name, False, f"{said}: established to be worse")
+        return GateResult(name, True, f"{said}: worse within the margin, and faster")
+    return GateResult(name, False, f"{said}: established to be worse")
 
 
-def _alike(old: Standing, new: Standing) -> bool:
+def _alike(old: RecordedModel, new: RecordedModel) -> bool:
     """Whether two latencies may be compared."""
     same = (old.host, old.statistic, old.conditions) == (new.host, new.statistic, new.conditions)
     return same and math.isfinite(old.latency_ms) and math.isfinite(new.latency_ms)
 
 
-def _latency(whom: str, old: Standing, new: Standing, better: bool) -> Gate:
+def _latency(whom: str, old: RecordedModel, new: RecordedModel, better: bool) -> GateResult:
     name = f"latency against {whom}"
     if (old.host, old.statistic, old.conditions) != (new.host, new.statistic, new.conditions):
-        return Gate(name, False, "measured on another machine or under other conditions: measure both alike")
+        return GateResult(name, False, "measured on another machine or under other conditions: measure both alike")
     if not _alike(old, new):
-        return Gate(name, False, "one of the two was not measured")
+        return GateResult(name, False, "one of the two was not measured")
     ratio = new.latency_ms / old.latency_ms
     said = f"{new.statistic} {new.latency_ms:.2f} ms, {ratio:.2f} times the {whom}'s"
-    return Gate(name, ratio <= SLOWER or better, said)
+    return GateResult(name, ratio <= SLOWER or better, said)

@@ -14,8 +14,8 @@ from typing import Any
 
 from src.common.errors import UserError
 from src.common.whole_files import write_text
-from src.promote.gates import Gate
-from src.promote.reference import Standing, from_text, to_text
+from src.promote.gates import GateResult
+from src.promote.recorded_model import RecordedModel, from_text, to_text
 from src.promote.requirements import requirements
 from src.promote.rule import MOST_USES
 from src.records.schema import Artifact
@@ -48,7 +48,7 @@ class Registry:
         except MlflowException:
             return None
 
-    def standing(self, version: str) -> Standing:
+    def recorded(self, version: str) -> RecordedModel:
         """What was recorded of a promoted version.
 
         Raises:
@@ -84,7 +84,9 @@ class Registry:
             raise UserError(f"the model of version {version} of {self.name} can't be read ({error})") from None
         return artifact, plan
 
-    def register(self, run_id: str, artifact: Artifact, plan: Mapping[str, Any], standing: Standing, code: Path) -> str:
+    def register(
+        self, run_id: str, artifact: Artifact, plan: Mapping[str, Any], recorded: RecordedModel, code: Path
+    ) -> str:
         """Log the model to its trial's run and register it; returns the new version."""
         import mlflow
         import numpy as np
@@ -118,15 +120,15 @@ class Registry:
                     registered_model_name=self.name,
                 )
         version = str(info.registered_model_version)
-        self._keep(run_id, version, standing)
+        self._keep(run_id, version, recorded)
         return version
 
-    def _keep(self, run_id: str, version: str, standing: Standing) -> None:
-        self.client.log_text(run_id, to_text(standing), _numbered(STANDING, version))
-        if standing.evaluation:
-            self.client.log_text(run_id, to_json(standing.evaluation), _numbered(EVALUATION, version))
+    def _keep(self, run_id: str, version: str, recorded: RecordedModel) -> None:
+        self.client.log_text(run_id, to_text(recorded), _numbered(STANDING, version))
+        if recorded.evaluation:
+            self.client.log_text(run_id, to_json(recorded.evaluation), _numbered(EVALUATION, version))
 
-    def tag(self, version: str, gates: list[Gate], tags: Mapping[str, str]) -> None:
+    def tag(self, version: str, gates: list[GateResult], tags: Mapping[str, str]) -> None:
         """Write the outcome of every gate on a version."""
         for gate in gates:
             text = f"{'passed' if gate.passed else 'failed'}: {gate.said}"
@@ -192,7 +194,7 @@ class Registry:
         self._refer(previous, str(tags.get(REFERENCE, previous)))
         return previous, present
 
-    def predicts(self, version: str, side: int) -> Gate:
+    def predicts(self, version: str, side: int) -> GateResult:
         """Whether the registered model loads through pyfunc and predicts."""
         import mlflow
         import numpy as np
@@ -201,8 +203,8 @@ class Registry:
             model = mlflow.pyfunc.load_model(f"models:/{self.name}/{version}")
             found = model.predict(np.zeros((1, side, side, 3), np.uint8))
         except Exception as error:
-            return Gate("loads", False, f"{type(error).__name__}: {str(error)[:200]}")
-        return Gate(
+            return GateResult("loads", False, f"{type(error).__name__}: {str(error)[:200]}")
+        return GateResult(
             "loads", True, f"loads through mlflow.pyfunc and predicts ({len(found)} detections in a black image)"
         )
 

@@ -18,16 +18,18 @@ from src.data import load_split
 from src.decide.choice import Decision
 from src.evaluate import Subject, evaluate_in_depth, ground_truth_file, load_ground_truth
 from src.evaluate.files import load_detections, load_groups
-from src.promote.reference import Standing
+from src.promote.recorded_model import RecordedModel
 from src.records.schema import Artifact, DatasetRef, EvaluationRecord
 
 
-def on_split_of(decision: Decision, standing: Standing, artifact: Artifact, plan: Mapping[str, Any]) -> Standing:
-    """The standing of a registered model with its accuracy on the test split of a decision.
+def on_split_of(
+    decision: Decision, recorded: RecordedModel, artifact: Artifact, plan: Mapping[str, Any]
+) -> RecordedModel:
+    """What is recorded of a registered model, with its accuracy on the test split of a decision.
 
     Args:
         decision: on the sweep of the challenger, whose prepared dataset is still there.
-        standing: of the registered model.
+        recorded: of the registered model.
         artifact: its file.
         plan: its runtime, threads and class names.
 
@@ -44,7 +46,7 @@ def on_split_of(decision: Decision, standing: Standing, artifact: Artifact, plan
         raise UserError("it knows other classes", value=", ".join(plan["class_names"]))
     ground_truth = ground_truth_file(decision.saved.folder, dataset.fingerprint, "test")
     record = _evaluate(artifact, plan, dataset, ground_truth)
-    return replace(standing, evaluation=record, test=dataset.split_fingerprints.get("test", ""))
+    return replace(recorded, evaluation=record, test=dataset.split_fingerprints.get("test", ""))
 
 
 def _evaluate(artifact: Artifact, plan: Mapping[str, Any], dataset: DatasetRef, ground_truth: Path) -> EvaluationRecord:

@@ -20,7 +20,7 @@ State = Literal["complete", "failed", "pruned", "infeasible"]  # infeasible: it 
 Role = Literal["search", "confirm", "replicate"]
 FailureKind = Literal["unavailable", "error", "refused"]  # refused: not run, because it could not win
 Scope = Literal["model_only", "end_to_end"]
-Gate = Literal["pass", "warn", "fail", "reference", "none"]  # none: there was no reference
+AccuracyGate = Literal["pass", "warn", "fail", "reference", "none"]  # none: there was no reference
 
 T = TypeVar("T")
 
@@ -132,7 +132,7 @@ class Verification:
     split: str
     metrics: dict[str, float]  # mAP50-95, mAP50, precision, recall, f1
     reference_map: float  # mAP50-95 of the PyTorch source on the same images
-    gate: Gate
+    gate: AccuracyGate
     detections_file: str  # npz, relative to the sweep's folder
     notes: list[str] = field(default_factory=list)
     extra: dict[str, float] = field(default_factory=dict)  # further figures, e.g. max_abs_error

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from src.benchmark import latency, measure, predict, worker
-from src.benchmark.latency import Plan, sample, time_model, warm_up
+from src.benchmark.latency import TimingPlan, sample, time_model, warm_up
 from src.common.errors import StageError, UserError
 from src.config.schema import BenchmarkConfig
 from src.inference import Float
@@ -84,12 +84,12 @@ class _Cached:
 
 def test_outputs_of_timed_calls_are_compared() -> None:
     batches = [np.full((1, 2), i, np.float32) for i in (1.0, 5.0)]
-    plan = Plan(warmup=3, min_samples=5, min_seconds=0, max_seconds=1)
+    plan = TimingPlan(warmup=3, min_samples=5, min_seconds=0, max_seconds=1)
     assert not time_model(_Cached(), batches, plan).outputs_equal
 
 
 def test_sampling_obeys_its_limits() -> None:
-    plan = Plan(warmup=3, min_samples=20, min_seconds=0.0, max_seconds=5)
+    plan = TimingPlan(warmup=3, min_samples=20, min_seconds=0.0, max_seconds=5)
     seen: list[int] = []
     assert len(sample(seen.append, plan)) == 20
     assert len(sample(seen.append, replace(plan, min_samples=10**9, max_seconds=0.05))) > 0
@@ -98,7 +98,7 @@ def test_sampling_obeys_its_limits() -> None:
 
 def test_bursts_of_slow_calls_take_more_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Slow calls in runs of twenty: 200 of them are worth far fewer, so three times as many are taken."""
-    plan = Plan(warmup=3, min_samples=200, min_seconds=0.0, max_seconds=60, most=3)
+    plan = TimingPlan(warmup=3, min_samples=200, min_seconds=0.0, max_seconds=60, most=3)
     monkeypatch.setattr(latency, "_span", lambda call, i: 1.0 + (i // 20 % 8 == 7) + i % 7 / 100)
     assert len(sample(print, plan)) == 600
     assert len(sample(print, replace(plan, most=1))) == 200

@@ -17,17 +17,17 @@ from src.common.hashes import sha256_file
 from src.decide.uncertainty import Gap
 from src.promote.__main__ import PromoteArgs, promote, run
 from src.promote.gates import against, own_gates
-from src.promote.reference import Standing, from_text, to_text
+from src.promote.recorded_model import RecordedModel, from_text, to_text
 from src.promote.registry import CHAMPION, PREVIOUS, REFERENCE, Registry
 from src.promote.rule import MOST_USES, Rule, images_needed
 from src.records.schema import Artifact, FinalistRecord, TrialRecord
 from src.report import load_decision
 from tests.report.factory import ONNX, Sweep, evaluation, finalist, study, trial
 
-STANDING = Standing("a" * 64, "host", 10.0, "p95", "same", None)
+STANDING = RecordedModel("a" * 64, "host", 10.0, "p95", "same", None)
 
 
-def judged(score: float, digest: str = "b", noise: float = 0.03, **changes: Any) -> Standing:
+def judged(score: float, digest: str = "b", noise: float = 0.03, **changes: Any) -> RecordedModel:
     """A standing with an evaluation on test."""
     one = trial(0, score=score)
     record = next(v for v in finalist(one, (ONNX,)).verifications if v.split == "test")
@@ -40,7 +40,7 @@ ACCURACY = ["accuracy against reference", "accuracy against champion"]
 
 
 def failing(
-    challenger: Standing, champion: Standing, reference: Standing | None = None, rule: Rule = RULE
+    challenger: RecordedModel, champion: RecordedModel, reference: RecordedModel | None = None, rule: Rule = RULE
 ) -> list[str]:
     """Names of the gates that a challenger doesn't pass."""
     return [g.name for g in against(challenger, champion, reference or champion, rule).gates if not g.passed]
@@ -65,7 +65,7 @@ def failing(
         (judged(0.5, "a", noise=0.001), judged(0.46, noise=0.001, latency_ms=8.0), ACCURACY),  # beyond the margin
     ],
 )
-def test_gates_against_the_champion(champion: Standing, challenger: Standing, names: list[str]) -> None:
+def test_gates_against_the_champion(champion: RecordedModel, challenger: RecordedModel, names: list[str]) -> None:
     assert failing(challenger, champion) == names
 
 
@@ -134,13 +134,13 @@ def test_other_training_data_and_the_same_test_split_are_compared() -> None:
 
 
 def test_standings_of_before_are_read() -> None:
-    standing = judged(0.5, test="t")
-    assert from_text(to_text(standing)) == standing
-    raw = json.loads(to_text(standing))
+    recorded = judged(0.5, test="t")
+    assert from_text(to_text(recorded)) == recorded
+    raw = json.loads(to_text(recorded))
     del raw["test"]
     old = from_text(json.dumps(raw | {"later": 1}))
-    assert old == replace(standing, test="")
-    assert old.split == standing.evaluation.dataset_fingerprint  # type: ignore[union-attr]
+    assert old == replace(recorded, test="")
+    assert old.split == recorded.evaluation.dataset_fingerprint  # type: ignore[union-attr]
 
 
 def test_a_conditional_verdict_is_taken_only_when_the_user_says_so(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_promotion_through_a_store(tmp_path: Path) -> None:
     assert found["score"].tolist() == pytest.approx([0.9, 0.9])
     assert found.loc[0, ["x1", "y1", "x2", "y2"]].tolist() == [22, 14, 42, 34]
     assert model.metadata.signature is not None
-    assert registry.standing("1").evaluation is not None
+    assert registry.recorded("1").evaluation is not None
 
     worse = load_decision(sweep_with_model(tmp_path, "worse", runs[2:4], 0.3, 0.1))
     assert promote(worse, registry) == 1

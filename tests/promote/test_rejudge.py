@@ -17,7 +17,7 @@ from src.data import load_split, resolve
 from src.evaluate import ground_truth_file, save_ground_truth
 from src.promote import rejudge
 from src.promote.__main__ import judge
-from src.promote.reference import Standing, deficit
+from src.promote.recorded_model import RecordedModel, deficit
 from src.promote.registry import Registry
 from src.records.schema import Artifact, DatasetRef
 from tests.conftest import ROOT
@@ -25,7 +25,7 @@ from tests.promote.test_promote import judged, tiny_onnx
 
 NAMES = ["zero", "one"]
 PLAN = {"runtime": "onnxruntime", "threads": 1, "class_names": NAMES}
-STANDING = Standing("a" * 64, "host", 10.0, "p95", "same", None)
+STANDING = RecordedModel("a" * 64, "host", 10.0, "p95", "same", None)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src.promote.reference import Standing
+from src.promote.recorded_model import RecordedModel
 from src.promote.registry import Registry
 from src.promote.requirements import ENGINES, requirements
 from src.promote.serving_plan import plan_of
@@ -27,7 +27,7 @@ from tests.exported_models import artifact_of
 from tests.promote.test_promote import tiny_onnx
 from tests.report.factory import deep_study
 
-STANDING = Standing("a" * 64, "host", 10.0, "p95", "same", None)
+STANDING = RecordedModel("a" * 64, "host", 10.0, "p95", "same", None)
 PLAN = {"runtime": "onnxruntime", "threads": 2, "device": "cpu", "imgsz": 64, "confidence": 0.25, "class_names": []}
 
 BARE = """

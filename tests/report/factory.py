@@ -10,6 +10,7 @@ from typing import Any
 
 from src.common.hashes import hash_of
 from src.records.schema import (
+    AccuracyGate,
     Artifact,
     Checkpoint,
     DatasetRef,
@@ -17,7 +18,6 @@ from src.records.schema import (
     EvaluationRecord,
     Failure,
     FinalistRecord,
-    Gate,
     Latency,
     Measurement,
     SweepRecord,
@@ -128,7 +128,7 @@ class Target:
     kept: float = 1.0  # share of the source's mAP
     ms: float = 6.0
     size_mb: float = 12.0
-    gate: Gate = "pass"
+    gate: AccuracyGate = "pass"
     p99: bool = True
     batches: tuple[int, ...] = (1,)
     timed: bool = True

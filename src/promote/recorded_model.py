@@ -18,7 +18,7 @@ from src.records.store import from_json, to_json
 
 
 @dataclass(frozen=True)
-class Standing:
+class RecordedModel:
     """A model's cost and its accuracy on test, as they were when it was registered."""
 
     sha256: str
@@ -35,14 +35,14 @@ class Standing:
         return self.test or (self.evaluation.dataset_fingerprint if self.evaluation else "")
 
 
-def standing_of(decision: Decision) -> Standing:
-    """The standing of the recommended model; there must be one."""
+def recorded_model_of(decision: Decision) -> RecordedModel:
+    """What is recorded of the recommended model; there must be one."""
     winner = decision.recommended
     assert winner is not None
     best = winner.best
     finalist = decision.saved.finalists[best.trial.trial]
     m, dataset = best.measurement, best.trial.dataset
-    return Standing(
+    return RecordedModel(
         sha256=best.artifact.sha256 if best.artifact else "",
         host=finalist.environment.host if finalist.environment else "",
         latency_ms=cost(winner, decision.statistic) if winner.measured else math.nan,
@@ -53,7 +53,7 @@ def standing_of(decision: Decision) -> Standing:
     )
 
 
-def deficit(old: Standing, new: Standing) -> Gap | None:
+def deficit(old: RecordedModel, new: RecordedModel) -> Gap | None:
     """mAP50-95 on test of `old` less that of `new`; None when they were not judged on the same images.
 
     What the models were trained on may differ: of the data, only the test split has to be the same.
@@ -64,25 +64,25 @@ def deficit(old: Standing, new: Standing) -> Gap | None:
     return paired_gap(a, b)
 
 
-def identity(old: Standing, new: Standing) -> str:
+def identity(old: RecordedModel, new: RecordedModel) -> str:
     """What makes a comparison of two models the same one when it is made again."""
     runtimes = [s.evaluation.runtime if s.evaluation else "" for s in (old, new)]
     return hash_of([old.sha256, new.sha256, *runtimes])
 
 
-def to_text(standing: Standing) -> str:
-    """The standing as JSON."""
-    plain: dict[str, Any] = {f.name: getattr(standing, f.name) for f in dataclasses.fields(standing)}
-    return json.dumps({**plain, "evaluation": to_json(standing.evaluation) if standing.evaluation else ""})
+def to_text(recorded: RecordedModel) -> str:
+    """As JSON."""
+    plain: dict[str, Any] = {f.name: getattr(recorded, f.name) for f in dataclasses.fields(recorded)}
+    return json.dumps({**plain, "evaluation": to_json(recorded.evaluation) if recorded.evaluation else ""})
 
 
-def from_text(text: str) -> Standing:
-    """A standing from JSON; fields that are not known are left out, those that an older one lacks have defaults.
+def from_text(text: str) -> RecordedModel:
+    """From JSON; fields that are not known are left out, those that an older one lacks have defaults.
 
     Raises:
-        ValueError, KeyError, TypeError: the text is no standing.
+        ValueError, KeyError, TypeError: the text is none.
     """
     raw = json.loads(text)
     evaluation = from_json(EvaluationRecord, raw.pop("evaluation")) if raw["evaluation"] else None
-    known = {f.name for f in dataclasses.fields(Standing)}
-    return Standing(**{**{k: v for k, v in raw.items() if k in known}, "evaluation": evaluation})
+    known = {f.name for f in dataclasses.fields(RecordedModel)}
+    return RecordedModel(**{**{k: v for k, v in raw.items() if k in known}, "evaluation": evaluation})
