@@ -28,7 +28,7 @@ LIMITS = {"ours_to_yolo_train": 0.5, "ours_to_arithmetic": 1.3}
 ARITHMETIC = """
 import json, os, sys, time, statistics
 from pathlib import Path
-from src.ultra import prepare_environment
+from src.models.ultralytics.checkpoint import prepare_environment
 prepare_environment(Path(sys.argv[1]))
 import torch
 from ultralytics.cfg import get_cfg

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 CHILD = """
 import sys, time
-from src.parent import leave_with_parent
+from src.machine.parent_process import leave_with_parent
 leave_with_parent(gently={gently})
 print("up", flush=True)
 try:

@@ -68,7 +68,7 @@ def test_openvino_needs_no_torch(onnx: Artifact) -> None:
     code = f"""
 import sys
 from src import runtime
-from src.records import Artifact
+from src.records.schema import Artifact
 runtime.load("openvino", Artifact(**{onnx.__dict__!r}), threads=1)
 assert not {{"torch", "ultralytics", "onnxruntime"}} & set(sys.modules), "imported"
 """

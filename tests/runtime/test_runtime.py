@@ -78,7 +78,7 @@ def test_onnxruntime_needs_no_torch(onnx: Artifact) -> None:
     code = f"""
 import sys
 from src import runtime
-from src.records import Artifact
+from src.records.schema import Artifact
 session = runtime.load("onnxruntime", Artifact(**{onnx.__dict__!r}), threads=1)
 assert not {{"torch", "ultralytics", "openvino"}} & set(sys.modules), "imported"
 """

@@ -114,7 +114,7 @@ import os, sys
 from pathlib import Path
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from src.config import TrackingConfig
+from src.config.schema import TrackingConfig
 from src.track import open_tracker
 
 @event.listens_for(Engine, "after_cursor_execute")
