@@ -85,7 +85,7 @@ def test_threads_follow_what_slurm_granted(monkeypatch: pytest.MonkeyPatch) -> N
 
 FOLLOWER = """
 import signal, sys, time
-from src.machine.parent_process import leave_with_parent
+from src.pipeline.launcher_job import leave_with_parent
 def leave(*_):
     open(sys.argv[1] + "/left", "w").close()
     sys.exit(0)
