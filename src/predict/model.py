@@ -16,7 +16,7 @@ from src.benchmark.model_files import SUFFIXES, check_shape, describe, format_of
 from src.common.errors import Unavailable, UserError
 from src.common.hashes import sha256_file
 from src.common.whole_files import read_regular
-from src.records.parsing import parse
+from src.records.earlier import artifact_from
 from src.records.schema import Artifact
 from src.runtime import ENGINES, availability, supports
 
@@ -85,7 +85,7 @@ def _exported(path: Path, imgsz: int | None, named: list[str]) -> Opened:
     if manifest is None:
         return _unknown_file(path, imgsz, named)
     try:
-        artifact = parse(Artifact, json.loads(read_regular(manifest))["artifact"], "manifest")
+        artifact = artifact_from(json.loads(read_regular(manifest))["artifact"], "manifest")
         name = Path(artifact.path).name
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError(

@@ -16,6 +16,7 @@ from src.common.errors import StageError, Unavailable, UserError
 from src.config.schema import FORMATS, ExportConfig
 from src.export import MODULES, export, onnx_precision, readback
 from src.export.request import Job
+from src.records.model_io import Input, layout
 from src.records.schema import Artifact, Checkpoint
 from tests.exported_models import artifact_of
 from tests.tiny import make_checkpoint
@@ -57,7 +58,7 @@ def test_output_is_the_sources(target: str, engine: str, box_px: float, score: f
     expected = runtime.load("pytorch", make("pytorch/fp32"), threads=1).run(x)[0]
     session = runtime.load(engine, artifact, threads=1)
     output = np.concatenate([session.run(x[i : i + 1])[0] for i in range(4)])
-    if artifact.head == "dense_unit":
+    if artifact.output is not None and artifact.output.units == "unit":
         output[:, :4] *= 64
     error = np.abs(output - expected)
     assert error[:, :4].mean() < box_px
@@ -85,7 +86,8 @@ def test_every_architecture_is_exported(yaml: str, tmp_path: Path, images: list[
     expected = runtime.load("pytorch", reference, threads=1).run(x)[0]
     for target, engine in {"onnx/fp32": "onnxruntime", "torchscript/fp32": "torchscript"}.items():
         artifact = export(checkpoint, target, tmp_path, ExportConfig(name="test"))
-        assert artifact.head == reference.head == ("queries" if "rtdetr" in yaml else "dense")
+        assert artifact.output == reference.output == layout("queries" if "rtdetr" in yaml else "dense", 3, "detect")
+        assert artifact.input == reference.input == Input(64, 64, "stretch" if "rtdetr" in yaml else "letterbox")
         output = runtime.load(engine, artifact, threads=1).run(x)[0]
         assert np.abs(output - expected).max() < 1e-2
     export(checkpoint, "onnx/int8", tmp_path, ExportConfig(name="test"), calibration=images)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from src import inference
 from src.common.errors import UserError
-from src.inference import LayoutError, Output, decode_one, nms
+from src.inference import LAYOUTS, LayoutError, Output, decode_one, nms
 
 
 def _noise(height: int, width: int) -> NDArray[np.uint8]:
@@ -128,7 +128,7 @@ def test_unit_coordinates_give_the_same_boxes() -> None:
     unit = raw.copy()
     unit[:, :4] /= 320
     boxes, scores, classes = decode_one(raw, Output(), (320, 320))
-    from_unit = decode_one(unit, Output("dense_unit"), (320, 320))
+    from_unit = decode_one(unit, LAYOUTS["dense_unit"], (320, 320))
     assert np.allclose(boxes, from_unit[0], atol=1e-3)
     assert np.array_equal(scores, from_unit[1])
     assert np.array_equal(classes, from_unit[2])
@@ -136,15 +136,15 @@ def test_unit_coordinates_give_the_same_boxes() -> None:
 
 def test_listed_heads() -> None:
     rows = np.array([[[0.5, 0.5, 0.25, 0.5, 0.9, 2], [0.5, 0.5, 1, 1, 0.0001, 1]]], np.float32)
-    boxes, scores, classes = decode_one(rows, Output("queries"), (64, 64))
+    boxes, scores, classes = decode_one(rows, LAYOUTS["queries"], (64, 64))
     assert boxes.tolist() == [[24, 16, 40, 48]]
     assert (scores.tolist(), classes.tolist()) == ([pytest.approx(0.9)], [2])
-    assert decode_one(rows, Output("end2end"), (64, 64))[0].tolist() == [[0.5, 0.5, 0.25, 0.5]]
+    assert decode_one(rows, LAYOUTS["end2end"], (64, 64))[0].tolist() == [[0.5, 0.5, 0.25, 0.5]]
 
 
 def test_wrong_shape_is_refused() -> None:
     with pytest.raises(LayoutError, match="400 numbers per box"):
-        decode_one(_raw(0, 3), Output("queries"), (320, 320))
+        decode_one(_raw(0, 3), LAYOUTS["queries"], (320, 320))
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n broken"])
