@@ -26,7 +26,7 @@ from src.pipeline.watchdog import watchdog
 from src.records.schema import Role, TrialRecord
 from src.records.store import save
 from src.sweeper.pruner import PrunedError
-from src.track import RunLog
+from src.track import EPOCH_METRIC, RunLog
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def _attempt(
     def after_epoch(epoch: int, row: dict[str, float]) -> None:
         history.append({"epoch": float(epoch), **row})
         if epoch > run.last_epoch:
-            run.metrics(row, step=epoch)
+            run.metrics({**row, EPOCH_METRIC: epoch}, step=epoch)
             used.keep()
         _check_time(cfg, begun)
         on_epoch(epoch, row)
