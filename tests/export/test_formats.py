@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from src.common.errors import StageError, Unavailable, UserError
 from src.config.schema import FORMATS, ExportConfig
 from src.export import MODULES, export, onnx_precision, readback
 from src.export.request import Job
+from src.inference import fit, load_image
 from src.records.model_io import Input, layout
 from src.records.schema import Artifact, Checkpoint
 from tests.exported_models import artifact_of
@@ -145,6 +147,40 @@ def test_the_decoding_stays_float(make: Make) -> None:
 def test_static_int8_needs_images(checkpoint: Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="calibration"):
         export(checkpoint, "onnx/int8", tmp_path, ExportConfig(name="test"))
+
+
+def test_images_to_calibrate_on_are_fitted_in_as_the_network_takes_them(
+    checkpoint: Checkpoint, images: list[str], tmp_path: Path
+) -> None:
+    job = Job(checkpoint, "onnx", "int8", ExportConfig(name="test"), tuple(images), False, tmp_path)
+    stretched, boxed = Input(64, 96, "stretch", mean=[0.5] * 3), Input(64, 96)
+    first = [next(onnx_precision.calibration_inputs(job, shape)) for shape in (stretched, boxed)]
+    assert [x.shape for x in first] == [(1, 3, 64, 96)] * 2
+    for x, shape in zip(first, (stretched, boxed), strict=True):
+        assert np.array_equal(x[0], fit(load_image(images[0]), shape)[0])
+    assert not np.array_equal(first[0] + 0.5, first[1])
+
+
+@pytest.mark.parametrize("fmt", ["onnx", "tensorrt", pytest.param("openvino", marks=OPENVINO)])
+def test_a_stretching_network_is_calibrated_on_stretched_images(
+    fmt: str, make: Make, checkpoint: Checkpoint, images: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from src.export import onnx, openvino, tensorrt
+
+    class FoundError(Exception):
+        """Carries the input that is calibrated for."""
+
+    def found(job: Job, shape: Input) -> None:
+        raise FoundError(shape)
+
+    own = replace(make("onnx/fp32"), input=Input(64, 64, "stretch"))
+    monkeypatch.setattr(Job, "base", lambda self, target: own)
+    monkeypatch.setattr(onnx_precision, "calibration_inputs", found)
+    monkeypatch.setattr(openvino, "calibration_inputs", found)
+    job = Job(checkpoint, fmt, "int8", ExportConfig(name="test"), tuple(images), False, tmp_path)
+    with pytest.raises(FoundError) as caught:
+        {"onnx": onnx.build, "openvino": openvino.build, "tensorrt": tensorrt.plan}[fmt](job, tmp_path)
+    assert caught.value.args == (Input(64, 64, "stretch"),)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("flags : avx512_vnni", True), ("flags : avx2", False)])

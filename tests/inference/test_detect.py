@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from src import inference
 from src.common.errors import UserError
-from src.inference import LAYOUTS, LayoutError, Output, decode_one, nms
+from src.inference import LAYOUTS, Input, LayoutError, Output, decode_one, nms
 
 
 def _noise(height: int, width: int) -> NDArray[np.uint8]:
@@ -56,6 +56,42 @@ def test_boxes_come_back_to_the_image(height: int, width: int, imgsz: int, stret
     gain_x, gain_y = transform.gain
     corners = np.array([[left, top, left + width * gain_x, top + height * gain_y]], np.float32)
     assert transform.to_image(corners)[0] == pytest.approx([0, 0, width, height], abs=1e-2)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(2, 400), st.integers(2, 400), st.sampled_from([(96, 96), (64, 160), (160, 64)]))
+def test_an_image_lies_at_the_upper_left_by_its_shorter_side(height: int, width: int, size: tuple[int, int]) -> None:
+    image = np.full((height, width, 3), 255, np.uint8)
+    x, transform = inference.fit(image, Input(*size, "shortest_side"))
+    assert x.shape == (3, *size)
+    assert transform.pad == (0, 0)
+    gain_x, gain_y = transform.gain
+    wide, high = round(width * gain_x), round(height * gain_y)
+    assert min(wide, high) <= min(size)
+    assert (wide <= size[1], high <= size[0]) == (True, True)
+    near = min(high + 1, size[0]) == size[0] or min(wide + 1, size[1]) == size[1]
+    assert near or min(wide, high) + 1 >= min(size), "as large as its shorter side or the input lets it be"
+    assert (x[:, :high, :wide] == 1).all()
+    assert not x[:, high:].any(), "the rest is black"
+    assert not x[:, :, wide:].any()
+
+
+def test_numbers_are_normalised_in_the_order_of_the_colours() -> None:
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[..., 0], image[..., 1] = 255, 51  # red, a little green
+    mean, std = [0.5, 0.1, 0.0], [0.5, 0.1, 2.0]
+    x, _ = inference.fit(image, Input(4, 4, mean=mean, std=std))
+    assert x[:, 0, 0] == pytest.approx([1.0, 1.0, 0.0], abs=1e-6)
+    y, _ = inference.fit(image, Input(4, 4, mean=mean, std=std, colour="bgr"))
+    assert y[:, 0, 0] == pytest.approx([-1.0, 1.0, 0.5], abs=1e-6)
+    z, _ = inference.fit(image[..., ::-1], Input(4, 4, mean=mean, std=std, colour="bgr"), bgr=True)
+    assert np.array_equal(y, z)
+
+
+def test_stretching_fills_an_input_that_is_no_square() -> None:
+    x, transform = inference.fit(np.full((10, 40, 3), 255, np.uint8), Input(64, 32, "stretch"))
+    assert (x == 1).all()
+    assert transform.gain == (32 / 40, 64 / 10)
 
 
 def test_letterbox_takes_either_order_of_colours_and_any_layout() -> None:
