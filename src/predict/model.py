@@ -87,6 +87,8 @@ def _exported(path: Path, imgsz: int | None, named: list[str]) -> Opened:
     try:
         artifact = artifact_from(json.loads(read_regular(manifest))["artifact"], "manifest")
         name = Path(artifact.path).name
+        if artifact.input is not None and list(artifact.input.size) != artifact.input_shape[2:]:
+            raise ValueError("two sizes")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError(
             "the manifest beside the model can't be read", value=manifest, remedy="export it again"

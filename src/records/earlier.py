@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from src.records.model_io import LAYOUTS, Input, layout, resize_of
+from src.records.model_io import LAYOUTS, layout, resize_of
 from src.records.parsing import RecordError, parse
 from src.records.schema import Artifact, FinalistRecord
 
@@ -48,6 +48,7 @@ def _upgraded(raw: Any, source: str) -> Any:
     names, task, picks = raw.get("names", []), raw.get("task", ""), raw.get("outputs", [])
     classes = raw.get("classes") or (len(names) if isinstance(names, list) else 0)
     output = {**dataclasses.asdict(layout(name)), "classes": classes, "task": task, "picks": picks}
-    fitted = dataclasses.asdict(Input(shape[2], shape[3], resize_of(name), batch=max(shape[0], 0)))
+    batch, _, height, width = (max(side, 0) for side in shape)  # -1: any
+    fitted = {"height": height, "width": width, "resize": resize_of(name), "batch": batch}
     rest = {key: value for key, value in raw.items() if key not in OLD}
     return {**rest, "input": fitted, "output": output}

@@ -28,6 +28,17 @@ class Input:
     colour: Literal["rgb", "bgr"] = "rgb"
     batch: int = 0  # images per call that the file insists on; 0 = any number
 
+    def __post_init__(self) -> None:
+        """Refuse what no image could be fitted into: records come from files.
+
+        Raises:
+            ValueError: saying what.
+        """
+        if min(self.height, self.width, self.batch) < 0:
+            raise ValueError(f"an input of {self.height} x {self.width} px, {self.batch} at once")
+        if len(self.mean) != 3 or len(self.std) != 3 or 0 in self.std:
+            raise ValueError("mean and std must be three numbers each, and no std may be 0")
+
     @property
     def size(self) -> tuple[int, int]:
         """Height and width, px."""

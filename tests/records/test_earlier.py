@@ -73,6 +73,21 @@ def test_what_makes_no_sense_is_named(change: dict[str, Any], says: str) -> None
         artifact_from({**OLD, **change})
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"height": -64}, "-64 x 64 px"),
+        ({"std": [1.0, 0.0, 1.0]}, "std"),
+        ({"mean": [1.0]}, "three numbers"),
+        ({"resize": "crop"}, "none of letterbox"),
+    ],
+)
+def test_an_input_that_no_image_fits_into_is_named(change: dict[str, Any], says: str) -> None:
+    now = {key: value for key, value in OLD.items() if key not in ("head", "classes", "task", "outputs")}
+    with pytest.raises(RecordError, match=f"artifact.input.*{says}"):
+        artifact_from({**now, "input": {"height": 64, "width": 64, **change}})
+
+
 def test_what_is_no_artifact_is_refused() -> None:
     cases: list[Any] = [5, None, [], "x"]
     for raw in cases:
