@@ -26,6 +26,7 @@ from src.config.schema import AppConfig
 from src.data import load_split, resolve
 from src.evaluate import evaluate
 from src.export import export
+from src.models.base import Start
 from src.models.ultralytics.training import train
 from src.pipeline.accuracy import load_detections
 from src.records.schema import Artifact, Checkpoint, DatasetRef
@@ -46,10 +47,10 @@ def run_step(step: str, folder: Path, words: list[str]) -> None:
     """One training; its checkpoint's record is kept beside it."""
     cfg = configured(*steps(folder)[step], *words)
     check(cfg)
-    start = Path(cfg.model.weights) if step == "tune" else None
+    start = Start(Path(cfg.model.weights) if step == "tune" else None, step)
     threads = len(os.sched_getaffinity(0))
     data = resolve(cfg.data, folder / "data")
-    result = train(cfg, data, start, step, folder / step, threads, lambda e, row: None)
+    result = train(cfg.training, data, start, folder / step, threads, lambda e, row: None)
     (folder / f"{step}.json").write_text(json.dumps(vars(result.checkpoint)))
 
 

@@ -25,6 +25,7 @@ from benchmarks._table import held, lines
 from src import sweep_plugin
 from src.config.schema import AppConfig, register, to_typed
 from src.data import resolve
+from src.models.base import Start
 from src.models.ultralytics import training
 from src.models.ultralytics.arguments import training_arguments
 from src.models.ultralytics.checkpoint import prepare_environment, quiet_settings
@@ -66,7 +67,7 @@ def run_peer(cfg: AppConfig, data: DatasetRef, out: Path, threads: int) -> list[
     build.YOLODataset = YOLODataset  # type: ignore[attr-defined]  # ours may have taken its place
 
     torch_utils.NUM_THREADS = threads  # type: ignore[attr-defined]
-    arguments = training_arguments(cfg, data, None, out)
+    arguments = training_arguments(cfg.training, data, None, out)
     with training._log_to(out / "log.txt"):
         trainer = DetectionTrainer(overrides=arguments)
         marks = clocked(trainer)
@@ -89,7 +90,7 @@ def run_ours(cfg: AppConfig, data: DatasetRef, out: Path, threads: int) -> list[
 
     training._build_trainer = build_clocked  # type: ignore[assignment]
     try:
-        train(cfg, data, None, "benchmark", out, threads, lambda epoch, row: None)
+        train(cfg.training, data, Start(None, "benchmark"), out, threads, lambda epoch, row: None)
     finally:
         training._build_trainer = build
     return epochs_of(marks[0])

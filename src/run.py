@@ -12,10 +12,12 @@ from hydra.core.plugins import Plugins
 from src import sweep_plugin
 from src.cli import command
 from src.config.schema import AppConfig
+from src.models.base import family
 
 
 def run_single(cfg: AppConfig) -> int:
     """Run one trial with all its stages, or replay a recorded one."""
+    cfg.model = family(cfg.model.family).scaled(cfg.model)
     if cfg.replay:
         from src.pipeline.replay import replay
 

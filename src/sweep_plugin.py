@@ -21,6 +21,7 @@ from src.cli.command import begin
 from src.config.checks import check
 from src.config.schema import AppConfig, to_typed
 from src.config.strictness import refuse_unwritable
+from src.models.base import family
 from src.sweeper.launchers import BASIC, JobLauncher
 
 
@@ -66,6 +67,7 @@ class DetsweepSweeper(Sweeper):
         with read_write(cfg), open_dict(cfg):
             del cfg["hydra"]
         typed = to_typed(cfg)
+        typed.model = family(typed.model.family).scaled(typed.model)
         check(typed)
         return typed
 

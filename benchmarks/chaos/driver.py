@@ -44,9 +44,9 @@ def replace_arithmetic(kill_points: KillPoints) -> None:
     """Put toys where torch, exporters and engines would be."""
     import src.export
     from src.benchmark import worker
-    from src.pipeline import trial
+    from src.models.ultralytics.family import FAMILY
 
-    trial.train = toys.Trainer(  # type: ignore[attr-defined]
+    FAMILY.train = toys.Trainer(  # type: ignore[method-assign]
         kill_points, resumes=not planted_defects.planted("no-resume"), drifts=planted_defects.planted("drift")
     )
     worker.predict = job.predict

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.chaos.kill_points import VARIABLE, KillPoints
 from src.export.request import Built, Job
+from src.records.model_io import Input, Output
 
 PRECISIONS = ("fp32",)
 
@@ -23,13 +24,13 @@ def tool_versions() -> dict[str, str]:
 def build(job: Job, folder: Path) -> Built:
     """Write the artifact."""
     source = Path(job.checkpoint.path)
-    shape = [1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz]
+    shape = Input(job.checkpoint.imgsz, job.checkpoint.imgsz, batch=1)
     if job.format == "pytorch":
-        return Built(source, shape, "dense", tool_versions())
+        return Built(source, shape, Output())
     content = source.read_bytes()
     with open(folder / "model.onnx", "wb") as stream:
         stream.write(content[: len(content) // 2])
         stream.flush()
         KillPoints(Path(os.environ[VARIABLE])).reached("export · middle")
         stream.write(content[len(content) // 2 :] + b"as ONNX")
-    return Built(folder / "model.onnx", shape, "dense", tool_versions())
+    return Built(folder / "model.onnx", shape, Output())

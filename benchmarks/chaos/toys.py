@@ -17,8 +17,8 @@ from pathlib import Path
 from benchmarks.chaos.kill_points import KillPoints
 from src.common.hashes import sha256_file
 from src.common.whole_files import write_text
-from src.config.schema import AppConfig
-from src.models.ultralytics.training import TrainResult
+from src.config.training import Training
+from src.models.base import Start, TrainResult
 from src.records.schema import Checkpoint, DatasetRef
 
 EPOCH_S = 0.04
@@ -32,17 +32,16 @@ def number_of(*parts: object) -> float:
 
 
 class Trainer:
-    """Stands for `src.models.ultralytics.training.train`."""
+    """Stands for `src.models.base.Family.train`."""
 
     def __init__(self, kill_points: KillPoints, *, resumes: bool = True, drifts: bool = False) -> None:
         self._moments, self._resumes, self._drifts = kill_points, resumes, drifts
 
     def __call__(
         self,
-        cfg: AppConfig,
+        training: Training,
         dataset: DatasetRef,
-        start: Path | None,
-        start_note: str,
+        start: Start,
         out: Path,
         threads: int,
         on_epoch: Callable[[int, Row], None],
@@ -51,20 +50,20 @@ class Trainer:
         weights, state = out / "weights", out / "state" / "state.pt"
         weights.mkdir(parents=True, exist_ok=True)
         history = self._restore(state, weights, on_epoch)
-        for epoch in range(len(history) + 1, cfg.epochs + 1):
+        for epoch in range(len(history) + 1, training.epochs + 1):
             self._begin_epoch(out, epoch)
             time.sleep(EPOCH_S / 2)
             self._moments.reached("epoch · middle")
             time.sleep(EPOCH_S / 2)
-            row = self._row(cfg, epoch)
-            self._write_weights(weights, cfg, epoch, row)
+            row = self._row(training, epoch)
+            self._write_weights(weights, training, epoch, row)
             history.append({"epoch": float(epoch), **row})
             on_epoch(epoch, row)
             self._moments.reached("epoch · told, not kept")
-            if epoch < cfg.epochs:  # as the real one: the last epoch is evaluated again instead
+            if epoch < training.epochs:  # as the real one: the last epoch is evaluated again instead
                 self._keep(state, weights, history)
         self._moments.reached("training · done")
-        return self._result(cfg, start_note, out, history)
+        return self._result(training, start.note, out, history)
 
     def _begin_epoch(self, out: Path, epoch: int) -> None:
         line = f"{out.parent.name} {epoch}\n".encode()
@@ -72,12 +71,12 @@ class Trainer:
         os.write(handle, line)
         os.close(handle)
 
-    def _row(self, cfg: AppConfig, epoch: int) -> Row:
-        quality = self._quality(cfg) * (1 - 0.5**epoch)
+    def _row(self, training: Training, epoch: int) -> Row:
+        quality = self._quality(training) * (1 - 0.5**epoch)
         noise = number_of(os.getpid()) / 10 if self._drifts else 0.0
         return {
             "train/box_loss": 3.0 - quality,
-            "lr": cfg.lr * (1 - epoch / (cfg.epochs + 1)),
+            "lr": training.lr * (1 - epoch / (training.epochs + 1)),
             "val/mAP50-95": quality + noise,
             "val/mAP50": min(1.0, quality * 1.2),
             "val/precision": quality,
@@ -85,12 +84,18 @@ class Trainer:
             "val/f1": quality,
         }
 
-    def _quality(self, cfg: AppConfig) -> float:
-        return 0.3 + 0.2 * number_of(cfg.imgsz, cfg.lr) + 0.2 * number_of(cfg.imgsz, cfg.lr, cfg.seed)
+    def _quality(self, training: Training) -> float:
+        parts = training.imgsz, training.lr
+        return 0.3 + 0.2 * number_of(*parts) + 0.2 * number_of(*parts, training.seed)
 
-    def _write_weights(self, weights: Path, cfg: AppConfig, epoch: int, row: Row) -> None:
+    def _write_weights(self, weights: Path, training: Training, epoch: int, row: Row) -> None:
         """In place, as Ultralytics does."""
-        text = json.dumps({"imgsz": cfg.imgsz, "lr": cfg.lr, "seed": cfg.seed, "epoch": epoch, **row}).encode() * 20
+        text = (
+            json.dumps(
+                {"imgsz": training.imgsz, "lr": training.lr, "seed": training.seed, "epoch": epoch, **row}
+            ).encode()
+            * 20
+        )
         for name in ("last.pt", "best.pt"):
             with open(weights / name, "wb") as stream:
                 stream.write(text[: len(text) // 2])
@@ -121,15 +126,15 @@ class Trainer:
             on_epoch(int(row["epoch"]), {k: v for k, v in row.items() if k != "epoch"})
         return list(history)
 
-    def _result(self, cfg: AppConfig, start_note: str, out: Path, history: list[Row]) -> TrainResult:
+    def _result(self, training: Training, start_note: str, out: Path, history: list[Row]) -> TrainResult:
         best = out / "weights" / "best.pt"
         checkpoint = Checkpoint(
             path=str(best),
             sha256=sha256_file(best),
             weights_sha256=sha256_file(best),
-            model=cfg.model.name,
-            imgsz=cfg.imgsz,
-            seed=cfg.seed,
+            model=training.model.name,
+            imgsz=training.imgsz,
+            seed=training.seed,
             epochs=len(history),
             best_epoch=len(history),
             start=start_note,

@@ -22,6 +22,8 @@ from src.common.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, Use
 from src.config.checks import check_benchmark
 from src.config.schema import BenchmarkConfig, DataConfig, ExportConfig, RuntimeConfig
 from src.data import Sample
+from src.models.base import family
+from src.records.model_io import Output
 from src.records.schema import AccuracyGate, Artifact, Failure, Measurement, Verification
 
 Job = tuple[Artifact, str]
@@ -184,11 +186,12 @@ def _failed(target: str, error: Exception) -> Failure:
 def notes_on(artifact: Artifact, names: list[str]) -> list[str]:
     """What a reader of the row has to know about how a file was read."""
     notes = []
-    if artifact.task == "obb":
+    output = artifact.output or Output()
+    if output.rotated:
         notes.append("an OBB model: each box is the upright one around it")
-    elif artifact.task in ("segment", "pose"):
-        notes.append(f"a {artifact.task} model: its boxes alone are judged")
-    if artifact.head in ("end2end", "end2end_unit", "listed_rotated", "indexed"):
+    elif output.task in ("segment", "pose"):
+        notes.append(f"a {output.task} model: its boxes alone are judged")
+    if output.layout in ("listed", "indexed") and not output.queries:
         notes.append("it chooses its boxes by itself: thresholds inside the file bound its accuracy")
     if artifact.names and artifact.names != names:
         notes.append(f"its {len(artifact.names)} class names are not the {len(names)} of the dataset; ids are compared")
@@ -258,12 +261,14 @@ def _gflops(artifacts: list[Artifact], trust: bool) -> dict[str, float]:
     checkpoints = [a for a in artifacts if a.format == "pytorch"]
     if len(checkpoints) != 1:
         return {}
-    from src.models.ultralytics.checkpoint import load_checkpoint
+    one = checkpoints[0]
+    loaded = family(one.family).load(one.path, imgsz=max(one.input_shape[2:]), trust=trust)
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
 
-    model = load_checkpoint(checkpoints[0].path, trust)
-    from ultralytics.utils.torch_utils import get_flops
-
-    return {checkpoints[0].sha256: float(get_flops(model, checkpoints[0].input_shape[2:]))}
+    with FlopCounterMode(display=False) as counted, torch.no_grad():
+        loaded.module(torch.zeros(1, *one.input_shape[1:]))
+    return {one.sha256: counted.get_total_flops() / 1e9}
 
 
 def main() -> None:

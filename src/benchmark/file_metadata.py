@@ -19,10 +19,7 @@ import numpy as np
 from src.common.errors import UserError
 from src.inference.layout import Declared, Probe, Tensor
 from src.inference.types import Float
-
-HEADS = {"RTDETRDecoder": "detect", "SemanticSegment": "semantic"}  # of which the end of the name says nothing
-ENDS = {"Detect": "detect", "Segment": "segment", "Segment26": "segment", "Pose": "pose", "Pose26": "pose",
-        "OBB": "obb", "OBB26": "obb"}  # fmt: skip
+from src.records.model_io import Input, Output
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,8 @@ class Facts:
     tensors: list[Tensor] = field(default_factory=list)  # outputs; empty where only running tells
     probe: Callable[[list[int]], list[Float]] | None = None  # runs the model on noise of this shape
     resizable: bool = False  # it runs at any size that is asked for
+    family: str = "ultralytics"  # that loads it, where it is a checkpoint
+    known: tuple[Input, Output] | None = None  # what its family says of a checkpoint; it need not be found out
 
 
 def probe_of(facts: Facts, shape: list[int]) -> Probe | None:
@@ -51,18 +50,15 @@ def noise(shape: list[int]) -> Float:
 
 
 def pytorch(path: Path, trust: bool) -> Facts:
-    """A checkpoint."""
-    from src.models.ultralytics.checkpoint import class_names, load_checkpoint
+    """A checkpoint, as its family knows it."""
+    from src.models.base import family_of
 
-    model: Any = load_checkpoint(path, trust)
-    head = model.model[-1]
-    name = type(head).__name__
-    task = HEADS.get(name) or next((ENDS[end] for end in ENDS if name.endswith(end)), name)
-    trained = getattr(model, "args", None) or {}
-    size = trained.get("imgsz") if isinstance(trained, dict) else getattr(trained, "imgsz", None)
-    alone = getattr(head, "one2one_cv2", None) is not None and head.cv2 is None  # fused to the head that chooses
-    declared = Declared(task, tuple(class_names(model)), name, end2end=alone, size=_size(size))
-    return Facts([-1, 3, 0, 0], "fp32", declared, resizable=True)
+    own = family_of(path)
+    loaded = own.load(path, trust=trust)
+    declared = Declared(loaded.output.task, tuple(loaded.names))
+    known = loaded.input, loaded.output
+    shape = [loaded.input.batch or -1, 3, *loaded.input.size]
+    return Facts(shape, "fp32", declared, resizable=True, family=own.name, known=known)
 
 
 def torchscript(path: Path, trust: bool) -> Facts:

@@ -8,7 +8,7 @@ anything runs on it: see `src.inference.layout`. A file that is not understood i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from src.benchmark.file_metadata import READERS, Facts, probe_of
@@ -16,6 +16,7 @@ from src.common.errors import UserError
 from src.common.hashes import sha256_file
 from src.inference.layout import resolve
 from src.inference.types import LayoutError
+from src.records.model_io import Input, Output
 from src.records.schema import Artifact, Failure
 
 SUFFIXES = {
@@ -135,7 +136,7 @@ def describe(
         facts = READERS[fmt](path, trust)
         shape = _input_shape(facts, imgsz, fallback)
         check_shape(shape, path)
-        output = resolve(facts.declared, facts.tensors, (shape[2], shape[3]), probe_of(facts, shape), classes)
+        fitted, output = _read(facts, shape, classes)
     except UserError:
         raise
     except LayoutError as error:
@@ -155,12 +156,25 @@ def describe(
         input_shape=shape,
         export_s=0.0,
         source_sha256=source,
-        head=output.layout,
         names=list(facts.declared.names),
-        classes=output.classes,
-        task=output.task,
-        outputs=list(output.picks),
+        family=facts.family,
+        input=fitted,
+        output=output,
     )
+
+
+def _read(facts: Facts, shape: list[int], classes: int) -> tuple[Input, Output]:
+    """What a file takes and answers with: as its family says, else as the file and its outputs tell.
+
+    Raises:
+        LayoutError: the outputs are none that is understood.
+    """
+    height, width = shape[2:]
+    if facts.known is not None:
+        fitted, output = facts.known
+        return replace(fitted, height=height, width=width), output
+    found = resolve(facts.declared, facts.tensors, (height, width), probe_of(facts, shape), classes)
+    return Input(height, width, found.resize, batch=max(shape[0], 0)), found.output
 
 
 def _input_shape(facts: Facts, imgsz: int | None, fallback: int) -> list[int]:
@@ -169,7 +183,9 @@ def _input_shape(facts: Facts, imgsz: int | None, fallback: int) -> list[int]:
     if len(shape) != 4:
         return shape
     free = [side <= 0 for side in shape[2:]]
-    given = (imgsz, imgsz) if imgsz and (facts.resizable or facts.declared.size is None) else None
+    if imgsz and facts.resizable:
+        return [*shape[:2], imgsz, imgsz]
+    given = (imgsz, imgsz) if imgsz and facts.declared.size is None else None
     told = given or facts.declared.size or (fallback, fallback)
     sides = [int(told[i]) if free[i] else shape[2 + i] for i in range(2)]
     # Suppression inside a file is unrolled over the batch it was made for: of more images, the rest gets no boxes.

@@ -34,15 +34,25 @@ def agreement(reference: Path, other: Path) -> dict[str, float]:
 
 
 def raw_error(a: np.lib.npyio.NpzFile, b: np.lib.npyio.NpzFile) -> dict[str, float]:
-    """Largest differences between the raw outputs [images, 4 + classes, anchors] that both saved."""
+    """Largest differences between the raw outputs [images, 4 + classes, anchors] that both saved; none of lists."""
     if "raw" not in a or "raw" not in b or a["raw"].shape != b["raw"].shape or not a["raw"].size:
         return {}
     x, y = a["raw"].astype(np.float64), b["raw"].astype(np.float64)
+    if _are_lists(x) or _are_lists(y):
+        return {}
     out = {"raw_score_error": float(np.abs(x[:, 4:] - y[:, 4:]).max())}
     sure = x[:, 4:].max(axis=1) >= CONF
     if sure.any():
         out["raw_box_error_px"] = float(np.abs(x[:, :4] - y[:, :4]).max(axis=1)[sure].max())
     return out
+
+
+def _are_lists(raw: Array) -> bool:
+    """Whether raw outputs are [images, boxes, 6] of box, score and class, as files of earlier versions may hold them.
+
+    Their rows come in the order of the scores, and a class id is no score: they have no differences to speak of.
+    """
+    return raw.shape[2] == 6 and bool((raw[..., 5] == raw[..., 5].round()).all())
 
 
 def detection_agreement(a: np.lib.npyio.NpzFile, b: np.lib.npyio.NpzFile) -> dict[str, float]:

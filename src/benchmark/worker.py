@@ -28,17 +28,18 @@ from src.inference import (
     Float,
     Thresholds,
     decode_image,
-    letterbox,
+    fit,
     load_image,
     spec_of,
 )
 from src.machine.parent_process import leave_with_parent
+from src.records.earlier import artifact_from
 from src.records.schema import Artifact
 
 
 def measure_block(job: dict[str, Any]) -> dict[str, Any]:
     """Load, call once cold, then time: one block of one artifact on one runtime."""
-    artifact = Artifact(**job["artifact"])
+    artifact = artifact_from(job["artifact"])
     files = [np.fromfile(path, np.uint8) for path in job["images"][:RING]]
     inputs = [_input(file, artifact) for file in files]
     session, load_ms = _load(job, artifact)
@@ -63,7 +64,7 @@ def measure_block(job: dict[str, Any]) -> dict[str, Any]:
 
 def predict(job: dict[str, Any]) -> dict[str, Any]:
     """Run the shared detection path over images and save what is found."""
-    artifact = Artifact(**job["artifact"])
+    artifact = artifact_from(job["artifact"])
     session, _ = _load(job, artifact)
     detector = Detector(session, artifact, Thresholds(**job["thresholds"]))
     found: list[Detections] = []
@@ -85,7 +86,7 @@ def predict(job: dict[str, Any]) -> dict[str, Any]:
 
 def baseline(job: dict[str, Any]) -> dict[str, Any]:
     """What the process costs with everything but an engine: the zero that peak memory is counted from."""
-    artifact = Artifact(**job["artifact"])
+    artifact = artifact_from(job["artifact"])
     files = [np.fromfile(path, np.uint8) for path in job["images"][:RING]]
     inputs = [_input(file, artifact) for file in files]
     batches = _batches(inputs, max(job["batches"]))
@@ -99,17 +100,17 @@ RAW_KEPT = 4  # raw outputs saved, for the first level of verification
 
 def _input(file: NDArray[np.uint8], artifact: Artifact) -> Float:
     shape, _ = spec_of(artifact)
-    return letterbox(decode_image(file), shape.size, stretch=shape.stretch)[0]
+    return fit(decode_image(file), shape)[0]
 
 
 def comparable(outputs: list[Float], detector: Detector) -> list[Float]:
     """One image's output as [4 + classes, anchors] in input px, so that layouts can be compared; none of lists."""
-    form = detector.output.form
-    if form.axis not in ("columns", "rows") or form.objectness or detector.output.task not in ("", "detect"):
+    output = detector.output
+    if output.layout not in ("columns", "rows") or output.objectness or output.task not in ("", "detect"):
         return []
     raw = next(item for item in outputs if item.ndim == 3)[0]
-    out = raw.T.copy() if form.axis == "rows" else raw
-    if form.unit:
+    out = raw.T.copy() if output.layout == "rows" else raw
+    if output.units == "unit":
         height, width = detector.input.size
         out = out.copy()
         out[:4] *= np.array([width, height, width, height], np.float32)[:, None]

@@ -30,9 +30,7 @@ def check(cfg: AppConfig) -> None:
     refuse_odd_numbers(cfg)
     _check_names(cfg)
     _check_choices(cfg)
-    around = Around(
-        cfg.epochs, cfg.batch, cfg.device, cfg.model.architecture, cfg.model.weights, pruner=cfg.study.pruner.value
-    )
+    around = Around(cfg.epochs, cfg.batch, cfg.device, cfg.model.weights, pruner=cfg.study.pruner.value)
     check_recipe(cfg.train, cfg.augment, around)
 
 

@@ -8,14 +8,13 @@ compose, so these are plain; the program treats them as read-only all the same.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from src.common.errors import UserError
 from src.common.hashes import hash_of
 from src.config.strictness import refuse_unknown
 from src.config.training import AugmentConfig, ModelConfig, TrainConfig, Training
@@ -42,7 +41,6 @@ RUNTIMES = (
     "tensorflow",
     "null",
 )
-SCALES = {"yolov9": "tsmce", "rtdetr": "lx"}  # sizes of a family; n s m l x where not named
 SAMPLES_FOR = {"p90": 64, "p95": 130, "p99": 662}  # MLPerf's formula, 99 % confidence
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -235,27 +233,7 @@ def to_typed(cfg: DictConfig) -> AppConfig:
     refuse_unknown(cfg, AppConfig)
     typed = OmegaConf.to_object(cfg)
     assert isinstance(typed, AppConfig)
-    typed.model = scaled(typed.model)
     return typed
-
-
-def scaled(model: ModelConfig) -> ModelConfig:
-    """The model at `model.scale`: names of files, and the name in tables, end in another letter.
-
-    Raises:
-        UserError: the family has no such size.
-    """
-    stem = model.architecture.removesuffix(".yaml")
-    if model.scale is None or model.scale == stem[-1]:
-        return model
-    letters = next((sizes for family, sizes in SCALES.items() if stem.startswith(family)), "nsmlx")
-    if model.scale not in tuple(letters):
-        raise UserError(
-            f"{stem[:-1]} has no such size", value=f"model.scale={model.scale}", remedy=f"one of: {letters}"
-        )
-    name = model.name[:-1] if model.name.endswith(stem[-1]) and model.name[-2:-1].isdigit() else f"{model.name}-"
-    pretrained = f"{stem[:-1]}{model.scale}.pt"
-    return replace(model, name=name + model.scale, architecture=f"{stem[:-1]}{model.scale}.yaml", pretrained=pretrained)
 
 
 # What decides the trained weights. The rest (export, runtime, benchmark, decision, …) may change without training.

@@ -30,7 +30,6 @@ class Around:
     epochs: int
     batch: int
     device: str
-    yaml: str  # architecture
     weights: str  # auto | scratch | PATH
     pruner: str
 
@@ -187,10 +186,6 @@ def _check_precision(t: TrainConfig, device: str) -> None:
 
 def _check_special(t: TrainConfig, around: Around) -> None:
     """Class weights, distillation and quantisation-aware training: what each needs."""
-    transformer = around.yaml.startswith("rtdetr")
-    for key in ("cls_pw", "distill_model", "qat"):
-        if transformer and getattr(t, key):
-            _refuse(f"train.{key} is not to be had for RT-DETR", getattr(t, key), f"leave train.{key} out")
     if t.distill_model is not None and not Path(t.distill_model).is_file():
         _refuse("train.distill_model names no file", t.distill_model, "the path of a larger detector's .pt file")
     if not t.qat:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from src.common.history import loss_names
 from src.common.matrix import condensed
 from src.evaluate.errors import KINDS
 from src.records.schema import EvaluationRecord, TrialRecord
@@ -18,6 +19,7 @@ from src.records.schema import EvaluationRecord, TrialRecord
 BARS = "▁▂▃▄▅▆▇█"
 FIGURES = ("mAP50", "mAP75", "AR@100", "AP-small", "AP-medium", "AP-large", "precision", "recall", "f1", "threshold")
 MOST_CLASSES = 5
+MOST_LOSSES = 2  # parts of the training loss that are drawn
 MOST_PAIRS = 5
 MOST_IN_MATRIX = 10
 
@@ -52,7 +54,8 @@ def dashboard(trial: TrialRecord, records: Sequence[EvaluationRecord]) -> Group:
 def trends(trial: TrialRecord) -> Table:
     """Sparklines over epochs."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name in ("val/mAP50-95", "val/mAP50", "train/box_loss", "train/cls_loss", "lr"):
+    losses = loss_names(trial.history[0])[:MOST_LOSSES] if trial.history else []
+    for name in ("val/mAP50-95", "val/mAP50", *losses, "lr"):
         values = [row.get(name, math.nan) for row in trial.history]
         if any(math.isfinite(v) for v in values):
             table.add_row(name, sparkline(values[-60:]), f"{number(values[0], 4)} → {number(values[-1], 4)}")

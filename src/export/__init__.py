@@ -22,10 +22,12 @@ from src.common.hashes import hash_of, sha256_file
 from src.common.whole_files import write_text
 from src.config.schema import ExportConfig
 from src.export.readback import check_label
-from src.export.request import Built, Job
+from src.export.request import Built, Job, versions
+from src.models.base import family
+from src.records.earlier import artifact_from
 from src.records.schema import Artifact, Checkpoint
 
-REVISION = 5  # raised when an exporter changes what it writes, so that old artifacts are made again
+REVISION = 6  # raised when an exporter changes what it writes, so that old artifacts are made again
 MANIFEST = "manifest.json"
 MODULES = {
     "pytorch": "src.export.pytorch",
@@ -69,10 +71,11 @@ def export(
     module.check_available()
     job = Job(checkpoint, fmt, precision, cfg, tuple(calibration), trust, out_dir)
     if fmt == "pytorch":  # the checkpoint itself: nothing is written
-        return _artifact(job, module.build(job, out_dir), 0.0)
+        return _artifact(job, module.build(job, out_dir), _tools(job, module), 0.0)
     folder = out_dir / f"{fmt}-{precision}"
-    key = _key(job, module.tool_versions())
-    return _existing(folder, key) or _make(job, module, folder, key)
+    tools = _tools(job, module)
+    key = _key(job, tools)
+    return _existing(folder, key) or _make(job, module, folder, key, tools)
 
 
 def _parse(target: str) -> tuple[str, str]:
@@ -86,6 +89,12 @@ def _known() -> str:
     return "format/precision with a format of: " + ", ".join(MODULES)
 
 
+def _tools(job: Job, module: Any) -> dict[str, str]:
+    """Versions of what decides the content of the file: the format's tools, and what the network is built with."""
+    tools: dict[str, str] = module.tool_versions()
+    return tools | versions(*family(job.checkpoint.family).packages)
+
+
 def _key(job: Job, tool_versions: dict[str, str]) -> str:
     """Identity of an artifact: everything that decides its content."""
     images = [sha256_file(Path(image)) for image in job.calibration] if job.uses_calibration else []
@@ -97,7 +106,7 @@ def _existing(folder: Path, key: str) -> Artifact | None:
     """The artifact made before, if it is whole and has this key."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        artifact = Artifact(**manifest["artifact"])
+        artifact = artifact_from(manifest["artifact"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     path = folder / Path(artifact.path).name  # the folder may have been moved since
@@ -106,7 +115,7 @@ def _existing(folder: Path, key: str) -> Artifact | None:
     return dataclasses.replace(artifact, path=str(path))
 
 
-def _make(job: Job, module: Any, folder: Path, key: str) -> Artifact:
+def _make(job: Job, module: Any, folder: Path, key: str, tools: dict[str, str]) -> Artifact:
     """Convert into a folder aside, then put it in place whole."""
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
@@ -114,7 +123,7 @@ def _make(job: Job, module: Any, folder: Path, key: str) -> Artifact:
     start = time.perf_counter()
     try:
         built = _convert(job, module, aside)
-        artifact = _artifact(job, built, time.perf_counter() - start)
+        artifact = _artifact(job, built, tools, time.perf_counter() - start)
         artifact = dataclasses.replace(artifact, path=str(folder / built.path.name))
         text = json.dumps({"key": key, "artifact": dataclasses.asdict(artifact)}, indent=1, sort_keys=True)
         write_text(aside / MANIFEST, text + "\n")
@@ -137,19 +146,21 @@ def _convert(job: Job, module: Any, folder: Path) -> Built:
     return built
 
 
-def _artifact(job: Job, built: Built, seconds: float) -> Artifact:
+def _artifact(job: Job, built: Built, tools: dict[str, str], seconds: float) -> Artifact:
     return Artifact(
         format=job.format,
         precision=job.precision,
         path=str(built.path),
         sha256=sha256_file(built.path),
         size_bytes=_size(built.path),
-        input_shape=built.input_shape,
+        input_shape=[built.input.batch or -1, 3, *built.input.size],
         export_s=round(seconds, 3),
         source_sha256=job.checkpoint.sha256,
-        tool_versions=built.tool_versions,
-        head=built.head,
+        tool_versions=tools,
         facts=built.facts,
+        family=job.checkpoint.family,
+        input=built.input,
+        output=built.output,
     )
 
 

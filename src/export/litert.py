@@ -10,13 +10,15 @@ import ast
 import json
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.export import readback
 from src.export.onnx_precision import calibration_inputs, counts_up
 from src.export.request import Built, Job, quiet, require, versions
-from src.models.ultralytics.export_source import Source, load_source
+from src.inference import Input, Output, spec_of
+from src.models.base import ExportSource
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,25 +38,30 @@ def check_available() -> None:
 
 def tool_versions() -> dict[str, str]:
     """What decides the content of the file."""
-    return versions("torch", "ultralytics", "litert-torch", "ai-edge-quantizer")
+    return versions("torch", "litert-torch", "ai-edge-quantizer")
 
 
 def build(job: Job, folder: Path) -> Built:
     """Convert the network, or quantise the float32 file."""
     path = folder / FILE
     if job.precision == "fp32":
-        source = load_source(job.checkpoint, trust=job.trust, fmt="litert")
-        _convert(source, path)
-        head = "dense_unit" if source.head == "dense" else source.head
-        metadata = source.metadata()
+        source = job.source()
+        shape, unit = replace(source.input, batch=1), _in_pixels(source.output)
+        output = replace(source.output, units="unit") if unit else source.output
+        _convert(source, path, unit)
+        metadata = dict(source.metadata)
     else:
         base = job.base("litert/fp32")
-        head = base.head
-        _quantise(Path(base.path), path, job)
+        shape, output = spec_of(base)
+        _quantise(Path(base.path), path, job, shape)
         metadata = _read_metadata(Path(base.path))
     _write_metadata(path, metadata)
-    shape = [1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz]
-    return Built(path, shape, head, tool_versions(), readback.litert_facts(path))
+    return Built(path, shape, output, readback.litert_facts(path))
+
+
+def _in_pixels(output: Output) -> bool:
+    """Whether boxes [n, 4 + classes, boxes] are in px, so that they have to be divided by the input's sides."""
+    return output.layout == "columns" and output.units == "px"
 
 
 def _write_metadata(path: Path, metadata: dict[str, str]) -> None:
@@ -72,19 +79,21 @@ def _read_metadata(path: Path) -> dict[str, str]:
         return {k: str(v) for k, v in json.loads(archive.read("metadata.json")).items()}
 
 
-def _convert(source: Source, path: Path) -> None:
+def _convert(source: ExportSource, path: Path, unit: bool) -> None:
     with quiet():
         import litert_torch
 
-        model = _with_unit_boxes(source.model, source.imgsz) if source.head == "dense" else source.model
+        model = _with_unit_boxes(source.module, source.input) if unit else source.module
         litert_torch.convert(model.eval(), (source.example(),)).export(str(path))
 
 
-def _with_unit_boxes(model: nn.Module, imgsz: int) -> nn.Module:
+def _with_unit_boxes(model: nn.Module, shape: Input) -> nn.Module:
     import torch
 
+    square, sides = shape.width == shape.height, [[[side] for side in (shape.width, shape.height) * 2]]
+
     class UnitBoxes(torch.nn.Module):
-        """Divides the four box rows of the output by the side of the input."""
+        """Divides the four box rows of the output by the sides of the input."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -93,12 +102,13 @@ def _with_unit_boxes(model: nn.Module, imgsz: int) -> nn.Module:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             """[n, 4 + classes, anchors] with coordinates in 0..1."""
             y = self.model(x)
-            return torch.cat([y[:, :4] / imgsz, y[:, 4:]], dim=1)
+            boxes = y[:, :4] / (shape.width if square else y.new_tensor(sides))
+            return torch.cat([boxes, y[:, 4:]], dim=1)
 
     return UnitBoxes()
 
 
-def _quantise(source: Path, path: Path, job: Job) -> None:
+def _quantise(source: Path, path: Path, job: Job, shape: Input) -> None:
     with quiet():
         from ai_edge_quantizer import qtyping, quantizer, recipe
 
@@ -116,7 +126,7 @@ def _quantise(source: Path, path: Path, job: Job) -> None:
         if not static:
             work.quantize().export_model(str(path))
             return
-        inputs = [{"args_0": x} for x in calibration_inputs(job, CALIBRATION)]
+        inputs = [{"args_0": x} for x in calibration_inputs(job, shape, CALIBRATION)]
         result = work.calibrate({"serving_default": inputs})
         work.quantize(calibration_result=result).export_model(str(path))
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 from src.export import onnx_precision, readback
 from src.export.request import Built, Job, versions
-from src.models.ultralytics.export_source import Source, load_source
+from src.inference import spec_of
+from src.models.base import ExportSource
 
 PRECISIONS = ("fp32", "fp16", "int8", "int8-dynamic")
 FILE = "model.onnx"
-INPUT, OUTPUT = "images", "output0"
+INPUT = "images"
 
 
 def check_available() -> None:
@@ -22,49 +24,52 @@ def check_available() -> None:
 
 def tool_versions() -> dict[str, str]:
     """What decides the content of the file."""
-    return versions("torch", "ultralytics", "onnx", "onnxslim", "onnxruntime")
+    return versions("torch", "onnx", "onnxslim", "onnxruntime")
 
 
 def build(job: Job, folder: Path) -> Built:
     """Trace the network, slim the graph and check it; or lower the precision of the float32 file."""
     path = folder / FILE
     if job.precision == "fp32":
-        source = load_source(job.checkpoint, trust=job.trust)
+        source = job.source()
         _trace(source, path, job.cfg.opset)
         _finish(source, path)
-        head = source.head
+        shape, output = replace(source.input, batch=0 if source.dynamic_batch else 1), source.output
     else:
         base = job.base("onnx/fp32")
-        head = base.head
-        onnx_precision.convert(Path(base.path), path, job)
-    shape = [-1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz]
-    return Built(path, shape, head, tool_versions(), readback.onnx_facts(path))
+        shape, output = spec_of(base)
+        onnx_precision.convert(Path(base.path), path, job, shape)
+    return Built(path, shape, output, readback.onnx_facts(path))
 
 
-def _trace(source: Source, path: Path, opset: int) -> None:
+def _trace(source: ExportSource, path: Path, opset: int) -> None:
     """Write the traced graph. Height and width stay fixed: anchors become constants, and engines optimise better."""
     import torch
 
+    example = source.example()
+    with torch.no_grad():
+        answer = source.module(example)
+    outputs = [f"output{i}" for i in range(len(answer) if isinstance(answer, (tuple, list)) else 1)]
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            source.model,
-            (source.example(),),
+            source.module,
+            (example,),
             str(path),
             opset_version=opset,
             input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_axes={INPUT: {0: "batch"}, OUTPUT: {0: "batch"}},
+            output_names=outputs,
+            dynamic_axes={name: {0: "batch"} for name in (INPUT, *outputs)} if source.dynamic_batch else None,
             dynamo=False,
         )
 
 
-def _finish(source: Source, path: Path) -> None:
+def _finish(source: ExportSource, path: Path) -> None:
     """Slim the graph, add what a reader has to know, check and save."""
     import onnx
     import onnxslim
 
     model = onnxslim.slim(onnx.load(str(path)))
-    onnx.helper.set_model_props(model, source.metadata())
+    onnx.helper.set_model_props(model, dict(source.metadata))
     onnx.checker.check_model(model)
     onnx.save(model, str(path))

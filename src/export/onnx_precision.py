@@ -18,21 +18,21 @@ from numpy.typing import NDArray
 
 from src.common.errors import StageError
 from src.export.request import Job
-from src.inference import letterbox, load_image
+from src.inference import Input, fit, load_image
 
 Float = NDArray[np.float32]
 MAX_CALIBRATION = 128  # images; ranges settle long before
 
 
-def convert(source: Path, target: Path, job: Job) -> None:
-    """Write `source` in the precision of the job."""
+def convert(source: Path, target: Path, job: Job, shape: Input) -> None:
+    """Write `source`, which takes `shape`, in the precision of the job."""
     logging.getLogger().addFilter(lambda record: "pre-processing before quantization" not in record.getMessage())
     if job.precision == "fp16":
         half(source, target)
     elif job.precision == "int8-dynamic":
         dynamic(source, target)
     else:
-        static(source, target, calibration_inputs(job))
+        static(source, target, calibration_inputs(job, shape))
 
 
 def half(source: Path, target: Path) -> None:
@@ -131,12 +131,18 @@ def counts_up(weights: NDArray[Any]) -> bool:
     return len(values) > 1 and np.array_equal(values, np.arange(len(values)))
 
 
-def calibration_inputs(job: Job, most: int = MAX_CALIBRATION) -> Iterator[Float]:
-    """Network inputs [1, 3, h, w] of the calibration images, evenly chosen when there are many."""
+def calibration_inputs(job: Job, shape: Input, most: int = MAX_CALIBRATION) -> Iterator[Float]:
+    """Network inputs [1, 3, h, w] of the calibration images, evenly chosen when there are many.
+
+    Args:
+        job: with the images.
+        shape: what the network takes: ranges are worth something only on images that are fitted in as later ones are.
+        most: images.
+    """
     images = job.calibration_images()
     step = max(len(images) / most, 1.0)
     for i in range(min(len(images), most)):
-        yield letterbox(load_image(images[int(i * step)]), job.checkpoint.imgsz)[0][None]
+        yield fit(load_image(images[int(i * step)]), shape)[0][None]
 
 
 def _reader(inputs: Iterable[Float]) -> Any:

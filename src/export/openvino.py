@@ -8,6 +8,7 @@ from typing import Any
 from src.export import readback
 from src.export.onnx_precision import calibration_inputs, counts_up
 from src.export.request import Built, Job, quiet, require, versions
+from src.inference import Input, spec_of
 
 PRECISIONS = ("fp32", "fp16", "int8")
 FOLDER = "model_openvino_model"  # the suffix by which Ultralytics' reader knows it
@@ -21,7 +22,7 @@ def check_available() -> None:
 
 def tool_versions() -> dict[str, str]:
     """What decides the content of the files."""
-    return versions("torch", "ultralytics", "onnx", "onnxslim", "openvino", "nncf")
+    return versions("torch", "onnx", "onnxslim", "openvino", "nncf")
 
 
 def build(job: Job, folder: Path) -> Built:
@@ -29,21 +30,20 @@ def build(job: Job, folder: Path) -> Built:
     import openvino as ov
 
     base = job.base("onnx/fp32")
+    shape, output = spec_of(base)
     model: Any = ov.convert_model(base.path)
     if job.precision == "int8":
-        model = _quantised(model, job)
+        model = _quantised(model, job, shape, transformer=output.queries)
     path = folder / FOLDER
     path.mkdir()
     ov.save_model(model, str(path / "model.xml"), compress_to_fp16=job.precision == "fp16")
     _write_metadata(Path(base.path), path)
-    shape = [-1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz]
-    return Built(path, shape, base.head, tool_versions(), readback.openvino_facts(path))
+    return Built(path, shape, output, readback.openvino_facts(path))
 
 
-def _quantised(model: Any, job: Job) -> Any:
+def _quantised(model: Any, job: Job, shape: Input, *, transformer: bool) -> Any:
     """Quantise all but the decoding after the last convolutions: see `src.export.onnx_precision`."""
-    inputs = list(calibration_inputs(job))
-    transformer = job.base("onnx/fp32").head == "queries"
+    inputs = list(calibration_inputs(job, shape))
     with quiet():
         import nncf
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from src.export.request import Built, Job, versions
-from src.models.ultralytics.export_source import load_source
 
 PRECISIONS = ("fp32",)
 
@@ -16,11 +16,10 @@ def check_available() -> None:
 
 def tool_versions() -> dict[str, str]:
     """What reads the file."""
-    return versions("torch", "ultralytics")
+    return versions("torch")
 
 
 def build(job: Job, folder: Path) -> Built:
-    """Nothing is written; the head's layout is read from the checkpoint."""
-    source = load_source(job.checkpoint, trust=job.trust)
-    shape = [-1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz]
-    return Built(Path(job.checkpoint.path), shape, source.head, tool_versions())
+    """Nothing is written; what the network takes and answers with, its family says."""
+    source = job.source()
+    return Built(Path(job.checkpoint.path), replace(source.input, batch=0), source.output)

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from src.common.errors import Unavailable, UserError
 from src.config.schema import ExportConfig
+from src.models.base import ExportSource, family
+from src.records.model_io import Input, Output
 from src.records.schema import Artifact, Checkpoint
 
 
@@ -37,6 +39,10 @@ class Job:
     def label(self) -> str:
         """`format/precision`."""
         return f"{self.format}/{self.precision}"
+
+    def source(self) -> ExportSource:
+        """The checkpoint's network, as its family prepares it for this format."""
+        return family(self.checkpoint.family).export_source(self.checkpoint, trust=self.trust, fmt=self.format)
 
     def base(self, target: str) -> Artifact:
         """Another artifact of the same checkpoint that this one is made from; made now if it isn't there."""
@@ -69,9 +75,8 @@ class Built:
     """What an exporter wrote."""
 
     path: Path  # file, or folder for formats of several files
-    input_shape: list[int]  # n, c, h, w; -1 marks a dynamic axis
-    head: str
-    tool_versions: dict[str, str]
+    input: Input
+    output: Output
     facts: dict[str, str] = field(default_factory=dict)
 
 

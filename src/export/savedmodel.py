@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from src.export.request import Built, Job, require, versions
+from src.inference import spec_of
 
 PRECISIONS = ("fp32",)
 FOLDER = "model_saved_model"
@@ -22,7 +24,7 @@ def check_available() -> None:
 
 def tool_versions() -> dict[str, str]:
     """What decides the content of the files."""
-    return versions("torch", "ultralytics", "onnx", "onnxslim", "tensorflow", "onnx2tf")
+    return versions("torch", "onnx", "onnxslim", "tensorflow", "onnx2tf")
 
 
 def build(job: Job, folder: Path) -> Built:
@@ -44,7 +46,8 @@ def build(job: Job, folder: Path) -> Built:
         verbosity="error",
     )
     fixed.unlink()
-    return Built(path, [1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz], base.head, tool_versions())
+    shape, output = spec_of(base)
+    return Built(path, replace(shape, batch=1), output)
 
 
 def _fix_batch(source: Path, target: Path) -> None:

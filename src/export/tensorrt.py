@@ -14,6 +14,7 @@ from typing import Any
 from src.common.errors import StageError, Unavailable
 from src.export import onnx_precision, readback
 from src.export.request import Built, Job, require, versions
+from src.inference import spec_of
 
 PRECISIONS = ("fp32", "fp16", "int8")
 FILE = "model.engine"
@@ -44,7 +45,7 @@ def tool_versions() -> dict[str, str]:
     """What decides the content of the file: an engine fits one GPU and one version only."""
     import torch
 
-    return versions("torch", "ultralytics", "onnx", "tensorrt") | {"gpu": torch.cuda.get_device_name(0)}
+    return versions("torch", "onnx", "tensorrt") | {"gpu": torch.cuda.get_device_name(0)}
 
 
 def build(job: Job, folder: Path) -> Built:
@@ -52,24 +53,26 @@ def build(job: Job, folder: Path) -> Built:
     work = plan(job, folder)
     path = folder / FILE
     path.write_bytes(_engine(work))
-    head = job.base("onnx/fp32").head
+    shape, output = spec_of(job.base("onnx/fp32"))
     facts = readback.onnx_facts(work.onnx)
     if work.onnx.parent == folder:
         work.onnx.unlink()
-    return Built(path, [-1, 3, job.checkpoint.imgsz, job.checkpoint.imgsz], head, tool_versions(), facts)
+    return Built(path, shape, output, facts)
 
 
 def plan(job: Job, folder: Path) -> EnginePlan:
     """The typed ONNX file that the engine is built from, and the shapes it is tuned for."""
+    base = job.base("onnx/fp32")
+    shape, _ = spec_of(base)
     if job.precision == "int8":
         source = folder / "explicit.onnx"
-        inputs = onnx_precision.calibration_inputs(job)
-        onnx_precision.static(Path(job.base("onnx/fp32").path), source, inputs, symmetric=True)
+        inputs = onnx_precision.calibration_inputs(job, shape)
+        onnx_precision.static(Path(base.path), source, inputs, symmetric=True)
         check_explicit(source)
     else:
         source = Path(job.base(f"onnx/{job.precision}").path)
-    side = job.checkpoint.imgsz
-    return EnginePlan(source, "images", tuple((n, 3, side, side) for n in BATCHES), tf32=False)
+    batches = (shape.batch,) * len(BATCHES) if shape.batch else BATCHES
+    return EnginePlan(source, "images", tuple((n, 3, *shape.size) for n in batches), tf32=False)
 
 
 def check_explicit(path: Path) -> None:

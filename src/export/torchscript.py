@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from src.export import readback
 from src.export.request import Built, Job, versions
-from src.models.ultralytics.export_source import load_source
 
 PRECISIONS = ("fp32",)
 FILE = "model.torchscript"
@@ -21,18 +21,19 @@ def check_available() -> None:
 
 def tool_versions() -> dict[str, str]:
     """What decides the content of the file."""
-    return versions("torch", "ultralytics")
+    return versions("torch")
 
 
 def build(job: Job, folder: Path) -> Built:
     """Trace with one example; the batch axis stays free, since the network reads it from its input."""
     import torch
 
-    source = load_source(job.checkpoint, trust=job.trust, fmt="torchscript")
+    source = job.source()
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
-        traced: Any = torch.jit.trace(source.model, source.example(), strict=False, check_trace=False)
+        traced: Any = torch.jit.trace(source.module, source.example(), strict=False, check_trace=False)
     path = folder / FILE
-    traced.save(str(path), _extra_files={"config.txt": json.dumps(source.metadata())})
+    traced.save(str(path), _extra_files={"config.txt": json.dumps(dict(source.metadata))})
     facts = readback.torchscript_facts(traced)
-    return Built(path, [-1, 3, source.imgsz, source.imgsz], source.head, tool_versions(), facts)
+    shape = replace(source.input, batch=0 if source.dynamic_batch else 1)
+    return Built(path, shape, source.output, facts)

@@ -8,20 +8,18 @@ declares; nothing is decoded by a guess.
 from src.inference.decode import decode, decode_one
 from src.inference.detector import Detector, spec_of
 from src.inference.nms import suppress
-from src.inference.preprocess import decode_image, letterbox, load_image
+from src.inference.preprocess import decode_image, fit, letterbox, load_image
 from src.inference.types import (
     DEPLOYMENT,
-    LAYOUTS,
     VALIDATION,
     Detections,
     Float,
-    Input,
     LayoutError,
     LetterboxTransform,
-    Output,
     Prepared,
     Thresholds,
 )
+from src.records.model_io import LAYOUTS, Input, Output
 
 __all__ = [
     "DEPLOYMENT",
@@ -39,6 +37,7 @@ __all__ = [
     "decode",
     "decode_image",
     "decode_one",
+    "fit",
     "letterbox",
     "load_image",
     "spec_of",

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.inference.nms import enclosing, suppress, suppress_rotated
-from src.inference.types import UNDERSTOOD, VALIDATION, Float, Layout, LayoutError, Output, Thresholds
+from src.inference.types import UNDERSTOOD, VALIDATION, Float, LayoutError, Thresholds, says
+from src.records.model_io import Output
 
 MAX_CANDIDATES = 30_000
 SLACK = 0.01  # by which 8-bit arithmetic may leave 0..1
@@ -42,19 +43,19 @@ def decode(
     Raises:
         LayoutError: the outputs are not what `output` says.
     """
-    form, found = output.form, chosen(outputs, output)
-    if form.axis == "pair":
+    found = chosen(outputs, output)
+    if output.layout == "pair":
         items: Iterator[Decoded] = (
             _pair(boxes, scores, output, size, thresholds, every)
             for boxes, scores in zip(found[0], found[1], strict=True)
         )
-    elif form.axis == "indexed":
+    elif output.layout == "indexed":
         rows = found[0]
         items = (_listed(_of_image(rows, i), output, size, thresholds) for i in range(images or 1))
-    elif form.axis == "listed":
+    elif output.layout == "listed":
         items = (_listed(rows, output, size, thresholds) for rows in found[0])
     else:
-        columns = found[0] if form.axis == "columns" else found[0].transpose(0, 2, 1)
+        columns = found[0] if output.layout == "columns" else found[0].transpose(0, 2, 1)
         items = (_dense(numbers, output, size, thresholds, every) for numbers in columns)
     return list(items)
 
@@ -70,23 +71,22 @@ def chosen(outputs: Sequence[Float], output: Output) -> list[Float]:
     Raises:
         LayoutError: there are none of this shape.
     """
-    form = output.form
     if output.picks:
         if max(output.picks) >= len(outputs):
             raise LayoutError(f"the model has {len(outputs)} output(s), not {max(output.picks) + 1}")
         found = [outputs[i] for i in output.picks]
     else:
-        rank = 2 if form.axis == "indexed" else 3
-        found = [item for item in outputs if item.ndim == rank][: 2 if form.axis == "pair" else 1]
+        rank = 2 if output.layout == "indexed" else 3
+        found = [item for item in outputs if item.ndim == rank][: 2 if output.layout == "pair" else 1]
     shapes = ", ".join(str(list(item.shape)) for item in outputs)
-    if form.axis == "pair":
+    if output.layout == "pair":
         found = [item[:, :, 0] if item.ndim == 4 and item.shape[2:] == (1, 4) else item for item in found]
         whole = len(found) == 2 and all(item.ndim == 3 for item in found) and found[0].shape[2] == 4
         if not whole or found[0].shape[:2] != found[1].shape[:2]:
-            raise LayoutError(f"the outputs have the shapes {shapes}, where a pair is wanted: {form.says}")
+            raise LayoutError(f"the outputs have the shapes {shapes}, where a pair is wanted: {says(output)}")
         return found
-    if len(found) != 1 or found[0].ndim != (2 if form.axis == "indexed" else 3):
-        raise LayoutError(f"the output has the shape {shapes}, where the file says: {form.says}; {UNDERSTOOD}")
+    if len(found) != 1 or found[0].ndim != (2 if output.layout == "indexed" else 3):
+        raise LayoutError(f"the output has the shape {shapes}, where the file says: {says(output)}; {UNDERSTOOD}")
     _check_width(found[0], output, shapes)
     return found
 
@@ -97,14 +97,13 @@ def _check_width(found: Float, output: Output, shapes: str) -> None:
     Raises:
         LayoutError: the width is another.
     """
-    form = output.form
-    width = found.shape[1] if form.axis == "columns" else found.shape[-1]
-    if form.axis == "indexed":
+    width = found.shape[1] if output.layout == "columns" else found.shape[-1]
+    if output.layout == "indexed":
         base, fits = "7", width == 7
-    elif form.axis == "listed":
+    elif output.layout == "listed":
         base, fits = "6", _fits(width - 6, output.task)
     else:
-        first = 5 if form.objectness else 4
+        first = 5 if output.objectness else 4
         base = f"{first} + {output.classes or 'classes'}"
         extra = width - first - output.classes
         fits = _fits(extra, output.task) if output.classes else extra > 0
@@ -122,10 +121,9 @@ def _fits(extra: int, task: str) -> bool:
 
 def _dense(columns: Float, output: Output, size: tuple[int, int], thresholds: Thresholds, every: bool) -> Decoded:
     """One image's [numbers, anchors]. Scores are looked at in their own layout: most anchors end right here."""
-    form = output.form
-    first = 5 if form.objectness else 4
+    first = 5 if output.objectness else 4
     scores = columns[first : first + output.classes] if output.classes else columns[first:]
-    if form.objectness:
+    if output.objectness:
         scores = scores * columns[4]
     if every:
         _check_scores(scores)
@@ -138,10 +136,9 @@ def _pair(
     boxes: Float, numbers: Float, output: Output, size: tuple[int, int], thresholds: Thresholds, every: bool
 ) -> Decoded:
     """One image's boxes [anchors, 4] and scores or logits [anchors, classes]."""
-    form = output.form
-    scores = _activated(numbers.astype(np.float32), form)
-    scores = scores[:, 1:] if form.background == "first" else scores
-    if form.background == "last" or (output.classes and scores.shape[1] == output.classes + 1):
+    scores = _activated(numbers.astype(np.float32), output)
+    scores = scores[:, 1:] if output.background == "first" else scores
+    if output.background == "last" or (output.classes and scores.shape[1] == output.classes + 1):
         scores = scores[:, :-1]
     if output.classes and scores.shape[1] != output.classes:
         what = f"{numbers.shape[1]} scores per box"
@@ -152,11 +149,11 @@ def _pair(
     return _kept(boxes[anchors].astype(np.float32), values, classes, None, output, size, thresholds)
 
 
-def _activated(numbers: Float, form: Layout) -> Float:
+def _activated(numbers: Float, output: Output) -> Float:
     """Scores of logits [anchors, classes]."""
-    if form.activation == "sigmoid":
+    if output.activation == "sigmoid":
         return np.asarray(1 / (1 + np.exp(-np.clip(numbers, -80, 80))), np.float32)
-    if form.activation == "softmax":
+    if output.activation == "softmax":
         raised = np.exp(numbers - numbers.max(axis=1, keepdims=True))
         return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float32)
     return numbers
@@ -198,14 +195,13 @@ def _kept(
     thresholds: Thresholds,
 ) -> Decoded:
     """Candidates [n, 4] as the layout has them, in px and suppressed."""
-    form = output.form
-    boxes = _in_pixels(boxes, form, size)
+    boxes = _in_pixels(boxes, output, size)
     if output.rotated and angles is not None:
         turned = np.concatenate([boxes, angles[:, None]], axis=1).astype(np.float32)
         keep = suppress_rotated(turned, classes, thresholds.iou, thresholds.max_det)
         return enclosing(turned[keep]), values[keep], classes[keep]
-    corners = _corners(boxes) if form.box == "centre" else boxes
-    if form.suppressed:
+    corners = _corners(boxes) if output.box == "centre" else boxes
+    if output.nms:
         keep = np.arange(min(len(values), thresholds.max_det))
     else:
         keep = suppress(corners, classes, thresholds.iou, thresholds.max_det)
@@ -214,7 +210,6 @@ def _kept(
 
 def _listed(rows: Float, output: Output, size: tuple[int, int], thresholds: Thresholds) -> Decoded:
     """Rows [k, 6 or more] of a head that has chosen its detections by itself."""
-    form = output.form
     if not np.isfinite(rows[:, :6]).all():
         raise LayoutError("the output holds numbers that are not finite")
     rows = rows[rows[:, 4] > thresholds.conf]
@@ -223,10 +218,10 @@ def _listed(rows: Float, output: Output, size: tuple[int, int], thresholds: Thre
     if len(rows) and scores[0] > 1 + SLACK:
         raise LayoutError(_beyond(float(scores[0])))
     _check_ids(ids, output.classes)
-    boxes = _in_pixels(rows[:, :4], form, size)
+    boxes = _in_pixels(rows[:, :4], output, size)
     if output.rotated:
         boxes = enclosing(np.concatenate([boxes, rows[:, -1:]], axis=1))
-    elif form.box == "centre":
+    elif output.box == "centre":
         boxes = _corners(boxes)
     return boxes, scores, ids.round().astype(np.int64)
 
@@ -246,9 +241,9 @@ def _of_image(rows: Float, image: int) -> Float:
     return np.asarray(own[:, [1, 2, 3, 4, 6, 5]], np.float32)
 
 
-def _in_pixels(boxes: Float, form: Layout, size: tuple[int, int]) -> Float:
+def _in_pixels(boxes: Float, output: Output, size: tuple[int, int]) -> Float:
     """Boxes [n, 4], whose first and third number lie along x, from 0..1 to px."""
-    if not form.unit:
+    if output.units == "px":
         return boxes
     height, width = size
     return np.asarray(boxes * np.array([width, height, width, height], np.float32), np.float32)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from src.common.errors import UserError
 from src.inference.decode import decode
-from src.inference.preprocess import letterbox
-from src.inference.types import VALIDATION, Detections, Float, Input, LayoutError, Output, Prepared, Thresholds
+from src.inference.preprocess import fit
+from src.inference.types import VALIDATION, Detections, Float, LayoutError, Prepared, Thresholds
+from src.records.model_io import Input, Output
 from src.records.schema import Artifact
 
 AGAIN = "export it again as a detector; names and task must be in the file or beside it"
@@ -26,19 +27,12 @@ class Runs(Protocol):
 
 
 def spec_of(artifact: Artifact) -> tuple[Input, Output]:
-    """What a model file takes and gives, from its record; records of older versions hold the layout's name alone.
-
-    Raises:
-        UserError: the layout has a name that is not known.
-    """
-    classes = artifact.classes or len(artifact.names)
-    output = Output(artifact.head, classes, artifact.task, tuple(artifact.outputs))
-    try:
-        stretch = output.form.stretch
-    except LayoutError as error:
-        raise UserError(str(error), value=artifact.path, remedy="export it again") from None
+    """What a model file takes and answers with, from its record; where that is silent, as a plain YOLO does."""
     batch, _, height, width = artifact.input_shape
-    return Input(height, width, stretch, max(batch, 0)), output
+    return (
+        artifact.input or Input(height, width, batch=max(batch, 0)),
+        artifact.output or Output(classes=len(artifact.names)),
+    )
 
 
 class Detector:
@@ -59,7 +53,7 @@ class Detector:
 
     def prepare(self, image: NDArray[np.uint8], *, bgr: bool = False) -> Prepared:
         """Fit an image uint8 [h, w, 3] into the input."""
-        return Prepared(*letterbox(image, self.input.size, stretch=self.input.stretch, bgr=bgr))
+        return Prepared(*fit(image, self.input, bgr=bgr))
 
     def run(self, batch: Float) -> list[Float]:
         """All outputs for inputs [n, 3, h, w]; where the file insists on a number of images, it is filled up."""

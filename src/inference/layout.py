@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.inference.decode import SLACK
-from src.inference.types import UNDERSTOOD, Float, LayoutError, Output
+from src.inference.types import UNDERSTOOD, Float, LayoutError
+from src.records.model_io import Output, Resize, layout, resize_of
 
 TASKS = ("detect", "segment", "pose", "obb")
 STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
@@ -45,13 +46,25 @@ class Tensor:
     shape: tuple[int, ...]  # -1 = any
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a model is to be used: what its outputs mean, and how images are fitted into its input."""
+
+    output: Output
+    resize: Resize
+
+
+def _reading(name: str, classes: int, task: str = "", picks: Sequence[int] = ()) -> Reading:
+    return Reading(layout(name, classes, task, picks), resize_of(name))
+
+
 Probe = Callable[[], list[Float]]  # runs the model once on noise
 Values = Callable[[], Float]  # one output of it
 
 
 def resolve(
     declared: Declared, tensors: Sequence[Tensor], size: tuple[int, int], probe: Probe | None, classes: int = 0
-) -> Output:
+) -> Reading:
     """What the outputs mean.
 
     Args:
@@ -68,21 +81,19 @@ def resolve(
         raise LayoutError(f"the file says that its task is {declared.task[:40]!r}; boxes come from {', '.join(TASKS)}")
     tensors = _seen(tensors, probe)
     if not tensors:  # engines of a device that is not here: what the file declares must do
-        return Output(_declared_layout(declared) or "dense", len(declared.names), declared.task)
+        return _reading(_declared_layout(declared) or "dense", len(declared.names), declared.task)
     known = len(declared.names) or classes
     found = [(i, t) for i, t in enumerate(tensors) if _is_pairable(t)]
     if len(tensors) == 1 and len(tensors[0].shape) == 2 and tensors[0].shape[1] == 7:
-        return Output("indexed", known, declared.task, (0,))
+        return _reading("indexed", known, declared.task, (0,))
     if len(found) == 2 and len(tensors) == 2:
         return _pair(found, known, probe)
     masks = [t for t in tensors if len(t.shape) == 4]
     if len(found) != 1 or len(tensors) > 1 + len(masks):
         raise LayoutError(f"the outputs have the shapes {_shapes(tensors)}; {UNDERSTOOD}")
     index, main = found[0]
-    layout, count = _single(
-        declared, main, size, known, masks[0].shape if masks else (), _values_of(index, main, probe)
-    )
-    return Output(layout, count, declared.task or ("segment" if masks else ""), (index,) if index else ())
+    name, count = _single(declared, main, size, known, masks[0].shape if masks else (), _values_of(index, main, probe))
+    return _reading(name, count, declared.task or ("segment" if masks else ""), (index,) if index else ())
 
 
 def _seen(tensors: Sequence[Tensor], probe: Probe | None) -> Sequence[Tensor]:
@@ -130,17 +141,17 @@ def _single(
 ) -> tuple[str, int]:
     """Layout and number of classes of a single output [n, a, b]."""
     b = main.shape[2]
-    layout = _declared_layout(declared)
-    if layout == "queries" and known and b == 4 + known != 6:
+    name = _declared_layout(declared)
+    if name == "queries" and known and b == 4 + known != 6:
         return "query_scores", known
-    if layout:
+    if name:
         wanted = 6 + _extra(declared, b - 6, masks)
         if b != wanted:
             raise LayoutError(
                 f"the file says that its boxes are listed, but its output {list(main.shape)} has {b} numbers per box, "
                 f"not {wanted}; {UNDERSTOOD}"
             )
-        return layout, known
+        return name, known
     if known:
         return _by_width(declared, main, size, known, masks, probe), known
     return _by_count(declared, main, size, masks[1] if masks else 0, probe)
@@ -244,7 +255,7 @@ def box_counts(size: tuple[int, int]) -> tuple[set[int], set[int]]:
     return cells, {ANCHORS * count for count in cells}
 
 
-def _pair(found: list[tuple[int, Tensor]], known: int, probe: Probe | None) -> Output:
+def _pair(found: list[tuple[int, Tensor]], known: int, probe: Probe | None) -> Reading:
     """Boxes and scores as two outputs, told by what they hold on noise."""
     shapes = _shapes([t for _, t in found])
     if probe is None:
@@ -263,7 +274,7 @@ def _pair(found: list[tuple[int, Tensor]], known: int, probe: Probe | None) -> O
             f"background); {UNDERSTOOD}"
         )
     (box_index, _, boxes), (score_index, name, scores) = orders[0]
-    return Output(_pair_layout(boxes, scores, name, known), known, "", (box_index, score_index))
+    return _reading(_pair_layout(boxes, scores, name, known), known, "", (box_index, score_index))
 
 
 def _is_boxes(values: Float) -> bool:

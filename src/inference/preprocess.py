@@ -1,4 +1,7 @@
-"""From an image file to a network's input. The geometry is that of Ultralytics' validation (`rect=False`)."""
+"""From an image file to a network's input, as the model's `Input` says.
+
+The geometry of letterboxing is that of Ultralytics' validation (`rect=False`).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 from src.common import encryption
 from src.common.errors import UserError
 from src.inference.types import Float, LetterboxTransform
+from src.records.model_io import Input
 
 PAD_VALUE = 114
 
@@ -57,10 +61,7 @@ def decode_image(content: NDArray[np.uint8], name: str = "image in memory") -> N
 def letterbox(
     image: NDArray[np.uint8], size: int | tuple[int, int], *, stretch: bool = False, bgr: bool = False
 ) -> tuple[Float, LetterboxTransform]:
-    """Fit an image uint8 [h, w, 3] into an input float32 [3, height, width] in 0..1, RGB; `bgr` if the image is.
-
-    The image is made as large as fits; the rest is filled with grey, evenly on both sides. With `stretch` both sides
-    become those of the input, as RT-DETR is trained.
+    """`fit` into a plain input: RGB in 0..1, letterboxed, or with `stretch` both sides made to fit.
 
     Args:
         image: uint8 [h, w, 3].
@@ -68,37 +69,71 @@ def letterbox(
         stretch: see above.
         bgr: the image's channels are blue, green, red.
     """
+    high, wide = (size, size) if isinstance(size, int) else size
+    return fit(image, Input(high, wide, "stretch" if stretch else "letterbox"), bgr=bgr)
+
+
+def fit(image: NDArray[np.uint8], shape: Input, *, bgr: bool = False) -> tuple[Float, LetterboxTransform]:
+    """Fit an image into a model's input: float32 [3, height, width], as `shape` says.
+
+    Letterboxed, the image is made as large as fits, and the rest is filled with grey, evenly on both sides. By its
+    shorter side it lies at the upper left, and the rest is black.
+
+    Args:
+        image: uint8 [h, w, 3].
+        shape: what the model takes.
+        bgr: the image's channels are blue, green, red.
+    """
     import cv2
 
-    high, wide = (size, size) if isinstance(size, int) else size
+    high, wide = shape.size
     height, width = image.shape[:2]
-    new_w, new_h = (wide, high) if stretch else _resized(width, height, wide, high)
+    new_w, new_h = _resized(width, height, shape)
     if (new_w, new_h) != (width, height):
         image = np.asarray(cv2.resize(image, (new_w, new_h), interpolation=cv2.INTER_LINEAR), np.uint8)
-    left, top = _pad_before(wide - new_w), _pad_before(high - new_h)
+    even = shape.resize != "shortest_side"
+    left, top = (_pad_before(wide - new_w), _pad_before(high - new_h)) if even else (0, 0)
     transform = LetterboxTransform((new_w / width, new_h / height), (left, top), (height, width))
     if (new_w, new_h) != (wide, high):
         right, bottom = wide - new_w - left, high - new_h - top
-        grey = (PAD_VALUE,) * 3
+        grey = (PAD_VALUE if even else 0,) * 3
         padded = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=grey)
         image = np.asarray(padded, np.uint8)
-    return _to_planes(image, bgr), transform
+    return _normalised(_to_planes(image, bgr != (shape.colour == "bgr")), shape), transform
 
 
-def _to_planes(image: NDArray[np.uint8], bgr: bool) -> Float:
-    """uint8 [h, w, 3] to float32 [3, h, w] in 0..1. Planes are parted as bytes: a quarter of the memory to move."""
+def _to_planes(image: NDArray[np.uint8], swap: bool) -> Float:
+    """uint8 [h, w, 3] to float32 [3, h, w] in 0..1, the first and the last plane swapped where that is wanted.
+
+    Planes are parted as bytes: a quarter of the memory to move.
+    """
     import cv2
 
     planes = np.empty((3, *image.shape[:2]), np.float32)
-    for plane, target in zip(cv2.split(np.ascontiguousarray(image)), planes[::-1] if bgr else planes, strict=True):
+    for plane, target in zip(cv2.split(np.ascontiguousarray(image)), planes[::-1] if swap else planes, strict=True):
         np.multiply(plane, np.float32(1 / 255), out=target, dtype=np.float32)
     return planes
 
 
-def _resized(width: int, height: int, wide: int, high: int) -> tuple[int, int]:
-    """New width and height. Ultralytics' validation rounds up here, its predictor to the nearest."""
+def _normalised(planes: Float, shape: Input) -> Float:
+    """(x - mean) / std, in place; most models do without."""
+    if any(shape.mean) or any(value != 1 for value in shape.std):
+        planes -= np.array(shape.mean, np.float32)[:, None, None]
+        planes /= np.array(shape.std, np.float32)[:, None, None]
+    return planes
+
+
+def _resized(width: int, height: int, shape: Input) -> tuple[int, int]:
+    """New width and height of an image."""
+    high, wide = shape.size
+    if shape.resize == "stretch":
+        return wide, high
     ratio = min(wide / width, high / height)
-    return min(math.ceil(width * ratio), wide), min(math.ceil(height * ratio), high)
+    if shape.resize == "letterbox":  # Ultralytics' validation rounds up here, its predictor to the nearest
+        return min(math.ceil(width * ratio), wide), min(math.ceil(height * ratio), high)
+    shorter = min(high, wide) / min(height, width)
+    ratio = min(ratio, shorter)
+    return max(int(width * ratio), 1), max(int(height * ratio), 1)
 
 
 def _pad_before(free: int) -> int:

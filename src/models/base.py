@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from src.common.errors import UserError
-from src.config.training import Training
+from src.config.training import ModelConfig, Training
 from src.records.model_io import Input, Output
 from src.records.schema import Checkpoint, DatasetRef
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MODULES = {"ultralytics": "src.models.ultralytics.family", "torchvision": "src.models.torchvision.family"}
+MODULES = {"ultralytics": "src.models.ultralytics.family"}
 
 EpochHook = Callable[[int, dict[str, float]], None]  # 1-based epoch and its metrics; what it raises ends the training
 
@@ -69,7 +69,6 @@ class ExportSource:
     output: Output
     dynamic_batch: bool  # whether a traced graph may take any number of images
     metadata: Mapping[str, str]  # entries for the exported file
-    packages: tuple[str, ...]  # distributions whose versions decide the graph
 
     def example(self, batch: int = 1) -> Tensor:
         """An input to trace with, [batch, 3, height, width]."""
@@ -84,6 +83,15 @@ class Family(Protocol):
     name: str  # as in `model.family`
     licence: str  # SPDX expression of its code and of what is trained with it
     losses: tuple[str, ...]  # parts of its loss, as `train/<name>` in every row of the history
+    packages: tuple[str, ...]  # distributions beside torch whose versions decide what is trained and exported
+
+    def scaled(self, model: ModelConfig) -> ModelConfig:
+        """The model at `model.scale`: architecture, pretrained file and name in tables; as it is where that is null.
+
+        Raises:
+            UserError: there is no such size.
+        """
+        ...
 
     def check(self, training: Training) -> None:
         """Refuse what the family, this machine or the network can't do, before anything is trained.

@@ -17,6 +17,7 @@ from src.data import Sample, load_groups, load_split
 from src.evaluate import Metrics, ensure_resamples, evaluate, ground_truth_file, keep_ground_truth
 from src.export import export
 from src.inference import Detections
+from src.models.devices import usable_gpus
 from src.pipeline.context import Context
 from src.records.schema import AccuracyGate, Artifact, Checkpoint, DatasetRef, Verification
 
@@ -139,10 +140,8 @@ def gate(artifact: Artifact, value: float, reference: float, cfg: AppConfig) -> 
 
 def device_of(cfg: AppConfig) -> str:
     """The device that runtimes are asked for: cpu or cuda:N."""
-    from src.models.ultralytics.arguments import check_device
-
-    index = check_device(cfg.device)
-    return "cpu" if index == "cpu" else f"cuda:{index.split(',')[0]}"
+    gpus = usable_gpus(cfg.device)
+    return f"cuda:{gpus[0]}" if gpus else "cpu"
 
 
 def load_detections(path: Path, images: int) -> list[Detections]:

@@ -21,6 +21,7 @@ from src.common.whole_files import write_text
 from src.config.schema import SAMPLES_FOR, AppConfig
 from src.data import load_split
 from src.export import export
+from src.models.base import family
 from src.pipeline.accuracy import device_of
 from src.pipeline.context import Context, Inputs, locked
 from src.pipeline.leftovers import clear_leftovers
@@ -76,10 +77,8 @@ class Costs:
         return self._folder / f"{cfg.model.name}-{cfg.imgsz}-{hash_of([cfg.model.architecture, classes])[:8]}.json"
 
     def _build(self, cfg: AppConfig, folder: Path) -> tuple[Checkpoint, Artifact]:
-        from src.models.ultralytics.untrained import save_untrained
-
         dataset, study = self._inputs.dataset(cfg), cfg.study
-        checkpoint = save_untrained(cfg.model, dataset.class_names, cfg.imgsz, folder / "untrained.pt")
+        checkpoint = family(cfg.model.family).save_untrained(cfg.training, dataset.class_names, folder / "untrained.pt")
         images = [s.image for s in load_split(dataset, "calibration")]
         try:
             made = export(checkpoint, study.cost_artifact, folder, cfg.export, calibration=images)

@@ -15,27 +15,15 @@ from pathlib import Path
 
 from src.common.errors import UserError
 from src.config.schema import AppConfig
-from src.config.training import ModelConfig
 from src.data import resolve
 from src.machine.environment import cores, environment
-from src.models.ultralytics.arguments import check_training
-from src.models.ultralytics.checkpoint import load_checkpoint
-from src.models.ultralytics.transfer import transfer
-from src.models.ultralytics.weights import resolve_start
+from src.models.base import Start, family
 from src.records.schema import DatasetRef
 from src.track import Tracker, open_tracker
 
 log = logging.getLogger(__name__)
 
 HURRY_S = 2.0  # for sending what waits for a tracking server, when the command must end
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where training begins: a weights file (None = scratch) and the words that the record keeps."""
-
-    path: Path | None
-    note: str
 
 
 @dataclass(frozen=True)
@@ -86,12 +74,7 @@ class Inputs:
         """
         key = repr((cfg.model, cfg.train.distill_model))
         if key not in self._starts:
-            if cfg.train.distill_model is not None:
-                load_checkpoint(cfg.train.distill_model, cfg.model.trust)
-            start = Start(*resolve_start(cfg.model, self._outputs / "weights"))
-            if start.path is not None:  # a damaged or hostile file is found now, not in the middle of the first trial
-                load_checkpoint(start.path, cfg.model.trust)
-            self._starts[key] = start
+            self._starts[key] = family(cfg.model.family).start(cfg.training, self._outputs / "weights")
         return self._starts[key]
 
 
@@ -103,15 +86,10 @@ def prepare(cfgs: list[AppConfig]) -> Inputs:
     """
     inputs = Inputs(Path(cfgs[0].outputs))
     for cfg in cfgs:
-        check_training(cfg)
-        _check_fit(inputs.start(cfg), cfg.model, inputs.dataset(cfg))
+        own = family(cfg.model.family)
+        own.check(cfg.training)
+        own.check_start(cfg.training, inputs.start(cfg), inputs.dataset(cfg))
     return inputs
-
-
-def _check_fit(start: Start, model: ModelConfig, dataset: DatasetRef) -> None:
-    """Refuse starting weights of which nothing fits the network."""
-    if start.path is not None:
-        transfer(start.path, model.architecture, len(dataset.class_names), model.trust)
 
 
 def threads_of(cfg: AppConfig) -> int:

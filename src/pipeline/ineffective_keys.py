@@ -1,17 +1,17 @@
 """Refuses to sweep what can't change the result: compute spent on a key without effect looks like evidence.
 
-Two cells differ when Ultralytics would be given different arguments, a different start or different data. A key is
-without effect when no two of its values, all else equal, lead to different trainings.
+Two cells differ when their families say that they would train different things (`Family.signature`). A key is without
+effect when no two of its values, all else equal, lead to different trainings.
 """
 
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 from src.common.errors import UserError
 from src.common.hashes import hash_of
 from src.config.schema import AppConfig
+from src.models.base import family
 from src.pipeline.context import Inputs
 from src.pipeline.request import SweepRequest
 from src.sweeper.space import corners, overrides_of
@@ -21,15 +21,8 @@ MOST_CELLS = 256
 
 def signature(cfg: AppConfig, inputs: Inputs) -> str:
     """Hash of what a training is given in the end."""
-    from pathlib import Path
-
-    from src.models.ultralytics.arguments import training_arguments, training_options
-
-    dataset, start = inputs.dataset(cfg), inputs.start(cfg)
-    arguments: dict[str, Any] = training_arguments(cfg, dataset, start.path, Path("x"))
-    if arguments.get("patience", 0) >= cfg.epochs:
-        arguments["patience"] = cfg.epochs  # stopping can't come before the end
-    return hash_of([arguments, str(training_options(cfg)), dataset.fingerprint])
+    own = family(cfg.model.family)
+    return hash_of([own.name, own.signature(cfg.training, inputs.dataset(cfg), inputs.start(cfg))])
 
 
 def refuse_ineffective_keys(request: SweepRequest, inputs: Inputs) -> None:

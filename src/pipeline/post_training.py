@@ -15,7 +15,7 @@ from src.common.hashes import sha256_file
 from src.config.schema import AppConfig
 from src.data import load_split
 from src.export import export
-from src.models.ultralytics.checkpoint import class_names, load_checkpoint
+from src.models.base import family
 from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, judged
 from src.pipeline.context import Context, Inputs
 from src.records.schema import Checkpoint, Verification
@@ -43,7 +43,7 @@ def judge_start(
     if not cfg.train.qat or start is None or not targets:
         return []
     dataset = inputs.dataset(cfg)
-    if class_names(load_checkpoint(start, cfg.model.trust)) != dataset.class_names:
+    if family(trained.family).load(start, trust=cfg.model.trust).names != dataset.class_names:
         fail("verify", "post-training INT8", UserError("the starting checkpoint knows other classes than the dataset"))
         return []
     sha = sha256_file(start)

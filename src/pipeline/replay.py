@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -92,7 +93,7 @@ def config_of(record: TrialRecord, cfg: AppConfig) -> AppConfig:
     """
     kept = ("outputs", "reports", "tracking", "study")
     here = plain_config(cfg)
-    plain = {**record.config, **{key: here[key] for key in kept}, "replay": None}
+    plain = {**_renamed(record.config), **{key: here[key] for key in kept}, "replay": None}
     try:
         made = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(AppConfig), plain))
     except OmegaConfBaseException as error:
@@ -104,6 +105,15 @@ def config_of(record: TrialRecord, cfg: AppConfig) -> AppConfig:
     assert isinstance(made, AppConfig)
     check(made)
     return made
+
+
+def _renamed(config: dict[str, Any]) -> dict[str, Any]:
+    """A recorded configuration with keys of earlier versions under today's names."""
+    model = config.get("model")
+    if not isinstance(model, dict) or "yaml" not in model:
+        return config
+    rest = {key: value for key, value in model.items() if key != "yaml"}
+    return {**config, "model": {**rest, "architecture": model["yaml"]}}
 
 
 def differences(then: TrialRecord, now: TrialRecord) -> list[Difference]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 from src.common.errors import DiskFullError, StageError, stop_if_full
 from src.config.schema import AppConfig
 from src.evaluate import save_resamples
-from src.models.ultralytics.training import TrainResult, train
+from src.models.base import EpochHook, TrainResult, family
 from src.pipeline.accuracy import evaluate_checkpoint
 from src.pipeline.context import Context, Inputs, now
 from src.pipeline.leftovers import clear_leftovers
@@ -26,11 +26,9 @@ from src.pipeline.watchdog import watchdog
 from src.records.schema import Role, TrialRecord
 from src.records.store import save
 from src.sweeper.pruner import PrunedError
-from src.track import RunLog
+from src.track import EPOCH_METRIC, RunLog
 
 log = logging.getLogger(__name__)
-
-EpochHook = Callable[[int, dict[str, float]], None]
 
 
 def run_trial(
@@ -106,7 +104,7 @@ def _attempt(
     def after_epoch(epoch: int, row: dict[str, float]) -> None:
         history.append({"epoch": float(epoch), **row})
         if epoch > run.last_epoch:
-            run.metrics(row, step=epoch)
+            run.metrics({**row, EPOCH_METRIC: epoch}, step=epoch)
             used.keep()
         _check_time(cfg, begun)
         on_epoch(epoch, row)
@@ -138,7 +136,8 @@ def _train_and_evaluate(
 ) -> TrialRecord:
     folder, dataset, start = context.trial_folder(record.trial), inputs.dataset(cfg), inputs.start(cfg)
     with used.of("train"):
-        result = train(cfg, dataset, start.path, start.note, folder / "train", context.threads, on_epoch)
+        own = family(cfg.model.family)
+        result = own.train(cfg.training, dataset, start, folder / "train", context.threads, on_epoch)
     record = replace(record, checkpoint=result.checkpoint, history=result.history)
     with used.of("evaluate"):
         metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, folder)

@@ -18,7 +18,7 @@ from src.common.redaction import redact, redact_text
 from src.common.whole_files import write_text
 from src.config.schema import AppConfig, identity, plain_config
 from src.machine.environment import environment
-from src.models.ultralytics.training import forget_state
+from src.models.base import family
 from src.pipeline import resource_use
 from src.pipeline.context import Context, Inputs, now, tags_of
 from src.pipeline.leftovers import clear_leftovers
@@ -106,7 +106,7 @@ def save_lost(number: int, context: Context) -> None:
 def close_left_open(record: TrialRecord, context: Context) -> None:
     """Close the run of a finished trial whose process died between saving the record and closing the run."""
     clear_leftovers(context.trial_folder(record.trial))
-    _forget(context.trial_folder(record.trial))
+    _forget(record, context.trial_folder(record.trial))
     if context.tracker.is_open(record.run_id):
         close(context.tracker.resume(record.run_id), record, context.trial_folder(record.trial))
 
@@ -148,7 +148,7 @@ def close(run: RunLog, record: TrialRecord, folder: Path) -> None:
     run.tags({"state": record.state})
     if record.failures:
         run.tags({"failure": f"{record.failures[-1].stage}: {record.failures[-1].message}"})
-    _forget(folder)  # not before: whoever comes after a kill would have to train again
+    _forget(record, folder)  # not before: whoever comes after a kill would have to train again
     run.end(STATUS[record.state])
 
 
@@ -167,9 +167,10 @@ def failed(record: TrialRecord, error: Exception, folder: Path) -> TrialRecord:
     return replace(record, state="failed", failures=[*record.failures, failure])
 
 
-def _forget(folder: Path) -> None:
+def _forget(record: TrialRecord, folder: Path) -> None:
     """Remove what only an unfinished trial needs."""
-    forget_state(folder / "train")
+    model = record.config.get("model", {})
+    family(model.get("family", "ultralytics")).forget_state(folder / "train")
     resource_use.forget(folder)
 
 

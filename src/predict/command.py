@@ -17,7 +17,6 @@ from src import runtime
 from src.common.errors import UserError
 from src.common.redaction import redact_text
 from src.common.whole_files import write_text
-from src.inference import spec_of
 from src.machine.environment import cores
 from src.predict.engine import Predictor, Wanted
 from src.predict.model import Opened, choose_runtime, open_model
@@ -113,7 +112,6 @@ def read_all(files: list[tuple[str, Path]], every: int, notes: Notes) -> Iterato
 
 def load(args: PredictArgs, opened: Opened, wanted: Wanted, engine: str, threads: int) -> Predictor:
     """The model in its engine, which may use so many threads."""
-    spec_of(opened.artifact)  # a layout that isn't known is told before an engine starts
     session = runtime.load(engine, opened.artifact, threads=threads, device=args.device, trust=args.trust)
     predictor = Predictor(session, opened.artifact, wanted)
     _check_answer(predictor, args, opened)
@@ -143,10 +141,11 @@ def _check_answer(predictor: Predictor, args: PredictArgs, opened: Opened) -> No
 
 def what_is_drawn(opened: Opened) -> str:
     """What the user has to know of the boxes of a model for more than boxes; "" of a plain detector."""
-    if opened.artifact.task == "obb":
+    task = opened.artifact.output.task if opened.artifact.output else ""
+    if task == "obb":
         return "an OBB model: each box is the upright one around it"
-    if opened.artifact.task in ("segment", "pose"):
-        return f"a {opened.artifact.task} model: its boxes alone are read"
+    if task in ("segment", "pose"):
+        return f"a {task} model: its boxes alone are read"
     return ""
 
 

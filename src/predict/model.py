@@ -16,7 +16,7 @@ from src.benchmark.model_files import SUFFIXES, check_shape, describe, format_of
 from src.common.errors import Unavailable, UserError
 from src.common.hashes import sha256_file
 from src.common.whole_files import read_regular
-from src.records.parsing import parse
+from src.records.earlier import artifact_from
 from src.records.schema import Artifact
 from src.runtime import ENGINES, availability, supports
 
@@ -85,8 +85,10 @@ def _exported(path: Path, imgsz: int | None, named: list[str]) -> Opened:
     if manifest is None:
         return _unknown_file(path, imgsz, named)
     try:
-        artifact = parse(Artifact, json.loads(read_regular(manifest))["artifact"], "manifest")
+        artifact = artifact_from(json.loads(read_regular(manifest))["artifact"], "manifest")
         name = Path(artifact.path).name
+        if artifact.input is not None and list(artifact.input.size) != artifact.input_shape[2:]:
+            raise ValueError("two sizes")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError(
             "the manifest beside the model can't be read", value=manifest, remedy="export it again"

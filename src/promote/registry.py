@@ -18,6 +18,7 @@ from src.promote.gates import GateResult
 from src.promote.recorded_model import RecordedModel, from_text, to_text
 from src.promote.requirements import requirements
 from src.promote.rule import MOST_USES
+from src.records.earlier import artifact_from
 from src.records.schema import Artifact
 from src.records.store import to_json
 from src.track import use
@@ -79,7 +80,7 @@ class Registry:
             base = Path(mlflow.artifacts.download_artifacts(f"models:/{self.name}/{version}", dst_path=str(folder)))
             places = mlflow.models.Model.load(str(base)).flavors["python_function"]["artifacts"]
             plan = json.loads((base / places["plan"]["path"]).read_text(encoding="utf-8"))
-            artifact = Artifact(**{**plan["artifact"], "path": str(base / places["model"]["path"])})
+            artifact = artifact_from({**plan["artifact"], "path": str(base / places["model"]["path"])})
         except (MlflowException, OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"the model of version {version} of {self.name} can't be read ({error})") from None
         return artifact, plan

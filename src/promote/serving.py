@@ -25,12 +25,12 @@ class Detector(PythonModel):  # type: ignore[misc]
 
     def load_context(self, context: Any) -> None:
         """Open the artifact named in `detsweep.json` on the runtime, device and threads that were measured."""
-        from src.records.schema import Artifact
+        from src.records.earlier import artifact_from
         from src.runtime import load
 
         self.plan = json.loads(Path(context.artifacts["plan"]).read_text(encoding="utf-8"))
         places = {"path": context.artifacts["model"], "input_shape": shape_of(self.plan)}
-        self.artifact = Artifact(**{**self.plan["artifact"], **places})
+        self.artifact = artifact_from({**self.plan["artifact"], **places})
         device = self.plan.get("device", "cpu")
         self.session = load(self.plan["runtime"], self.artifact, threads=self.plan["threads"], device=device)
 

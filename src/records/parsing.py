@@ -136,6 +136,10 @@ def _dataclass_parser(cls: type) -> _Parse:
             raise RecordError(f"{_said(where)}: unknown field {unknown[0]!r}")
         if absent := [name for name in required if name not in value]:
             raise RecordError(f"{_said(where)}: field {absent[0]!r} is missing")
-        return cls(**{name: parsers[name](item, (where, name)) for name, item in value.items()})
+        fields = {name: parsers[name](item, (where, name)) for name, item in value.items()}
+        try:
+            return cls(**fields)
+        except ValueError as error:
+            raise RecordError(f"{_said(where)}: {error}") from None
 
     return parse_dataclass

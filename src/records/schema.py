@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from src.records.model_io import Input, Output
 from src.records.parsing import RecordError as RecordError
 from src.records.relative_paths import PLACE
 
@@ -53,6 +54,10 @@ class Checkpoint:
     start: str  # "pretrained:<file>", "scratch" or "scratch (no pretrained weights at hand)"
     parameters: int
     gflops: float  # of one image at imgsz
+    family: str = "ultralytics"  # that trained it and loads it, a key of src.models.base.MODULES
+    licence: str = ""  # SPDX expression that binds the weights; "" in records of earlier versions
+    input: Input | None = None  # None in records of earlier versions: the family tells it on loading
+    output: Output | None = None
 
 
 @dataclass(frozen=True)
@@ -68,12 +73,11 @@ class Artifact:
     export_s: float
     source_sha256: str  # of the checkpoint it was made from
     tool_versions: dict[str, str] = field(default_factory=dict)
-    head: str = "dense"  # layout of the output, a key of src.inference.types.LAYOUTS
     facts: dict[str, str] = field(default_factory=dict)  # read back from the file: types, quantised nodes, …
     names: list[str] = field(default_factory=list)  # of the classes, as the file declares them; empty: it doesn't
-    classes: int = 0  # that the file answers with; 0 = as many as the width of its output says
-    task: str = ""  # detect, segment, pose or obb, as the file declares it
-    outputs: list[int] = field(default_factory=list)  # which outputs count, boxes first; empty: the first that fits
+    family: str = "ultralytics"  # that loads it, where it is a checkpoint
+    input: Input | None = None  # None: letterboxed into `input_shape`
+    output: Output | None = None  # None: the plain output of a YOLO
 
     @property
     def label(self) -> str:

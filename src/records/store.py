@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from src.common.whole_files import read_regular, write_text
+from src.records.earlier import upgraded
 from src.records.parsing import RecordError, parse
 from src.records.relative_paths import found, written
 from src.records.schema import SCHEMA_VERSION
@@ -46,7 +47,7 @@ def from_json(cls: type[T], text: str, *, source: str = "record") -> T:
     version = raw.get("schema_version")
     if version != SCHEMA_VERSION:
         raise RecordError(f"{source}: schema version {version!r} is not known (this program reads {SCHEMA_VERSION})")
-    return parse(cls, raw, source)
+    return parse(cls, upgraded(cls, raw, source), source)
 
 
 def save(path: Path, record: Any) -> None:

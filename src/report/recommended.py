@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from src.cli.progress import sparkline
+from src.common.history import loss_names
 from src.decide.candidates import PERCENTILES, Candidate
 from src.decide.notes import Note, note
 from src.decide.signal import chosen_configuration
@@ -15,7 +16,6 @@ from src.report.markdown import Raw, code, escape, table
 from src.report.section import Section, interval_of, runs
 
 MOST_TRENDS, MOST_EPOCHS = 3, 60
-TRENDS = ("val/mAP50-95", "train/box_loss")
 
 
 class Recommended(Section):
@@ -88,7 +88,7 @@ class Recommended(Section):
             return Raw("")
         rows: list[list[object]] = []
         for t in chosen.trials[:MOST_TRENDS]:
-            for name in TRENDS:
+            for name in ("val/mAP50-95", *(loss_names(t.history[0])[:1] if t.history else [])):
                 values = [row[name] for row in t.history if math.isfinite(row.get(name, math.nan))]
                 if len(values) > 1:
                     bars = sparkline(values[-MOST_EPOCHS:])

@@ -15,6 +15,7 @@ from src.decide.signal import signal_of
 from src.decide.verdict import MIN_IMAGES, MIN_SEEDS, Verdict, epochs_of, from_scratch, still_improving
 from src.report.importance import as_number
 from src.report.in_depth import resolvable, worst_class_loss
+from src.report.licence import under_agpl
 from src.report.names import short
 from src.report.noise import NOISY, disturbed, noisy
 from src.report.section import interval_of
@@ -52,8 +53,8 @@ def _risk(key: str, level: Level, /, **values: object) -> Risk:
 
 
 def risks(decision: Decision) -> list[Risk]:
-    """Every risk found, the gravest first. The licence is always among them."""
-    found = [_licence(), *_selection(decision), *_trust(decision)]
+    """Every risk found, the gravest first."""
+    found = [*_licence(decision), *_selection(decision), *_trust(decision)]
     found += _data_risks(decision) + _failures(decision) + _edges(decision) + _noise(decision)
     if decision.finished:
         found += _training_risks(decision)
@@ -67,8 +68,8 @@ def risks(decision: Decision) -> list[Risk]:
     return sorted(found, key=lambda r: levels.index(r.level))
 
 
-def _licence() -> Risk:
-    return _risk("licence", "high")
+def _licence(decision: Decision) -> list[Risk]:
+    return [_risk("licence", "high")] if under_agpl(decision) else []
 
 
 def _selection(decision: Decision) -> list[Risk]:

@@ -1,4 +1,4 @@
-"""PyTorch, eager, with batch norms folded: the reference engine."""
+"""PyTorch, eager: the reference engine. The network comes from its family, ready for inference."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from src.common.errors import Unavailable
-from src.models.ultralytics.checkpoint import load_checkpoint
+from src.models.base import family
 from src.records.schema import Artifact
 from src.runtime.protocol import Float
 
@@ -60,19 +60,20 @@ def torch_device(device: str) -> str:
 
 
 def set_threads(threads: int) -> None:
-    """Limit PyTorch to `threads` threads. Ultralytics' own device choice would override it: it is not called here."""
+    """Limit PyTorch to `threads` threads."""
     import torch
 
     torch.set_num_threads(threads)
 
 
 def load(artifact: Artifact, threads: int, device: str, trust: bool) -> TorchSession:
-    """Load a checkpoint, fold its batch norms and move it to the device."""
+    """Load a checkpoint at the size of the artifact's input and move it to the device.
+
+    Raises:
+        UserError: the file is damaged or of another kind, or needs `trust`.
+        Unavailable: there is no such device.
+    """
     device = torch_device(device)
-    model: Any = load_checkpoint(artifact.path, trust)
-    if artifact.head != "end2end" and hasattr(model, "end2end"):
-        model.end2end = False
-    model = model.fuse(verbose=False).eval().to(device)
-    model.model[-1].export = True  # one tensor instead of a tuple
+    loaded = family(artifact.family).load(artifact.path, imgsz=max(artifact.input_shape[2:]), trust=trust)
     set_threads(threads)
-    return TorchSession(model, device)
+    return TorchSession(loaded.module.to(device), device)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import optuna
 
+from src.common.history import total_loss
 from src.config.schema import Pruner, StudyConfig
 
 TIE, MOST_LOSS = 1e-6, 1000.0
@@ -32,9 +33,8 @@ def standing(row: Mapping[str, float], objective: str) -> float:
         row: figures of the epoch.
         objective: name of the validation mAP among them.
     """
-    losses = [value for name, value in row.items() if name.startswith("train/") and name.endswith("loss")]
-    loss = math.fsum(value for value in losses if math.isfinite(value))
-    return row.get(objective, 0.0) - TIE * min(loss, MOST_LOSS)
+    loss = total_loss(row)
+    return row.get(objective, 0.0) - TIE * (min(loss, MOST_LOSS) if math.isfinite(loss) else 0.0)
 
 
 def make_pruner(cfg: StudyConfig, epochs: int) -> optuna.pruners.BasePruner:

@@ -3,6 +3,7 @@
 `store` writes to a database at hand, `remote` to a server, through a spool on disk that outlives the server's absences.
 """
 
+from src.track.entries import EPOCH_METRIC
 from src.track.names import plain, segments
 from src.track.protocol import NullTracker, RunLog, Tracker
 from src.track.remote import RemoteTracker
@@ -11,6 +12,7 @@ from src.track.store import MlflowRun, MlflowTracker, open_tracker
 from src.track.store_location import follow, store_uri, use
 
 __all__ = [
+    "EPOCH_METRIC",
     "MlflowRun",
     "MlflowTracker",
     "NullTracker",

@@ -19,7 +19,7 @@ from src.records.schema import DatasetRef
 from src.track.names import fit
 from src.track.refusals import Entry, Refused, is_refusal, sieve
 
-EPOCH_METRIC = "lr"  # logged once an epoch: its last step is the last epoch that arrived
+EPOCH_METRIC = "epoch"  # logged with the figures of every epoch: its last step is the last epoch that arrived
 PARAM_LENGTH = 6000  # MLflow's limit on a parameter's value
 TAG_LENGTH = 8000  # and on a tag's
 NAME_LENGTH = 500  # and on a dataset's name

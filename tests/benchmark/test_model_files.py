@@ -17,6 +17,7 @@ from src.benchmark.figures import draw, pareto
 from src.benchmark.summary import Blocks, Summary
 from src.common.errors import UserError
 from src.decide.round_values import rounds_of
+from src.records.model_io import Input, Output
 from src.records.schema import Artifact, Measurement, Verification
 from tests.exported_models import artifact_of
 
@@ -38,7 +39,8 @@ def test_files_are_told_apart_by_what_they_hold(
     found = model_files.discover(tmp_path, imgsz=64).artifacts
     assert [a.label for a in found] == [a.label for a in made]
     assert {tuple(a.input_shape[1:]) for a in found} == {(3, 64, 64)}
-    assert {a.head for a in found} == {"dense"}
+    assert all(a.input == Input(64, 64) for a in found)
+    assert all(a.output == Output(classes=3, task="detect") for a in found)
     assert {a.source_sha256 for a in found} == {pytorch.sha256}
 
 
@@ -54,7 +56,8 @@ def test_one_bad_file_among_others_is_a_row(onnx: Artifact, tmp_path: Path) -> N
     (tmp_path / "bad.onnx").write_bytes(b"junk" * 50)
     found = model_files.discover(tmp_path)
     assert [Path(a.path).name for a in found.artifacts] == ["good.onnx"]
-    assert (found.artifacts[0].names, found.artifacts[0].task) == (["a", "b", "c"], "detect")
+    assert found.artifacts[0].names == ["a", "b", "c"]
+    assert found.artifacts[0].output == Output(classes=3, task="detect")
     assert [f.target for f in found.failures] == ["bad.onnx"]
     assert found.failures[0].message.startswith("failed, because")
     (tmp_path / "good.onnx").write_bytes(b"junk")

@@ -78,3 +78,30 @@ def test_timed_outputs_are_those_of_the_accuracy_pass(onnx: Artifact, images: li
     content["digests"][2, 0] *= 1.01
     np.savez(tmp_path / "other.npz", **content)
     assert not verify.timed_outputs_match(samples, tmp_path / "other.npz")
+
+
+def test_lists_of_earlier_files_have_no_raw_error(tmp_path: Path) -> None:
+    """One class id that changes is no error of 40: rows of [box, score, class] come in the order of the scores."""
+    listed = np.random.default_rng(0).random((2, 300, 6)).astype(np.float32)
+    listed[..., 5] = 3
+    other = listed.copy()
+    other[0, 7, 5] = 43
+    for name, raw in (("a", listed), ("b", other)):
+        np.savez(tmp_path / f"{name}.npz", raw=raw)
+    with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b:
+        assert verify.raw_error(a, b) == {}
+
+
+def test_raw_columns_are_compared_by_boxes_and_scores(tmp_path: Path) -> None:
+    raw = np.random.default_rng(0).random((2, 7, 84)).astype(np.float32)
+    raw[:, 4:] *= 0.2
+    raw[0, 5, 10] = 0.9
+    other = raw.copy()
+    other[0, 2, 10] += 3  # of the only box that is sure
+    other[0, 1, 11] += 50
+    other[1, 6, 3] += 0.25
+    for name, x in (("a", raw), ("b", other)):
+        np.savez(tmp_path / f"{name}.npz", raw=x)
+    with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b:
+        found = verify.raw_error(a, b)
+    assert found == {"raw_score_error": pytest.approx(0.25), "raw_box_error_px": pytest.approx(3, abs=1e-5)}

@@ -14,6 +14,7 @@ from src import sweep_plugin
 from src.common.errors import UserError
 from src.config.checks import check
 from src.config.schema import AppConfig, identity, plain_config, register, to_typed
+from src.models.base import family
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
@@ -25,7 +26,9 @@ def composed(*overrides: str) -> AppConfig:
     register()
     sweep_plugin.register()
     with initialize_config_dir(str(CONF)):
-        return to_typed(compose("config", overrides=list(overrides)))
+        typed = to_typed(compose("config", overrides=list(overrides)))
+    typed.model = family(typed.model.family).scaled(typed.model)
+    return typed
 
 
 def test_every_yaml_is_seen() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from src.common.errors import StageError, Unavailable, UserError
 from src.config.schema import FORMATS, ExportConfig
 from src.export import MODULES, export, onnx_precision, readback
 from src.export.request import Job
+from src.inference import fit, load_image
+from src.records.model_io import Input, layout
 from src.records.schema import Artifact, Checkpoint
 from tests.exported_models import artifact_of
 from tests.tiny import make_checkpoint
@@ -57,7 +60,7 @@ def test_output_is_the_sources(target: str, engine: str, box_px: float, score: f
     expected = runtime.load("pytorch", make("pytorch/fp32"), threads=1).run(x)[0]
     session = runtime.load(engine, artifact, threads=1)
     output = np.concatenate([session.run(x[i : i + 1])[0] for i in range(4)])
-    if artifact.head == "dense_unit":
+    if artifact.output is not None and artifact.output.units == "unit":
         output[:, :4] *= 64
     error = np.abs(output - expected)
     assert error[:, :4].mean() < box_px
@@ -85,7 +88,8 @@ def test_every_architecture_is_exported(yaml: str, tmp_path: Path, images: list[
     expected = runtime.load("pytorch", reference, threads=1).run(x)[0]
     for target, engine in {"onnx/fp32": "onnxruntime", "torchscript/fp32": "torchscript"}.items():
         artifact = export(checkpoint, target, tmp_path, ExportConfig(name="test"))
-        assert artifact.head == reference.head == ("queries" if "rtdetr" in yaml else "dense")
+        assert artifact.output == reference.output == layout("queries" if "rtdetr" in yaml else "dense", 3, "detect")
+        assert artifact.input == reference.input == Input(64, 64, "stretch" if "rtdetr" in yaml else "letterbox")
         output = runtime.load(engine, artifact, threads=1).run(x)[0]
         assert np.abs(output - expected).max() < 1e-2
     export(checkpoint, "onnx/int8", tmp_path, ExportConfig(name="test"), calibration=images)
@@ -143,6 +147,40 @@ def test_the_decoding_stays_float(make: Make) -> None:
 def test_static_int8_needs_images(checkpoint: Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="calibration"):
         export(checkpoint, "onnx/int8", tmp_path, ExportConfig(name="test"))
+
+
+def test_images_to_calibrate_on_are_fitted_in_as_the_network_takes_them(
+    checkpoint: Checkpoint, images: list[str], tmp_path: Path
+) -> None:
+    job = Job(checkpoint, "onnx", "int8", ExportConfig(name="test"), tuple(images), False, tmp_path)
+    stretched, boxed = Input(64, 96, "stretch", mean=[0.5] * 3), Input(64, 96)
+    first = [next(onnx_precision.calibration_inputs(job, shape)) for shape in (stretched, boxed)]
+    assert [x.shape for x in first] == [(1, 3, 64, 96)] * 2
+    for x, shape in zip(first, (stretched, boxed), strict=True):
+        assert np.array_equal(x[0], fit(load_image(images[0]), shape)[0])
+    assert not np.array_equal(first[0] + 0.5, first[1])
+
+
+@pytest.mark.parametrize("fmt", ["onnx", "tensorrt", pytest.param("openvino", marks=OPENVINO)])
+def test_a_stretching_network_is_calibrated_on_stretched_images(
+    fmt: str, make: Make, checkpoint: Checkpoint, images: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from src.export import onnx, openvino, tensorrt
+
+    class FoundError(Exception):
+        """Carries the input that is calibrated for."""
+
+    def found(job: Job, shape: Input) -> None:
+        raise FoundError(shape)
+
+    own = replace(make("onnx/fp32"), input=Input(64, 64, "stretch"))
+    monkeypatch.setattr(Job, "base", lambda self, target: own)
+    monkeypatch.setattr(onnx_precision, "calibration_inputs", found)
+    monkeypatch.setattr(openvino, "calibration_inputs", found)
+    job = Job(checkpoint, fmt, "int8", ExportConfig(name="test"), tuple(images), False, tmp_path)
+    with pytest.raises(FoundError) as caught:
+        {"onnx": onnx.build, "openvino": openvino.build, "tensorrt": tensorrt.plan}[fmt](job, tmp_path)
+    assert caught.value.args == (Input(64, 64, "stretch"),)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("flags : avx512_vnni", True), ("flags : avx2", False)])

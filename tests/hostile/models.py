@@ -455,6 +455,13 @@ def manifests() -> list[Case]:
         "shape-text": json.dumps({"artifact": {**base, "input_shape": "big", "sha256": "@HASH@"}}),
         "shape-empty": json.dumps({"artifact": {**base, "input_shape": [], "sha256": "@HASH@"}}),
         "shape-endless": json.dumps({"artifact": {**base, "input_shape": [1, 3, 10**9, 10**9], "sha256": "@HASH@"}}),
+        "input-endless": json.dumps(
+            {"artifact": {**base, "input": {"height": 10**9, "width": 32}, "sha256": "@HASH@"}}
+        ),
+        "input-std": json.dumps(
+            {"artifact": {**base, "input": {"height": 32, "width": 32, "std": [0, 1, 1]}, "sha256": "@HASH@"}}
+        ),
+        "output-odd": json.dumps({"artifact": {**base, "output": {"layout": "spiral"}, "sha256": "@HASH@"}}),
         "head-unknown": json.dumps({"artifact": {**base, "head": "../x", "sha256": "@HASH@"}}),
     }
 

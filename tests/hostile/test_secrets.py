@@ -28,13 +28,13 @@ SERVER = f"tracking.uri=http://me:{CANARY}server@127.0.0.1:9"
 TOY = """
 import os, sys
 from tests.pipeline import toy
-whole = toy.toy_train
-def leaky(cfg, *rest, **more):
-    if cfg.seed == 2:
+whole = toy.FAMILY.train
+def leaky(training, *rest):
+    if training.seed == 2:
         secrets = ' '.join(v for k, v in sorted(os.environ.items()) if 'canary' in v)
         raise RuntimeError(f'refused: {secrets} at postgresql://a:canary-7d1f-raised@h/x password=canary-7d1f-word')
-    return whole(cfg, *rest, **more)
-toy.PATCHES['src.pipeline.trial.train'] = leaky
+    return whole(training, *rest)
+toy.FAMILY.train = leaky
 toy.main()
 """
 

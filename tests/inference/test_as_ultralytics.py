@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from src import runtime
 from src.benchmark.model_files import describe, format_of
-from src.inference import Detector, Thresholds
+from src.inference import LAYOUTS, Detector, Thresholds
 from src.models.ultralytics.checkpoint import prepare_environment, quiet_settings
 
 NAMES = ("a", "b", "c")
@@ -116,7 +117,8 @@ def test_the_boxes_are_those_of_ultralytics(kind: str, words: dict[str, Any], la
     fmt = format_of(path)
     assert fmt is not None
     artifact = describe(path, fmt, "", SIZE, trust=False)
-    assert (artifact.head, tuple(artifact.names)) == (layout, NAMES)
+    assert artifact.output is not None
+    assert (replace(artifact.output, classes=0, task="", picks=[]), artifact.names) == (LAYOUTS[layout], list(NAMES))
     engine = {"pytorch": "pytorch", "torchscript": "torchscript"}.get(fmt, "onnxruntime")
     session = runtime.load(engine, artifact, threads=1)
     detector = Detector(session, artifact, Thresholds(conf=CONF, multi_label=False))
@@ -125,7 +127,7 @@ def test_the_boxes_are_those_of_ultralytics(kind: str, words: dict[str, Any], la
     prepared = detector.prepare(image)
     own = detector([prepared])[0]
     assert len(own.scores) > 3
-    boxes, scores, classes = theirs(path, artifact.task, prepared.x, max(artifact.input_shape[0], 1))
+    boxes, scores, classes = theirs(path, artifact.output.task, prepared.x, max(artifact.input_shape[0], 1))
     assert len(scores) == len(own.scores)
     assert np.allclose(np.sort(scores), np.sort(own.scores), atol=1e-4)
     expected = prepared.transform.to_image(boxes)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from src import inference
 from src.common.errors import UserError
-from src.inference import LayoutError, Output, decode_one, nms
+from src.inference import LAYOUTS, Input, LayoutError, Output, decode_one, nms
 
 
 def _noise(height: int, width: int) -> NDArray[np.uint8]:
@@ -56,6 +56,42 @@ def test_boxes_come_back_to_the_image(height: int, width: int, imgsz: int, stret
     gain_x, gain_y = transform.gain
     corners = np.array([[left, top, left + width * gain_x, top + height * gain_y]], np.float32)
     assert transform.to_image(corners)[0] == pytest.approx([0, 0, width, height], abs=1e-2)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(2, 400), st.integers(2, 400), st.sampled_from([(96, 96), (64, 160), (160, 64)]))
+def test_an_image_lies_at_the_upper_left_by_its_shorter_side(height: int, width: int, size: tuple[int, int]) -> None:
+    image = np.full((height, width, 3), 255, np.uint8)
+    x, transform = inference.fit(image, Input(*size, "shortest_side"))
+    assert x.shape == (3, *size)
+    assert transform.pad == (0, 0)
+    gain_x, gain_y = transform.gain
+    wide, high = round(width * gain_x), round(height * gain_y)
+    assert min(wide, high) <= min(size)
+    assert (wide <= size[1], high <= size[0]) == (True, True)
+    near = min(high + 1, size[0]) == size[0] or min(wide + 1, size[1]) == size[1]
+    assert near or min(wide, high) + 1 >= min(size), "as large as its shorter side or the input lets it be"
+    assert (x[:, :high, :wide] == 1).all()
+    assert not x[:, high:].any(), "the rest is black"
+    assert not x[:, :, wide:].any()
+
+
+def test_numbers_are_normalised_in_the_order_of_the_colours() -> None:
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[..., 0], image[..., 1] = 255, 51  # red, a little green
+    mean, std = [0.5, 0.1, 0.0], [0.5, 0.1, 2.0]
+    x, _ = inference.fit(image, Input(4, 4, mean=mean, std=std))
+    assert x[:, 0, 0] == pytest.approx([1.0, 1.0, 0.0], abs=1e-6)
+    y, _ = inference.fit(image, Input(4, 4, mean=mean, std=std, colour="bgr"))
+    assert y[:, 0, 0] == pytest.approx([-1.0, 1.0, 0.5], abs=1e-6)
+    z, _ = inference.fit(image[..., ::-1], Input(4, 4, mean=mean, std=std, colour="bgr"), bgr=True)
+    assert np.array_equal(y, z)
+
+
+def test_stretching_fills_an_input_that_is_no_square() -> None:
+    x, transform = inference.fit(np.full((10, 40, 3), 255, np.uint8), Input(64, 32, "stretch"))
+    assert (x == 1).all()
+    assert transform.gain == (32 / 40, 64 / 10)
 
 
 def test_letterbox_takes_either_order_of_colours_and_any_layout() -> None:
@@ -128,7 +164,7 @@ def test_unit_coordinates_give_the_same_boxes() -> None:
     unit = raw.copy()
     unit[:, :4] /= 320
     boxes, scores, classes = decode_one(raw, Output(), (320, 320))
-    from_unit = decode_one(unit, Output("dense_unit"), (320, 320))
+    from_unit = decode_one(unit, LAYOUTS["dense_unit"], (320, 320))
     assert np.allclose(boxes, from_unit[0], atol=1e-3)
     assert np.array_equal(scores, from_unit[1])
     assert np.array_equal(classes, from_unit[2])
@@ -136,15 +172,15 @@ def test_unit_coordinates_give_the_same_boxes() -> None:
 
 def test_listed_heads() -> None:
     rows = np.array([[[0.5, 0.5, 0.25, 0.5, 0.9, 2], [0.5, 0.5, 1, 1, 0.0001, 1]]], np.float32)
-    boxes, scores, classes = decode_one(rows, Output("queries"), (64, 64))
+    boxes, scores, classes = decode_one(rows, LAYOUTS["queries"], (64, 64))
     assert boxes.tolist() == [[24, 16, 40, 48]]
     assert (scores.tolist(), classes.tolist()) == ([pytest.approx(0.9)], [2])
-    assert decode_one(rows, Output("end2end"), (64, 64))[0].tolist() == [[0.5, 0.5, 0.25, 0.5]]
+    assert decode_one(rows, LAYOUTS["end2end"], (64, 64))[0].tolist() == [[0.5, 0.5, 0.25, 0.5]]
 
 
 def test_wrong_shape_is_refused() -> None:
     with pytest.raises(LayoutError, match="400 numbers per box"):
-        decode_one(_raw(0, 3), Output("queries"), (320, 320))
+        decode_one(_raw(0, 3), LAYOUTS["queries"], (320, 320))
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n broken"])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from src.common.errors import UserError
-from src.inference import Detector, Float, LayoutError, Output, Thresholds, decode
+from src.inference import LAYOUTS, Detector, Float, Input, LayoutError, Output, Thresholds, decode
 from src.inference.layout import Declared, Tensor, box_counts, resolve
 from src.inference.nms import enclosing
+from src.records.model_io import resize_of
 from src.records.schema import Artifact
 
 SIZE = (128, 160)  # height, width
@@ -137,8 +139,10 @@ def tensors(outputs: list[Float]) -> list[Tensor]:
 def test_the_same_boxes_are_found_in_every_layout(case: str) -> None:
     declared, make, layout = CASES[case]
     outputs = make()
-    output = resolve(declared, tensors(outputs), SIZE, lambda: outputs, 0)
-    assert output.layout == layout
+    found = resolve(declared, tensors(outputs), SIZE, lambda: outputs, 0)
+    output = found.output
+    assert replace(output, classes=0, task="", picks=[]) == LAYOUTS[layout]
+    assert found.resize == resize_of(layout)
     boxes, scores, classes = decode(outputs, output, SIZE, CONF, every=True)[0]
     assert classes.tolist() == IDS.tolist()
     assert np.allclose(boxes, TRUTH, atol=1e-3)
@@ -151,7 +155,7 @@ def test_boxes_with_an_angle_become_the_upright_boxes_around_them() -> None:
     assert np.allclose(enclosing(turned), [[80 - side, 60 - side, 80 + side, 60 + side], [60, 50, 100, 70]], atol=1e-4)
     raw = rows(extra=1)
     raw[..., -1] = np.pi / 2
-    output = resolve(whole("obb"), [Tensor("o", (1, 8, BOXES))], SIZE, None)
+    output = resolve(whole("obb"), [Tensor("o", (1, 8, BOXES))], SIZE, None).output
     boxes, _, classes = decode([raw.transpose(0, 2, 1)], output, SIZE, CONF)[0]
     assert classes.tolist() == IDS.tolist()
     half = (TRUTH[:, 2:] - TRUTH[:, :2])[:, ::-1] / 2
@@ -196,7 +200,8 @@ class Answers:
 
 
 def detector(session: Answers, head: str = "dense", batch: int = -1, classes: int = CLASSES) -> Detector:
-    artifact = Artifact("onnx", "fp32", "dir/odd.onnx", "", 0, [batch, 3, *SIZE], 0.0, "", head=head, classes=classes)
+    shape, output = Input(*SIZE, batch=max(batch, 0)), replace(LAYOUTS[head], classes=classes)
+    artifact = Artifact("onnx", "fp32", "dir/odd.onnx", "", 0, [batch, 3, *SIZE], 0.0, "", input=shape, output=output)
     return Detector(session, artifact, CONF)
 
 
@@ -223,7 +228,6 @@ def spoilt(column: int, value: float, make: Callable[[], Float]) -> Float:
         ("end2end", spoilt(5, -2.0, listed), "class id is -2"),
         ("rows", rows(extra=32), "39 numbers per box"),
         ("end2end", rows(), "7 numbers per box"),
-        ("dense_of_old", rows(), "not known"),
     ],
 )
 def test_answers_of_another_kind_name_the_file(head: str, output: Float, says: str) -> None:
@@ -249,7 +253,6 @@ def test_numbers_of_boxes_follow_from_the_size() -> None:
     assert BOXES in box_counts(SIZE)[0]
 
 
-def test_the_layout_of_an_old_record_is_read() -> None:
-    artifact = Artifact("onnx", "fp32", "x", "", 0, [-1, 3, 64, 64], 0.0, "", head="queries")
-    found = Detector(Answers(), artifact)
-    assert (found.input.stretch, found.output) == (True, Output("queries"))
+def test_a_record_that_says_nothing_is_of_a_plain_yolo() -> None:
+    found = Detector(Answers(), Artifact("onnx", "fp32", "x", "", 0, [-1, 3, 64, 96], 0.0, "", names=["a", "b"]))
+    assert (found.input, found.output) == (Input(64, 96), Output(classes=2))

@@ -9,51 +9,50 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from src.common.errors import StageError
-from src.config.schema import AppConfig
-from src.models.ultralytics.training import TrainResult
-from src.records.schema import Checkpoint, DatasetRef, TrialRecord
+from src.config.training import Training
+from src.models.base import EpochHook, Start, TrainResult
+from src.records.schema import DatasetRef, TrialRecord
 from src.records.store import load
 from tests.conftest import ROOT
+from tests.pipeline.families import WithoutNetwork, checkpoint_of
 
 FINE, HANG, LOCKED, DIE, NAN, MEMORY, DATA, DISK, CLOCK = (i / 1000 for i in range(1, 10))
 CLOCK_OF_THE_MACHINE = time.time
 FAKES = Path(__file__).with_name("fakes")
 
 
-def train(
-    cfg: AppConfig,
-    dataset: DatasetRef,
-    start: Path | None,
-    start_note: str,
-    out: Path,
-    threads: int,
-    on_epoch: Callable[[int, dict[str, float]], None],
-) -> TrainResult:
-    """Train nothing, with the fault after the first epoch."""
-    weights = out / "weights"
-    weights.mkdir(parents=True, exist_ok=True)
-    history = []
-    for epoch in range(1, cfg.epochs + 1):
-        row = {"lr": cfg.lr, "val/mAP50-95": 0.1 * epoch, "train/box_loss": 1.0}
-        history.append({"epoch": float(epoch), **row})
-        on_epoch(epoch, row)
-        fail(cfg, dataset, out)
-    for name in ("best.pt", "last.pt"):
-        (weights / name).write_bytes(b"weights")
-    sha = f"{cfg.lr:g}"
-    best = str(weights / "best.pt")
-    checkpoint = Checkpoint(best, sha, sha, cfg.model.name, cfg.imgsz, cfg.seed, cfg.epochs, cfg.epochs, "none", 1, 0.1)
-    return TrainResult(checkpoint, weights / "last.pt", history)
+class FaultyFamily(WithoutNetwork):
+    """Trains nothing, with the fault after the first epoch."""
+
+    def train(
+        self, training: Training, dataset: DatasetRef, start: Start, out: Path, threads: int, on_epoch: EpochHook
+    ) -> TrainResult:
+        """Write files, tell the epochs, and fail."""
+        weights = out / "weights"
+        weights.mkdir(parents=True, exist_ok=True)
+        history = []
+        for epoch in range(1, training.epochs + 1):
+            row = {"lr": training.lr, "val/mAP50-95": 0.1 * epoch, "train/box_loss": 1.0}
+            history.append({"epoch": float(epoch), **row})
+            on_epoch(epoch, row)
+            fail(training, dataset, out)
+        for name in ("best.pt", "last.pt"):
+            (weights / name).write_bytes(b"weights")
+        made = checkpoint_of(training, weights / "best.pt", f"{training.lr:g}", start, training.epochs)
+        return TrainResult(made, weights / "last.pt", history)
 
 
-def fail(cfg: AppConfig, dataset: DatasetRef, out: Path) -> None:
+FAMILY = FaultyFamily()
+MODULES = {"ultralytics": "tests.pipeline.faults"}  # takes the place of src.models.base.MODULES
+
+
+def fail(training: Training, dataset: DatasetRef, out: Path) -> None:
     """The fault that a learning rate stands for."""
-    match cfg.lr:
+    match training.lr:
         case 0.002:
             time.sleep(600)
         case 0.003:
@@ -61,7 +60,7 @@ def fail(cfg: AppConfig, dataset: DatasetRef, out: Path) -> None:
         case 0.004:
             os.kill(os.getpid(), signal.SIGKILL)
         case 0.005:
-            raise StageError("train", cfg.model.name, "train/box_loss is not finite in epoch 1; try a smaller lr")
+            raise StageError("train", training.model.name, "train/box_loss is not finite in epoch 1; try a smaller lr")
         case 0.006:
             limit_memory()
         case 0.007:

@@ -14,40 +14,40 @@ from typing import Any
 from unittest import mock
 
 from src.config.schema import AppConfig
-from src.models.ultralytics.training import EpochHook, TrainResult
+from src.config.training import Training
+from src.models.base import EpochHook, Start, TrainResult
 from src.pipeline.context import Context
 from src.records.schema import Checkpoint, DatasetRef, SweepRecord
+from tests.pipeline.families import WithoutNetwork, checkpoint_of
 
 PAUSE = "TOY_EPOCH_S"  # seconds that an epoch takes
 
 
-def value_of(cfg: AppConfig) -> float:
+def value_of(cfg: AppConfig | Training) -> float:
     """What a training of this configuration is worth: the smaller the learning rate, the better."""
     return round(0.9 - 0.1 * cfg.lr - cfg.seed / 1000, 6)
 
 
-def toy_train(
-    cfg: AppConfig,
-    dataset: DatasetRef,
-    start: Path | None,
-    note: str,
-    out: Path,
-    threads: int,
-    on_epoch: EpochHook,
-) -> TrainResult:
-    """Wait as many epochs as were asked for."""
-    out.mkdir(parents=True, exist_ok=True)
-    begun = time.time()
-    for epoch in range(1, cfg.epochs + 1):
-        time.sleep(float(os.environ.get(PAUSE, "0.05")))
-        on_epoch(epoch, {"val/mAP50-95": value_of(cfg) * epoch / cfg.epochs, "lr": cfg.lr})
-    weights = out / "best.pt"
-    weights.write_text(f"{cfg.lr} {cfg.seed}")
-    note_down(out.parents[2] / "toy.txt", out.parent.name, threads, begun)
-    made = Checkpoint(
-        str(weights), "0" * 64, "0" * 64, cfg.model.name, cfg.imgsz, cfg.seed, cfg.epochs, 1, note, 1, 1.0
-    )
-    return TrainResult(made, weights, [{"epoch": 1.0, "val/mAP50-95": value_of(cfg)}])
+class ToyFamily(WithoutNetwork):
+    """Trains by waiting."""
+
+    def train(
+        self, training: Training, dataset: DatasetRef, start: Start, out: Path, threads: int, on_epoch: EpochHook
+    ) -> TrainResult:
+        """Wait as many epochs as were asked for."""
+        out.mkdir(parents=True, exist_ok=True)
+        begun = time.time()
+        for epoch in range(1, training.epochs + 1):
+            time.sleep(float(os.environ.get(PAUSE, "0.05")))
+            on_epoch(epoch, {"val/mAP50-95": value_of(training) * epoch / training.epochs, "lr": training.lr})
+        weights = out / "best.pt"
+        weights.write_text(f"{training.lr} {training.seed}")
+        note_down(out.parents[2] / "toy.txt", out.parent.name, threads, begun)
+        made = checkpoint_of(training, weights, "0" * 64, start, best_epoch=1)
+        return TrainResult(made, weights, [{"epoch": 1.0, "val/mAP50-95": value_of(training)}])
+
+
+FAMILY = ToyFamily()
 
 
 def note_down(path: Path, trial: str, threads: int, begun: float) -> None:
@@ -73,11 +73,9 @@ def toy_finalise(request: Any, record: SweepRecord, *rest: Any) -> SweepRecord:
 
 DATASET = DatasetRef("toy", "toy.yaml", "f" * 64, {"train": 1, "val": 1, "test": 1}, ["a"])
 PATCHES: dict[str, Any] = {
-    "src.pipeline.trial.train": toy_train,
+    "src.models.base.MODULES": {"ultralytics": "tests.pipeline.toy"},
     "src.pipeline.trial.evaluate_checkpoint": toy_evaluate,
-    "src.pipeline.context.check_training": lambda cfg: None,
     "src.pipeline.context.resolve": lambda data, outputs: DATASET,
-    "src.pipeline.context.resolve_start": lambda model, folder: (None, "scratch"),
     "src.pipeline.sweep.refuse_ineffective_keys": lambda request, inputs: None,
     "src.pipeline.sweep.report_files": lambda dataset: [],
     "src.pipeline.finish._finalise": toy_finalise,

@@ -23,6 +23,7 @@ from src.predict.engine import Predictor
 from src.predict.model import open_model
 from src.predict.options import PredictArgs
 from src.predict.sources import Notes, find_files, read_picture
+from src.records.model_io import Output
 from src.records.schema import Artifact
 from tests.conftest import Command
 from tests.predict import rtsp
@@ -273,7 +274,7 @@ def test_a_file_of_another_maker_is_read_by_what_it_tells(artifact: Artifact, pi
     shutil.copy(artifact.path, stray)
     assert predict(stray, pictures, tmp_path / "b") == own
     opened = open_model(stray, imgsz=None, names=None, trust=False)
-    assert (opened.artifact.head, opened.names) == ("dense", ["a", "b", "c"])
+    assert (opened.artifact.output, opened.names) == (Output(classes=3, task="detect"), ["a", "b", "c"])
     model = onnx.load(str(stray))
     onnx.helper.set_model_props(model, {**{p.key: p.value for p in model.metadata_props}, "end2end": "True"})
     onnx.save(model, str(stray))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -68,8 +68,8 @@ def test_openvino_needs_no_torch(onnx: Artifact) -> None:
     code = f"""
 import sys
 from src import runtime
-from src.records.schema import Artifact
-runtime.load("openvino", Artifact(**{onnx.__dict__!r}), threads=1)
+from src.records.earlier import artifact_from
+runtime.load("openvino", artifact_from({asdict(onnx)!r}), threads=1)
 assert not {{"torch", "ultralytics", "onnxruntime"}} & set(sys.modules), "imported"
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

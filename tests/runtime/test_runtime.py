@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +31,14 @@ def test_onnxruntime_gives_what_pytorch_gives(onnx: Artifact, pytorch: Artifact,
     assert session.providers == ["CPUExecutionProvider"]
 
 
-def test_null_finds_nothing(onnx: Artifact) -> None:
-    from src.inference import Output, decode
+@pytest.mark.parametrize("name", ["dense", "rows", "objectness", "queries", "end2end"])
+def test_null_finds_nothing(name: str, onnx: Artifact) -> None:
+    from src.inference import decode
+    from src.records.model_io import layout
 
-    outputs = runtime.load("null", onnx, threads=1).run(_input(2))
-    assert all(len(scores) == 0 for _, scores, _ in decode(outputs, Output(), (64, 64)))
+    output = layout(name, 3, "detect")
+    outputs = runtime.load("null", replace(onnx, output=output), threads=1).run(_input(2))
+    assert [len(scores) for _, scores, _ in decode(outputs, output, (64, 64))] == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -78,8 +81,8 @@ def test_onnxruntime_needs_no_torch(onnx: Artifact) -> None:
     code = f"""
 import sys
 from src import runtime
-from src.records.schema import Artifact
-session = runtime.load("onnxruntime", Artifact(**{onnx.__dict__!r}), threads=1)
+from src.records.earlier import artifact_from
+session = runtime.load("onnxruntime", artifact_from({asdict(onnx)!r}), threads=1)
 assert not {{"torch", "ultralytics", "openvino"}} & set(sys.modules), "imported"
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -154,21 +154,21 @@ def test_a_run_is_continued_by_another_process_while_the_server_is_away(opened: 
     server.mode = "down"
     first = opened()
     run = first.start("0000")
-    run.metrics({"lr": 0.1}, step=1)
-    run.metrics({"lr": 0.1}, step=2)
+    run.metrics({"loss": 0.1, "epoch": 1}, step=1)
+    run.metrics({"loss": 0.1, "epoch": 2}, step=2)
     first.close(0)
     second = opened()
     assert second.is_open(run.run_id)
     again = second.resume(run.run_id)
     assert again.last_epoch == 2, "so that no epoch is logged twice"
-    again.metrics({"lr": 0.1}, step=3)
+    again.metrics({"loss": 0.1, "epoch": 3}, step=3)
     again.end("KILLED")
     assert second.is_open(run.run_id), "an interrupted run is not at its end"
     server.mode = "up"
     second.close()
     (stored,) = server.runs()
     assert stored.info.status == "KILLED"
-    assert server.history(stored.info.run_id, "lr") == [(1, 0.1), (2, 0.1), (3, 0.1)]
+    assert server.history(stored.info.run_id, "loss") == [(1, 0.1), (2, 0.1), (3, 0.1)]
     assert opened().resume(stored.info.run_id).last_epoch == 3, "known by the server's id too"
 
 

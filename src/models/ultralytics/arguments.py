@@ -11,9 +11,9 @@ from typing import Any
 
 from src.common import encryption
 from src.common.errors import UserError
-from src.config.schema import AppConfig
-from src.config.training import AugmentConfig, TrainConfig, gpus_of
+from src.config.training import AugmentConfig, TrainConfig, Training
 from src.config.training_checks import WITH_BETAS
+from src.models.devices import usable_gpus
 from src.records.schema import DatasetRef
 
 SAME_NAME = ("momentum", "weight_decay", "lrf", "warmup_epochs", "cls_pw", "box", "cls", "dfl", "multi_scale")
@@ -22,45 +22,31 @@ AMP: dict[str, bool | str] = {"fp32": False, "fp16": "fp16", "bf16": "bf16"}
 
 
 def check_device(device: str) -> str:
-    """Resolve `device` to what Ultralytics takes: cpu, or indices of GPUs.
+    """What Ultralytics takes for `device`: cpu, or indices of GPUs.
 
     Raises:
         UserError: CUDA is asked for and not there.
     """
-    if device == "cpu":
-        return "cpu"
-    import torch
-
-    if not torch.cuda.is_available():
-        if device == "auto":
-            return "cpu"
-        raise UserError("device asks for CUDA, and no CUDA device is usable here", value=device, remedy="device=cpu")
-    gpus = gpus_of(device) or [0]
-    have = torch.cuda.device_count()
-    if max(gpus) >= have:
-        raise UserError(
-            f"device names a GPU that is not there (there are {have})", value=device, remedy="device=cuda:0"
-        )
-    return ",".join(map(str, gpus))
+    return ",".join(map(str, usable_gpus(device))) or "cpu"
 
 
-def check_training(cfg: AppConfig) -> None:
+def check_training(training: Training) -> None:
     """Refuse what only the machine or the network can tell: devices, precisions, names of layers.
 
     Raises:
         UserError: naming the key, its value and the remedy.
     """
-    device = check_device(cfg.device)
-    if cfg.train.amp != "fp32":
-        _check_precision(cfg.train.amp, device)
-    if cfg.train.resume is not None:
+    device = check_device(training.device)
+    if training.train.amp != "fp32":
+        _check_precision(training.train.amp, device)
+    if training.train.resume is not None:
         from src.models.ultralytics.more_epochs import check_resume
 
-        check_resume(cfg)
-    if cfg.train.freeze or cfg.train.freeze_names:
+        check_resume(training)
+    if training.train.freeze or training.train.freeze_names:
         from src.models.ultralytics.freezing import check_freeze
 
-        check_freeze(cfg)
+        check_freeze(training)
 
 
 def _check_precision(amp: str, device: str) -> None:
@@ -93,29 +79,29 @@ def _has_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def training_arguments(cfg: AppConfig, dataset: DatasetRef, start: Path | None, out: Path) -> dict[str, Any]:
+def training_arguments(training: Training, dataset: DatasetRef, start: Path | None, out: Path) -> dict[str, Any]:
     """The complete arguments of an Ultralytics training; what is left out keeps Ultralytics' default."""
-    t, device = cfg.train, check_device(cfg.device)
+    t, device = training.train, check_device(training.device)
     return {
-        "model": cfg.model.architecture,
+        "model": training.model.architecture,
         "pretrained": str(start) if start else False,
         "data": dataset.yaml,
-        "imgsz": cfg.imgsz,
-        "epochs": cfg.epochs,
-        "batch": cfg.batch,
-        "seed": cfg.seed,
+        "imgsz": training.imgsz,
+        "epochs": training.epochs,
+        "batch": training.batch,
+        "seed": training.seed,
         "device": device,
-        "lr0": cfg.lr,
+        "lr0": training.lr,
         **_place(out, device),
         "exist_ok": True,
         "deterministic": True,
         "workers": t.workers,
         "plots": t.plots and not holds_secrets(dataset),
         "verbose": False,
-        "patience": t.patience or cfg.epochs,
+        "patience": t.patience or training.epochs,
         "cache": False if t.cache == "none" else t.cache,
-        **_recipe(t, cfg.batch),
-        **_augmentation(cfg.augment, cfg.epochs),
+        **_recipe(t, training.batch),
+        **_augmentation(training.augment, training.epochs),
     }
 
 
@@ -175,9 +161,9 @@ class Options:
     channels_last: bool = False
 
 
-def training_options(cfg: AppConfig) -> Options:
+def training_options(training: Training) -> Options:
     """The options of a recipe; what has no effect in this combination is left out."""
-    t = cfg.train
+    t = training.train
     return Options(
         schedule=t.schedule,
         betas=(t.betas[0], t.betas[1]) if t.betas is not None else None,

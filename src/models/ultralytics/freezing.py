@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.common.errors import UserError
-from src.config.schema import AppConfig
+from src.config.training import Training
 from src.models.ultralytics.checkpoint import is_prepared, prepare_environment
 
 if TYPE_CHECKING:
@@ -67,26 +67,26 @@ def unfreeze(model: nn.Module) -> None:
             parameter.requires_grad = True
 
 
-def check_freeze(cfg: AppConfig) -> None:
+def check_freeze(training: Training) -> None:
     """Refuse a count or a pattern that this architecture has no layers for, or that leaves nothing to learn.
 
     Raises:
         UserError: naming the key.
     """
-    names = parameter_names(cfg.model.architecture)
+    names = parameter_names(training.model.architecture)
     layers = 1 + max(int(n.split(".")[1]) for n in names)
-    if cfg.train.freeze >= layers:
+    if training.train.freeze >= layers:
         raise UserError(
-            f"train.freeze leaves nothing to train: {cfg.model.architecture} has {layers} layers",
-            value=cfg.train.freeze,
+            f"train.freeze leaves nothing to train: {training.model.architecture} has {layers} layers",
+            value=training.train.freeze,
             remedy=f"train.freeze={layers // 2} or less than {layers}",
         )
-    frozen = set(matching(names, cfg.train.freeze_names))
-    frozen |= {n for n in names if int(n.split(".")[1]) < cfg.train.freeze or ALWAYS in n}
+    frozen = set(matching(names, training.train.freeze_names))
+    frozen |= {n for n in names if int(n.split(".")[1]) < training.train.freeze or ALWAYS in n}
     if frozen.issuperset(names):
         raise UserError(
             "train.freeze and train.freeze_names freeze the whole network",
-            value=cfg.train.freeze_names,
+            value=training.train.freeze_names,
             remedy="leave a layer free",
         )
 

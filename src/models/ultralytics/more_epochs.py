@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import UserError
-from src.config.schema import AppConfig
+from src.config.training import Training
 from src.models.ultralytics.resume import BEST, STATE, Keeper, Row
 
 FOLDER = "final_state"
@@ -40,11 +40,11 @@ def keep_final(trainer: Any, history: list[Row], out: Path) -> None:
     FinalKeeper(out / FOLDER, history, lambda epoch, row: None).attach(trainer)
 
 
-def take_up(cfg: AppConfig, out: Path) -> None:
+def take_up(training: Training, out: Path) -> None:
     """Put the state of the earlier training where `Keeper` finds it, unless this training has begun already."""
-    if cfg.train.resume is None or (out / "state" / STATE).is_file():
+    if training.train.resume is None or (out / "state" / STATE).is_file():
         return
-    source, target = Path(cfg.train.resume), out / "state"
+    source, target = Path(training.train.resume), out / "state"
     shutil.rmtree(target, ignore_errors=True)
     aside = target.with_name(".state.tmp")
     shutil.rmtree(aside, ignore_errors=True)
@@ -52,7 +52,7 @@ def take_up(cfg: AppConfig, out: Path) -> None:
     aside.rename(target)
 
 
-def check_resume(cfg: AppConfig) -> None:
+def check_resume(training: Training) -> None:
     """Refuse a state that is not there, or that has nothing left to train.
 
     Raises:
@@ -60,8 +60,8 @@ def check_resume(cfg: AppConfig) -> None:
     """
     import torch
 
-    assert cfg.train.resume is not None
-    folder = Path(cfg.train.resume)
+    assert training.train.resume is not None
+    folder = Path(training.train.resume)
     if not (folder / STATE).is_file() or not (folder / BEST).is_file():
         raise UserError(
             "train.resume names no state of a training",
@@ -72,7 +72,9 @@ def check_resume(cfg: AppConfig) -> None:
         done = int(torch.load(folder / STATE, map_location="cpu", weights_only=True)["epoch"]) + 1
     except Exception as error:  # damage shows in many ways
         raise UserError(f"the state can't be read ({type(error).__name__})", value=folder / STATE) from None
-    if cfg.epochs <= done:
+    if training.epochs <= done:
         raise UserError(
-            f"the training to go on with has {done} epochs already", value=f"epochs={cfg.epochs}", remedy="more epochs"
+            f"the training to go on with has {done} epochs already",
+            value=f"epochs={training.epochs}",
+            remedy="more epochs",
         )

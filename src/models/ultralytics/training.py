@@ -13,27 +13,27 @@ import logging
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from src.common.errors import StageError
 from src.common.hashes import sha256_file
-from src.config.schema import AppConfig
+from src.config.training import Training
+from src.models.base import EpochHook, Start, TrainResult
 from src.models.ultralytics.arguments import training_arguments, training_options
 from src.models.ultralytics.checkpoint import load_checkpoint, prepare_environment, quiet_settings
 from src.models.ultralytics.curves import draw_curves
 from src.models.ultralytics.more_epochs import keep_final, take_up
 from src.models.ultralytics.network import size_of
+from src.models.ultralytics.outputs import describe
 from src.models.ultralytics.resume import Keeper
 from src.models.ultralytics.transfer import transfer
 from src.records.schema import Checkpoint, DatasetRef
 
 log = logging.getLogger(__name__)
 
-EpochHook = Callable[[int, dict[str, float]], None]
 STATE_FOLDER = "state"
 
 # Ultralytics' names -> the field's names, as they reach MLflow and the records.
@@ -45,32 +45,20 @@ METRIC_NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class TrainResult:
-    """A checkpoint, how it came about, and the files that show it."""
-
-    checkpoint: Checkpoint
-    last: Path
-    history: list[dict[str, float]]  # one row per epoch; "epoch" is 1-based
-    files: list[Path] = field(default_factory=list)  # curves, confusion matrix, pictures, results.csv
-
-
 def train(
-    cfg: AppConfig,
+    training: Training,
     dataset: DatasetRef,
-    start: Path | None,
-    start_note: str,
+    start: Start,
     out: Path,
     threads: int,
     on_epoch: EpochHook,
 ) -> TrainResult:
-    """Train `cfg.model` on `dataset`.
+    """Train `training.model` on `dataset`.
 
     Args:
-        cfg: the trial's configuration.
+        training: what decides the result, apart from the data.
         dataset: prepared dataset in the internal layout.
-        start: weights to start from; None trains from scratch.
-        start_note: how the start is recorded.
+        start: weights to start from.
         out: folder for everything that this training writes.
         threads: processor threads to use.
         on_epoch: called after every epoch with its 1-based number and its metrics; what it raises ends the training.
@@ -81,15 +69,15 @@ def train(
     prepare_environment(out / ".ultralytics")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # Ultralytics would set it to 1 on import
     quiet_settings()
-    if start is not None:
-        _report_start(start, cfg, dataset)
-    trainer = _build_trainer(cfg, dataset, start, out, threads)
+    if start.path is not None:
+        _report_start(start.path, training, dataset)
+    trainer = _build_trainer(training, dataset, start.path, out, threads)
     history: list[dict[str, float]] = []
     keeper = Keeper(out / STATE_FOLDER, history, on_epoch)
     if not trainer.ddp:  # worker processes could not call back
-        _hook(trainer, history, on_epoch, cfg.model.name)
-        take_up(cfg, out)
-        if cfg.train.keep_state:
+        _hook(trainer, history, on_epoch, training.model.name)
+        take_up(training, out)
+        if training.train.keep_state:
             keep_final(trainer, history, out)
         keeper.attach(trainer)
     with _log_to(out / "ultralytics.log"):
@@ -99,7 +87,7 @@ def train(
         for row in read_history(out / "results.csv"):
             history.append(row)
             on_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
-    return _result(cfg, start_note, history, out)
+    return _result(training, start.note, history, out)
 
 
 def forget_state(out: Path) -> None:
@@ -107,23 +95,23 @@ def forget_state(out: Path) -> None:
     Keeper(out / STATE_FOLDER, [], lambda epoch, row: None).forget()
 
 
-def _report_start(start: Path, cfg: AppConfig, dataset: DatasetRef) -> None:
+def _report_start(start: Path, training: Training, dataset: DatasetRef) -> None:
     """Say what of the starting weights is taken over; a file that does not fit at all is refused here."""
-    found = transfer(start, cfg.model.architecture, len(dataset.class_names), cfg.model.trust)
+    found = transfer(start, training.model.architecture, len(dataset.class_names), training.model.trust)
     log.log(logging.WARNING if found.missing else logging.INFO, "%s: %s", start.name, found.text())
 
 
-def _build_trainer(cfg: AppConfig, dataset: DatasetRef, start: Path | None, out: Path, threads: int) -> Any:
+def _build_trainer(training: Training, dataset: DatasetRef, start: Path | None, out: Path, threads: int) -> Any:
     from ultralytics.utils import torch_utils
 
     # select_device() calls torch.set_num_threads with this constant at every turn.
     torch_utils.NUM_THREADS = threads  # type: ignore[attr-defined]
     from src.models.ultralytics.trainers import hand_over
 
-    hand_over(training_options(cfg))
-    overrides = training_arguments(cfg, dataset, start, out)
+    hand_over(training_options(training))
+    overrides = training_arguments(training, dataset, start, out)
     with _log_to(out / "ultralytics.log"):
-        return _trainer_class(cfg.model.architecture)(overrides=overrides)
+        return _trainer_class(training.model.architecture)(overrides=overrides)
 
 
 def _trainer_class(yaml: str) -> Any:
@@ -194,27 +182,28 @@ def gather(folder: Path, out: Path) -> None:
     folder.rmdir()
 
 
-def _result(cfg: AppConfig, start_note: str, history: list[dict[str, float]], out: Path) -> TrainResult:
+def _result(training: Training, start_note: str, history: list[dict[str, float]], out: Path) -> TrainResult:
     best = out / "weights" / "best.pt"
     if not best.is_file():
-        raise StageError("train", cfg.model.name, "Ultralytics wrote no checkpoint")
+        raise StageError("train", training.model.name, "Ultralytics wrote no checkpoint")
     curve = [row["val/mAP50-95"] for row in history]
-    if cfg.train.plots:
+    if training.train.plots:
         draw_curves(history, out)
     model = load_checkpoint(best)
-    parameters, gflops = size_of(model, cfg.imgsz)
+    parameters, gflops = size_of(model, training.imgsz)
     checkpoint = Checkpoint(
         path=str(best),
         sha256=sha256_file(best),
         weights_sha256=_hash_of(model),
-        model=cfg.model.name,
-        imgsz=cfg.imgsz,
-        seed=cfg.seed,
+        model=training.model.name,
+        imgsz=training.imgsz,
+        seed=training.seed,
         epochs=len(history),
         best_epoch=int(history[curve.index(max(curve))]["epoch"]),
         start=start_note,
         parameters=parameters,
         gflops=round(gflops, 4),
+        **describe(model, training.imgsz),
     )
     files = sorted(p for p in out.iterdir() if p.suffix in {".png", ".jpg", ".csv"})
     return TrainResult(checkpoint, best.with_name("last.pt"), history, files)

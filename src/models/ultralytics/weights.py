@@ -16,6 +16,7 @@ from pathlib import Path
 
 from src.common.errors import UserError
 from src.config.training import ModelConfig
+from src.models.base import Start
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,8 @@ SCRATCH = "scratch"
 SCRATCH_FALLBACK = "scratch (no pretrained weights at hand)"
 
 
-def resolve_start(model: ModelConfig, folder: Path) -> tuple[Path | None, str]:
-    """Return the weights file to start from (None = from scratch) and the words that the record keeps.
+def resolve_start(model: ModelConfig, folder: Path) -> Start:
+    """The weights file to start from, and the words that the record keeps.
 
     Args:
         model: group `model`.
@@ -38,21 +39,21 @@ def resolve_start(model: ModelConfig, folder: Path) -> tuple[Path | None, str]:
         UserError: `model.weights` names a file that is no checkpoint.
     """
     if model.weights == "scratch":
-        return None, SCRATCH
+        return Start(None, SCRATCH)
     if model.weights != "auto":
         path = Path(model.weights)
         check_checkpoint_file(path)
-        return path, f"file:{path.name}"
+        return Start(path, f"file:{path.name}")
     kept = folder / model.pretrained
     if kept.is_file() or fetch(model.pretrained, kept):
-        return kept, f"pretrained:{model.pretrained}"
+        return Start(kept, f"pretrained:{model.pretrained}")
     log.warning(
         "NO PRETRAINED WEIGHTS: %s is not in %s and can't be downloaded; training starts FROM SCRATCH. "
         "Accuracy will be far below a fine-tuned model's. Put the file there or pass model.weights=PATH.",
         model.pretrained,
         folder,
     )
-    return None, SCRATCH_FALLBACK
+    return Start(None, SCRATCH_FALLBACK)
 
 
 def check_checkpoint_file(path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from src.common.history import total_loss
 from src.decide.choice import Decision
 from src.decide.configurations import Configuration
 from src.records.schema import TrialRecord
@@ -71,9 +73,10 @@ def training_figure(decision: Decision, words: Catalogue) -> Figure | None:
         return None
     figure, (left, right) = new_figure(9, 3.4, 2)
     colours = colours_of(decision)
-    for axes, name in ((left, decision.saved.sweep.objective), (right, "train/box_loss")):
+    objective = decision.saved.sweep.objective
+    for axes, value in ((left, lambda row: row.get(objective, math.nan)), (right, total_loss)):
         for t in trials:
-            epochs, values = _curve(t, name)
+            epochs, values = _curve(t, value)
             axes.plot(epochs, values, color=colours[t.model], lw=1.2, alpha=0.75)
         axes.set_xlabel(words.say("figure_epoch"))
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -84,6 +87,6 @@ def training_figure(decision: Decision, words: Catalogue) -> Figure | None:
     return figure
 
 
-def _curve(trial: TrialRecord, name: str) -> tuple[list[float], list[float]]:
-    pairs = [(row.get("epoch", i + 1.0), row.get(name, math.nan)) for i, row in enumerate(trial.history)]
+def _curve(trial: TrialRecord, value: Callable[[dict[str, float]], float]) -> tuple[list[float], list[float]]:
+    pairs = [(row.get("epoch", i + 1.0), value(row)) for i, row in enumerate(trial.history)]
     return [p[0] for p in pairs], [p[1] for p in pairs]

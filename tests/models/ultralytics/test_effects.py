@@ -24,7 +24,7 @@ def rates(dataset: DatasetRef, out: Path, *words: str) -> list[float]:
     prepare_environment(out / "settings")
     from src.models.ultralytics import training
 
-    trainer = training._build_trainer(toy(f"epochs={EPOCHS}", "lr=0.001", *words), dataset, None, out, 1)
+    trainer = training._build_trainer(toy(f"epochs={EPOCHS}", "lr=0.001", *words).training, dataset, None, out, 1)
     trainer._setup_train()
     found = []
     for _ in range(EPOCHS):
@@ -128,7 +128,7 @@ def moved(dataset: DatasetRef, out: Path, *words: str) -> dict[str, Any]:
     prepare_environment(out / "settings")
     from src.models.ultralytics import training
 
-    trainer = training._build_trainer(toy("lr=0.001", *words), dataset, None, out, 1)
+    trainer = training._build_trainer(toy("lr=0.001", *words).training, dataset, None, out, 1)
     trainer._setup_train()
     torch.manual_seed(0)
     learned = [(n, p) for n, p in trainer.model.named_parameters() if p.requires_grad][:12]
@@ -256,7 +256,7 @@ def test_every_augmentation_changes_the_images(dataset: DatasetRef, tmp_path: Pa
         (tmp_path / "labels" / "train" / f"{Path(path).stem}.txt").write_text(f"{i} {0.15 + 0.23 * i} 0.5 0.1 0.2\n")
 
     def images(*words: str) -> Any:
-        arguments = training_arguments(toy("augment=none", *words), dataset, None, tmp_path)
+        arguments = training_arguments(toy("augment=none", *words).training, dataset, None, tmp_path)
         hyp = get_cfg(overrides={k: v for k, v in arguments.items() if k not in ("project", "name")})
         data = YOLODataset(img_path=str(folder), imgsz=64, hyp=hyp, data={"names": {i: str(i) for i in range(4)}})
         init_seeds(0)
@@ -321,7 +321,7 @@ def test_a_finished_training_goes_on_to_more_epochs(dataset: DatasetRef, tmp_pat
     first = run(toy("epochs=3", "train.keep_state=true", *words), dataset, tmp_path / "first")
     state = tmp_path / "first" / "final_state"
     longer = [f"train.resume={state}", "epochs=5", *words]
-    check_training(toy(*longer))
+    check_training(toy(*longer).training)
     seen: list[int] = []
     hooks = {"on_train_epoch_start": lambda trainer: seen.append(trainer.epoch + 1)}
     more = run(toy(*longer), dataset, tmp_path / "more", hooks=hooks)
@@ -331,10 +331,10 @@ def test_a_finished_training_goes_on_to_more_epochs(dataset: DatasetRef, tmp_pat
     assert more.history == whole.history
     assert more.checkpoint.weights_sha256 == whole.checkpoint.weights_sha256
     with pytest.raises(UserError, match="3 epochs already"):
-        check_training(toy(f"train.resume={state}", "epochs=3"))
+        check_training(toy(f"train.resume={state}", "epochs=3").training)
     (state / "best.pt").unlink()
     with pytest.raises(UserError, match="no state"):
-        check_training(toy(*longer))
+        check_training(toy(*longer).training)
 
 
 def test_networks_are_trained_in_the_order_that_convolves_fastest(dataset: DatasetRef, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.models.ultralytics.toy import run, toy
 @pytest.mark.parametrize("amp", ["fp32", "fp16", "bf16"])
 def test_a_precision_trains_to_finite_losses(amp: str, dataset: DatasetRef, tmp_path: Path) -> None:
     cfg = toy("device=cuda", f"train.amp={amp}", "imgsz=64")
-    check_training(cfg)
+    check_training(cfg.training)
     seen: list[object] = []
     result = run(cfg, dataset, tmp_path / "t", hooks={"on_train_start": lambda t: seen.append((t.amp, t.args.amp))})
     assert len(result.history) == 1

@@ -9,6 +9,7 @@ import pytest
 from src.common.errors import UserError
 from src.models.ultralytics import arguments
 from src.models.ultralytics.arguments import check_training, training_arguments, training_options
+from src.models.ultralytics.family import FAMILY
 from tests.models.ultralytics.toy import toy
 
 FILE = str(Path(__file__))
@@ -32,7 +33,6 @@ FILE = str(Path(__file__))
         (["train.cache=tape"], "train.cache"),
         (["train.ema_decay=1"], "train.ema_decay"),
         (["train.cls_pw=2"], "train.cls_pw"),
-        (["train.cls_pw=1", "model=rtdetr"], "RT-DETR"),
         (["augment.degrees=400"], "augment.degrees"),
         (["augment.close_mosaic=-1"], "augment.close_mosaic"),
         (["device='cuda:0,1'", "batch=3"], "batch"),
@@ -65,12 +65,13 @@ def test_what_makes_no_sense_is_refused_with_the_reason(words: list[str], key: s
         (["device=cuda"], "CUDA"),
         (["device='cuda:0,1'"], "no CUDA device is usable here"),
         (["device=auto", "train.amp=fp16"], "device=auto found none"),
+        (["train.cls_pw=1", "model=rtdetr"], "not to be had for RT-DETR"),
     ],
     ids=" ".join,
 )
 def test_layers_and_devices_that_are_not_there_are_refused_before_training(words: list[str], names: str) -> None:
     with pytest.raises(UserError) as caught:
-        check_training(toy(*words))
+        FAMILY.check(toy(*words).training)
     assert names in str(caught.value)
 
 
@@ -82,21 +83,24 @@ def test_half_precision_is_refused_where_the_processor_would_emulate_it(
         if flags:
             (tmp_path / "cpuinfo").write_text(flags)
         with pytest.raises(UserError, match="bfloat16"):
-            check_training(toy("train.amp=bf16"))
+            check_training(toy("train.amp=bf16").training)
     (tmp_path / "cpuinfo").write_text("flags: fma avx512_bf16")
-    check_training(toy("train.amp=bf16"))
+    check_training(toy("train.amp=bf16").training)
 
 
 @pytest.mark.parametrize("model", ["v8n", "v9t", "v26n", "rtdetr"])
 def test_layers_are_known_for_every_family(model: str) -> None:
-    check_training(toy(f"model={model}", "train.freeze=3", "train.freeze_names=[model.4.*]"))
+    check_training(toy(f"model={model}", "train.freeze=3", "train.freeze_names=[model.4.*]").training)
 
 
 def test_an_option_without_effect_is_left_out() -> None:
-    plain = training_options(toy())
-    assert training_options(toy("train.step_gamma=0.7", "train.onecycle_rise=0.1", "train.stop_metric=f1")) == plain
+    plain = training_options(toy().training)
+    assert (
+        training_options(toy("train.step_gamma=0.7", "train.onecycle_rise=0.1", "train.stop_metric=f1").training)
+        == plain
+    )
     for word in ("train.schedule=step", "train.ema=false", "train.keep_top=2", "train.betas=[0.8,0.9]"):
-        assert training_options(toy(word, "train.step_epochs=1")) != plain
+        assert training_options(toy(word, "train.step_epochs=1").training) != plain
 
 
 def test_mosaic_is_never_closed_for_more_than_half_of_the_training(tmp_path: Path) -> None:
@@ -104,7 +108,7 @@ def test_mosaic_is_never_closed_for_more_than_half_of_the_training(tmp_path: Pat
 
     ref = DatasetRef("x", "x.yaml", "", {}, [])
     closed = [
-        training_arguments(toy("augment=default", f"epochs={n}"), ref, None, tmp_path)["close_mosaic"]
+        training_arguments(toy("augment=default", f"epochs={n}").training, ref, None, tmp_path)["close_mosaic"]
         for n in (1, 10, 50)
     ]
     assert closed == [0, 5, 10]
@@ -120,7 +124,7 @@ def test_no_pictures_of_a_training_are_drawn_where_its_data_are_secret(tmp_path:
     drawn = []
     for content in (b"plain", encryption.encrypt(b"plain", bytes(32))):
         picture.write_bytes(content)
-        drawn.append(training_arguments(toy("train.plots=true"), ref, None, tmp_path)["plots"])
+        drawn.append(training_arguments(toy("train.plots=true").training, ref, None, tmp_path)["plots"])
     assert drawn == [True, False]
 
 
@@ -128,7 +132,7 @@ def test_accumulation_becomes_a_nominal_batch(tmp_path: Path) -> None:
     from src.records.schema import DatasetRef
 
     ref = DatasetRef("x", "x.yaml", "", {}, [])
-    assert training_arguments(toy("train.accumulate=3"), ref, None, tmp_path)["nbs"] == 12
+    assert training_arguments(toy("train.accumulate=3").training, ref, None, tmp_path)["nbs"] == 12
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 
 from src.config.schema import AppConfig
 from src.data import resolve
-from src.models.ultralytics.training import TrainResult, forget_state, train
+from src.models.base import Start, TrainResult
+from src.models.ultralytics.training import forget_state, train
 from src.records.schema import DatasetRef
 from tests.config.test_config import composed
 
@@ -40,7 +41,7 @@ def trained(cfg: AppConfig, dataset: DatasetRef, out: Path, kill_at: int = 0) ->
             raise KilledError
 
     try:
-        return train(cfg, dataset, None, "scratch", out, 1, on_epoch), seen
+        return train(cfg.training, dataset, Start(None, "scratch"), out, 1, on_epoch), seen
     except KilledError:
         return None, seen
 

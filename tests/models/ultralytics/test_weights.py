@@ -9,6 +9,7 @@ import pytest
 
 from src.common.errors import UserError
 from src.config.training import ModelConfig
+from src.models.base import Start
 from src.models.ultralytics.weights import SCRATCH, SCRATCH_FALLBACK, ZIP_MAGIC, fetch, resolve_start
 
 
@@ -17,19 +18,19 @@ def model(weights: str) -> ModelConfig:
 
 
 def test_scratch_is_scratch(tmp_path: Path) -> None:
-    assert resolve_start(model("scratch"), tmp_path) == (None, SCRATCH)
+    assert resolve_start(model("scratch"), tmp_path) == Start(None, SCRATCH)
 
 
 def test_auto_takes_the_file_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "yolov8n.pt").write_bytes(ZIP_MAGIC)
-    assert resolve_start(model("auto"), tmp_path) == (tmp_path / "yolov8n.pt", "pretrained:yolov8n.pt")
+    assert resolve_start(model("auto"), tmp_path) == Start(tmp_path / "yolov8n.pt", "pretrained:yolov8n.pt")
 
 
 def test_auto_without_network_says_loudly_that_it_starts_from_scratch(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        assert resolve_start(model("auto"), tmp_path) == (None, SCRATCH_FALLBACK)
+        assert resolve_start(model("auto"), tmp_path) == Start(None, SCRATCH_FALLBACK)
     assert "FROM SCRATCH" in caplog.text
 
 

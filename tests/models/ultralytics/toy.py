@@ -11,9 +11,10 @@ import pytest
 from src.config.checks import check
 from src.config.schema import AppConfig
 from src.data import resolve
+from src.models.base import Start, TrainResult
 from src.models.ultralytics import training
 from src.models.ultralytics.checkpoint import load_checkpoint
-from src.models.ultralytics.training import TrainResult, train
+from src.models.ultralytics.training import train
 from src.records.schema import DatasetRef
 from tests.config.test_config import composed
 
@@ -52,7 +53,9 @@ def run(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "_build_trainer", build_and_hook)
-        return train(cfg, dataset, start, "test", out, 1, lambda epoch, row: None)  # two would wait for each other
+        return train(
+            cfg.training, dataset, Start(start, "test"), out, 1, lambda epoch, row: None
+        )  # two would wait for each other
 
 
 def weights(path: Path | str) -> dict[str, Any]:

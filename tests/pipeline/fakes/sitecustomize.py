@@ -9,7 +9,11 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-PATCHED = {"src.pipeline.trial": ("train", "evaluate_checkpoint"), "src.pipeline.finish": ("_finalise",)}
+PATCHED = {
+    "src.models.base": ("MODULES",),
+    "src.pipeline.trial": ("evaluate_checkpoint",),
+    "src.pipeline.finish": ("_finalise",),
+}
 
 
 class Patch:
