@@ -16,13 +16,15 @@ _WORD = r"pass(?:word|wd)?|secret|token|api_?key|credential|private_?key|access_
 _KEY = re.compile(rf"({_WORD})", re.IGNORECASE)
 # Names of variables are less regular than our keys: GH_PAT, SMTP_PWD, HTTP_AUTH, SENTRY_DSN, STRIPE_KEY.
 _VARIABLE = re.compile(rf"{_WORD}|(?:^|_)(?:pwd|pat|auth|dsn|key|cookie|signature)$", re.IGNORECASE)
-# Up to the last @ before a space or quote: a password may hold what it should not, such as : / or @ itself.
-_URL = re.compile(r"(?P<head>[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@'\"]*:)[^\s'\"]+(?=@)")
+# Every pattern begins where a word does and looks at each letter once or twice: texts come from outside, and one that
+# is read again from each of its letters takes hours at some length.
+_WORDS = re.compile(r"[^\s'\"]+")
+_URL = re.compile(r"(?<![a-zA-Z0-9+.-])[a-zA-Z0-9+.-]+://[^\s/:@'\"]*:")
 _BARE = re.compile(r"(?P<head>https?://)[^\s/:@'\"]{8,}(?=@)")  # https://TOKEN@host
 _HEADER = re.compile(r"(?P<head>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _QUOTED = r"\"[^\"]*\"|'[^']*'"
-_ASSIGNMENT = re.compile(rf"(?P<head>[\w.-]*(?:{_WORD})[\w.-]*=)(?:{_QUOTED}|[^\s&,]+)", re.IGNORECASE)
-_PAIR = re.compile(rf"(?P<head>[\"'][\w.-]*(?:{_WORD})[\w.-]*[\"']\s*:\s*)(?:{_QUOTED})", re.IGNORECASE)
+_ASSIGNMENT = re.compile(r"(?<![\w.-])(?P<key>[\w.-]+)="), re.compile(rf"{_QUOTED}|[^\s&,]+")  # key=value
+_PAIR = re.compile(r"[\"'](?P<key>[\w.-]+)[\"']\s*:\s*"), re.compile(_QUOTED)  # "key": "value"
 _SHORTEST = 6  # a shorter value would mask half the text
 _PASSWORD = re.compile(r"://[^\s/:@]*:(?P<password>[^\s]+)@")
 
@@ -34,11 +36,34 @@ def looks_secret(key: str) -> bool:
 
 def redact_text(text: str) -> str:
     """Mask passwords in URLs, `key=value` words with a secret key, and values of secret environment variables."""
-    for pattern in (_URL, _BARE, _HEADER, _ASSIGNMENT, _PAIR):
+    text = _WORDS.sub(_without_password, text)
+    for pattern in (_BARE, _HEADER):
         text = pattern.sub(rf"\g<head>{MASK}", text)
+    for keys, values in (_ASSIGNMENT, _PAIR):
+        text = _without_values(text, keys, values)
     for value in _known():
         text = text.replace(value, MASK)
     return text
+
+
+def _without_password(word: re.Match[str]) -> str:
+    """A word without the password of its URL, which ends at the last @: it may hold : / or @ itself."""
+    text = word[0]
+    end = text.rfind("@")
+    head = _URL.search(text, 0, end) if end > 0 else None
+    return text if head is None or head.end() == end else text[: head.end()] + MASK + text[end:]
+
+
+def _without_values(text: str, keys: re.Pattern[str], values: re.Pattern[str]) -> str:
+    """A text without the values that stand behind secret keys."""
+    parts, done = [], 0
+    for key in keys.finditer(text):
+        if key.start() < done or not looks_secret(key["key"]):
+            continue
+        if (value := values.match(text, key.end())) is not None:
+            parts += [text[done : key.end()], MASK]
+            done = value.end()
+    return "".join([*parts, text[done:]])
 
 
 def _known() -> list[str]:
