@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from src.config.schema import AppConfig
+from src.config.training import ModelConfig, Training
+from src.models import base
+from src.models.base import EpochHook, Start, TrainResult
 from src.pipeline import trial, trial_log
 from src.pipeline.context import Context
 from src.pipeline.runs import closing, start_once
+from src.records.schema import DatasetRef
 from src.track import RunLog
 from src.track.protocol import NullRun
+from tests.pipeline.families import WithoutNetwork, checkpoint_of
 
 
 class Killed(BaseException):
@@ -144,26 +150,31 @@ class Inputs:
     def dataset(self, cfg: Any) -> None:
         return None
 
-    def start(self, cfg: Any) -> Any:
-        return SimpleNamespace(path=None, note="scratch")
+    def start(self, cfg: Any) -> Start:
+        return Start(None, "scratch")
+
+
+class KeepsState(WithoutNetwork):
+    """Leaves a state that a killed training would go on from, and nothing else."""
+
+    def train(
+        self, training: Training, dataset: DatasetRef, start: Start, out: Path, threads: int, on_epoch: EpochHook
+    ) -> TrainResult:
+        (out / "state").mkdir(parents=True, exist_ok=True)
+        return TrainResult(checkpoint_of(training, Path("x.pt"), "0", start, best_epoch=1), Path("x"), [])
+
+    def forget_state(self, out: Path) -> None:
+        shutil.rmtree(out / "state", ignore_errors=True)
+
+
+FAMILY = KeepsState()
 
 
 @pytest.fixture
 def ready(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A configuration, with the arithmetic of a trial taken out."""
-    from src.config.schema import AppConfig
-    from src.config.training import ModelConfig
-    from src.records.schema import Checkpoint
-
     cfg = AppConfig(model=ModelConfig(name="m", architecture="y", pretrained="p"))
-    checkpoint = Checkpoint("x.pt", "0", "0", "m", 32, 1, 1, 1, "scratch", 1, 0.1)
-    result = SimpleNamespace(checkpoint=checkpoint, history=[], last=Path("x"), files=[])
-
-    def train(cfg: Any, dataset: Any, start: Any, note: str, out: Path, *rest: Any) -> Any:
-        (out / "state").mkdir(parents=True, exist_ok=True)
-        return result
-
-    monkeypatch.setattr(trial, "train", train)
+    monkeypatch.setattr(base, "MODULES", {"ultralytics": "tests.pipeline.test_runs"})
     monkeypatch.setattr(trial_log, "plain_config", lambda cfg: {})
     monkeypatch.setattr(trial_log, "identity", lambda cfg, **named: "0")
     monkeypatch.setattr(trial, "evaluate_checkpoint", lambda *_: ({"mAP50-95": 0.5}, Path()))
