@@ -23,7 +23,7 @@ from src.records.schema import Checkpoint, DatasetRef
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MODULES = {"ultralytics": "src.models.ultralytics.family"}
+MODULES = {"ultralytics": "src.models.ultralytics.family", "torchvision": "src.models.torchvision.family"}
 
 EpochHook = Callable[[int, dict[str, float]], None]  # 1-based epoch and its metrics; what it raises ends the training
 

@@ -14,6 +14,7 @@ from src.models.ultralytics.scales import scaled
 from src.records.schema import Checkpoint, DatasetRef
 
 MOST_PICKLE = 64 << 20  # bytes looked at: a network's classes come early
+PUBLISHED = "https://github.com/ultralytics/assets/releases/download/v8.4.0"
 NOT_FOR_TRANSFORMERS = ("cls_pw", "distill_model", "qat")  # keys of `train`
 
 
@@ -44,11 +45,11 @@ class Ultralytics:
     def start(self, training: Training, folder: Path) -> Start:
         """The weights to start from; a damaged or hostile file is found now, not in the middle of the first trial."""
         from src.models.ultralytics.checkpoint import load_checkpoint
-        from src.models.ultralytics.weights import resolve_start
+        from src.models.weights import resolve_start
 
         if training.train.distill_model is not None:
             load_checkpoint(training.train.distill_model, training.model.trust)
-        start = resolve_start(training.model, folder)
+        start = resolve_start(training.model, folder, PUBLISHED)
         if start.path is not None:
             load_checkpoint(start.path, training.model.trust)
         return start

@@ -24,7 +24,9 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils import plotting as plotting_module
 
 from src.common.fonts import local_font
-from src.models.ultralytics import freezing, image_cache, schedule
+from src.models import schedule
+from src.models.freezing import freeze
+from src.models.ultralytics import freezing, image_cache
 from src.models.ultralytics.arguments import Options
 from src.models.ultralytics.qat import Rounding
 from src.models.ultralytics.stopping import Stopper, stop_value
@@ -129,7 +131,7 @@ class Recipe:
         super()._setup_train()  # type: ignore[misc]
         self._shape_ema()
         if self.options.freeze_names:
-            self.freeze_layer_names += freezing.freeze(engine.unwrap_model(self.model), self.options.freeze_names)
+            self.freeze_layer_names += freeze(engine.unwrap_model(self.model), self.options.freeze_names)
         if self.options.stop is not None:
             metric, min_gain = self.options.stop
             self.stopper = Stopper(self.args.patience, min_gain, lambda: stop_value(metric, self.metrics))

@@ -22,9 +22,9 @@ from src.common.errors import StageError
 from src.common.hashes import sha256_file
 from src.config.training import Training
 from src.models.base import EpochHook, Start, TrainResult
+from src.models.curves import draw_curves
 from src.models.ultralytics.arguments import training_arguments, training_options
 from src.models.ultralytics.checkpoint import load_checkpoint, prepare_environment, quiet_settings
-from src.models.ultralytics.curves import draw_curves
 from src.models.ultralytics.more_epochs import keep_final, take_up
 from src.models.ultralytics.network import size_of
 from src.models.ultralytics.outputs import describe

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from src.common.errors import UserError
 from src.config.training import gpus_of
-from src.models.ultralytics import schedule
-from src.models.ultralytics.freezing import matching
+from src.models import schedule
+from src.models.freezing import matching
 from src.models.ultralytics.stopping import Stopper, stop_value
 from src.models.ultralytics.top_checkpoints import TopK
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from src.models.ultralytics.curves import draw_curves, panels
+from src.models.curves import draw_curves, panels
 
 
 def row(epoch: int) -> dict[str, float]:

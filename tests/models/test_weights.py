@@ -10,7 +10,7 @@ import pytest
 from src.common.errors import UserError
 from src.config.training import ModelConfig
 from src.models.base import Start
-from src.models.ultralytics.weights import SCRATCH, SCRATCH_FALLBACK, ZIP_MAGIC, fetch, resolve_start
+from src.models.weights import SCRATCH, SCRATCH_FALLBACK, ZIP_MAGIC, fetch, resolve_start
 
 
 def model(weights: str) -> ModelConfig:
@@ -18,19 +18,20 @@ def model(weights: str) -> ModelConfig:
 
 
 def test_scratch_is_scratch(tmp_path: Path) -> None:
-    assert resolve_start(model("scratch"), tmp_path) == Start(None, SCRATCH)
+    assert resolve_start(model("scratch"), tmp_path, "https://nowhere.invalid") == Start(None, SCRATCH)
 
 
 def test_auto_takes_the_file_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "yolov8n.pt").write_bytes(ZIP_MAGIC)
-    assert resolve_start(model("auto"), tmp_path) == Start(tmp_path / "yolov8n.pt", "pretrained:yolov8n.pt")
+    expected = Start(tmp_path / "yolov8n.pt", "pretrained:yolov8n.pt")
+    assert resolve_start(model("auto"), tmp_path, "https://nowhere.invalid") == expected
 
 
 def test_auto_without_network_says_loudly_that_it_starts_from_scratch(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        assert resolve_start(model("auto"), tmp_path) == Start(None, SCRATCH_FALLBACK)
+        assert resolve_start(model("auto"), tmp_path, "https://nowhere.invalid") == Start(None, SCRATCH_FALLBACK)
     assert "FROM SCRATCH" in caplog.text
 
 
@@ -38,7 +39,7 @@ def test_a_file_that_is_no_checkpoint_is_refused_without_unpickling(tmp_path: Pa
     path = tmp_path / "x.pt"
     path.write_text("cos\nsystem\n(S'touch marker'\ntR.")
     with pytest.raises(UserError, match="no PyTorch checkpoint"):
-        resolve_start(model(str(path)), tmp_path)
+        resolve_start(model(str(path)), tmp_path, "https://nowhere.invalid")
 
 
 def test_a_download_is_kept_only_when_it_is_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,9 +49,8 @@ def test_a_download_is_kept_only_when_it_is_a_checkpoint(tmp_path: Path, monkeyp
         source = tmp_path / "served" / "yolov8n.pt"
         source.parent.mkdir(exist_ok=True)
         source.write_bytes(content)
-        monkeypatch.setattr("src.models.ultralytics.weights.RELEASE", source.parent.as_uri())
         target = tmp_path / "weights" / "yolov8n.pt"
-        assert fetch("yolov8n.pt", target) is kept
+        assert fetch("yolov8n.pt", target, source.parent.as_uri()) is kept
         assert target.exists() is kept
         assert len(list(target.parent.iterdir())) == int(kept)
 
@@ -58,4 +58,4 @@ def test_a_download_is_kept_only_when_it_is_a_checkpoint(tmp_path: Path, monkeyp
 def test_offline_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DETSWEEP_OFFLINE", "1")
     monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: pytest.fail("asked the network"))
-    assert not fetch("yolov8n.pt", tmp_path / "yolov8n.pt")
+    assert not fetch("yolov8n.pt", tmp_path / "yolov8n.pt", "https://nowhere.invalid")

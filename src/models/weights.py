@@ -1,7 +1,7 @@
 """Decides which weights a training starts from: a file, a download that the user's configuration asks for, or none.
 
-`model.weights=auto` takes the pretrained file from `outputs/weights/` or fetches it once from where Ultralytics
-publishes it. Where that fails (no network), training starts from scratch, and says so. The choice is made once a
+`model.weights=auto` takes the pretrained file from `outputs/weights/` or fetches it once from where its
+family publishes it. Where that fails (no network), training starts from scratch, and says so. The choice is made once a
 sweep and handed to every trial, so that trials never differ in their start.
 """
 
@@ -20,7 +20,6 @@ from src.models.base import Start
 
 log = logging.getLogger(__name__)
 
-RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.4.0"
 TIMEOUT_S = 5.0
 SMALLEST = 100_000  # bytes; anything smaller is an error page
 ZIP_MAGIC = b"PK\x03\x04"  # every checkpoint written by torch.save since 1.6 is a zip archive
@@ -28,12 +27,13 @@ SCRATCH = "scratch"
 SCRATCH_FALLBACK = "scratch (no pretrained weights at hand)"
 
 
-def resolve_start(model: ModelConfig, folder: Path) -> Start:
+def resolve_start(model: ModelConfig, folder: Path, url: str) -> Start:
     """The weights file to start from, and the words that the record keeps.
 
     Args:
         model: group `model`.
         folder: where pretrained files are kept.
+        url: of the folder that they are published in.
 
     Raises:
         UserError: `model.weights` names a file that is no checkpoint.
@@ -45,7 +45,7 @@ def resolve_start(model: ModelConfig, folder: Path) -> Start:
         check_checkpoint_file(path)
         return Start(path, f"file:{path.name}")
     kept = folder / model.pretrained
-    if kept.is_file() or fetch(model.pretrained, kept):
+    if kept.is_file() or fetch(model.pretrained, kept, url):
         return Start(kept, f"pretrained:{model.pretrained}")
     log.warning(
         "NO PRETRAINED WEIGHTS: %s is not in %s and can't be downloaded; training starts FROM SCRATCH. "
@@ -69,18 +69,18 @@ def check_checkpoint_file(path: Path) -> None:
         raise UserError(
             "model.weights is no PyTorch checkpoint",
             value=path,
-            remedy="pass a .pt file written by Ultralytics, or model.weights=scratch",
+            remedy="pass a .pt file of this family, or model.weights=scratch",
         )
 
 
-def fetch(name: str, target: Path) -> bool:
+def fetch(name: str, target: Path, url: str) -> bool:
     """Download a published weights file to `target`; False when the network is away or switched off."""
     if os.environ.get("YOLO_OFFLINE", "").lower() in ("1", "true") or os.environ.get("DETSWEEP_OFFLINE") == "1":
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{name}.{os.getpid()}.tmp")
     try:
-        with urllib.request.urlopen(f"{RELEASE}/{name}", timeout=TIMEOUT_S) as answer, open(aside, "wb") as stream:
+        with urllib.request.urlopen(f"{url}/{name}", timeout=TIMEOUT_S) as answer, open(aside, "wb") as stream:
             shutil.copyfileobj(answer, stream)
         if aside.stat().st_size < SMALLEST or aside.read_bytes()[:4] != ZIP_MAGIC:
             return False

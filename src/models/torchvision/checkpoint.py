@@ -1,0 +1,160 @@
+"""Checkpoints of this family: plain tensors and data, so that loading one runs no code of the file.
+
+A file is a dictionary with a marker, the architecture, the class names, the image size and the weights (float32). A
+file of weights alone, as torchvision publishes them, is a start for a training and no detector by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.common.errors import UserError
+from src.models.torchvision.network import ARCHITECTURES, build_network
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+MARKER = "detsweep.torchvision"
+LEAST = 0.1  # share of the network's numbers that a start must fill
+MOST_PICKLE = 1 << 20  # bytes looked at for the marker: it comes first
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a checkpoint holds."""
+
+    architecture: str
+    names: list[str]
+    imgsz: int
+    weights: dict[str, Tensor]
+
+
+def save(path: Path, saved: Saved) -> None:
+    """Write a checkpoint whole or not at all."""
+    import torch
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        torch.save({"format": MARKER, **vars(saved)}, aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def recognises(path: Path) -> bool:
+    """Whether a file is a checkpoint of this family: its pickle, read as bytes, holds the marker."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+            with archive.open(name) as stream:
+                return MARKER.encode() in stream.read(MOST_PICKLE)
+    except Exception:  # damage shows in many ways; the loader tells it
+        return False
+
+
+def load(path: Path | str) -> Saved:
+    """Read a checkpoint; nothing but tensors and plain data is unpickled.
+
+    Raises:
+        UserError: the file is missing, damaged, or of another kind.
+    """
+    raw = _read(Path(path))
+    if not isinstance(raw, dict) or raw.get("format") != MARKER:
+        raise UserError(
+            "the checkpoint is none of a torchvision detector trained here",
+            value=path,
+            remedy="choose the family that it is of, or a file that a training with model.family=torchvision wrote",
+        )
+    try:
+        saved = Saved(str(raw["architecture"]), [str(n) for n in raw["names"]], int(raw["imgsz"]), dict(raw["weights"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"the checkpoint is damaged ({type(error).__name__})", value=path) from None
+    if saved.architecture not in ARCHITECTURES:
+        raise UserError("the checkpoint is of an unknown architecture", value=f"{path}: {saved.architecture}")
+    return saved
+
+
+def network_of(saved: Saved, path: Path | str, imgsz: int | None = None) -> nn.Module:
+    """The network of a checkpoint with its weights, in evaluation mode.
+
+    Raises:
+        UserError: the weights do not fit the architecture that the file names.
+    """
+    network = build_network(saved.architecture, len(saved.names), imgsz or saved.imgsz)
+    try:
+        network.load_state_dict(saved.weights)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        text = (str(error).splitlines() or [""])[0][:120]
+        raise UserError(f"the checkpoint does not fit its own architecture ({text})", value=path) from None
+    return network.eval()
+
+
+def start_weights(path: Path) -> dict[str, Tensor]:
+    """Weights to start from: of a checkpoint of ours, or a published file of weights alone.
+
+    Raises:
+        UserError: the file is missing, damaged or of another kind.
+    """
+    raw = _read(path)
+    if isinstance(raw, dict) and raw.get("format") == MARKER:
+        return load(path).weights
+    import torch
+
+    if isinstance(raw, dict) and raw and all(isinstance(v, torch.Tensor) for v in raw.values()):
+        return raw
+    what = "model.weights holds no weights of a torchvision detector"
+    raise UserError(what, value=path, remedy="another file, or model.weights=scratch")
+
+
+def _read(path: Path) -> Any:
+    import torch
+
+    if not path.is_file():
+        raise UserError("the checkpoint does not exist", value=path, remedy="give the path of a .pt file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # each kind of damage raises another type, and all of them mean the same to the user
+        reason = "it holds objects that only unpickling could make" if "weights_only" in str(error).lower() else ""
+        text = reason or (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise UserError(f"the checkpoint can't be read as one of torchvision's: {text}", value=path) from None
+
+
+def fill(network: nn.Module, weights: dict[str, Tensor], path: Path | str = "") -> list[str]:
+    """Take over every tensor whose name and shape fit; returns the names that start anew.
+
+    Raises:
+        UserError: next to nothing fits: it is another architecture.
+    """
+    wanted = network.state_dict()
+    fits = {n: v for n, v in weights.items() if n in wanted and wanted[n].shape == v.shape}
+    total = sum(v.numel() for v in wanted.values())
+    share = sum(v.numel() for v in fits.values()) / total
+    if share < LEAST:
+        raise UserError(
+            f"model.weights holds another architecture: {share:.1%} of the network would be taken over from it",
+            value=path,
+            remedy="choose the model that it was trained as (model=…), or model.weights=scratch",
+        )
+    network.load_state_dict({**wanted, **fits})
+    return [name for name in wanted if name not in fits]
+
+
+def weights_hash(path: Path) -> str:
+    """sha256 over the names, types, shapes and bytes of a checkpoint's tensors."""
+    return hash_of_weights(load(path).weights)
+
+
+def hash_of_weights(weights: dict[str, Tensor]) -> str:
+    """The same of tensors in memory."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        array = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

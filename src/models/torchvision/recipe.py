@@ -1,0 +1,122 @@
+"""Which keys of `train` and `augment` mean something here, and the optimizer and rates that they ask for.
+
+What the family can't honour is refused when it is asked for, that is when it differs from the schema's default: a key
+that is taken in silence would look as if it had been tried.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from typing import Any
+
+from src.common.errors import UserError
+from src.config.training import AugmentConfig, Optimizer, TrainConfig, Training
+from src.models.schedule import onecycle, step
+
+OTHERS = "it belongs to Ultralytics' networks"
+REFUSED = {  # key of `train` -> why
+    "freeze": "layers are not numbered here: use train.freeze_names",
+    "cls_pw": "its losses have no weights of classes",
+    "box": "its losses have no gains",
+    "cls": "its losses have no gains",
+    "dfl": OTHERS,
+    "multi_scale": "its input has one size",
+    "keep_top": "only the best and the last checkpoint are kept",
+    "keep_state": "a finished training can't be gone on with yet",
+    "resume": "a finished training can't be gone on with yet",
+    "workers": "images are read once and kept in memory, by the training itself",
+    "distill_model": OTHERS,
+    "dis": OTHERS,
+    "qat": "quantisation-aware training is for Ultralytics' networks",
+}
+AUGMENT = ("name", "fliplr", "flipud", "hsv_h", "hsv_s", "hsv_v", "scale", "translate", "close_mosaic")  # what works
+TORCH_NAMES = {Optimizer.RMSProp: "RMSprop"}
+CLIP = 10.0  # largest norm of the gradient, as Ultralytics clips
+
+
+def check_recipe(training: Training) -> None:
+    """Refuse what this family can't honour.
+
+    Raises:
+        UserError: naming the key, its value and the reason.
+    """
+    t, plain = training.train, {f.name: f.default for f in fields(TrainConfig)}
+    for key, why in REFUSED.items():
+        _refuse_unless(getattr(t, key) == plain[key], f"train.{key}", getattr(t, key), why)
+    _refuse_unless(t.optimizer is not Optimizer.MuSGD, "train.optimizer", "MuSGD", OTHERS)
+    _refuse_unless(t.cache != "disk", "train.cache", "disk", "images are kept in memory (ram) or read again (none)")
+    _refuse_unless(t.amp == "fp32", "train.amp", t.amp, "it trains in float32")
+    _refuse_unless(t.stop_metric != "loss", "train.stop_metric", "loss", "it has no loss on val")
+    for item in fields(AugmentConfig):
+        value = getattr(training.augment, item.name)
+        if item.name not in AUGMENT:
+            _refuse_unless(value == item.default, f"augment.{item.name}", value, "it is not built for this family")
+
+
+def _refuse_unless(fine: bool, key: str, value: object, why: str) -> None:
+    if not fine:
+        raise UserError(
+            f"{key} can't be had with model.family=torchvision: {why}", value=value, remedy=f"leave {key} out"
+        )
+
+
+def accumulated(t: TrainConfig, batch: int) -> int:
+    """Batches per step of the optimizer."""
+    return t.accumulate or max(1, round(t.nbs / batch))
+
+
+def build_optimizer(network: Any, t: TrainConfig, lr: float) -> Any:
+    """The optimizer over weights, norms and biases, in this order; only weights decay."""
+    import torch
+
+    weights: list[Any] = []
+    norms: list[Any] = []
+    biases: list[Any] = []
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        (biases if name.endswith("bias") else norms if parameter.ndim < 2 else weights).append(parameter)
+    groups = [
+        {"params": weights, "weight_decay": t.weight_decay},
+        {"params": norms, "weight_decay": 0.0},
+        {"params": biases, "weight_decay": 0.0, "bias": True},
+    ]
+    kind: Any = getattr(torch.optim, TORCH_NAMES.get(t.optimizer, t.optimizer.value))
+    return kind([g for g in groups if g["params"]], lr=lr, **_options(t))
+
+
+def _options(t: TrainConfig) -> dict[str, Any]:
+    if t.optimizer is Optimizer.SGD:
+        return {"momentum": t.momentum, "nesterov": t.momentum > 0}
+    if t.optimizer is Optimizer.RMSProp:
+        return {"momentum": t.momentum}
+    return {"betas": (t.betas[0], t.betas[1]) if t.betas is not None else (t.momentum, 0.999)}
+
+
+def curve_of(t: TrainConfig, epochs: int) -> Callable[[float], float]:
+    """Share of `lr` by epochs done."""
+    if t.schedule == "step":
+        return step(t.step_epochs, t.step_gamma)
+    if t.schedule == "onecycle":
+        return onecycle(epochs, t.onecycle_rise, t.onecycle_start, t.lrf)
+    if t.schedule == "cosine":
+        return lambda epoch: t.lrf + (1 - t.lrf) * (1 + math.cos(math.pi * min(epoch / epochs, 1))) / 2
+    return lambda epoch: max(1 - epoch / epochs, 0) * (1 - t.lrf) + t.lrf
+
+
+def set_rates(groups: Iterable[dict[str, Any]], t: TrainConfig, rate: float, warm: float) -> None:
+    """Set the rate of every group, and the momentum of SGD and RMSProp while they warm up.
+
+    Args:
+        groups: of the optimizer.
+        t: group `train`.
+        rate: that the schedule asks for.
+        warm: how far the warm-up has come, 0..1.
+    """
+    for group in groups:
+        begin = t.warmup_bias_lr if group.get("bias") else 0.0
+        group["lr"] = begin + (rate - begin) * warm
+        if "momentum" in group:
+            group["momentum"] = t.warmup_momentum + (t.momentum - t.warmup_momentum) * warm

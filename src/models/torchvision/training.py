@@ -1,0 +1,259 @@
+"""Trains one of torchvision's detectors: a plain loop, the same judge as everywhere, and a state after every epoch."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.common.errors import StageError
+from src.common.hashes import sha256_file
+from src.config.training import Training
+from src.data import load_split
+from src.models.base import EpochHook, Start, TrainResult
+from src.models.curves import draw_curves
+from src.models.devices import usable_gpus
+from src.models.freezing import freeze, unfreeze
+from src.models.torchvision import checkpoint
+from src.models.torchvision.average import Average
+from src.models.torchvision.images import Images, as_tensors, batches
+from src.models.torchvision.network import build_network, size_of
+from src.models.torchvision.outputs import LICENCE, NAME, input_of, output_of
+from src.models.torchvision.recipe import CLIP, accumulated, build_optimizer, curve_of, set_rates
+from src.models.torchvision.state import State
+from src.models.torchvision.validation import validate
+from src.records.schema import Checkpoint, DatasetRef
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, float]
+
+
+@dataclass
+class Progress:
+    """Where a training stands."""
+
+    network: Any
+    average: Average
+    optimizer: Any
+    history: list[Row]
+    best: float = -math.inf  # mAP50-95 of the best checkpoint
+    watched: float = -math.inf  # of early stopping
+    watched_epoch: int = 0
+
+    @property
+    def epochs(self) -> int:
+        """That are done."""
+        return len(self.history)
+
+
+class Trainer:
+    """One training.
+
+    Args:
+        training: what to train, and how.
+        dataset: prepared dataset.
+        start: weights to begin with.
+        out: folder for everything that this training writes.
+    """
+
+    def __init__(self, training: Training, dataset: DatasetRef, start: Start, out: Path) -> None:
+        import torch
+
+        self.training, self.dataset, self.out = training, dataset, out
+        gpus = usable_gpus(training.device)
+        self.device = torch.device(f"cuda:{gpus[0]}" if gpus else "cpu")
+        keep = training.train.cache == "ram"
+        self.images = Images(load_split(dataset, "train"), training.imgsz, keep=keep)
+        self.val = Images(load_split(dataset, "val"), training.imgsz, keep=keep)
+        self.curve = curve_of(training.train, training.epochs)
+        self.state = State(out)
+        self.frozen: list[str] = []
+        self.progress = self._begin(start)
+
+    @property
+    def best_file(self) -> Path:
+        """The best checkpoint."""
+        return self.out / "weights" / "best.pt"
+
+    def _begin(self, start: Start) -> Progress:
+        """A fresh network, or where an earlier attempt was killed."""
+        import torch
+
+        t, names = self.training.train, self.dataset.class_names
+        torch.manual_seed(self.training.seed)
+        network = build_network(self.training.model.architecture, len(names), self.training.imgsz)
+        if start.path is not None:
+            new = checkpoint.fill(network, checkpoint.start_weights(start.path), start.path)
+            log.log(logging.WARNING if new else logging.INFO, "%s: %d tensors start anew", start.path.name, len(new))
+        network = network.to(self.device)
+        if t.freeze_names:
+            self.frozen = freeze(network, t.freeze_names)
+        average = Average(network, t.ema_decay if t.ema else 0.0, t.ema_tau)
+        progress = Progress(network, average, build_optimizer(network, t, self.training.lr), [])
+        state = self.state.load(self.best_file)
+        if state is not None:
+            self._restore(progress, state)
+        return progress
+
+    def _restore(self, p: Progress, state: dict[str, Any]) -> None:
+        if state["thawed"]:
+            self._thaw(p)
+        p.network.load_state_dict(state["network"])
+        p.average.network.load_state_dict(state["average"])
+        p.average.updates = state["updates"]
+        p.optimizer.load_state_dict(state["optimizer"])
+        p.history[:] = state["history"]
+        p.best, p.watched, p.watched_epoch = state["best"], state["watched"], state["watched_epoch"]
+
+    def run(self, on_epoch: EpochHook) -> list[Row]:
+        """Train to the end; returns a row per epoch."""
+        p = self.progress
+        for row in p.history:
+            on_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
+        while p.epochs < self.training.epochs and not self._stops(p):
+            epoch = p.epochs + 1
+            if epoch == self.training.train.unfreeze_epoch:
+                self._thaw(p)
+            row = self._train_epoch(p, epoch) | validate(p.average.network, self.val, self.dataset, self.device)
+            self._take(p, epoch, row)
+            on_epoch(epoch, row)
+        checkpoint.save(self.best_file.with_name("last.pt"), self._saved(p))
+        return p.history
+
+    def _thaw(self, p: Progress) -> None:
+        """Frozen layers learn too from here on; the optimizer begins anew over all of them."""
+        unfreeze(p.network)
+        self.frozen = []
+        p.optimizer = build_optimizer(p.network, self.training.train, self.training.lr)
+
+    def _train_epoch(self, p: Progress, epoch: int) -> Row:
+        """One pass over the images; mean losses and the rate."""
+        import torch
+
+        training, t = self.training, self.training.train
+        torch.manual_seed(hash((training.seed, epoch)) & 0x7FFFFFFF)  # regions are drawn at random
+        plan = batches(self.images, training.batch, training.seed, epoch)
+        step_every = accumulated(t, training.batch)
+        sums: dict[str, float] = {}
+        rate = training.lr * self.curve(epoch - 1)
+        p.network.train()
+        for module in self._frozen_norms(p.network):
+            module.eval()
+        p.optimizer.zero_grad()
+        for k, places in enumerate(plan):
+            warm = (epoch - 1 + (k + 1) / len(plan)) / t.warmup_epochs if t.warmup_epochs else 1.0
+            set_rates(p.optimizer.param_groups, t, rate, min(1.0, warm))
+            x, targets = as_tensors(self.images, places, training.augment, training.seed, epoch)
+            parts = p.network(
+                list(x.to(self.device)), [{n: v.to(self.device) for n, v in target.items()} for target in targets]
+            )
+            total = torch.stack(list(parts.values())).sum()
+            if not math.isfinite(total.item()):
+                raise StageError(
+                    "train", training.model.name, f"the loss is not finite in epoch {epoch}; try a smaller lr"
+                )
+            (total / step_every).backward()
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0.0) + value.item() / len(plan)
+            if (k + 1) % step_every == 0 or k + 1 == len(plan):
+                self._step(p)
+        return {"lr": rate, **{f"train/{name}": value for name, value in sums.items()}}
+
+    def _step(self, p: Progress) -> None:
+        import torch
+
+        torch.nn.utils.clip_grad_norm_(p.network.parameters(), CLIP)
+        p.optimizer.step()
+        p.optimizer.zero_grad()
+        p.average.update(p.network)
+
+    def _frozen_norms(self, network: Any) -> list[Any]:
+        """Batch norms that are frozen whole keep their statistics."""
+        return [module for name, module in network.named_modules() if name in set(self.frozen)]
+
+    def _take(self, p: Progress, epoch: int, row: Row) -> None:
+        """Enter an epoch: history, best checkpoint, early stopping, and the state to go on from."""
+        p.history.append({"epoch": float(epoch), **row})
+        t, value = self.training.train, row["val/mAP50-95"]
+        if value > p.best or not self.best_file.is_file():
+            p.best = value
+            checkpoint.save(self.best_file, self._saved(p))
+        watched = row[f"val/{t.stop_metric}"]
+        if watched > p.watched + t.min_gain or watched == p.watched == 0:
+            p.watched, p.watched_epoch = watched, epoch
+        content = {
+            "network": p.network.state_dict(),
+            "average": p.average.network.state_dict(),
+            "updates": p.average.updates,
+            "optimizer": p.optimizer.state_dict(),
+            "history": p.history,
+            "best": p.best,
+            "watched": p.watched,
+            "watched_epoch": p.watched_epoch,
+            "thawed": 0 < t.unfreeze_epoch <= epoch,
+        }
+        self.state.keep(content, self.best_file)
+
+    def _stops(self, p: Progress) -> bool:
+        patience = self.training.train.patience
+        return bool(patience) and p.epochs - p.watched_epoch >= patience
+
+    def _saved(self, p: Progress) -> checkpoint.Saved:
+        weights = {name: value.detach().cpu().clone() for name, value in p.average.network.state_dict().items()}
+        t = self.training
+        return checkpoint.Saved(t.model.architecture, list(self.dataset.class_names), t.imgsz, weights)
+
+
+def train(
+    training: Training, dataset: DatasetRef, start: Start, out: Path, threads: int, on_epoch: EpochHook
+) -> TrainResult:
+    """Train, or go on where a training in `out` was killed.
+
+    Raises:
+        StageError: the loss is not finite.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    trainer = Trainer(training, dataset, start, out)
+    history = trainer.run(on_epoch)
+    _write_rows(history, out / "results.csv")
+    if training.train.plots:
+        draw_curves(history, out)
+    files = sorted(p for p in out.iterdir() if p.suffix in {".png", ".jpg", ".csv"})
+    best = trainer.best_file
+    return TrainResult(_checkpoint(training, dataset, start, best, history), best.with_name("last.pt"), history, files)
+
+
+def _write_rows(history: list[Row], path: Path) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(history[0]))
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def _checkpoint(training: Training, dataset: DatasetRef, start: Start, best: Path, history: list[Row]) -> Checkpoint:
+    curve = [row["val/mAP50-95"] for row in history]
+    model, classes = training.model, len(dataset.class_names)
+    parameters, gflops = size_of(model.architecture, classes, training.imgsz)
+    return Checkpoint(
+        path=str(best),
+        sha256=sha256_file(best),
+        weights_sha256=checkpoint.weights_hash(best),
+        model=model.name,
+        imgsz=training.imgsz,
+        seed=training.seed,
+        epochs=len(history),
+        best_epoch=int(history[curve.index(max(curve))]["epoch"]),
+        start=start.note,
+        parameters=parameters,
+        gflops=round(gflops, 4),
+        family=NAME,
+        licence=LICENCE,
+        input=input_of(training.imgsz),
+        output=output_of(classes),
+    )

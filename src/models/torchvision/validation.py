@@ -1,0 +1,39 @@
+"""Accuracy on val after an epoch, by the product's own evaluation: comparable with every other family's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from src.evaluate import evaluate
+from src.inference import Detections
+from src.models.torchvision.images import Fitted, Images
+from src.records.schema import DatasetRef
+
+NAMES = ("mAP50-95", "mAP50", "precision", "recall", "f1")
+BATCH = 16
+
+
+def validate(network: Any, images: Images, dataset: DatasetRef, device: Any) -> dict[str, float]:
+    """`val/…` of a network; figures that val can't give (no objects) count as 0."""
+    found: list[Detections] = []
+    for begin in range(0, len(images), BATCH):
+        found += _detect(network, [images[i] for i in range(begin, min(begin + BATCH, len(images)))], device)
+    figures = evaluate(found, images.samples, len(dataset.class_names)).as_dict()
+    return {f"val/{name}": float(np.nan_to_num(figures[name])) for name in NAMES}
+
+
+def _detect(network: Any, items: list[Fitted], device: Any) -> list[Detections]:
+    import torch
+
+    with torch.inference_mode():
+        inputs = [torch.from_numpy(item.pixels).to(device).float() / 255 for item in items]
+        answers = network.eval()(inputs)
+    return [_in_image(item, answer) for item, answer in zip(items, answers, strict=True)]
+
+
+def _in_image(item: Fitted, answer: dict[str, Any]) -> Detections:
+    boxes = answer["boxes"].cpu().numpy().astype(np.float32)
+    classes = answer["labels"].cpu().numpy().astype(np.int64) - 1
+    return Detections(item.transform.to_image(boxes), answer["scores"].cpu().numpy().astype(np.float32), classes)
