@@ -6,13 +6,10 @@ import os
 from pathlib import Path
 
 from benchmarks.chaos.kill_points import VARIABLE, KillPoints
+from src.common.backends import Format
 from src.export.request import Built, Job
 
-PRECISIONS = ("fp32",)
-
-
-def check_available() -> None:
-    """It always is."""
+FORMAT = Format(precisions=("fp32",))
 
 
 def tool_versions() -> dict[str, str]:

@@ -7,17 +7,14 @@ import io
 import warnings
 from pathlib import Path
 
+from src.common.backends import Format
 from src.export import onnx_precision, readback
 from src.export.request import Built, Job, versions
 from src.models.ultralytics.export_source import Source, load_source
 
-PRECISIONS = ("fp32", "fp16", "int8", "int8-dynamic")
+FORMAT = Format(precisions=("fp32", "fp16", "int8", "int8-dynamic"), suffix=".onnx")
 FILE = "model.onnx"
 INPUT, OUTPUT = "images", "output0"
-
-
-def check_available() -> None:
-    """ONNX is a base dependency."""
 
 
 def tool_versions() -> dict[str, str]:

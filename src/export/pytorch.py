@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from src.common.backends import Format
 from src.export.request import Built, Job, versions
 from src.models.ultralytics.export_source import load_source
 
-PRECISIONS = ("fp32",)
-
-
-def check_available() -> None:
-    """PyTorch is always there: training needs it."""
+FORMAT = Format(precisions=("fp32",), suffix=".pt")
 
 
 def tool_versions() -> dict[str, str]:

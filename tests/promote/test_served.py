@@ -17,11 +17,10 @@ import pytest
 
 from src.promote.reference import Standing
 from src.promote.registry import Registry
-from src.promote.requirements import ENGINES, requirements
+from src.promote.requirements import requirements
 from src.promote.serving_plan import plan_of
 from src.records.schema import Artifact
 from src.report import load_decision
-from src.runtime import ENGINES as RUNTIMES
 from tests.conftest import ROOT
 from tests.exported_models import artifact_of
 from tests.promote.test_promote import tiny_onnx
