@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 os.environ["DETSWEEP_OFFLINE"] = "1"
+if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:  # each worker has a core: more threads would only wait
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
 pytest_plugins = ["tests.fixtures"]
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -42,15 +42,15 @@ def redirect(kill_points: KillPoints) -> None:
 
 def replace_arithmetic(kill_points: KillPoints) -> None:
     """Put toys where torch, exporters and engines would be."""
-    import src.export
     from src.benchmark import worker
+    from src.common import backends
     from src.models.ultralytics.family import FAMILY
 
     FAMILY.train = toys.Trainer(  # type: ignore[method-assign]
         kill_points, resumes=not planted_defects.planted("no-resume"), drifts=planted_defects.planted("drift")
     )
     worker.predict = job.predict
-    src.export.MODULES.update(dict.fromkeys(src.export.MODULES, "benchmarks.chaos.formats"))
+    backends.FORMATS.update(dict.fromkeys(backends.FORMATS, "benchmarks.chaos.formats"))
 
 
 def plant_files(kill_points: KillPoints) -> None:

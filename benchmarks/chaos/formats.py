@@ -6,14 +6,11 @@ import os
 from pathlib import Path
 
 from benchmarks.chaos.kill_points import VARIABLE, KillPoints
+from src.common.backends import Format
 from src.export.request import Built, Job
 from src.records.model_io import Input, Output
 
-PRECISIONS = ("fp32",)
-
-
-def check_available() -> None:
-    """It always is."""
+FORMAT = Format(precisions=("fp32",))
 
 
 def tool_versions() -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from src.common import backends
 from src.common.errors import UserError
 from src.inference.layout import Declared, Probe, Tensor
 from src.inference.types import Float
@@ -261,6 +262,7 @@ def _size(value: Any) -> tuple[int, int] | None:
     return int(sides[0]), int(sides[-1])
 
 
+# Of the formats that other tools write too; the module of a format may bring its own.
 READERS: dict[str, Callable[[Path, bool], Facts]] = {
     "pytorch": pytorch,
     "torchscript": torchscript,
@@ -269,3 +271,16 @@ READERS: dict[str, Callable[[Path, bool], Facts]] = {
     "litert": litert,
     "tensorrt": tensorrt,
 }
+
+
+def reader_of(fmt: str) -> Callable[[Path, bool], Facts]:
+    """What reads a file of this format: the function above, else `read` of the format's module.
+
+    Raises:
+        UserError: there is neither.
+    """
+    reader: Callable[[Path, bool], Facts] | None
+    reader = READERS.get(fmt) or getattr(backends.format_module(fmt), "read", None)
+    if reader is None:
+        raise UserError("files of this format can't be read without the manifest that was written with them", value=fmt)
+    return reader

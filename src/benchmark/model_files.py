@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from src.benchmark.file_metadata import READERS, Facts, probe_of
+from src.benchmark.file_metadata import Facts, probe_of, reader_of
+from src.common import backends
 from src.common.errors import UserError
 from src.common.hashes import sha256_file
 from src.inference.layout import resolve
@@ -19,13 +20,6 @@ from src.inference.types import LayoutError
 from src.records.model_io import Input, Output
 from src.records.schema import Artifact, Failure
 
-SUFFIXES = {
-    ".pt": "pytorch",
-    ".torchscript": "torchscript",
-    ".onnx": "onnx",
-    ".tflite": "litert",
-    ".engine": "tensorrt",
-}
 MOST_SIDE, MOST_BATCH = 8192, 1024
 SIZE_REMEDY = "export it again with a fixed image size, or say imgsz=640"
 
@@ -80,7 +74,7 @@ def model_files(folder: Path) -> list[tuple[Path, str]]:
         raise UserError(
             "no model files in the folder",
             value=folder,
-            remedy=f"a folder with files of: {', '.join(SUFFIXES)}, or OpenVINO folders",
+            remedy=f"a folder with {kinds_of_files()}",
         )
     return found
 
@@ -101,7 +95,7 @@ def _candidates(folder: Path) -> Sequence[Path]:
     if folder.is_file() or format_of(folder) is not None:
         return [folder]
     inside = sorted(p for p in folder.rglob("*") if not _hidden(p.relative_to(folder)))
-    return [path for path in inside if format_of(path.parent) != "openvino"]
+    return [path for path in inside if not path.parent.is_dir() or format_of(path.parent) is None]
 
 
 def _hidden(path: Path) -> bool:
@@ -111,8 +105,14 @@ def _hidden(path: Path) -> bool:
 def format_of(path: Path) -> str | None:
     """The format that a path looks like, or None."""
     if path.is_dir():
-        return "openvino" if list(path.glob("*.xml")) and list(path.glob("*.bin")) else None
-    return SUFFIXES.get(path.suffix.lower())
+        holds = (name for name, patterns in backends.folders().items() if all(any(path.glob(p)) for p in patterns))
+        return next(holds, None)
+    return backends.suffixes().get(path.suffix.lower())
+
+
+def kinds_of_files() -> str:
+    """What a model may be, in words: the suffixes of files, then the formats that are folders."""
+    return f"files of: {', '.join(backends.suffixes())}, or folders of: {', '.join(backends.folders())}"
 
 
 def describe(
@@ -133,7 +133,7 @@ def describe(
         UserError: it is damaged, its input size is not known, or its output is none that is understood.
     """
     try:
-        facts = READERS[fmt](path, trust)
+        facts = reader_of(fmt)(path, trust)
         shape = _input_shape(facts, imgsz, fallback)
         check_shape(shape, path)
         fitted, output = _read(facts, shape, classes)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from src.common import backends
 from src.common.errors import UserError
 from src.config.schema import (
-    FORMATS,
-    RUNTIMES,
     SAMPLES_FOR,
     AppConfig,
     BenchmarkConfig,
@@ -172,11 +171,10 @@ def _check_names(cfg: AppConfig) -> None:
 
 
 def _check_choices(cfg: AppConfig) -> None:
-    known = [f"{f}/{p}" for f, precisions in FORMATS.items() for p in precisions]
-    _one_of("export.targets", cfg.export.targets, known)
-    _one_of("runtime.engines", cfg.runtime.engines, list(RUNTIMES))
-    _one_of("study.cost_artifact", [cfg.study.cost_artifact], known)
-    _one_of("study.cost_runtime", [cfg.study.cost_runtime], list(RUNTIMES))
+    _targets("export.targets", cfg.export.targets)
+    _one_of("runtime.engines", cfg.runtime.engines, list(backends.RUNTIMES))
+    _targets("study.cost_artifact", [cfg.study.cost_artifact])
+    _one_of("study.cost_runtime", [cfg.study.cost_runtime], list(backends.RUNTIMES))
     _one_of("decision.latency", [cfg.decision.latency], ["mean", "p50", "p90", "p95", "p99"])
     _check_decision(cfg)
     if cfg.model.weights not in ("auto", "scratch") and not Path(cfg.model.weights).is_file():
@@ -206,6 +204,11 @@ def _check_decision(cfg: AppConfig) -> None:
             value=f"benchmark.min_samples={cfg.benchmark.min_samples}",
             remedy="benchmark=standard, or decision.latency=p90",
         )
+
+
+def _targets(key: str, values: list[str]) -> None:
+    if unknown := [value for value in values if not backends.is_target(value)]:
+        _one_of(key, unknown, backends.targets())
 
 
 def _one_of(key: str, values: list[str], known: list[str]) -> None:

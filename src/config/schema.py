@@ -19,28 +19,6 @@ from src.common.hashes import hash_of
 from src.config.strictness import refuse_unknown
 from src.config.training import AugmentConfig, ModelConfig, TrainConfig, Training
 
-FORMATS = {
-    "pytorch": ("fp32",),
-    "torchscript": ("fp32",),
-    "onnx": ("fp32", "fp16", "int8", "int8-dynamic"),
-    "openvino": ("fp32", "fp16", "int8"),
-    "litert": ("fp32", "int8", "int8-dynamic"),
-    "tensorrt": ("fp32", "fp16", "int8"),
-    "savedmodel": ("fp32",),
-}
-RUNTIMES = (
-    "pytorch",
-    "pytorch_compiled",
-    "torchscript",
-    "onnxruntime",
-    "onnxruntime_openvino",
-    "onnxruntime_tensorrt",
-    "openvino",
-    "litert",
-    "tensorrt",
-    "tensorflow",
-    "null",
-)
 SAMPLES_FOR = {"p90": 64, "p95": 130, "p99": 662}  # MLPerf's formula, 99 % confidence
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -8,7 +8,6 @@ finished sweep makes that format only.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from src.common import backends
 from src.common.errors import StageError, Unavailable, UserError
 from src.common.hashes import hash_of, sha256_file
 from src.common.whole_files import write_text
@@ -29,15 +29,6 @@ from src.records.schema import Artifact, Checkpoint
 
 REVISION = 6  # raised when an exporter changes what it writes, so that old artifacts are made again
 MANIFEST = "manifest.json"
-MODULES = {
-    "pytorch": "src.export.pytorch",
-    "torchscript": "src.export.torchscript",
-    "onnx": "src.export.onnx",
-    "openvino": "src.export.openvino",
-    "litert": "src.export.litert",
-    "tensorrt": "src.export.tensorrt",
-    "savedmodel": "src.export.savedmodel",
-}
 
 
 def export(
@@ -65,10 +56,8 @@ def export(
         StageError: the conversion failed.
     """
     fmt, precision = _parse(target)
-    module = importlib.import_module(MODULES[fmt])
-    if precision not in module.PRECISIONS:
-        raise UserError(f"{fmt} can't be exported in this precision", value=target, remedy=_known())
-    module.check_available()
+    module = backends.format_module(fmt)
+    _check_available(module)
     job = Job(checkpoint, fmt, precision, cfg, tuple(calibration), trust, out_dir)
     if fmt == "pytorch":  # the checkpoint itself: nothing is written
         return _artifact(job, module.build(job, out_dir), _tools(job, module), 0.0)
@@ -80,13 +69,21 @@ def export(
 
 def _parse(target: str) -> tuple[str, str]:
     fmt, _, precision = target.partition("/")
-    if fmt not in MODULES or not precision:
-        raise UserError("unknown export target", value=target, remedy=_known())
+    if not backends.is_target(target):
+        known = ", ".join(backends.targets())
+        raise UserError("unknown export target", value=target, remedy=f"format/precision, one of: {known}")
     return fmt, precision
 
 
-def _known() -> str:
-    return "format/precision with a format of: " + ", ".join(MODULES)
+def _check_available(module: Any) -> None:
+    """Check that a format can be exported here.
+
+    Raises:
+        Unavailable: a library that it needs is not installed, or a device is missing.
+    """
+    backends.require(module.FORMAT)
+    if hasattr(module, "check_available"):
+        module.check_available()
 
 
 def _tools(job: Job, module: Any) -> dict[str, str]:

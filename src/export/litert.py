@@ -14,26 +14,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src.common.backends import Format
 from src.export import readback
 from src.export.onnx_precision import calibration_inputs, counts_up
-from src.export.request import Built, Job, quiet, require, versions
+from src.export.request import Built, Job, quiet, versions
 from src.inference import Input, Output, spec_of
 from src.models.base import ExportSource
 
 if TYPE_CHECKING:
     from torch import nn
 
-PRECISIONS = ("fp32", "int8", "int8-dynamic")
+FORMAT = Format(
+    precisions=("fp32", "int8", "int8-dynamic"),
+    suffix=".tflite",
+    needs={
+        "litert_torch": "litert-torch",
+        "ai_edge_litert": "ai-edge-litert",
+        "ai_edge_quantizer": "ai-edge-quantizer",
+    },
+    install='install the extra "litert" (make setup)',
+)
 FILE = "model.tflite"
 CALIBRATION = 48  # images: this quantiser runs them through its reference kernels
-
-
-def check_available() -> None:
-    """Raises `Unavailable` where the libraries are missing."""
-    remedy = 'install the extra "litert" (make setup)'
-    require("litert_torch", "litert-torch", remedy)
-    require("ai_edge_litert", "ai-edge-litert", remedy)
-    require("ai_edge_quantizer", "ai-edge-quantizer", remedy)
 
 
 def tool_versions() -> dict[str, str]:

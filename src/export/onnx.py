@@ -8,18 +8,15 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+from src.common.backends import Format
 from src.export import onnx_precision, readback
 from src.export.request import Built, Job, versions
 from src.inference import spec_of
 from src.models.base import ExportSource
 
-PRECISIONS = ("fp32", "fp16", "int8", "int8-dynamic")
+FORMAT = Format(precisions=("fp32", "fp16", "int8", "int8-dynamic"), suffix=".onnx")
 FILE = "model.onnx"
 INPUT = "images"
-
-
-def check_available() -> None:
-    """ONNX is a base dependency."""
 
 
 def tool_versions() -> dict[str, str]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from src.common.backends import Format
 from src.export import readback
 from src.export.onnx_precision import calibration_inputs, counts_up
-from src.export.request import Built, Job, quiet, require, versions
+from src.export.request import Built, Job, quiet, versions
 from src.inference import Input, spec_of
 
-PRECISIONS = ("fp32", "fp16", "int8")
+FORMAT = Format(
+    precisions=("fp32", "fp16", "int8"),
+    contents=("*.xml", "*.bin"),
+    needs={"openvino": "openvino", "nncf": "nncf"},
+    install='install the extra "openvino" (make setup)',
+)
 FOLDER = "model_openvino_model"  # the suffix by which Ultralytics' reader knows it
-
-
-def check_available() -> None:
-    """Raises `Unavailable` where the libraries are missing."""
-    for package in ("openvino", "nncf"):
-        require(package, package, 'install the extra "openvino" (make setup)')
 
 
 def tool_versions() -> dict[str, str]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from src.common.backends import Format
 from src.export.request import Built, Job, versions
 
-PRECISIONS = ("fp32",)
-
-
-def check_available() -> None:
-    """PyTorch is always there: training needs it."""
+FORMAT = Format(precisions=("fp32",), suffix=".pt")
 
 
 def tool_versions() -> dict[str, str]:

@@ -1,14 +1,15 @@
 """What an exporter is asked to do and what it hands back; the seam between the room and its format modules.
 
-A format module has `PRECISIONS`, `check_available()` (raises `Unavailable`), `tool_versions()` and
-`build(job, folder)`, which writes into `folder` and returns a `Built`.
+A format module has `FORMAT` (its facts, see `src.common.backends`), `tool_versions()` and `build(job, folder)`, which
+writes into `folder` and returns a `Built`. It may have `check_available()`, for what the facts can't say (raises
+`Unavailable`), and `read(path, trust)`, which tells what a file of another maker is: see
+`src.benchmark.file_metadata`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import importlib.util
 import io
 import logging
 import warnings
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from src.common.errors import Unavailable, UserError
+from src.common.errors import UserError
 from src.config.schema import ExportConfig
 from src.models.base import ExportSource, family
 from src.records.model_io import Input, Output
@@ -92,16 +93,6 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
-
-
-def require(module: str, package: str, remedy: str) -> None:
-    """Check that a library is installed, without importing it.
-
-    Raises:
-        Unavailable: it is not.
-    """
-    if importlib.util.find_spec(module) is None:
-        raise Unavailable(f"{package} is not installed; {remedy}")
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -8,18 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.export.request import Built, Job, require, versions
+from src.common.backends import Format
+from src.export.request import Built, Job, versions
 from src.inference import spec_of
 
-PRECISIONS = ("fp32",)
+FORMAT = Format(
+    precisions=("fp32",),
+    needs={"tensorflow": "tensorflow", "onnx2tf": "onnx2tf"},
+    install="make setup EXTRAS=tensorflow",
+)
 FOLDER = "model_saved_model"
-
-
-def check_available() -> None:
-    """Raises `Unavailable` where the libraries are missing."""
-    remedy = "make setup EXTRAS=tensorflow"
-    require("tensorflow", "tensorflow", remedy)
-    require("onnx2tf", "onnx2tf", remedy)
 
 
 def tool_versions() -> dict[str, str]:

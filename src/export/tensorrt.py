@@ -11,12 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from src.common.backends import Format
 from src.common.errors import StageError, Unavailable
 from src.export import onnx_precision, readback
-from src.export.request import Built, Job, require, versions
+from src.export.request import Built, Job, versions
 from src.inference import spec_of
 
-PRECISIONS = ("fp32", "fp16", "int8")
+FORMAT = Format(
+    precisions=("fp32", "fp16", "int8"),
+    suffix=".engine",
+    needs={"tensorrt": "tensorrt"},
+    install='install the extra "tensorrt" on a machine with an NVIDIA GPU',
+)
 FILE = "model.engine"
 BATCHES = (1, 4, 16)  # smallest, usual and largest batch that the engine is tuned for
 WORKSPACE = 4 << 30  # bytes
@@ -33,8 +39,7 @@ class EnginePlan:
 
 
 def check_available() -> None:
-    """Raises `Unavailable` where the library or a GPU is missing."""
-    require("tensorrt", "tensorrt", 'install the extra "tensorrt" on a machine with an NVIDIA GPU')
+    """Raises `Unavailable` where a GPU is missing."""
     import torch
 
     if not torch.cuda.is_available():

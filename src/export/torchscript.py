@@ -8,15 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from src.common.backends import Format
 from src.export import readback
 from src.export.request import Built, Job, versions
 
-PRECISIONS = ("fp32",)
+FORMAT = Format(precisions=("fp32",), suffix=".torchscript")
 FILE = "model.torchscript"
-
-
-def check_available() -> None:
-    """PyTorch is always there: training needs it."""
 
 
 def tool_versions() -> dict[str, str]:

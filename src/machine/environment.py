@@ -11,6 +11,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from src.common import backends
 from src.common.hashes import hash_of, sha256_file
 from src.common.root import ROOT
 from src.records.schema import Environment
@@ -18,16 +19,13 @@ from src.records.schema import Environment
 SECRET_WORDS = "DETSWEEP_SECRET_WORDS"
 LIBRARIES = (
     "torch",
+    "torchvision",
     "ultralytics",
-    "onnxruntime",
     "onnx",
-    "openvino",
-    "ai-edge-litert",
-    "tensorrt",
     "mlflow",
     "optuna",
     "numpy",
-)
+)  # beside those that engines run with
 
 
 def cores() -> int:
@@ -58,7 +56,7 @@ def environment() -> Environment:
 
 def _libraries() -> dict[str, str]:
     found = {}
-    for name in LIBRARIES:
+    for name in dict.fromkeys([*LIBRARIES, *backends.distributions()]):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from src.benchmark.model_files import SUFFIXES, check_shape, describe, format_of
+from src.benchmark.model_files import check_shape, describe, format_of, kinds_of_files
+from src.common import backends
 from src.common.errors import Unavailable, UserError
 from src.common.hashes import sha256_file
 from src.common.whole_files import read_regular
 from src.records.earlier import artifact_from
 from src.records.schema import Artifact
-from src.runtime import ENGINES, availability, supports
+from src.runtime import availability, supports
 
 MANIFEST = "manifest.json"
 USUAL_SIDE = 640  # px, of a checkpoint that doesn't say its own: Ultralytics' default
-PREFERRED = ("onnxruntime", "openvino", "litert", "torchscript", "tensorrt", "tensorflow", "pytorch")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _unknown_file(path: Path, imgsz: int | None, named: list[str]) -> Opened:
         raise UserError(
             "the model is of no known format, and there is no manifest.json beside it",
             value=path,
-            remedy=f"a file of: {', '.join(SUFFIXES)}, or an OpenVINO folder",
+            remedy=kinds_of_files(),
         )
     artifact = describe(path, fmt, "", imgsz, trust=False, classes=len(named))
     return Opened(artifact, artifact.names)
@@ -172,9 +172,9 @@ def choose_runtime(artifact: Artifact, wanted: str | None) -> str:
     Raises:
         UserError: no engine here runs the file, or the one asked for does not.
     """
-    for engine in [wanted] if wanted else PREFERRED:
-        if engine not in ENGINES:
-            raise UserError("unknown runtime", value=engine, remedy=f"one of: {', '.join(ENGINES)}")
+    for engine in [wanted] if wanted else backends.by_preference():
+        if engine not in backends.RUNTIMES:
+            raise UserError("unknown runtime", value=engine, remedy=f"one of: {', '.join(backends.RUNTIMES)}")
         if not supports(engine, artifact.format, artifact.precision):
             if wanted:
                 raise UserError(f"{engine} does not run {artifact.label}", value=engine, remedy="leave runtime out")

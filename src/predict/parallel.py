@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
-from src import runtime
+from src.common import backends
 from src.predict.engine import Predictor
 from src.predict.run import Done, call
 from src.predict.sources import Frame
@@ -30,7 +30,7 @@ def workers_for(engine: str, device: str, threads: int, batches: int) -> int:
         threads: that may compute.
         batches: to come; 0 = not known.
     """
-    if engine not in runtime.CONCURRENT or device != "cpu":
+    if not backends.engine_facts(engine).concurrent or device != "cpu":
         return 1
     return min(threads, MOST, batches or MOST)
 

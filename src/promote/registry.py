@@ -117,7 +117,7 @@ class Registry:
                     code_paths=[str(code)],
                     signature=signature,
                     input_example=np.zeros((1, side, side, 3), np.uint8),
-                    pip_requirements=requirements(plan["runtime"]),
+                    pip_requirements=requirements(plan["runtime"], artifact),
                     registered_model_name=self.name,
                 )
         version = str(info.registered_model_version)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 from importlib.metadata import PackageNotFoundError, version
 
-log = logging.getLogger(__name__)
+from src.common.backends import Names, engine_facts
+from src.models.base import family
+from src.records.schema import Artifact
 
-Names = tuple[str, ...]  # distributions that bring the same module; the first one installed counts
+log = logging.getLogger(__name__)
 
 OPENCV: Names = (
     "opencv-python",
@@ -19,31 +21,19 @@ OPENCV: Names = (
     "opencv-contrib-python-headless",
 )
 ALWAYS: tuple[Names, ...] = (("mlflow",), ("numpy",), ("pandas",), OPENCV)
-TORCH: Names = ("torch",)
-ORT: Names = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
-ENGINES: dict[str, tuple[Names, ...]] = {
-    "onnxruntime": (ORT,),
-    "onnxruntime_openvino": (("onnxruntime-openvino", "onnxruntime"),),
-    "onnxruntime_tensorrt": (("onnxruntime-gpu", "onnxruntime"), ("tensorrt",)),
-    "openvino": (("openvino",),),
-    "litert": (("ai-edge-litert",),),
-    "torchscript": (TORCH,),
-    "pytorch": (TORCH, ("ultralytics",)),
-    "pytorch_compiled": (TORCH, ("ultralytics",)),
-    "tensorrt": (("tensorrt",), TORCH),
-    "tensorflow": (("tensorflow",),),
-    "null": (),
-}
 
 
-def requirements(runtime: str) -> list[str]:
-    """Packages that a model on `runtime` needs to be loaded and to predict, at the versions of now.
+def requirements(runtime: str, artifact: Artifact) -> list[str]:
+    """Packages that a model file on `runtime` needs to be loaded and to predict, at the versions of now.
+
+    A checkpoint needs its family's library too; an exported file does not.
 
     Raises:
         KeyError: there is no such runtime.
     """
     found = []
-    for names in (*ALWAYS, *ENGINES[runtime]):
+    own = family(artifact.family).packages if artifact.format == "pytorch" else ()
+    for names in (*ALWAYS, *engine_facts(runtime).packages, *((name,) for name in own)):
         pinned = next((f"{name}=={installed}" for name in names if (installed := installed_version(name))), None)
         if pinned is None:
             log.warning("%s is not installed here, so the model's requirements leave it out", names[0])

@@ -86,8 +86,7 @@ class Overview(Section):
         env = next((t.environment for t in self.decision.saved.trials), None)
         if env is None:
             return
-        names = ("ultralytics", "torch", "onnxruntime", "openvino", "optuna", "mlflow")
-        versions = ", ".join(f"{n} {env.libraries[n]}" for n in names if n in env.libraries)
+        versions = ", ".join(f"{name} {version}" for name, version in env.libraries.items())
         dirty = f" ({self.words.say('dirty')})" if env.git_dirty else ""
         yield [self.say("fact_software"), f"Python {env.python}" + (f", {versions}" if versions else "")]
         yield [self.say("fact_commit"), Raw(f"{code(env.git_commit[:12])} {escape(dirty)}".rstrip())]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 from typing import Any
 
 import numpy as np
 
+from src.common.backends import ANY, Engine
 from src.common.errors import Unavailable, UserError
 from src.records.schema import Artifact
 from src.runtime.protocol import Float
 
-
-def check_available() -> None:
-    """Raises `Unavailable` where the library is missing."""
-    if importlib.util.find_spec("ai_edge_litert") is None:
-        raise Unavailable('ai-edge-litert is not installed; install the extra "litert" (make setup)')
+ENGINE = Engine(
+    runs={"litert": ANY},
+    needs={"ai_edge_litert": "ai-edge-litert"},
+    install='install the extra "litert" (make setup)',
+    packages=(("ai-edge-litert",),),
+    preference=30,
+)
 
 
 class LiteRtSession:

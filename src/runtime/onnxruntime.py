@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import numpy as np
 
+from src.common.backends import ANY, Engine
 from src.common.errors import Unavailable, UserError
 from src.records.schema import Artifact
 from src.runtime.protocol import Float
 
+ENGINE = Engine(
+    runs={"onnx": ANY},
+    needs={"onnxruntime": "onnxruntime"},
+    install="run `make setup`",
+    packages=(("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"),),
+    concurrent=True,
+    preference=10,
+)
+
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-
-
-def check_available() -> None:
-    """Raises `Unavailable` where the library is missing."""
-    if importlib.util.find_spec("onnxruntime") is None:
-        raise Unavailable("onnxruntime is not installed; run `make setup`")
 
 
 def check_provider(provider: str, remedy: str) -> None:
     """Raises `Unavailable` where this build of the library lacks an execution provider."""
-    check_available()
     import onnxruntime as ort
 
     if provider not in ort.get_available_providers():

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from src.common.backends import Engine
 from src.records.schema import Artifact
 from src.runtime import onnxruntime
 from src.runtime.onnxruntime import OrtSession
+
+ENGINE = Engine(
+    runs={"onnx": ("fp32", "fp16", "int8")},
+    needs={"onnxruntime": "onnxruntime-openvino"},
+    install="install it in place of onnxruntime",
+    packages=(("onnxruntime-openvino", "onnxruntime"),),
+)
 
 PROVIDER = "OpenVINOExecutionProvider"
 

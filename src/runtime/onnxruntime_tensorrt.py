@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from src.common.backends import Engine
 from src.common.errors import Unavailable
 from src.records.schema import Artifact
 from src.runtime import onnxruntime
 from src.runtime.onnxruntime import OrtSession
+
+ENGINE = Engine(
+    runs={"onnx": ("fp32", "fp16")},
+    needs={"onnxruntime": "onnxruntime-gpu"},
+    install="install it, and TensorRT, on a machine with an NVIDIA GPU",
+    packages=(("onnxruntime-gpu", "onnxruntime"), ("tensorrt",)),
+)
 
 PROVIDER = "TensorrtExecutionProvider"
 

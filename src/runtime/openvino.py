@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from src.common.backends import ANY, Engine
 from src.common.errors import Unavailable, UserError
 from src.records.schema import Artifact
 from src.runtime.protocol import Float
 
-
-def check_available() -> None:
-    """Raises `Unavailable` where the library is missing."""
-    if importlib.util.find_spec("openvino") is None:
-        raise Unavailable('openvino is not installed; install the extra "openvino" (make setup)')
+ENGINE = Engine(
+    runs={"openvino": ANY, "onnx": ("fp32", "fp16", "int8")},
+    needs={"openvino": "openvino"},
+    install='install the extra "openvino" (make setup)',
+    packages=(("openvino",),),
+    preference=20,
+)
 
 
 class OpenVinoSession:

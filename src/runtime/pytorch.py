@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from src.common.backends import ANY, Engine
 from src.common.errors import Unavailable
 from src.models.base import family
 from src.records.schema import Artifact
 from src.runtime.protocol import Float
 
-
-def check_available() -> None:
-    """PyTorch is always there: training needs it."""
+ENGINE = Engine(runs={"pytorch": ANY}, packages=(("torch",),), preference=70)
 
 
 class TorchSession:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 
+from src.common.backends import ANY, Engine
 from src.common.errors import Unavailable
 from src.records.schema import Artifact
 from src.runtime import pytorch
 from src.runtime.pytorch import TorchSession
+
+ENGINE = Engine(runs={"pytorch": ANY}, packages=(("torch",),))
 
 
 def check_available() -> None:

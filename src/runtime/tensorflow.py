@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import numpy as np
 
-from src.common.errors import Unavailable, UserError
+from src.common.backends import ANY, Engine
+from src.common.errors import UserError
 from src.records.schema import Artifact
 from src.runtime.protocol import Float
 
-
-def check_available() -> None:
-    """Raises `Unavailable` where the library is missing."""
-    if importlib.util.find_spec("tensorflow") is None:
-        raise Unavailable("tensorflow is not installed; make setup EXTRAS=tensorflow")
+ENGINE = Engine(
+    runs={"savedmodel": ANY},
+    needs={"tensorflow": "tensorflow"},
+    install="make setup EXTRAS=tensorflow",
+    packages=(("tensorflow",),),
+    preference=60,
+)
 
 
 class TensorFlowSession:

@@ -7,15 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from src.common.backends import ANY, Engine
 from src.common.errors import Unavailable, UserError
 from src.records.schema import Artifact
 from src.runtime.protocol import Float
 
+ENGINE = Engine(
+    runs={"tensorrt": ANY},
+    needs={"tensorrt": "tensorrt"},
+    install='install the extra "tensorrt" on a machine with an NVIDIA GPU',
+    packages=(("tensorrt",), ("torch",)),
+    preference=50,
+)
+
 
 def check_available() -> None:
-    """Raises `Unavailable` where the library or a GPU is missing."""
-    if importlib.util.find_spec("tensorrt") is None:
-        raise Unavailable('tensorrt is not installed; install the extra "tensorrt" on a machine with an NVIDIA GPU')
+    """Raises `Unavailable` where the library's own libraries or a GPU are missing."""
     if importlib.util.find_spec("tensorrt_libs") is None and importlib.util.find_spec("tensorrt_bindings") is None:
         raise Unavailable("tensorrt is installed without its libraries; install tensorrt-cu12-libs or -cu13-libs")
     import torch

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from src.common.backends import ANY, Engine
 from src.common.errors import UserError
 from src.records.schema import Artifact
 from src.runtime.pytorch import TorchSession, set_threads, torch_device
 
-
-def check_available() -> None:
-    """PyTorch is always there: training needs it."""
+ENGINE = Engine(runs={"torchscript": ANY}, packages=(("torch",),), preference=40)
 
 
 def load(artifact: Artifact, threads: int, device: str, trust: bool) -> TorchSession:

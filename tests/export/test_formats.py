@@ -14,8 +14,8 @@ from src import runtime
 from src.benchmark import predict
 from src.benchmark.verify import agreement
 from src.common.errors import StageError, Unavailable, UserError
-from src.config.schema import FORMATS, ExportConfig
-from src.export import MODULES, export, onnx_precision, readback
+from src.config.schema import ExportConfig
+from src.export import export, onnx_precision, readback
 from src.export.request import Job
 from src.inference import fit, load_image
 from src.records.model_io import Input, layout
@@ -188,12 +188,6 @@ def test_vnni_is_read_from_the_processor(text: str, expected: bool, tmp_path: Pa
     (tmp_path / "cpuinfo").write_text(text)
     assert onnx_precision.has_vnni(tmp_path / "cpuinfo") is expected
     assert not onnx_precision.has_vnni(tmp_path / "missing")
-
-
-def test_every_format_of_the_configuration_has_a_module() -> None:
-    assert set(FORMATS) == set(MODULES)
-    for name, module in MODULES.items():
-        assert set(importlib.import_module(module).PRECISIONS) == set(FORMATS[name])
 
 
 @pytest.mark.parametrize(

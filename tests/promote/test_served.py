@@ -17,11 +17,10 @@ import pytest
 
 from src.promote.recorded_model import RecordedModel
 from src.promote.registry import Registry
-from src.promote.requirements import ENGINES, requirements
+from src.promote.requirements import requirements
 from src.promote.serving_plan import plan_of
 from src.records.schema import Artifact
 from src.report import load_decision
-from src.runtime import ENGINES as RUNTIMES
 from tests.conftest import ROOT
 from tests.exported_models import artifact_of
 from tests.promote.test_promote import tiny_onnx
@@ -105,16 +104,17 @@ def test_threads_device_and_runtime_are_those_that_were_measured(tmp_path: Path)
 
 
 def test_requirements_follow_the_runtime() -> None:
-    assert ENGINES.keys() == RUNTIMES.keys()
-
-    def names(runtime: str) -> set[str]:
-        return {line.partition("==")[0] for line in requirements(runtime)}
+    def names(runtime: str, fmt: str = "onnx", family: str = "ultralytics") -> set[str]:
+        made = Artifact(fmt, "fp32", "", "", 0, [1, 3, 64, 64], 0.0, "", family=family)
+        lines = requirements(runtime, made)
+        assert "+" not in "".join(lines), "a local version is on no index"
+        return {line.partition("==")[0] for line in lines}
 
     common = {"mlflow", "numpy", "pandas", "opencv-python"}
     assert names("onnxruntime") == common | {"onnxruntime"}
     assert names("openvino") == common | {"openvino"}
-    assert names("pytorch") == common | {"torch", "ultralytics"}
-    assert "+" not in "".join(requirements("pytorch")), "a local version is on no index"
+    assert names("pytorch", "pytorch") == common | {"torch", "ultralytics"}
+    assert names("pytorch", "pytorch", "torchvision") == common | {"torch", "torchvision"}
 
 
 def uv() -> str:

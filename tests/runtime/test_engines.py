@@ -9,17 +9,39 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from src import runtime
+from src.common import backends
 from src.common.errors import Unavailable, UserError
-from src.config.schema import RUNTIMES
 from src.records.schema import Artifact
+from tests.conftest import ROOT
 
 
-def test_every_runtime_of_the_configuration_has_a_module() -> None:
-    assert set(RUNTIMES) == set(runtime.ENGINES)
-    for name in RUNTIMES:
-        assert importlib.util.find_spec(f"src.runtime.{name}") is not None
+def test_every_runtime_says_what_it_runs_and_its_facts_are_cheap() -> None:
+    code = """
+import sys
+from src.common import backends
+for name in backends.RUNTIMES:
+    runs = backends.engine_facts(name).runs
+    assert runs and set(runs) <= {*backends.FORMATS, "*"}, name
+for name in backends.FORMATS:
+    assert backends.format_facts(name).precisions, name
+heavy = {"torch", "ultralytics", "onnx", "onnxruntime", "openvino", "cv2", "hydra"} & set(sys.modules)
+assert heavy <= {"hydra"}, heavy
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_every_configured_runtime_and_format_is_known() -> None:
+    """Nothing in `conf/` names an engine or a target that has no row."""
+    read = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "conf" / "runtime").glob("*.yaml"))]
+    named = {engine for found in read for engine in found.get("engines", [])}
+    assert named == set(backends.RUNTIMES)
+    read = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "conf" / "export").glob("*.yaml"))]
+    made = {target for found in read for target in found.get("targets", [])}
+    assert made <= set(backends.targets())
+    assert {target.partition("/")[0] for target in made} | {"pytorch"} == set(backends.FORMATS)
 
 
 @pytest.mark.parametrize(
