@@ -10,6 +10,8 @@ EXTRAS ?=
 LOCKS := requirements/base.txt requirements/runtimes.txt requirements/dev.txt $(EXTRAS:%=requirements/%.txt)
 STAMP := $(VENV)/.setup-$(shell cat $(LOCKS) | cksum | cut -d' ' -f1)
 ARGS ?=
+# Tests run on all cores; `make test SPREAD=` runs them in one process, as a debugger wants it.
+SPREAD ?= -n logical --dist loadfile
 KILLS ?= 100
 SEED ?= 1
 PLANT ?=
@@ -42,7 +44,7 @@ dashboard: setup  ## optuna-dashboard on the latest sweep (ARGS="sweep=NAME" or 
 	@$(PY) -m src.sweeper.dashboard $(ARGS)
 
 test: setup  ## the default tests: CPU, offline, quick
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(SPREAD) $(ARGS)
 
 test-slow: setup  ## the slow tier too: services, fault injection, simulations
 	@$(PY) -m pytest -m "not gpu" $(ARGS)
