@@ -3,8 +3,8 @@
 A file is `DSWPENC1`, a random nonce of 12 bytes, then ciphertext with its tag; the magic is authenticated too. The key
 is never written, logged or shown; its variable's name ends in a word that `src.common.redaction` masks everywhere.
 
-python -m src.common.encryption key                    a new key, to be kept in a safe place
-python -m src.common.encryption encrypt FOLDER NEW     a copy of a folder with its images encrypted
+`python -m src.data key` makes a key, `python -m src.data encrypt source=FOLDER out=NEW` a copy of a folder with its
+images encrypted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import sys
 from pathlib import Path
 
 from src.common.errors import UserError
@@ -38,7 +37,7 @@ def key_from_environment() -> bytes:
     if not text:
         raise UserError(
             f"the images are encrypted and {VARIABLE} is not set",
-            remedy=f"export {VARIABLE}=… (python -m src.common.encryption key makes one)",
+            remedy=f"export {VARIABLE}=… (python -m src.data key makes one)",
         )
     try:
         key = bytes.fromhex(text) if len(text) == 2 * KEY else base64.b64decode(text, validate=True)
@@ -50,6 +49,11 @@ def key_from_environment() -> bytes:
             remedy="check that the key was copied whole (its value is not shown here)",
         )
     return key
+
+
+def new_key() -> str:
+    """A fresh key in the form that the environment takes: 64 hexadecimal digits."""
+    return os.urandom(KEY).hex()
 
 
 def is_encrypted(content: bytes) -> bool:
@@ -125,22 +129,3 @@ def encrypt_folder(source: Path, target: Path) -> int:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return count
-
-
-def main(words: list[str]) -> int:
-    """Make a key, or encrypt a folder."""
-    if words == ["key"]:
-        print(os.urandom(KEY).hex())
-        return 0
-    if len(words) == 3 and words[0] == "encrypt":
-        print(f"{encrypt_folder(Path(words[1]), Path(words[2]))} images encrypted in {words[2]}")
-        return 0
-    raise UserError(
-        "no such command", value=" ".join(words), remedy="python -m src.common.encryption key | encrypt FOLDER NEW"
-    )
-
-
-if __name__ == "__main__":
-    from src.cli.command import guarded
-
-    sys.exit(guarded(lambda: main(sys.argv[1:])))

@@ -10,6 +10,8 @@ resize        shrink large images                                            dat
 stretch       8-bit copies of 16-bit images that use a part of their range   data=… out=DIR
 frames        pictures from a video                                          video=FILE out=DIR every=30 | every_s=1
 track         put a dataset under DVC                                        data=… remote=URL
+key           a new key for encrypted images, to be kept in a safe place
+encrypt       a copy of a folder with its images encrypted                   source=FOLDER out=DIR
 Tools that write take dry_run=true, and only ever write a new folder. data.on_error=skip leaves faulty images out.
 """
 
@@ -48,6 +50,7 @@ class DatasetArgs:
     every: int | None = None
     every_s: float | None = None
     remote: str | None = None  # track: DVC remote to push to
+    source: str | None = None  # encrypt: folder to copy
 
 
 def run_check(args: DatasetArgs) -> int:
@@ -142,12 +145,34 @@ def run_track(args: DatasetArgs) -> int:
     return 0
 
 
+def run_key(args: DatasetArgs) -> int:
+    """Print a new key, as the environment takes it."""
+    from src.common.encryption import new_key
+
+    print(new_key())
+    return 0
+
+
+def run_encrypt(args: DatasetArgs) -> int:
+    """Copy a folder with its images encrypted."""
+    from src.common.encryption import encrypt_folder
+
+    if not args.source or not args.out:
+        raise UserError(
+            "encrypt needs a folder and a new one", remedy="python -m src.data encrypt source=FOLDER out=NEW"
+        )
+    print(f"{encrypt_folder(Path(args.source), Path(args.out))} images encrypted in {args.out}")
+    return 0
+
+
 COMMANDS: dict[str, Callable[[DatasetArgs], int]] = {
     "check": run_check,
     "fingerprint": run_fingerprint,
     **dict.fromkeys(("convert", "split", "dedupe", "balance", "resize", "stretch"), run_tool),
     "frames": run_frames,
     "track": run_track,
+    "key": run_key,
+    "encrypt": run_encrypt,
 }
 
 

@@ -99,3 +99,17 @@ def test_shrinking_keeps_the_secret(secret: Path, tmp_path: Path, command: Comma
     assert all(encryption.is_secret(p) for p in pictures)
     assert max(load_image(pictures[0]).shape[:2]) == 32
     assert json.loads((out / "manifest.json").read_text())["images"] == SIZES
+
+
+def test_the_command_makes_a_key_and_a_copy(tmp_path: Path, command: Command) -> None:
+    made = command("src.data", "key")
+    assert made.returncode == 0
+    assert len(bytes.fromhex(made.stdout.strip())) == encryption.KEY
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "a.png").rename(tmp_path / "plain" / "a.png")
+    words = ["encrypt", f"source={tmp_path / 'plain'}", f"out={tmp_path / 'new'}"]
+    done = command("src.data", *words, **{encryption.VARIABLE: made.stdout.strip()})
+    assert (done.returncode, done.stdout) == (0, f"1 images encrypted in {tmp_path / 'new'}\n")
+    assert encryption.is_secret(tmp_path / "new" / "a.png")
+    assert command("src.data", "encrypt", f"source={tmp_path}").returncode == 2
