@@ -32,19 +32,19 @@ Reference = tuple[float, Path]  # mAP50-95 of a checkpoint, and the file with it
 
 @dataclass
 class BenchArgs:
-    """Schema of `conf/bench.yaml`."""
+    """Arguments of the command."""
 
-    artifacts: str = MISSING
+    artifacts: str = MISSING  # folder of .pt, .torchscript, .onnx, OpenVINO folders, .tflite, .engine
     data: DataConfig = field(default_factory=DataConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
-    out: str = "outputs/bench"
+    out: str = "outputs/bench"  # benchmark.csv, benchmark.json, raw samples, figures/
     split: str = "val"
-    imgsz: int | None = None
-    limit: int | None = None
-    trust: bool = False
+    imgsz: int | None = None  # px; for files that don't say theirs
+    limit: int | None = None  # images of the split to verify on; null = all
+    trust: bool = False  # allow checkpoints that need unsafe unpickling
     device: str = "cpu"
-    threads: int = 0
+    threads: int = 0  # 0 = all cores that this process may use
     seed: int = 0
     figures: bool = True
     outputs: str = "outputs"
@@ -273,7 +273,7 @@ def _gflops(artifacts: list[Artifact], trust: bool) -> dict[str, float]:
 
 def main() -> None:
     """Compose the arguments by Hydra and run."""
-    application(run, "bench", BenchArgs)
+    application(run, "benchmark", BenchArgs, {"data": "digits", "runtime": "all", "benchmark": "standard"})
 
 
 if __name__ == "__main__":

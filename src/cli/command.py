@@ -36,6 +36,7 @@ T = TypeVar("T")
 LAUNCHERS = {"joblib": "joblib", "ray": "ray", "ray_aws": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
 NAMES = ("replay", "sweep", "tracking.experiment")
 NUMBER = re.compile(r"[0-9_]*\.?[0-9_]+([eE][+-]?[0-9_]+)?|inf|nan", re.IGNORECASE)
+CONF = str(ROOT / "conf")
 MAX_LINES = 12  # of an error message: Hydra lists every option of a group
 
 
@@ -48,27 +49,39 @@ def main(task: Callable[[AppConfig], int | None]) -> None:
         check(cfg)
         return task(cfg)
 
-    application(checked, "config", AppConfig)
+    sys.exit(guarded(lambda: _run(checked, "config", AppConfig, CONF)))
 
 
 def application(
-    task: Callable[[T], int | None], config_name: str, schema: type[T], primary: dict[str, Any] | None = None
+    task: Callable[[T], int | None], name: str, schema: type[T], groups: dict[str, str] | None = None
 ) -> None:
-    """Run `task` as a Hydra application and exit with its code (None counts as 0).
+    """Run `task` as the Hydra application `python -m src.<name>` and exit with its code (None counts as 0).
 
     Args:
         task: gets the configuration as an object of `schema`.
-        config_name: primary configuration in `conf/`; it names `<config_name>_schema` or `schema` among its defaults.
-        schema: dataclass of the configuration.
-        primary: the primary configuration itself, of a command that must not see the groups of `conf/`: a key named
-            like a group would be a choice of that group.
+        name: module of the command below `src`.
+        schema: dataclass that holds every key with its type and default; no YAML file repeats it.
+        groups: options of the groups of `conf/` that it begins with, by group. Without any it doesn't see those groups,
+            as a key named like a group would be a choice of that group: `model=NAME` of `src.promote` is a name.
     """
     store = ConfigStore.instance()
-    store.store(name=f"{config_name}_schema", node=schema, provider="detsweep", replace=True)
-    if primary is not None:
-        store.store(name=config_name, node=primary, provider="detsweep", replace=True)
-    folder = None if primary is not None else str(ROOT / "conf")
-    sys.exit(guarded(lambda: _run(task, config_name, schema, folder)))
+    store.store(name=f"{name}_schema", node=schema, provider="detsweep", replace=True)
+    store.store(name=name, node=_primary(name, groups or {}), provider="detsweep", replace=True)
+    sys.exit(guarded(lambda: _run(task, name, schema, CONF if groups else None)))
+
+
+def _primary(name: str, groups: dict[str, str]) -> dict[str, Any]:
+    """What Hydra starts from: the schema, the groups, and settings that leave no file or folder of Hydra's own."""
+    chosen = [{group: option} for group, option in groups.items()]
+    return {
+        "defaults": [f"{name}_schema", *chosen, {"override hydra/job_logging": "stdout"}, "_self_"],
+        "hydra": {
+            "output_subdir": None,
+            "run": {"dir": "."},
+            "job": {"chdir": False, "name": name},
+            "help": {"app_name": f"python -m src.{name}"},
+        },
+    }
 
 
 def _run(task: Callable[[T], int | None], config_name: str, schema: type[T], folder: str | None) -> int | None:

@@ -33,7 +33,7 @@ SHOWN = 20  # actions of a tool that are printed
 
 @dataclass
 class DatasetArgs:
-    """Schema of `conf/dataset.yaml`."""
+    """Arguments of the commands."""
 
     command: str = ""
     data: DataConfig = field(default_factory=DataConfig)
@@ -194,7 +194,7 @@ def main() -> None:
         sys.exit(EXIT_USAGE)
     sys.argv[1:] = words
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names needn't be Unicode
-    application(run, "dataset", DatasetArgs)
+    application(run, "data", DatasetArgs, {"data": "digits"})
 
 
 if __name__ == "__main__":

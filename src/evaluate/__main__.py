@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from omegaconf import MISSING
 from rich.console import Console
 
 from src.cli.command import application
@@ -19,12 +20,12 @@ from src.records.store import load
 
 @dataclass
 class EvaluateArgs:
-    """Schema of `conf/evaluate.yaml`."""
+    """Arguments of the command."""
 
-    sweep: str = "???"
-    trial: int | None = None
-    production: float = 0.25
-    again: bool = False
+    sweep: str = MISSING  # name of a sweep
+    trial: int | None = None  # show this finalist only
+    production: float = 0.25  # confidence threshold in use
+    again: bool = False  # evaluate again what was evaluated
     outputs: str = "outputs"
 
 

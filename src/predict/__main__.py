@@ -9,12 +9,6 @@ from src.cli.command import application
 from src.common.errors import Unavailable, UserError
 from src.predict.options import PredictArgs, check_arguments
 
-HYDRA = {
-    "output_subdir": None,
-    "run": {"dir": "."},
-    "job": {"chdir": False, "name": "predict"},
-    "help": {"app_name": "python -m src.predict"},
-}
 PATHS = ("model", "source", "out", "names")
 
 
@@ -43,8 +37,7 @@ def quoted(word: str) -> str:
 def main() -> None:
     """Compose the arguments with Hydra and exit with the contract's code."""
     sys.argv[1:] = map(quoted, sys.argv[1:])
-    logging = {"override hydra/job_logging": "stdout"}  # the default writes a log file into the working folder
-    application(run, "predict", PredictArgs, {"defaults": ["predict_schema", logging, "_self_"], "hydra": HYDRA})
+    application(run, "predict", PredictArgs)
 
 
 if __name__ == "__main__":

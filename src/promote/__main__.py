@@ -33,13 +33,13 @@ ACCEPT = ("approve", "conditional")
 
 @dataclass
 class PromoteArgs:
-    """Schema of `conf/promote.yaml`."""
+    """Arguments of the command."""
 
-    sweep: str = "latest"
-    model: str = "detsweep"
-    rollback: bool = False
+    sweep: str = "latest"  # name of a sweep, or latest
+    model: str = "detsweep"  # name in the Model Registry
+    rollback: bool = False  # make the champion before this one champion again
     accept: str = "approve"  # approve | conditional: take a model although conditions of its verdict are not met
-    reference: bool = False  # also hold later challengers against it
+    reference: bool = False  # hold later challengers against it, too
     outputs: str = "outputs"
     threads: int | None = None  # of the served model; null = as measured
     tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig(name="local"))

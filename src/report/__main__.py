@@ -23,11 +23,11 @@ from src.report.write import Options, write_decision
 
 @dataclass
 class ReportArgs:
-    """Schema of `conf/report.yaml`."""
+    """Arguments of the command."""
 
-    sweep: str = "latest"
-    check: bool = False
-    compare: str | None = None
+    sweep: str = "latest"  # name of a sweep, or latest
+    check: bool = False  # derive every number of the written report again, and fail on one that was altered
+    compare: str | None = None  # two or more sweeps: compare=A\,B or 'compare="A,B"'
     report: ReportConfig = field(default_factory=ReportConfig)
     outputs: str = "outputs"
     reports: str = "reports"

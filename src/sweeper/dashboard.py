@@ -20,10 +20,10 @@ HOST = "127.0.0.1"
 
 @dataclass
 class DashboardArgs:
-    """Schema of `conf/dashboard.yaml`."""
+    """Arguments of the command."""
 
-    sweep: str = "latest"
-    storage: str | None = None
+    sweep: str = "latest"  # name of a sweep, or latest
+    storage: str | None = None  # URL of a database with studies, instead of a sweep's journal
     outputs: str = "outputs"
     port: int = 8080
 
@@ -63,7 +63,7 @@ def run(args: DashboardArgs) -> int:
 
 def main() -> None:
     """Run as a Hydra application."""
-    application(run, "dashboard", DashboardArgs)
+    application(run, "sweeper.dashboard", DashboardArgs)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from src.track.store_location import in_force
 
 @dataclass
 class TrackArgs:
-    """Schema of `conf/track.yaml`."""
+    """Arguments of the command."""
 
     outputs: str = "outputs"
-    seconds: float = 600.0
+    seconds: float = 600.0  # to go on sending, at most
     tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig(name="local"))
 
 

@@ -19,12 +19,6 @@ from src.cli.command import application
 from src.common.errors import UserError
 from src.track import follow
 
-HYDRA = {
-    "output_subdir": None,
-    "run": {"dir": "."},
-    "job": {"chdir": False, "name": "ui"},
-    "help": {"app_name": "python -m src.track.ui"},
-}
 PASSWORD = "DETSWEEP_UI_PASSWORD"
 SHORTEST = 12  # characters of a password
 
@@ -109,8 +103,7 @@ def run(args: UiArgs) -> int:
 
 def main() -> None:
     """Compose the arguments with Hydra and start."""
-    logging = {"override hydra/job_logging": "stdout"}
-    application(run, "ui", UiArgs, {"defaults": ["ui_schema", logging, "_self_"], "hydra": HYDRA})
+    application(run, "track.ui", UiArgs)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from src.cli.command import as_name, guarded
 from src.common.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
 
 FEW = ["data.n_train=4", "data.n_val=4", "data.n_test=2", "data.size=64", "tracking=none"]
 
@@ -52,6 +57,27 @@ def test_help_and_configuration_import_nothing_heavy(command: Command, words: li
     assert "hydra" in imported
     assert not imported & {"torch", "ultralytics", "mlflow", "optuna", "numpy", "matplotlib", "onnxruntime"}
     assert "imgsz: 160" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("src.promote", "model=others"), "finds no sweep"),  # a name, though conf/ has a group `model`
+        (("src.benchmark", "artifacts=none", "data=coco128", "runtime=onnxruntime"), "artifacts"),
+    ],
+    ids=["without-groups", "with-groups"],
+)
+def test_a_command_takes_its_keys_and_leaves_no_file_in_the_working_folder(
+    tmp_path: Path, words: tuple[str, ...], says: str
+) -> None:
+    """Hydra's own settings write a log file and a folder with the configuration."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == EXIT_USAGE
+    assert says in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def raising(error: BaseException) -> int:
