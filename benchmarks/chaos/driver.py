@@ -19,6 +19,7 @@ REPLACED = {
     "src.run": "benchmarks.chaos.driver",
     "benchmarks.chaos": "benchmarks.chaos.driver",
     "src.benchmark.worker": "benchmarks.chaos.job",
+    "src.export.worker": "benchmarks.chaos.exporting",
 }
 
 

@@ -67,6 +67,28 @@ def export(
     return _existing(folder, key) or _make(job, module, folder, key, tools)
 
 
+def find(
+    checkpoint: Checkpoint,
+    target: str,
+    out_dir: Path,
+    cfg: ExportConfig,
+    *,
+    calibration: Sequence[str] = (),
+    trust: bool = False,
+) -> Artifact | None:
+    """The artifact that `export` made before from the same source in the same way; None where it has to be made.
+
+    Raises:
+        UserError: the target is unknown.
+        Unavailable: a library that the format needs is missing.
+    """
+    fmt, precision = _parse(target)
+    module = backends.format_module(fmt)
+    _check_available(module)
+    job = Job(checkpoint, fmt, precision, cfg, tuple(calibration), trust, out_dir)
+    return _existing(out_dir / f"{fmt}-{precision}", _key(job, _tools(job, module)))
+
+
 def _parse(target: str) -> tuple[str, str]:
     fmt, _, precision = target.partition("/")
     if not backends.is_target(target):

@@ -20,7 +20,7 @@ from src.common.hashes import hash_of
 from src.common.whole_files import write_text
 from src.config.schema import SAMPLES_FOR, AppConfig
 from src.data import load_split
-from src.export import export
+from src.export.isolated import export_one
 from src.models.base import family
 from src.pipeline.accuracy import device_of
 from src.pipeline.context import Context, Inputs, locked
@@ -81,7 +81,7 @@ class Costs:
         checkpoint = family(cfg.model.family).save_untrained(cfg.training, dataset.class_names, folder / "untrained.pt")
         images = [s.image for s in load_split(dataset, "calibration")]
         try:
-            made = export(checkpoint, study.cost_artifact, folder, cfg.export, calibration=images)
+            made = export_one(checkpoint, study.cost_artifact, folder, cfg.export, calibration=images)
         except Unavailable as error:
             raise StageError("cost", study.cost_artifact, str(error)) from error
         return checkpoint, made

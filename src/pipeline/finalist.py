@@ -13,7 +13,7 @@ from src.benchmark.verify import agreement
 from src.common.errors import StageError, Unavailable, UserError
 from src.config.schema import AppConfig
 from src.data import load_split
-from src.export import export
+from src.export.isolated import SOURCE, export_all
 from src.machine.environment import environment
 from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, judged
 from src.pipeline.context import Context, Inputs
@@ -55,19 +55,15 @@ def _export(one: Findings, inputs: Inputs) -> None:
     checkpoint = one.record.checkpoint
     assert checkpoint is not None
     images = [s.image for s in load_split(inputs.dataset(one.cfg), "calibration")]
-    for target in ["pytorch/fp32", *one.cfg.export.targets]:
-        try:
-            artifact = export(
-                checkpoint,
-                target,
-                one.folder / "artifacts",
-                one.cfg.export,
-                calibration=images,
-                trust=one.cfg.model.trust,
-            )
-            one.artifacts.append(artifact)
-        except (StageError, Unavailable, UserError) as error:
-            one.fail("export", target, error)
+    one.artifacts += export_all(
+        checkpoint,
+        [SOURCE, *one.cfg.export.targets],
+        one.folder / "artifacts",
+        one.cfg.export,
+        lambda target, error: one.fail("export", target, error),
+        calibration=images,
+        trust=one.cfg.model.trust,
+    )
 
 
 def _keep_test(one: Findings) -> None:

@@ -14,7 +14,7 @@ from src.common.errors import StageError, Unavailable, UserError
 from src.common.hashes import sha256_file
 from src.config.schema import AppConfig
 from src.data import load_split
-from src.export import export
+from src.export.isolated import export_one
 from src.models.base import family
 from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, judged
 from src.pipeline.context import Context, Inputs
@@ -55,7 +55,7 @@ def judge_start(
         if not engines:
             continue
         try:
-            artifact = export(
+            artifact = export_one(
                 before, target, folder / "artifacts", cfg.export, calibration=images, trust=cfg.model.trust
             )
         except (StageError, Unavailable, UserError) as error:
