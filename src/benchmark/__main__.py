@@ -20,8 +20,9 @@ from src.benchmark.results import render, rows, write_csv, write_json
 from src.cli.command import application
 from src.common.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, UserError
 from src.config.checks import check_benchmark
-from src.config.schema import BenchmarkConfig, DataConfig, ExportConfig, RuntimeConfig
+from src.config.schema import BenchmarkConfig, DataConfig, DecisionConfig, ExportConfig, RuntimeConfig
 from src.data import Sample
+from src.evaluate.gate import accuracy_gate
 from src.models.base import family
 from src.records.model_io import Output
 from src.records.schema import AccuracyGate, Artifact, Failure, Measurement, Verification
@@ -226,8 +227,8 @@ def _verification(
 def _gate(value: float, reference: float) -> AccuracyGate:
     if reference <= 0:  # a checkpoint that finds nothing says nothing of its exports
         return "none"
-    limits, share = ExportConfig(), value / reference
-    return "pass" if share >= limits.tolerance else "warn" if share >= limits.warn_below else "fail"
+    max_loss, warn_below = DecisionConfig().max_export_loss, ExportConfig().warn_below
+    return accuracy_gate(value, reference, max_loss=max_loss, warn_below=warn_below)
 
 
 def _accuracy(

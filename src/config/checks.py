@@ -25,6 +25,7 @@ def check(cfg: AppConfig) -> None:
     Raises:
         UserError: naming the first offending key, its value and the remedy.
     """
+    _check_earlier_keys(cfg)
     _check_numbers(cfg)
     refuse_odd_numbers(cfg)
     _check_names(cfg)
@@ -203,6 +204,17 @@ def _check_decision(cfg: AppConfig) -> None:
             f"decision.max_latency_ms limits {d.latency}, which needs {SAMPLES_FOR[d.latency]} samples",
             value=f"benchmark.min_samples={cfg.benchmark.min_samples}",
             remedy="benchmark=standard, or decision.latency=p90",
+        )
+
+
+def _check_earlier_keys(cfg: AppConfig) -> None:
+    """One rule has one key: what an export may cost is a limit of the decision."""
+    if cfg.export.tolerance is not None:
+        loss = max(0.0, 1 - cfg.export.tolerance)
+        raise UserError(
+            "export.tolerance is gone: what export may cost is decision.max_export_loss, the share that may be lost",
+            value=cfg.export.tolerance,
+            remedy=f"decision.max_export_loss={loss:.4g}",
         )
 
 

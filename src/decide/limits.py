@@ -1,7 +1,8 @@
 """The hard limits of a decision, and whether a candidate keeps them.
 
 A limit holds, does not hold, or is not established (None) when its metric was not measured. Only candidates that keep
-every limit are feasible, so raising a limit never takes a candidate away.
+every limit are feasible, so a looser limit (a higher most, a lower least)
+never takes a candidate away.
 """
 
 from __future__ import annotations

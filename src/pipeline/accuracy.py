@@ -15,6 +15,7 @@ from src.common.errors import UserError
 from src.config.schema import AppConfig
 from src.data import Sample, load_groups, load_split
 from src.evaluate import Metrics, ensure_resamples, evaluate, ground_truth_file, keep_ground_truth
+from src.evaluate.gate import accuracy_gate
 from src.export import export
 from src.inference import Detections
 from src.models.devices import usable_gpus
@@ -110,7 +111,7 @@ def judged(
         metrics: what it reached.
         reference_map: mAP50-95 of its source on the same split.
         saved: its detections.
-        cfg: the tolerance.
+        cfg: what export may cost.
         context: of the sweep.
         agreement: how its outputs compare with the source's.
     """
@@ -129,13 +130,10 @@ def judged(
 
 
 def gate(artifact: Artifact, value: float, reference: float, cfg: AppConfig) -> AccuracyGate:
-    """Whether an artifact keeps its source's accuracy (MLPerf's rule: at least 99 %)."""
+    """Whether an artifact keeps its source's accuracy; the checkpoint itself is the reference."""
     if artifact.format == "pytorch":
         return "reference"
-    share = value / reference if reference > 0 else 1.0
-    if share >= cfg.export.tolerance:
-        return "pass"
-    return "warn" if share >= cfg.export.warn_below else "fail"
+    return accuracy_gate(value, reference, max_loss=cfg.decision.max_export_loss, warn_below=cfg.export.warn_below)
 
 
 def device_of(cfg: AppConfig) -> str:
