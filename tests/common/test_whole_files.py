@@ -46,14 +46,9 @@ def test_a_file_is_written_and_nothing_is_left(tmp_path: Path) -> None:
 def test_what_fails_leaves_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-
-    def fail() -> None:
-        with whole_file(path) as aside:
-            aside.write_text("ne")
-            raise OSError(errno.ENOSPC, "full")
-
-    with pytest.raises(OSError, match="full"):
-        fail()
+    with pytest.raises(OSError, match="full"), whole_file(path) as aside:
+        aside.write_text("ne")
+        raise OSError(errno.ENOSPC, "full")
     assert (path.read_text(), names(tmp_path)) == ("old", ["a.txt"])
 
 
@@ -82,18 +77,12 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
         aside.mkdir()
         (aside / "x").write_text("1")
         assert not (tmp_path / "f").exists()
-
-    def make(name: str, *, fails: bool) -> None:
-        with whole_folder(tmp_path / name) as aside:
-            aside.mkdir()
-            (aside / "y").write_text("2")
-            if fails:
-                raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        make("g", fails=True)
-    with pytest.raises(OSError, match="not empty"):
-        make("f", fails=False)
+    with pytest.raises(RuntimeError), whole_folder(tmp_path / "g") as aside:
+        aside.mkdir()
+        raise RuntimeError
+    with pytest.raises(OSError, match="not empty"), whole_folder(tmp_path / "f") as aside:
+        aside.mkdir()
+        (aside / "y").write_text("2")
     assert names(tmp_path) == ["f"]
     assert names(tmp_path / "f") == ["x"]
 
