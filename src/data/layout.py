@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from src.common.errors import UserError
-from src.common.whole_files import aside_of, write_text
+from src.common.whole_files import write_text
 from src.data.fingerprint import Entry, fingerprint, split_fingerprints
 from src.data.labels import format_labels
 from src.data.region_sidecars import areas_hold, index_of, write_areas
@@ -74,7 +74,7 @@ class LayoutPlan:
 
 def write_layout(plan: LayoutPlan, final: Path, scanner: Scanner) -> None:
     """Write the folder aside and rename it to `final`. If another process has just written the same, its own stands."""
-    aside = aside_of(final)
+    aside = final.with_name(f".{final.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
     try:
         for split in SPLITS:
             (aside / "images" / split).mkdir(parents=True)

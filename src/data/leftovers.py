@@ -10,10 +10,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from src.common.whole_files import is_aside
-
 LOCK = ".lock"
-# Taken out of the way (.NAME.HEX.old), scratch of the digits, and what earlier versions wrote aside.
+# What is written aside or taken out of the way: .NAME.PID.HEX, .NAME.HEX, .NAME.HEX.old, and scratch of the digits.
 ASIDE = re.compile(r"\..+\.[0-9a-f]{8}(\.old)?|\.digits-\w{8}")
 
 
@@ -41,5 +39,5 @@ def preparing(base: Path) -> Iterator[None]:
 
 def _clear(base: Path) -> None:
     for path in base.iterdir():
-        if (is_aside(path) or ASIDE.fullmatch(path.name)) and path.is_dir() and not path.is_symlink():
+        if ASIDE.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

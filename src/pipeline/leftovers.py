@@ -6,14 +6,14 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from src.common.whole_files import is_aside, locked
+from src.pipeline.context import locked
 
 FINISHED = ("benchmark", "trials", "truths")  # folders of a sweep that nobody but `finish` writes in at its end
 
 
 def clear_leftovers(folder: Path) -> None:
     """Remove what a killed process was writing aside in a folder; whoever calls this has the folder alone."""
-    _remove([path for path in folder.rglob(".*") if is_aside(path)])
+    _remove([*folder.rglob(".*.tmp"), *folder.rglob(".*.tmp.npz")])
 
 
 def clear_sweep(folder: Path, report: Path) -> None:
@@ -27,7 +27,7 @@ def clear_sweep(folder: Path, report: Path) -> None:
         clear_leftovers(one)
     # Another command may open the sweep at this moment: what it writes beside the folders, it writes under this lock.
     with locked(folder / "open.lock"):
-        _remove([path for path in folder.glob(".*") if is_aside(path)])
+        _remove(folder.glob(".*.tmp"))
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -16,12 +16,22 @@ from pathlib import Path
 from src.cli.progress import Watch
 from src.common.errors import EXIT_OK, UserError
 from src.common.redaction import redact, redact_text
-from src.common.whole_files import locked
 from src.config.schema import AppConfig, plain_config
 from src.data import report_files
 from src.machine.environment import command_line
 from src.pipeline.architecture_cost import Costs, check_costs, measure_ahead
-from src.pipeline.context import HURRY_S, Context, Inputs, now, open_context, prepare, tags_of, threads_of, tracking
+from src.pipeline.context import (
+    HURRY_S,
+    Context,
+    Inputs,
+    locked,
+    now,
+    open_context,
+    prepare,
+    tags_of,
+    threads_of,
+    tracking,
+)
 from src.pipeline.finish import finish
 from src.pipeline.ineffective_keys import refuse_ineffective_keys
 from src.pipeline.launcher_job import leave_with_parent

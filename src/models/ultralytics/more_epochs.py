@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import UserError
-from src.common.whole_files import whole_folder
 from src.config.training import Training
 from src.models.ultralytics.resume import BEST, STATE, Keeper, Row
 
@@ -47,8 +46,10 @@ def take_up(training: Training, out: Path) -> None:
         return
     source, target = Path(training.train.resume), out / "state"
     shutil.rmtree(target, ignore_errors=True)
-    with whole_folder(target) as aside:
-        shutil.copytree(source, aside)
+    aside = target.with_name(".state.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(source, aside)
+    aside.rename(target)
 
 
 def check_resume(training: Training) -> None:
