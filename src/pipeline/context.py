@@ -6,7 +6,6 @@ Everything that can be wrong is found here, before the first training.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -127,15 +126,6 @@ def tags_of(name: str, dataset: DatasetRef | None, config_hash: str) -> dict[str
 def now() -> str:
     """The time as ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that other processes of the sweep wait for; the kernel lets go of it when this one dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="ascii") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

@@ -10,14 +10,14 @@ from pathlib import Path
 from src.cli.progress import Watch
 from src.common.errors import EXIT_FAILED, EXIT_OK
 from src.common.hashes import hash_of
-from src.common.whole_files import write_text
+from src.common.whole_files import locked, write_text
 from src.config.schema import AppConfig, plain_config
 from src.decide.choice import decide
 from src.decide.load import load_sweep
 from src.evaluate import evaluate_sweep
 from src.pipeline.accuracy import regroup
 from src.pipeline.confirm import confirm, shipped
-from src.pipeline.context import Context, Inputs, locked, now
+from src.pipeline.context import Context, Inputs, now
 from src.pipeline.evaluations import log_evaluations
 from src.pipeline.finalist import run_finalists
 from src.pipeline.judge_on_test import begun, content, judge, key_of, log_judged, subjects_of

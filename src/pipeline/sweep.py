@@ -16,6 +16,7 @@ from pathlib import Path
 from src.cli.progress import Watch
 from src.common.errors import EXIT_OK, UserError
 from src.common.redaction import redact, redact_text
+from src.common.whole_files import locked
 from src.config.schema import AppConfig, plain_config
 from src.data import report_files
 from src.machine.environment import command_line
@@ -24,7 +25,6 @@ from src.pipeline.context import (
     HURRY_S,
     Context,
     Inputs,
-    locked,
     now,
     open_context,
     prepare,
