@@ -45,11 +45,6 @@ class LoadedGroundTruth:
     ignored_crowd: Bools
 
 
-def ground_truth_file(sweep: Path, fingerprint: str, split: str) -> Path:
-    """Where the ground truth of a split is kept."""
-    return sweep / "truths" / f"{fingerprint[:16]}-{split}.npz"
-
-
 def save_ground_truth(path: Path, ground_truths: Sequence[GroundTruth], groups: Sequence[int] | None = None) -> None:
     """Save ground truth and the group of each image (None: each its own); a file that exists is whole."""
     together = np.arange(len(ground_truths)) if groups is None else np.asarray(groups, dtype=np.int64)

@@ -43,7 +43,7 @@ class Costs:
 
     def __init__(self, request: SweepRequest, context: Context, inputs: Inputs) -> None:
         self._request, self._context, self._inputs = request, context, inputs
-        self._folder = context.folder / "costs"
+        self._folder = context.places.costs
 
     def of(self, cfg: AppConfig) -> dict[str, float]:
         """The figures of one configuration's architecture, measured now where that has not been done.

@@ -18,6 +18,7 @@ from src.data import resolve
 from src.machine.environment import cores, environment
 from src.models.base import Start, family
 from src.records.schema import DatasetRef
+from src.records.sweep_folder import WEIGHTS, SweepFolder
 from src.track import Tracker, open_tracker
 
 log = logging.getLogger(__name__)
@@ -36,14 +37,14 @@ class Context:
     parent: str  # run id of the sweep; "" for a single trial
     threads: int
 
+    @property
+    def places(self) -> SweepFolder:
+        """Where everything lies in the folder."""
+        return SweepFolder(self.folder)
+
     def trial_folder(self, trial: int) -> Path:
         """Folder of one trial."""
-        return trial_folder(self.folder, trial)
-
-
-def trial_folder(folder: Path, trial: int) -> Path:
-    """Folder of one trial in its sweep's folder."""
-    return folder / "trials" / f"{trial:04d}"
+        return self.places.trial(trial).path
 
 
 class Inputs:
@@ -73,7 +74,7 @@ class Inputs:
         """
         key = repr((cfg.model, cfg.train.distill_model))
         if key not in self._starts:
-            self._starts[key] = family(cfg.model.family).start(cfg.training, self._outputs / "weights")
+            self._starts[key] = family(cfg.model.family).start(cfg.training, self._outputs / WEIGHTS)
         return self._starts[key]
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from src.common.whole_files import clear_asides, locked
-
-FINISHED = ("benchmark", "trials", "truths")  # folders of a sweep that nobody but `finish` writes in at its end
+from src.records.sweep_folder import SweepFolder
 
 
 def clear_leftovers(folder: Path) -> None:
@@ -21,8 +20,10 @@ def clear_sweep(folder: Path, report: Path) -> None:
         folder: of the sweep.
         report: folder of its report.
     """
-    for one in (*(folder / name for name in FINISHED), report):
+    places = SweepFolder(folder)
+    # At its end nobody but `finish` writes in these.
+    for one in (places.benchmark, places.trials, places.ground_truths, report):
         clear_leftovers(one)
     # Another command may open the sweep at this moment: what it writes beside the folders, it writes under this lock.
-    with locked(folder / "open.lock"):
+    with locked(places.open_lock):
         clear_asides(folder.glob(".*"))
