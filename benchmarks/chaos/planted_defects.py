@@ -37,7 +37,7 @@ def torn_write(kill_points: KillPoints) -> None:
             stream.write(text[len(text) // 2 :])
         kill_points.reached(f"write {path.name} · after")
 
-    src.records.store.write_text = write_text  # type: ignore[attr-defined]
+    src.records.store.write_text = write_text  # type: ignore[assignment, attr-defined]
 
 
 def double_tell(kill_points: KillPoints) -> None:

@@ -20,7 +20,7 @@ from src.benchmark.latency import RING, Timed, TimingPlan, digest, time_end_to_e
 from src.benchmark.memory import peak_rss_mb, peak_vram_mb
 from src.benchmark.roofline import gemm_job
 from src.common.errors import StageError, Unavailable, UserError
-from src.common.whole_files import write_text
+from src.common.whole_files import whole_file, write_text
 from src.inference import (
     DEPLOYMENT,
     Detections,
@@ -160,27 +160,21 @@ def _timed(timed: Timed) -> dict[str, Any]:
 
 
 def _save(out: Path, found: list[Detections], digests: list[list[float]], kept: list[Float]) -> None:
-    """Write flat arrays aside and rename."""
+    """Write flat arrays, all or none."""
     counts = [len(item.scores) for item in found]
     empty = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
     rows = [*found, empty]
-    aside = out.with_name(f".{out.name}.{os.getpid()}.tmp.npz")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(aside, "wb") as stream:
-            np.savez_compressed(
-                stream,
-                image_index=np.repeat(np.arange(len(found)), counts).astype(np.int64),
-                boxes=np.concatenate([item.boxes for item in rows]),
-                scores=np.concatenate([item.scores for item in rows]),
-                classes=np.concatenate([item.classes for item in rows]),
-                n_images=np.int64(len(found)),
-                digests=np.array(digests, np.float64).reshape(-1, 2),
-                raw=np.array(kept, np.float32),
-            )
-        aside.replace(out)
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(out) as aside, open(aside, "wb") as stream:
+        np.savez_compressed(
+            stream,
+            image_index=np.repeat(np.arange(len(found)), counts).astype(np.int64),
+            boxes=np.concatenate([item.boxes for item in rows]),
+            scores=np.concatenate([item.scores for item in rows]),
+            classes=np.concatenate([item.classes for item in rows]),
+            n_images=np.int64(len(found)),
+            digests=np.array(digests, np.float64).reshape(-1, 2),
+            raw=np.array(kept, np.float32),
+        )
 
 
 def _bind(cores: int) -> None:

@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 
 from src.common.errors import UserError
+from src.common.whole_files import whole_folder
 
 VARIABLE = "DETSWEEP_IMAGE_SECRET_KEY"
 MAGIC = b"DSWPENC1"
@@ -109,15 +110,12 @@ def encrypt_folder(source: Path, target: Path) -> int:
     Raises:
         UserError: the source is missing, or the target exists.
     """
-    import shutil
-
     if not source.is_dir():
         raise UserError("the folder does not exist", value=source)
     if target.exists():
         raise UserError("the target exists already, and nothing is ever written over", value=target)
     key, count = key_from_environment(), 0
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with whole_folder(target) as aside:
         for item in sorted(p for p in source.rglob("*") if p.is_file()):
             copy = aside / item.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +123,4 @@ def encrypt_folder(source: Path, target: Path) -> int:
             secret = item.suffix.lower() in IMAGES and not is_encrypted(content)
             copy.write_bytes(encrypt(content, key) if secret else content)
             count += secret
-        aside.rename(target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return count

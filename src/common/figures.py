@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.common.fonts import canvas_class
-from src.common.whole_files import write_text
+from src.common.whole_files import whole_file, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,12 +23,8 @@ def save_png(figure: Figure, path: Path) -> None:
     canvas.draw()
     _write_legend(canvas.legend.lines(), path.with_suffix(".txt"))
     picture = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as aside:
         picture.save(aside, "PNG")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _write_legend(lines: str, path: Path) -> None:

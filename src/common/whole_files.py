@@ -1,12 +1,26 @@
-"""Reads files that others wrote: a pipe, a device or a file without end must not hang or fill the memory."""
+"""Files and folders that are whole or not there, the lock between processes, and careful reading.
+
+Whatever is written in more than one step is written aside, as `.NAME.PID.HEX.tmp` in the same folder, and renamed: a
+process that dies leaves the old content or the whole new one. What it leaves aside is known by its name. A file that
+others wrote is read with care: a pipe, a device or a file without end must not hang or fill the memory.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
+import re
+import shutil
 import stat
+import uuid
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+# Beside it the names of earlier versions: .NAME.PID.tmp, .NAME.PID.tmp.npz, and of datasets .NAME.PID.HEX, .NAME.HEX,
+# .NAME.HEX.old and .digits-XXXXXXXX.
+ASIDE = re.compile(r"\..+\.(tmp|tmp\.npz|[0-9a-f]{8}(\.old)?)|\.digits-\w{8}")
 TEXT = 1 << 28  # bytes that a text file (labels, annotations, lists, records) may have
 
 
@@ -27,16 +41,105 @@ def read_regular(path: Path | str, most: int = TEXT) -> bytes:
         return stream.read(most)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` so that `path` holds either the old or the whole new content, whatever happens."""
+def aside_of(path: Path) -> Path:
+    """A name beside `path` that no other process or thread uses, and that `is_aside` knows."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def is_aside(path: Path) -> bool:
+    """Whether a path has the name of something that was written aside."""
+    return ASIDE.fullmatch(path.name) is not None
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, *, sync: bool = False) -> Iterator[Path]:
+    """Gives a path aside to write to; at the end of the block it becomes `path`. An exception leaves `path` as it was.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        sync: wait for the disk, so that a loss of power leaves nothing torn either.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = aside_of(path)
     try:
-        # Names of files needn't be Unicode; what can't be encoded is written as an escape.
-        with open(aside, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
+        yield aside
+        if sync:
+            with open(aside, "rb") as stream:
+                os.fsync(stream.fileno())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Gives a path aside where the block makes a folder; at its end it becomes `path`, which must be free or empty.
+
+    Raises:
+        OSError: `path` holds something by now; it stays as it is.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = aside_of(path)
+    try:
+        yield aside
+        aside.rename(path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_text(path: Path, text: str, *, sync: bool = True) -> None:
+    """Write `text` so that `path` holds either the old or the whole new content, whatever happens."""
+    # Names of files needn't be Unicode; what can't be encoded is written as an escape.
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"), sync=sync)
+
+
+def write_bytes(path: Path, content: bytes, *, sync: bool = False) -> None:
+    """Write bytes so that `path` holds either the old or the whole new content."""
+    with whole_file(path, sync=sync) as aside:
+        aside.write_bytes(content)
+
+
+def copy_whole(source: Path, target: Path, *, sync: bool = False) -> None:
+    """Copy a file so that `target` holds either the old or the whole new content."""
+    with whole_file(target, sync=sync) as aside:
+        shutil.copyfile(source, aside)
+
+
+def clear_asides(paths: Iterable[Path]) -> None:
+    """Remove those of `paths` that killed processes left aside; whoever calls this has their folder alone."""
+    for path in list(paths):
+        if is_aside(path):
+            shutil.rmtree(path, ignore_errors=True) if _is_folder(path) else path.unlink(missing_ok=True)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that other processes wait for; the kernel lets go of it when this one dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="ascii") as stream:
+        lock(stream.fileno())
+        yield
+
+
+def lock(handle: int, *, shared: bool = False, wait: bool = True) -> bool:
+    """Lock an open file until it is closed.
+
+    Args:
+        handle: descriptor of the file.
+        shared: any number may hold it so at the same time.
+        wait: until those who hold it let go; without, False says that it is not to be had.
+
+    Raises:
+        OSError: with `wait`, the file system knows no locks.
+    """
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        if wait:
+            raise
+        return False
+    return True

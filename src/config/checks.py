@@ -13,10 +13,10 @@ from src.config.schema import (
     BenchmarkConfig,
     DecisionConfig,
     StudyConfig,
-    is_name,
 )
 from src.config.strictness import refuse_odd_numbers
 from src.config.training_checks import Around, check_recipe
+from src.records.sweep_folder import is_name
 
 
 def check(cfg: AppConfig) -> None:

@@ -7,7 +7,6 @@ compose, so these are plain; the program treats them as read-only all the same.
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
@@ -20,7 +19,6 @@ from src.config.strictness import refuse_unknown
 from src.config.training import AugmentConfig, ModelConfig, TrainConfig, Training
 
 SAMPLES_FOR = {"p90": 64, "p95": 130, "p99": 662}  # MLPerf's formula, 99 % confidence
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Pruner(Enum):
@@ -240,8 +238,3 @@ def plain_config(cfg: AppConfig) -> dict[str, Any]:
         return value
 
     return {key: plain(value) for key, value in asdict(cfg).items()}
-
-
-def is_name(value: str) -> bool:
-    """Whether `value` can name a folder without leaving its parent."""
-    return NAME.fullmatch(value) is not None

@@ -7,14 +7,13 @@ land elsewhere or fill the disk.
 from __future__ import annotations
 
 import io
-import shutil
 import urllib.error
 import urllib.request
-import uuid
 import zipfile
 from pathlib import Path, PurePosixPath
 
 from src.common.errors import UserError
+from src.common.whole_files import whole_folder
 
 URL = "https://github.com/ultralytics/assets/releases/download/v0.0.0/coco128.zip"
 TIMEOUT_S = 10.0  # to connect, and between two parts
@@ -42,15 +41,12 @@ def fetch_coco128(base: Path, url: str | None = None) -> Path:
         raise UserError(text, remedy=REMEDY) from None
     if len(archive) > MAX_BYTES:
         raise UserError("the COCO128 archive is larger than expected", value=url, remedy=REMEDY)
-    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     try:
-        _unpack(archive, aside)
-        aside.rename(folder)
+        with whole_folder(folder) as aside:
+            _unpack(archive, aside)
     except (zipfile.BadZipFile, OSError, RuntimeError) as error:
         if not folder.is_dir():  # another process may have been quicker
             raise UserError(f"the COCO128 archive can't be unpacked ({error})", value=url, remedy=REMEDY) from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return folder
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +11,7 @@ from typing import Any
 
 from src.common.errors import UserError
 from src.common.hashes import sha256_file
-from src.common.whole_files import write_text
+from src.common.whole_files import whole_folder, write_text
 
 
 def extract_frames(
@@ -93,9 +90,7 @@ def _write(
 ) -> dict[str, Any]:
     import cv2
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
-    try:
+    with whole_folder(target) as aside:
         (aside / "images").mkdir(parents=True)
         frames = []
         for number, time, pixels in _chosen(path, every, every_s, decode=True):
@@ -104,7 +99,4 @@ def _write(
             frames.append({"frame": number, "time_s": time, "file": f"images/{name}"})
         manifest = {**manifest, "frames": frames}
         write_text(aside / "manifest.json", json.dumps(manifest, indent=1) + "\n")
-        aside.rename(target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return manifest

@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any
 import yaml
 
 from src.common.errors import UserError
-from src.common.whole_files import write_text
+from src.common.whole_files import aside_of, write_text
 from src.data.fingerprint import Entry, fingerprint, split_fingerprints
 from src.data.labels import format_labels
 from src.data.region_sidecars import areas_hold, index_of, write_areas
@@ -74,7 +73,7 @@ class LayoutPlan:
 
 def write_layout(plan: LayoutPlan, final: Path, scanner: Scanner) -> None:
     """Write the folder aside and rename it to `final`. If another process has just written the same, its own stands."""
-    aside = final.with_name(f".{final.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
+    aside = aside_of(final)
     try:
         for split in SPLITS:
             (aside / "images" / split).mkdir(parents=True)
@@ -128,7 +127,7 @@ def _swap(aside: Path, final: Path, scanner: Scanner) -> None:
     except OSError:
         if verify_layout(final, scanner):
             return
-    trash = final.with_name(f".{final.name}.{uuid.uuid4().hex[:8]}.old")
+    trash = aside_of(final)
     final.rename(trash)
     aside.rename(final)
     shutil.rmtree(trash, ignore_errors=True)

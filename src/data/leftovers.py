@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from src.common.whole_files import clear_asides, lock
+
 LOCK = ".lock"
-# What is written aside or taken out of the way: .NAME.PID.HEX, .NAME.HEX, .NAME.HEX.old, and scratch of the digits.
-ASIDE = re.compile(r"\..+\.[0-9a-f]{8}(\.old)?|\.digits-\w{8}")
 
 
 @contextlib.contextmanager
@@ -27,17 +24,11 @@ def preparing(base: Path) -> Iterator[None]:
         yield
         return
     try:
-        with contextlib.suppress(OSError):  # others are at work, and what lies there may be theirs
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _clear(base)
+        if lock(handle, wait=False):  # else others are at work, and what lies there may be theirs
+            with contextlib.suppress(OSError):
+                clear_asides(path for path in base.iterdir() if path.is_dir() and not path.is_symlink())
         with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_SH)
+            lock(handle, shared=True)
         yield
     finally:
         os.close(handle)
-
-
-def _clear(base: Path) -> None:
-    for path in base.iterdir():
-        if ASIDE.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)

@@ -89,7 +89,7 @@ def _prepare_digits(cfg: DataConfig, base: Path, scanner: Scanner) -> Prepared:
     key = hash_of([VERSION, DIGITS_VERSION, sizes, cfg.size, cfg.seed, _options(cfg)])
     final = base / f"digits-{key}"
     if not verify_layout(final, scanner):
-        with tempfile.TemporaryDirectory(dir=base, prefix=".digits-") as scratch:
+        with tempfile.TemporaryDirectory(dir=base, prefix=".digits-", suffix=".tmp") as scratch:
             data = make_digits(Path(scratch), sizes, cfg.size, cfg.seed)
             write_layout(_plan(data, cfg, scanner, own=True), final, scanner)
     return _prepared(final)

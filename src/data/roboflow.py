@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
-import uuid
 from pathlib import Path
 
 from src.common.errors import UserError
 from src.common.hashes import hash_of
 from src.common.redaction import redact_text
+from src.common.whole_files import whole_folder
 from src.data.types import RawDataset
 from src.data.yolo import read_yolo
 
@@ -46,17 +45,13 @@ def _download(workspace: str, project: str, version: int, folder: Path) -> None:
         package = importlib.import_module("roboflow")
     except ImportError:
         raise UserError("the package `roboflow` is not installed", remedy="pip install roboflow") from None
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     try:
         chosen = package.Roboflow(api_key=key).workspace(workspace).project(project).version(version)
-        chosen.download("yolov8", location=str(aside))
-        aside.rename(folder)
+        with whole_folder(folder) as aside:
+            chosen.download("yolov8", location=str(aside))
     except Exception as error:  # the package raises bare exceptions; its messages may quote the key
         reason = redact_text(str(error).replace(key, "***")).split("\n")[0][:200]
         raise UserError(
             f"Roboflow did not deliver {workspace}/{project} version {version} ({reason})",
             remedy="check the names, the key and the network",
         ) from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import shutil
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +16,7 @@ import yaml
 
 from src.common import encryption
 from src.common.errors import UserError
-from src.common.whole_files import write_text
+from src.common.whole_files import whole_folder, write_text
 from src.data.coco import coco_json
 from src.data.fingerprint import fingerprint, label_fingerprint
 from src.data.labels import format_labels, to_corners
@@ -47,9 +45,7 @@ def write_dataset(output: Output, out: Path, to: str, pixels: Pixels) -> dict[st
         UserError: `out` exists, or `to` is no known format.
     """
     check_target(out, to)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(f".{out.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
-    try:
+    with whole_folder(out) as aside:
         done = FORMATS[to](output, aside, pixels)
         entries = [image.entry() for image in done]
         manifest = {
@@ -60,9 +56,6 @@ def write_dataset(output: Output, out: Path, to: str, pixels: Pixels) -> dict[st
             "label_fingerprint": label_fingerprint(entries),
         }
         write_text(aside / "manifest.json", json.dumps(manifest, indent=1) + "\n")
-        aside.rename(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return manifest
 
 

@@ -1,8 +1,4 @@
-"""Read a sweep's saved records. The report starts here and sees nothing else.
-
-Layout: `outputs/sweeps/<sweep>/sweep.json`, `trials/NNNN/record.json`, `trials/NNNN/finalist.json` and
-`trials/NNNN/evaluation/*.json`, `trials/NNNN/images.json`.
-"""
+"""Read a sweep's saved records. The report starts here and sees nothing else."""
 
 from __future__ import annotations
 
@@ -15,15 +11,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from src.common.errors import UserError
-from src.config.schema import is_name
 from src.decide.plausible import check_finalist, check_images, check_sweep, check_trial
 from src.decide.round_values import rounds_of
+from src.records.find_sweep import read_sweep
 from src.records.parsing import RecordError
 from src.records.schema import EvaluationRecord, FinalistRecord, ImageResamples, SweepRecord, TrialRecord
 from src.records.store import load
+from src.records.sweep_folder import SweepFolder, is_name
 
 T = TypeVar("T")
-LATEST = "latest"
 EvaluationKey = tuple[str, str, str]  # artifact's hash, runtime, split
 
 
@@ -37,46 +33,6 @@ class Saved:
     finalists: dict[int, FinalistRecord]  # trial number -> what the finalist stage found
     evaluations: dict[EvaluationKey, EvaluationRecord]  # in depth, where there is one
     images: dict[int, ImageResamples] = field(default_factory=dict)  # trial number -> its mAP under resampled images
-
-
-def sweeps_folder(outputs: Path) -> Path:
-    """Where sweeps are kept below `outputs`."""
-    return outputs / "sweeps"
-
-
-def known_sweeps(outputs: Path) -> list[str]:
-    """Names of the saved sweeps, sorted."""
-    return sorted(p.parent.name for p in sweeps_folder(outputs).glob("*/sweep.json"))
-
-
-def find_sweep(outputs: Path, name: str) -> Path:
-    """The folder of the sweep called `name`, or of the newest one when `name` is `latest`.
-
-    Raises:
-        UserError: there is no such sweep; the message lists those that exist.
-    """
-    known = known_sweeps(outputs)
-    if name == LATEST:
-        return _latest(outputs, known)
-    if not is_name(name) or name not in known:
-        raise UserError(
-            f"sweep is not known under {sweeps_folder(outputs)}",
-            value=name,
-            remedy=f"sweep={LATEST} or one of: {', '.join(known)}" if known else "run python -m src.run -m … first",
-        )
-    return sweeps_folder(outputs) / name
-
-
-def _latest(outputs: Path, known: list[str]) -> Path:
-    """The newest started sweep; single runs are passed over."""
-    records = [(_read(SweepRecord, sweeps_folder(outputs) / name / "sweep.json"), name) for name in known]
-    started = [(record.started_at, name) for record, name in records if record.kind != "single"]
-    if not started:
-        raise UserError(
-            f"sweep={LATEST} finds no sweep under {sweeps_folder(outputs)}",
-            remedy="run python -m src.run -m … first" if not known else f"sweep= one of: {', '.join(known)}",
-        )
-    return sweeps_folder(outputs) / max(started)[1]
 
 
 def load_sweep(folder: Path) -> Saved:
@@ -102,17 +58,19 @@ def _without_collector() -> Iterator[None]:
 
 
 def _load(folder: Path) -> Saved:
-    sweep = _read(SweepRecord, folder / "sweep.json")
+    place = SweepFolder(folder)
+    sweep, trial_folders = read_sweep(place), place.all_trials()
     if sweep.sweep != folder.name or not is_name(sweep.sweep):  # its name becomes that of a folder
-        raise UserError(f"{folder / 'sweep.json'} belongs to another sweep", value=sweep.sweep, remedy=folder.name)
-    check_sweep(sweep, folder / "sweep.json")
-    trials = _numbered(TrialRecord, _files(folder, "record.json"), sweep.sweep)
-    finalists = _numbered(FinalistRecord, _files(folder, "finalist.json"), sweep.sweep)
+        raise UserError(f"{place.record} belongs to another sweep", value=sweep.sweep, remedy=folder.name)
+    check_sweep(sweep, place.record)
+    trials = _numbered(TrialRecord, _there(f.record for f in trial_folders), sweep.sweep)
+    finalists = _numbered(FinalistRecord, _there(f.finalist for f in trial_folders), sweep.sweep)
     if missing := sorted(finalists.keys() - trials.keys()):
-        raise UserError(f"{folder}: trial {missing[0]} has a finalist.json but no record.json")
-    evaluations = (_read(EvaluationRecord, path) for path in sorted(folder.glob("trials/*/evaluation/*.json")))
+        lone = place.trial(missing[0])
+        raise UserError(f"{folder}: trial {missing[0]} has a {lone.finalist.name} but no {lone.record.name}")
+    evaluations = (_read(EvaluationRecord, path) for f in trial_folders for path in f.evaluations())
     in_depth = {(e.artifact_sha256, e.runtime, e.split): e for e in evaluations}
-    images = _numbered(ImageResamples, _files(folder, "images.json"), sweep.sweep)
+    images = _numbered(ImageResamples, _there(f.images() for f in trial_folders), sweep.sweep)
     finalists = {n: _with_rounds(record, folder) for n, record in finalists.items()}
     return Saved(folder, sweep, [trials[n] for n in sorted(trials)], finalists, in_depth, images)
 
@@ -122,9 +80,9 @@ def _with_rounds(record: FinalistRecord, folder: Path) -> FinalistRecord:
     return replace(record, measurements=[replace(m, rounds=rounds_of(m, folder)) for m in record.measurements])
 
 
-def _files(folder: Path, name: str) -> list[Path]:
-    """The files of this name, one a trial; a link that leads nowhere is one too, and not a trial without a record."""
-    return [path for trial in folder.glob("trials/*") if os.path.lexists(path := trial / name)]
+def _there(paths: Iterable[Path]) -> list[Path]:
+    """The files that exist; a link that leads nowhere is one too, and not a trial without a record."""
+    return [path for path in paths if os.path.lexists(path)]
 
 
 def _numbered(cls: type[T], paths: Iterable[Path], sweep: str) -> dict[int, T]:

@@ -9,6 +9,7 @@ from src.common.errors import UserError
 from src.config.schema import DecisionConfig
 from src.decide.choice import Decision, decide
 from src.decide.load import Saved, load_sweep
+from src.records.sweep_folder import SweepFolder
 
 
 def decision_of(saved: Saved) -> DecisionConfig:
@@ -21,9 +22,9 @@ def decision_of(saved: Saved) -> DecisionConfig:
     given = {key: value for key, value in saved.sweep.decision.items() if key in known}
     for key, value in given.items():
         if value is not None and not isinstance(value, str) and "str" in str(known[key]):
-            raise UserError(f"{saved.folder / 'sweep.json'}: decision.{key} must be text", value=value)
+            raise UserError(f"{SweepFolder(saved.folder).record}: decision.{key} must be text", value=value)
         if isinstance(value, str) and "str" not in str(known[key]):
-            raise UserError(f"{saved.folder / 'sweep.json'}: decision.{key} must be a number", value=value)
+            raise UserError(f"{SweepFolder(saved.folder).record}: decision.{key} must be a number", value=value)
     return DecisionConfig(**{"name": "recorded", **given})
 
 

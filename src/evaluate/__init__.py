@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from src.evaluate.files import ground_truth_file, keep_ground_truth, load_ground_truth, save_ground_truth
+from src.evaluate.files import keep_ground_truth, load_ground_truth, save_ground_truth
 from src.evaluate.in_depth import PRODUCTION, Subject, evaluate_in_depth
 from src.evaluate.matching import MAX_DETS, Detected, GroundTruth, Matches, match
 from src.evaluate.metrics import Metrics, evaluate, summarise
@@ -21,7 +21,6 @@ __all__ = [
     "evaluate",
     "evaluate_in_depth",
     "evaluate_sweep",
-    "ground_truth_file",
     "keep_ground_truth",
     "load_ground_truth",
     "load_resamples",

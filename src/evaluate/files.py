@@ -9,7 +9,6 @@ sweep, so that it can be evaluated again without the dataset.
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from src.common.errors import UserError
+from src.common.whole_files import whole_file
 from src.evaluate.tables import Bools, Floats, GroundTruth, Ints, areas_of, flatten_ground_truth, regions_of
 
 
@@ -45,21 +45,11 @@ class LoadedGroundTruth:
     ignored_crowd: Bools
 
 
-def ground_truth_file(sweep: Path, fingerprint: str, split: str) -> Path:
-    """Where the ground truth of a split is kept."""
-    return sweep / "truths" / f"{fingerprint[:16]}-{split}.npz"
-
-
 def save_ground_truth(path: Path, ground_truths: Sequence[GroundTruth], groups: Sequence[int] | None = None) -> None:
     """Save ground truth and the group of each image (None: each its own); a file that exists is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp.npz")
-    try:
-        together = np.arange(len(ground_truths)) if groups is None else np.asarray(groups, dtype=np.int64)
-        np.savez_compressed(aside, image_groups=together, **_arrays(ground_truths))  # type: ignore[arg-type]
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    together = np.arange(len(ground_truths)) if groups is None else np.asarray(groups, dtype=np.int64)
+    with whole_file(path) as aside, open(aside, "wb") as stream:
+        np.savez_compressed(stream, image_groups=together, **_arrays(ground_truths))  # type: ignore[arg-type]
 
 
 def holds_ground_truth(path: Path, ground_truths: Sequence[GroundTruth]) -> bool:

@@ -14,13 +14,14 @@ import numpy as np
 
 from src.common.errors import UserError
 from src.evaluate.bootstrap import RESAMPLES, SEED, image_weights, mean_over_classes, resample_classes
-from src.evaluate.files import ground_truth_file, load_detections, load_ground_truth, load_groups
+from src.evaluate.files import load_detections, load_ground_truth, load_groups
 from src.evaluate.intervals import evidence, interval
 from src.evaluate.matching import Detected, GroundTruth, Ints, match
 from src.evaluate.precision import ap_table, mean_of
 from src.records.parsing import RecordError
 from src.records.schema import ImageResamples, TrialRecord
 from src.records.store import load, save
+from src.records.sweep_folder import SweepFolder, TrialFolder
 
 SPLIT = "val"  # the only one that every trial sees
 DETECTIONS = "pytorch-pytorch-fp32"  # of the checkpoint itself, which every trial is judged by
@@ -30,7 +31,7 @@ FEWER = 400
 
 def resamples_file(trial_folder: Path, split: str = SPLIT) -> Path:
     """Where a trial's resamples are kept."""
-    return trial_folder / ("images.json" if split == SPLIT else f"images-{split}.json")
+    return TrialFolder(trial_folder).images(split)
 
 
 def resample_count(n_images: int) -> int:
@@ -101,11 +102,10 @@ def save_resamples(sweep: Path, trial: TrialRecord, split: str = SPLIT) -> Image
     Raises:
         UserError: the saved files are malformed.
     """
-    folder = sweep / "trials" / f"{trial.trial:04d}"
-    saved = folder / "detections" / f"{split}-{DETECTIONS}.npz"
+    saved = SweepFolder(sweep).trial(trial.trial).detections / f"{split}-{DETECTIONS}.npz"
     if trial.dataset is None or not saved.is_file():
         return None
-    ground_truth = ground_truth_file(sweep, trial.dataset.fingerprint, split)
+    ground_truth = SweepFolder(sweep).ground_truth(trial.dataset.fingerprint, split)
     if not ground_truth.is_file():
         return None
     ground_truths = load_ground_truth(ground_truth)
@@ -115,7 +115,7 @@ def save_resamples(sweep: Path, trial: TrialRecord, split: str = SPLIT) -> Image
         )
     except ValueError as error:
         raise UserError(f"{saved} doesn't fit the ground truth ({error})") from None
-    save(resamples_file(folder, split), record)
+    save(SweepFolder(sweep).trial(trial.trial).images(split), record)
     return record
 
 
@@ -137,12 +137,12 @@ def load_resamples(sweep: Path, split: str = SPLIT) -> dict[int, ImageResamples]
     Raises:
         RecordError: a file is malformed.
     """
-    paths = sorted(sweep.glob(f"trials/*/{resamples_file(Path(), split).name}"))
+    paths = [path for folder in SweepFolder(sweep).all_trials() if (path := folder.images(split)).exists()]
     return {record.trial: record for record in (load(ImageResamples, path) for path in paths)}
 
 
 def _complete(sweep: Path) -> Iterator[TrialRecord]:
-    for path in sorted(sweep.glob("trials/*/record.json")):
+    for path in (p for folder in SweepFolder(sweep).all_trials() if (p := folder.record).exists()):
         try:
             record = load(TrialRecord, path)
         except RecordError as error:
@@ -153,7 +153,7 @@ def _complete(sweep: Path) -> Iterator[TrialRecord]:
 
 def _ensured(sweep: Path, trial: TrialRecord, split: str, current: dict[str, str]) -> ImageResamples | None:
     """The record as saved where it is what would be made today, else a new one."""
-    path = resamples_file(sweep / "trials" / f"{trial.trial:04d}", split)
+    path = SweepFolder(sweep).trial(trial.trial).images(split)
     try:
         known = load(ImageResamples, path) if path.is_file() else None
     except RecordError:
@@ -167,7 +167,7 @@ def _weights_of(sweep: Path, trial: TrialRecord, split: str, current: dict[str, 
     """What the draws would be made from today; read once for each dataset."""
     fingerprint = trial.dataset.fingerprint if trial.dataset else ""
     if fingerprint not in current:
-        ground_truth = ground_truth_file(sweep, fingerprint, split)
+        ground_truth = SweepFolder(sweep).ground_truth(fingerprint, split)
         groups = load_groups(ground_truth) if ground_truth.is_file() else None
         current[fingerprint] = "" if groups is None else weights_id(groups, resample_count(len(groups)))
     return current[fingerprint]

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from src.common.errors import UserError
-from src.config.schema import is_name
-from src.evaluate.files import ground_truth_file, load_detections, load_ground_truth, load_groups
+from src.evaluate.files import load_detections, load_ground_truth, load_groups
 from src.evaluate.in_depth import PRODUCTION, Subject, evaluate_in_depth
 from src.records.parsing import RecordError
 from src.records.schema import EvaluationRecord, FinalistRecord, TrialRecord, Verification
 from src.records.store import load, save
+from src.records.sweep_folder import SweepFolder, TrialFolder, is_name
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -26,8 +26,8 @@ def evaluation_file(trial_folder: Path, v: Verification) -> Path:
     """
     for key in ("split", "runtime", "format", "precision"):
         if not is_name(getattr(v, key)):
-            raise UserError(f"{trial_folder / 'finalist.json'}: {key} is no plain name", value=getattr(v, key))
-    return trial_folder / "evaluation" / f"{v.split}-{v.runtime}-{v.format}-{v.precision}.json"
+            raise UserError(f"{TrialFolder(trial_folder).finalist}: {key} is no plain name", value=getattr(v, key))
+    return TrialFolder(trial_folder).evaluation / f"{v.split}-{v.runtime}-{v.format}-{v.precision}.json"
 
 
 def evaluate_sweep(
@@ -45,9 +45,9 @@ def evaluate_sweep(
         UserError: the saved detections or the ground truth are missing or malformed.
     """
     found: list[EvaluationRecord] = []
-    for path in sorted(sweep.glob("trials/*/finalist.json")):
-        finalist, trial = _load(FinalistRecord, path), _load(TrialRecord, path.with_name("record.json"))
-        found += [_one(sweep, path.parent, trial, v, production, say, again) for v in finalist.verifications]
+    for folder in (f for f in SweepFolder(sweep).all_trials() if f.finalist.exists()):
+        finalist, trial = _load(FinalistRecord, folder.finalist), _load(TrialRecord, folder.record)
+        found += [_one(sweep, folder.path, trial, v, production, say, again) for v in finalist.verifications]
     return found
 
 
@@ -56,7 +56,10 @@ def _one(
 ) -> EvaluationRecord:
     if trial.dataset is None:
         raise UserError(f"trial {trial.trial} is a finalist but its record names no dataset")
-    target, ground_truth = evaluation_file(folder, v), ground_truth_file(sweep, trial.dataset.fingerprint, v.split)
+    target, ground_truth = (
+        evaluation_file(folder, v),
+        SweepFolder(sweep).ground_truth(trial.dataset.fingerprint, v.split),
+    )
     if target.is_file() and not again:
         known = _load(EvaluationRecord, target)
         if _is_of(known, v, production) and _has_groups_of(known, ground_truth):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from typing import Any
 from src.common import backends
 from src.common.errors import StageError, Unavailable, UserError
 from src.common.hashes import hash_of, sha256_file
-from src.common.whole_files import write_text
+from src.common.whole_files import whole_folder, write_text
 from src.config.schema import ExportConfig
 from src.export.readback import check_label
 from src.export.request import Built, Job, versions
@@ -136,20 +135,15 @@ def _existing(folder: Path, key: str) -> Artifact | None:
 
 def _make(job: Job, module: Any, folder: Path, key: str, tools: dict[str, str]) -> Artifact:
     """Convert into a folder aside, then put it in place whole."""
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
     start = time.perf_counter()
-    try:
+    with whole_folder(folder) as aside:
+        aside.mkdir()
         built = _convert(job, module, aside)
         artifact = _artifact(job, built, tools, time.perf_counter() - start)
         artifact = dataclasses.replace(artifact, path=str(folder / built.path.name))
         text = json.dumps({"key": key, "artifact": dataclasses.asdict(artifact)}, indent=1, sort_keys=True)
         write_text(aside / MANIFEST, text + "\n")
         shutil.rmtree(folder, ignore_errors=True)
-        aside.replace(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return artifact
 
 

@@ -15,6 +15,7 @@ import urllib.request
 from pathlib import Path
 
 from src.common.errors import UserError
+from src.common.whole_files import whole_file
 from src.config.training import ModelConfig
 from src.models.base import Start
 
@@ -78,15 +79,12 @@ def fetch(name: str, target: Path, url: str) -> bool:
     if os.environ.get("YOLO_OFFLINE", "").lower() in ("1", "true") or os.environ.get("DETSWEEP_OFFLINE") == "1":
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{name}.{os.getpid()}.tmp")
     try:
-        with urllib.request.urlopen(f"{url}/{name}", timeout=TIMEOUT_S) as answer, open(aside, "wb") as stream:
-            shutil.copyfileobj(answer, stream)
-        if aside.stat().st_size < SMALLEST or aside.read_bytes()[:4] != ZIP_MAGIC:
-            return False
-        aside.replace(target)
+        with whole_file(target) as aside:
+            with urllib.request.urlopen(f"{url}/{name}", timeout=TIMEOUT_S) as answer, open(aside, "wb") as stream:
+                shutil.copyfileobj(answer, stream)
+            if aside.stat().st_size < SMALLEST or aside.read_bytes()[:4] != ZIP_MAGIC:
+                raise ValueError("no checkpoint")  # an exception: the file aside goes
     except (OSError, urllib.error.URLError, ValueError):
         return False
-    finally:
-        aside.unlink(missing_ok=True)
     return True

@@ -14,13 +14,14 @@ from src.benchmark import predict
 from src.common.errors import UserError
 from src.config.schema import AppConfig
 from src.data import Sample, load_groups, load_split
-from src.evaluate import Metrics, ensure_resamples, evaluate, ground_truth_file, keep_ground_truth
+from src.evaluate import Metrics, ensure_resamples, evaluate, keep_ground_truth
 from src.evaluate.gate import accuracy_gate
 from src.export import export
 from src.inference import Detections
 from src.models.devices import usable_gpus
 from src.pipeline.context import Context
 from src.records.schema import AccuracyGate, Artifact, Checkpoint, DatasetRef, Verification
+from src.records.sweep_folder import TrialFolder
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def evaluate_checkpoint(
 
     It runs in this process, which has PyTorch loaded from training.
     """
-    artifact = export(checkpoint, "pytorch/fp32", folder / "artifacts", cfg.export, trust=cfg.model.trust)
+    artifact = export(checkpoint, "pytorch/fp32", TrialFolder(folder).artifacts, cfg.export, trust=cfg.model.trust)
     metrics, saved = evaluate_artifact(artifact, "pytorch", dataset, split, cfg, context, folder, isolated=False)
     return metrics.as_dict(), saved
 
@@ -59,7 +60,7 @@ def evaluate_artifact(
     """
     samples: list[Sample] = load_split(dataset, split)
     # Beside the detections: whoever judges them later needs no dataset.
-    ground_truth = ground_truth_file(context.folder, dataset.fingerprint, split)
+    ground_truth = context.places.ground_truth(dataset.fingerprint, split)
     keep_ground_truth(ground_truth, samples, load_groups(dataset, split, cfg.data.group))
     name = f"{split}-{runtime}-{artifact.label.replace('/', '-')}.npz"
     out = predict(
@@ -68,7 +69,7 @@ def evaluate_artifact(
         [s.image for s in samples],
         device=device_of(cfg),
         threads=context.threads,
-        out=folder / "detections" / name,
+        out=TrialFolder(folder).detections / name,
         trust=cfg.model.trust,
         isolated=isolated,
     )
@@ -82,7 +83,7 @@ def regroup(cfg: AppConfig, dataset: DatasetRef, context: Context) -> None:
     A trial whose files are damaged goes without: what is left of the sweep is still to be judged.
     """
     for split in ("val", "test"):
-        ground_truth = ground_truth_file(context.folder, dataset.fingerprint, split)
+        ground_truth = context.places.ground_truth(dataset.fingerprint, split)
         if ground_truth.is_file():
             keep_ground_truth(ground_truth, load_split(dataset, split), load_groups(dataset, split, cfg.data.group))
     try:

@@ -17,13 +17,13 @@ from pathlib import Path
 from src.benchmark import measure
 from src.common.errors import StageError, Unavailable, UserError
 from src.common.hashes import hash_of
-from src.common.whole_files import write_text
+from src.common.whole_files import locked, write_text
 from src.config.schema import SAMPLES_FOR, AppConfig
 from src.data import load_split
 from src.export.isolated import export_one
 from src.models.base import family
 from src.pipeline.accuracy import device_of
-from src.pipeline.context import Context, Inputs, locked
+from src.pipeline.context import Context, Inputs
 from src.pipeline.leftovers import clear_leftovers
 from src.pipeline.measured import figures_of
 from src.pipeline.request import SweepRequest
@@ -43,7 +43,7 @@ class Costs:
 
     def __init__(self, request: SweepRequest, context: Context, inputs: Inputs) -> None:
         self._request, self._context, self._inputs = request, context, inputs
-        self._folder = context.folder / "costs"
+        self._folder = context.places.costs
 
     def of(self, cfg: AppConfig) -> dict[str, float]:
         """The figures of one configuration's architecture, measured now where that has not been done.

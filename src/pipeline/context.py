@@ -6,7 +6,6 @@ Everything that can be wrong is found here, before the first training.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from src.data import resolve
 from src.machine.environment import cores, environment
 from src.models.base import Start, family
 from src.records.schema import DatasetRef
+from src.records.sweep_folder import WEIGHTS, SweepFolder
 from src.track import Tracker, open_tracker
 
 log = logging.getLogger(__name__)
@@ -37,14 +37,14 @@ class Context:
     parent: str  # run id of the sweep; "" for a single trial
     threads: int
 
+    @property
+    def places(self) -> SweepFolder:
+        """Where everything lies in the folder."""
+        return SweepFolder(self.folder)
+
     def trial_folder(self, trial: int) -> Path:
         """Folder of one trial."""
-        return trial_folder(self.folder, trial)
-
-
-def trial_folder(folder: Path, trial: int) -> Path:
-    """Folder of one trial in its sweep's folder."""
-    return folder / "trials" / f"{trial:04d}"
+        return self.places.trial(trial).path
 
 
 class Inputs:
@@ -74,7 +74,7 @@ class Inputs:
         """
         key = repr((cfg.model, cfg.train.distill_model))
         if key not in self._starts:
-            self._starts[key] = family(cfg.model.family).start(cfg.training, self._outputs / "weights")
+            self._starts[key] = family(cfg.model.family).start(cfg.training, self._outputs / WEIGHTS)
         return self._starts[key]
 
 
@@ -127,15 +127,6 @@ def tags_of(name: str, dataset: DatasetRef | None, config_hash: str) -> dict[str
 def now() -> str:
     """The time as ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that other processes of the sweep wait for; the kernel lets go of it when this one dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="ascii") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from src.pipeline.context import Context
 from src.pipeline.runs import closing
 from src.records.schema import EvaluationRecord, TrialRecord
 from src.records.store import load
+from src.records.sweep_folder import TrialFolder
 from src.track import plain, segments
 
 WIDTH = 140  # characters of the dashboard as a file
@@ -24,15 +25,15 @@ def log_evaluations(found: Sequence[EvaluationRecord], context: Context) -> None
     for number, group in groupby(sorted(found, key=lambda r: r.trial), key=lambda r: r.trial):
         records = list(group)
         folder = context.trial_folder(number)
-        trial = load(TrialRecord, folder / "record.json")
-        write_text(folder / "evaluation" / "dashboard.txt", dashboard_text(trial, records))
+        trial = load(TrialRecord, TrialFolder(folder).record)
+        write_text(TrialFolder(folder).evaluation / "dashboard.txt", dashboard_text(trial, records))
         if (text := renamed(records[0])) is not None:
-            write_text(folder / "evaluation" / "class_names.txt", text)
+            write_text(TrialFolder(folder).evaluation / "class_names.txt", text)
         with closing(context, trial.run_id, interrupted="FINISHED") as run:  # the trial itself was finished before
             for record in records:
                 run.metrics(figures_of(record))
                 run.series(sweep_of(record))
-            run.folder(folder / "evaluation", "evaluation")
+            run.folder(TrialFolder(folder).evaluation, "evaluation")
 
 
 def stem(record: EvaluationRecord) -> str:

@@ -22,6 +22,7 @@ from src.pipeline.post_training import judge_start
 from src.pipeline.runs import closing
 from src.records.schema import FinalistRecord, TrialRecord
 from src.records.store import load, save
+from src.records.sweep_folder import TrialFolder
 from src.track import RunLog
 
 File = tuple[str, str, str]  # format, precision, runtime
@@ -58,7 +59,7 @@ def _export(one: Findings, inputs: Inputs) -> None:
     one.artifacts += export_all(
         checkpoint,
         [SOURCE, *one.cfg.export.targets],
-        one.folder / "artifacts",
+        TrialFolder(one.folder).artifacts,
         one.cfg.export,
         lambda target, error: one.fail("export", target, error),
         calibration=images,
@@ -68,7 +69,7 @@ def _export(one: Findings, inputs: Inputs) -> None:
 
 def _keep_test(one: Findings) -> None:
     """Keep what an earlier opening of the test split found about artifacts that are still the same."""
-    path = one.folder / "finalist.json"
+    path = TrialFolder(one.folder).finalist
     if path.is_file():
         earlier = load(FinalistRecord, path)
         one.test = earlier.test_metrics
@@ -137,7 +138,7 @@ def _save(one: Findings, context: Context) -> FinalistRecord:
         failures=one.failures,
         environment=environment(),
     )
-    save(one.folder / "finalist.json", record)
+    save(TrialFolder(one.folder).finalist, record)
     log_finalist(record, one, context)
     return record
 
@@ -153,4 +154,4 @@ def log_finalist(record: FinalistRecord, one: Findings, context: Context) -> Non
 def _log_to(run: RunLog, record: FinalistRecord, one: Findings) -> None:
     run.metrics({**record.test_metrics, **bench_metrics(record)})
     run.files([Path(a.path) for a in record.artifacts if a.format != "pytorch" and Path(a.path).is_file()], "artifacts")
-    run.files([one.folder / "finalist.json"], "record")
+    run.files([TrialFolder(one.folder).finalist], "record")

@@ -10,14 +10,14 @@ from pathlib import Path
 from src.cli.progress import Watch
 from src.common.errors import EXIT_FAILED, EXIT_OK
 from src.common.hashes import hash_of
-from src.common.whole_files import write_text
+from src.common.whole_files import locked, write_text
 from src.config.schema import AppConfig, plain_config
 from src.decide.choice import decide
 from src.decide.load import load_sweep
 from src.evaluate import evaluate_sweep
 from src.pipeline.accuracy import regroup
 from src.pipeline.confirm import confirm, shipped
-from src.pipeline.context import Context, Inputs, locked, now
+from src.pipeline.context import Context, Inputs, now
 from src.pipeline.evaluations import log_evaluations
 from src.pipeline.finalist import run_finalists
 from src.pipeline.judge_on_test import begun, content, judge, key_of, log_judged, subjects_of
@@ -34,7 +34,6 @@ from src.track import RunLog
 log = logging.getLogger(__name__)
 
 MEASURED = "finalists.measured"  # which finalists were measured, and with which settings
-JUDGED = "finalists.key"  # what was decided, and whether test was opened for it
 OPENED, CLOSED = "opened", "closed"
 
 
@@ -50,15 +49,15 @@ def finish(request: SweepRequest, context: Context, inputs: Inputs, run: RunLog)
     Returns:
         The contract's exit code.
     """
-    with locked(context.folder / "finish.lock"):
+    with locked(context.places.finish_lock):
         clear_sweep(context.folder, Path(request.base.reports) / context.name)
         records = [r for r in all_records(context.folder) if r.role == "search"]
-        record = load(SweepRecord, context.folder / "sweep.json")
+        record = load(SweepRecord, context.places.record)
         if any(r.state == "complete" for r in records):
             confirmed = confirm(request, records, context, inputs)
             regroup(request.base, inputs.dataset(request.base), context)
             record = _finalise(request, record, [*records, *confirmed], context, inputs)
-        save(context.folder / "sweep.json", replace(record, finished_at=record.finished_at or now()))
+        save(context.places.record, replace(record, finished_at=record.finished_at or now()))
         context.tracker.deliver(context.folder)
         if request.base.study.report:
             _report(request.base, context, run)
@@ -82,7 +81,7 @@ def _finalise(
     record = _measure(request, record, records, context, inputs, watch, used)
     record = until_decided(request, record, context, inputs)
     decision = decide(load_sweep(context.folder), request.base.decision)
-    done = context.folder / JUDGED
+    done = context.places.finalists_key
     key = key_of(subjects_of(decision), decision.saved.finalists)
     may_open = decision.settings.reopen or begun(context.folder, key)
     if content(done) == f"{key} {OPENED}" or (content(done) == f"{key} {CLOSED}" and not may_open):
@@ -124,7 +123,7 @@ def _measure(
 def _keep(record: SweepRecord, used: ResourceUse, context: Context) -> SweepRecord:
     """Save what the finalists cost so far."""
     record = replace(record, timings_s=dict(used.seconds), energy_j=dict(used.joules))
-    save(context.folder / "sweep.json", record)
+    save(context.places.record, record)
     return record
 
 

@@ -23,6 +23,7 @@ from src.pipeline.measured import Findings, Say
 from src.pipeline.runs import closing
 from src.records.schema import FinalistRecord, SweepRecord, TrialRecord
 from src.records.store import load, save
+from src.records.sweep_folder import SweepFolder, TrialFolder
 
 BEGUN = "finalists.begun"  # the key of the opening and when it was, from before it happens
 SPLIT = "test"
@@ -113,7 +114,7 @@ def judge(
 def log_judged(decision: Decision, context: Context) -> None:
     """Tell MLflow what test said: apart from the judging, so that a process that goes on after a kill tells it too."""
     for one in subjects_of(decision):
-        path = context.trial_folder(one.trial.trial) / "finalist.json"
+        path = context.places.trial(one.trial.trial).finalist
         record = load(FinalistRecord, path)
         if record.test_metrics:
             with closing(context, record.run_id, interrupted="FINISHED") as run:  # its training is finished
@@ -144,7 +145,7 @@ def _open(record: SweepRecord, key: str, folder: Path, reopen: bool) -> tuple[Sw
         write_text(folder / BEGUN, f"{key} {when}")
     if opened and when and when not in record.test_openings:  # this note comes second: a kill between must not close it
         record = replace(record, test_openings=[*record.test_openings, when])
-        save(folder / "sweep.json", record)
+        save(SweepFolder(folder).record, record)
     return record, opened
 
 
@@ -175,4 +176,4 @@ def _judge_one(one: Subject, known: FinalistRecord, cfg: AppConfig, context: Con
         timings_s=found.used.seconds,
         energy_j=found.used.joules,
     )
-    save(found.folder / "finalist.json", record)
+    save(TrialFolder(found.folder).finalist, record)

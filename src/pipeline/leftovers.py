@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
-from src.pipeline.context import locked
-
-FINISHED = ("benchmark", "trials", "truths")  # folders of a sweep that nobody but `finish` writes in at its end
+from src.common.whole_files import clear_asides, locked
+from src.records.sweep_folder import SweepFolder
 
 
 def clear_leftovers(folder: Path) -> None:
     """Remove what a killed process was writing aside in a folder; whoever calls this has the folder alone."""
-    _remove([*folder.rglob(".*.tmp"), *folder.rglob(".*.tmp.npz")])
+    clear_asides(list(folder.rglob(".*")))
 
 
 def clear_sweep(folder: Path, report: Path) -> None:
@@ -23,13 +20,10 @@ def clear_sweep(folder: Path, report: Path) -> None:
         folder: of the sweep.
         report: folder of its report.
     """
-    for one in (*(folder / name for name in FINISHED), report):
+    places = SweepFolder(folder)
+    # At its end nobody but `finish` writes in these.
+    for one in (places.benchmark, places.trials, places.ground_truths, report):
         clear_leftovers(one)
     # Another command may open the sweep at this moment: what it writes beside the folders, it writes under this lock.
-    with locked(folder / "open.lock"):
-        _remove(folder.glob(".*.tmp"))
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    with locked(places.open_lock):
+        clear_asides(folder.glob(".*"))

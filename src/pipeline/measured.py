@@ -67,7 +67,7 @@ def measure_all(found: Sequence[Findings], context: Context, inputs: Inputs, say
         images,
         device=device_of(cfg),
         threads=context.threads,
-        out_dir=context.folder / "benchmark",
+        out_dir=context.places.benchmark,
         base=context.folder,
         seed=cfg.seed,
         trust=cfg.model.trust,

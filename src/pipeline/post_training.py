@@ -19,6 +19,7 @@ from src.models.base import family
 from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, judged
 from src.pipeline.context import Context, Inputs
 from src.records.schema import Checkpoint, Verification
+from src.records.sweep_folder import TrialFolder
 from src.runtime import supports
 
 Fail = Callable[[str, str, Exception], None]
@@ -56,7 +57,7 @@ def judge_start(
             continue
         try:
             artifact = export_one(
-                before, target, folder / "artifacts", cfg.export, calibration=images, trust=cfg.model.trust
+                before, target, TrialFolder(folder).artifacts, cfg.export, calibration=images, trust=cfg.model.trust
             )
         except (StageError, Unavailable, UserError) as error:
             fail("export", f"post-training {target}", error)

@@ -23,6 +23,7 @@ from src.pipeline.study_trials import outcome
 from src.pipeline.trial import run_trial
 from src.records.schema import TrialRecord
 from src.records.store import load
+from src.records.sweep_folder import all_folders, runs_folder
 
 SHORTEST = 6  # characters of a run id
 
@@ -49,7 +50,7 @@ def replay(cfg: AppConfig) -> int:
     again = config_of(then, cfg)
     name = f"replay-{then.run_id[:8] or then.config_hash}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     inputs = prepare([again])
-    context = open_context(again, name, Path(cfg.outputs) / "runs" / name, threads_of(again))
+    context = open_context(again, name, runs_folder(Path(cfg.outputs)) / name, threads_of(again))
     with tracking(context), Watch(1, again.epochs) as watch:
         watch.say(f"replay of {then.sweep}, trial {then.trial}, run {then.run_id}")
         watch.trial(0, "replay")
@@ -71,8 +72,8 @@ def find_run(outputs: Path, run_id: str) -> TrialRecord:
     Raises:
         UserError: none or several.
     """
-    paths = [*outputs.glob("sweeps/*/trials/*/record.json"), *outputs.glob("runs/*/trials/*/record.json")]
-    records = [load(TrialRecord, path) for path in sorted(paths)]
+    paths = [trial.record for sweep in all_folders(outputs) for trial in sweep.all_trials()]
+    records = [load(TrialRecord, path) for path in paths if path.exists()]
     found = [r for r in records if len(run_id) >= SHORTEST and r.run_id.startswith(run_id)]
     if len(found) != 1:
         raise UserError(

@@ -9,6 +9,7 @@ from typing import Any
 
 from src.common.hashes import hash_of
 from src.config.schema import AppConfig, identity
+from src.records.sweep_folder import sweeps_folder
 from src.sweeper.goals import Goals, parse_goals
 from src.sweeper.launchers import JobLauncher
 from src.sweeper.space import Space
@@ -46,7 +47,7 @@ class SweepRequest:
     @property
     def folder(self) -> Path:
         """Where the sweep is kept."""
-        return Path(self.base.outputs) / "sweeps" / self.name()
+        return sweeps_folder(Path(self.base.outputs)) / self.name()
 
     def identity(self) -> str:
         """Hash of everything that decides what is trained: the same command has the same identity."""

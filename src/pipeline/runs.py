@@ -14,9 +14,9 @@ from pathlib import Path
 from src.common.errors import DiskFullError
 from src.common.whole_files import write_text
 from src.pipeline.context import Context
+from src.records.sweep_folder import TrialFolder
 from src.track import RunLog
 
-KEY = "run.key"
 TAG = "detsweep.key"
 
 
@@ -28,7 +28,7 @@ def start_once(
     Raises:
         KeyboardInterrupt: interrupted; a run that was made just then is closed as KILLED.
     """
-    path = folder / KEY
+    path = TrialFolder(folder).run_key
     if path.is_file():
         if found := context.tracker.find(TAG, path.read_text(encoding="ascii")):
             return context.tracker.resume(found, monitor=monitor)

@@ -15,7 +15,7 @@ from src.common.errors import EXIT_FAILED, EXIT_OK
 from src.common.redaction import redact_text
 from src.config.schema import AppConfig, identity
 from src.machine.environment import command_line
-from src.pipeline.context import Context, Inputs, now, open_context, prepare, threads_of, tracking, trial_folder
+from src.pipeline.context import Context, Inputs, now, open_context, prepare, threads_of, tracking
 from src.pipeline.finalist import run_finalists
 from src.pipeline.request import OBJECTIVE
 from src.pipeline.study_trials import outcome
@@ -23,6 +23,7 @@ from src.pipeline.trial import run_trial
 from src.pipeline.watchdog import attended
 from src.records.schema import SweepRecord
 from src.records.store import save
+from src.records.sweep_folder import SweepFolder, runs_folder
 
 
 def run_single(cfg: AppConfig) -> int:
@@ -35,9 +36,9 @@ def run_single(cfg: AppConfig) -> int:
         UserError: the configuration or the data is wrong; nothing has been trained.
     """
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{cfg.model.name}-{cfg.imgsz}-{identity(cfg)[:4]}"
-    folder = Path(cfg.outputs) / "runs" / name
+    folder = runs_folder(Path(cfg.outputs)) / name
     if cfg.study.trial_timeout is not None:
-        return attended(lambda: _open_and_run(cfg, folder), trial_folder(folder, 0))
+        return attended(lambda: _open_and_run(cfg, folder), SweepFolder(folder).trial(0).path)
     return _open_and_run(cfg, folder)
 
 
@@ -82,4 +83,4 @@ def _save_frame(cfg: AppConfig, folder: Path, name: str, run_id: str, started: s
         started_at=started,
         finished_at=now(),
     )
-    save(folder / "sweep.json", frame)
+    save(SweepFolder(folder).record, frame)

@@ -17,9 +17,10 @@ from src.pipeline.architecture_cost import Costs
 from src.pipeline.context import Context, Inputs
 from src.pipeline.request import OBJECTIVE, SweepRequest
 from src.pipeline.trial import run_trial
-from src.pipeline.trial_log import RECORD, finished, finished_and_closed, refuse_trial, save_lost
+from src.pipeline.trial_log import finished, finished_and_closed, refuse_trial, save_lost
 from src.records.schema import State, TrialRecord
 from src.records.store import load
+from src.records.sweep_folder import SweepFolder
 from src.sweeper.loop import Outcome
 from src.sweeper.pruner import PrunedError, standing
 from src.sweeper.space import overrides_of
@@ -51,8 +52,9 @@ class Progress:
 
 def running(folder: Path) -> Iterator[tuple[int, Progress]]:
     """Number and progress of the trials of a sweep that have begun and have no record."""
-    for path in sorted(folder.glob(f"trials/*/{PROGRESS}")):
-        if not (path.parent / RECORD).is_file():
+    for trial in SweepFolder(folder).all_trials():
+        path = trial.path / PROGRESS
+        if path.is_file() and not trial.record.is_file():
             with contextlib.suppress(OSError, ValueError, TypeError):
                 yield int(path.parent.name), Progress(**json.loads(path.read_text(encoding="utf-8")))
 
@@ -178,8 +180,8 @@ def outcome(record: TrialRecord) -> str:
 
 def all_records(folder: Path, without: Container[int] = ()) -> list[TrialRecord]:
     """The records of every finished trial of a sweep, by number, but for those of the numbers in `without`."""
-    paths = sorted(folder.glob(f"trials/*/{RECORD}"))
-    return [load(TrialRecord, path) for path in paths if int(path.parent.name) not in without]
+    trials = [trial for trial in SweepFolder(folder).all_trials() if trial.record.exists()]
+    return [load(TrialRecord, trial.record) for trial in trials if int(trial.path.name) not in without]
 
 
 def check_failures(cfg: AppConfig, folder: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from src.cli.progress import Watch
 from src.common.errors import EXIT_OK, UserError
 from src.common.redaction import redact, redact_text
+from src.common.whole_files import locked
 from src.config.schema import AppConfig, plain_config
 from src.data import report_files
 from src.machine.environment import command_line
@@ -24,7 +25,6 @@ from src.pipeline.context import (
     HURRY_S,
     Context,
     Inputs,
-    locked,
     now,
     open_context,
     prepare,
@@ -43,6 +43,7 @@ from src.pipeline.study_trials import CellRunner, worker_number
 from src.pipeline.until_decided import check_until
 from src.records.schema import SweepRecord
 from src.records.store import load, save
+from src.records.sweep_folder import SweepFolder
 from src.sweeper.loop import work
 from src.sweeper.pruner import make_pruner
 from src.sweeper.sampler import make_sampler
@@ -70,7 +71,7 @@ def run_sweep(request: SweepRequest) -> int:
     check_costs(request)
     check_until(request)
     make_sampler(request.sampler, request.space)
-    journal = folder / "study.log"
+    journal = SweepFolder(folder).journal
     with readable(request, journal):  # one that can't be opened is told before there is a sweep in it
         if cfg.study.storage is not None or journal.is_file():
             open_storage(cfg.study.storage, journal)
@@ -84,7 +85,7 @@ def run_sweep(request: SweepRequest) -> int:
 def _run(request: SweepRequest, context: Context, inputs: Inputs) -> int:
     cfg, folder = request.base, context.folder
     measure_ahead(request, Costs(request, context, inputs), Watch(0, 0).say)
-    with locked(folder / "open.lock"):
+    with locked(SweepFolder(folder).open_lock):
         record = _open(request, context, inputs)
     context = replace(context, parent=record.run_id)
     if worker_number() is not None:
@@ -108,7 +109,7 @@ def _laid_out(request: SweepRequest, folder: Path) -> Study:
     Raises:
         UserError: what an earlier run kept of it is damaged.
     """
-    with readable(request, folder / "study.log"), locked(folder / "open.lock"):
+    with readable(request, SweepFolder(folder).journal), locked(SweepFolder(folder).open_lock):
         study = _study(request, folder)
         study.lay_out()
     return study
@@ -134,7 +135,7 @@ def _study(request: SweepRequest, folder: Path) -> Study:
     cfg = request.base
     url = cfg.study.storage
     return Study(
-        open_storage(url, folder / "study.log"),
+        open_storage(url, SweepFolder(folder).journal),
         request.space,
         request.sampler,
         request.configurations(),
@@ -159,7 +160,7 @@ def _distinct(request: SweepRequest) -> list[AppConfig]:
 
 def _check_earlier(folder: Path, request: SweepRequest) -> None:
     """Refuse a name that is taken by a sweep that trains something else."""
-    path = folder / "sweep.json"
+    path = SweepFolder(folder).record
     if os.path.lexists(path) and load(SweepRecord, path).identity != request.identity():
         raise UserError(
             "a sweep of this name exists, and it trains something else",
@@ -170,7 +171,7 @@ def _check_earlier(folder: Path, request: SweepRequest) -> None:
 
 def _open(request: SweepRequest, context: Context, inputs: Inputs) -> SweepRecord:
     """The sweep's record and its parent run: those of an earlier start, or new ones."""
-    cfg, path = request.base, context.folder / "sweep.json"
+    cfg, path = request.base, context.places.record
     decision = asdict(cfg.decision)
     if os.path.lexists(path):
         record = load(SweepRecord, path)

@@ -21,10 +21,11 @@ from src.pipeline.accuracy import evaluate_checkpoint
 from src.pipeline.context import Context, Inputs, now
 from src.pipeline.leftovers import clear_leftovers
 from src.pipeline.resource_use import ResourceUse
-from src.pipeline.trial_log import BEGUN, RECORD, begin, close, failed
+from src.pipeline.trial_log import begin, close, failed
 from src.pipeline.watchdog import watchdog
 from src.records.schema import Role, TrialRecord
 from src.records.store import save
+from src.records.sweep_folder import TrialFolder
 from src.sweeper.pruner import PrunedError
 from src.track import EPOCH_METRIC, RunLog
 
@@ -70,9 +71,9 @@ def run_trial(
                 record = _attempt(cfg, record, context, inputs, run, on_epoch, used)
             if record.state != "failed":
                 break
-            save(folder / BEGUN, record)  # a process that dies takes no failed attempt with it
+            save(TrialFolder(folder).begun, record)  # a process that dies takes no failed attempt with it
         record = replace(record, finished_at=now(), timings_s=used.seconds, energy_j=used.joules)
-        save(folder / RECORD, record)  # first: a report is made of it, and MLflow can be told again
+        save(TrialFolder(folder).record, record)  # first: a report is made of it, and MLflow can be told again
         close(run, record, folder)
     except (KeyboardInterrupt, DiskFullError):
         with suppress(Exception):  # a full disk takes no entry either; the next attempt continues the run
@@ -137,7 +138,7 @@ def _train_and_evaluate(
     folder, dataset, start = context.trial_folder(record.trial), inputs.dataset(cfg), inputs.start(cfg)
     with used.of("train"):
         own = family(cfg.model.family)
-        result = own.train(cfg.training, dataset, start, folder / "train", context.threads, on_epoch)
+        result = own.train(cfg.training, dataset, start, TrialFolder(folder).train, context.threads, on_epoch)
     record = replace(record, checkpoint=result.checkpoint, history=result.history)
     with used.of("evaluate"):
         metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, folder)

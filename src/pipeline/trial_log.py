@@ -23,15 +23,14 @@ from src.pipeline import resource_use
 from src.pipeline.context import Context, Inputs, now, tags_of
 from src.pipeline.leftovers import clear_leftovers
 from src.pipeline.runs import start_once
-from src.pipeline.watchdog import EVIDENCE, hung
+from src.pipeline.watchdog import hung
 from src.records.schema import Failure, Role, State, TrialRecord
 from src.records.store import load, save
+from src.records.sweep_folder import TrialFolder
 from src.track import RunLog
 
 log = logging.getLogger(__name__)
 
-BEGUN = "begun.json"  # the record as it was when the trial began: it has the run that a later attempt continues
-RECORD = "record.json"
 STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "infeasible": "FINISHED", "failed": "FAILED"}
 
 
@@ -50,7 +49,7 @@ def begin(
         run.dataset(inputs.dataset(cfg))
         # Last: a trial that has begun is not told of its configuration again.
         record = replace(record, run_id=run.run_id)
-        save(folder / BEGUN, record)
+        save(TrialFolder(folder).begun, record)
     except KeyboardInterrupt:
         run.end("KILLED")
         raise
@@ -84,7 +83,7 @@ def refuse_trial(
     record, run = begin(cfg, number, overrides, context, inputs)
     failure = Failure("study", record.model, "refused", reason)
     record = replace(record, state=state, metrics=dict(known or {}), failures=[failure], finished_at=now())
-    save(context.trial_folder(number) / RECORD, record)
+    save(context.places.trial(number).record, record)
     run.metrics(record.metrics)
     close(run, record, context.trial_folder(number))
     return record
@@ -99,7 +98,7 @@ def save_lost(number: int, context: Context) -> None:
     failure = Failure("train", earlier.model, "error", "its worker process died again and again (out of memory?)")
     failures = earlier.failures or [failure]
     record = replace(earlier, state="failed", failures=failures, finished_at=now())
-    save(folder / RECORD, record)
+    save(TrialFolder(folder).record, record)
     close(context.tracker.resume(record.run_id), record, folder)
 
 
@@ -120,14 +119,15 @@ def finished_and_closed(context: Context, number: int) -> TrialRecord | None:
 
 def finished(context: Context, number: int) -> TrialRecord | None:
     """The record of a trial that is finished."""
-    path = context.trial_folder(number) / RECORD
+    path = context.places.trial(number).record
     return load(TrialRecord, path) if path.is_file() else None
 
 
 def begun(context: Context) -> Iterator[TrialRecord]:
     """Every trial that has begun, as its record was then."""
-    for path in sorted(context.folder.glob(f"trials/*/{BEGUN}")):
-        yield load(TrialRecord, path)
+    for folder in context.places.all_trials():
+        if folder.begun.exists():
+            yield load(TrialRecord, folder.begun)
 
 
 def numbers_begun(context: Context) -> list[int]:
@@ -144,7 +144,7 @@ def close(run: RunLog, record: TrialRecord, folder: Path) -> None:
     """Tell MLflow how the trial ended. Doing it twice does no harm."""
     run.metrics({f"seconds/{k}": v for k, v in record.timings_s.items()})
     run.metrics({f"energy_j/{k}": v for k, v in record.energy_j.items()})
-    run.files([p for p in (folder / RECORD, folder / "traceback.txt") if p.is_file()], "record")
+    run.files([p for p in (TrialFolder(folder).record, TrialFolder(folder).traceback) if p.is_file()], "record")
     run.tags({"state": record.state})
     if record.failures:
         run.tags({"failure": f"{record.failures[-1].stage}: {record.failures[-1].message}"})
@@ -155,9 +155,9 @@ def close(run: RunLog, record: TrialRecord, folder: Path) -> None:
 def failed(record: TrialRecord, error: Exception, folder: Path) -> TrialRecord:
     """The record of a trial whose attempt failed; what would lead there again is removed from its folder."""
     text = redact_text("".join(traceback.format_exception(error)))
-    write_text(folder / "traceback.txt", text.encode("utf-8", "replace").decode("utf-8"))
+    write_text(TrialFolder(folder).traceback, text.encode("utf-8", "replace").decode("utf-8"))
     # The next attempt must not go on from the state that led here.
-    shutil.rmtree(folder / "train", ignore_errors=True)
+    shutil.rmtree(TrialFolder(folder).train, ignore_errors=True)
     stage = error.stage if isinstance(error, StageError) else "train"
     message = error.message if isinstance(error, StageError) else f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError):
@@ -170,7 +170,7 @@ def failed(record: TrialRecord, error: Exception, folder: Path) -> TrialRecord:
 def _forget(record: TrialRecord, folder: Path) -> None:
     """Remove what only an unfinished trial needs."""
     model = record.config.get("model", {})
-    family(model.get("family", "ultralytics")).forget_state(folder / "train")
+    family(model.get("family", "ultralytics")).forget_state(TrialFolder(folder).train)
     resource_use.forget(folder)
 
 
@@ -182,13 +182,13 @@ def _taken_up(folder: Path) -> TrialRecord | None:
     limit = earlier.config["study"]["trial_timeout"]
     message = f"no end within study.trial_timeout={limit} s, and its process was ended; traceback.txt says where it was"
     earlier = failed(earlier, StageError("train", earlier.model, message), folder)
-    (folder / EVIDENCE).replace(folder / "traceback.txt")
-    save(folder / BEGUN, earlier)
+    (TrialFolder(folder).hang).replace(TrialFolder(folder).traceback)
+    save(TrialFolder(folder).begun, earlier)
     return earlier
 
 
 def _begun(folder: Path) -> TrialRecord | None:
-    path = folder / BEGUN
+    path = TrialFolder(folder).begun
     return load(TrialRecord, path) if path.is_file() else None
 
 

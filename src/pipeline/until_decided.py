@@ -88,7 +88,7 @@ def until_decided(request: SweepRequest, record: SweepRecord, context: Context, 
         while True:
             saved = load_sweep(context.folder)
             record, step, decision = _look(request, record, saved)
-            save(context.folder / "sweep.json", record)
+            save(context.places.record, record)
             watch.say(_said(record.looks[-1]))
             if not step.config_id:
                 return record

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from src.cli.command import guarded
 from src.common.errors import EXIT_FAILED, EXIT_INTERRUPTED
+from src.records.sweep_folder import TrialFolder
 
-EVIDENCE = "hang.txt"
 GRACE = 0.1  # share of the limit by which the check after every epoch goes first: it needs no new process
 LEAST_GRACE_S = 1.0
 
@@ -34,7 +34,7 @@ def watchdog(folder: Path, limit_s: float | None) -> Iterator[None]:
     if limit_s is None:
         yield
         return
-    path = folder / EVIDENCE
+    path = TrialFolder(folder).hang
     with open(path, "w", encoding="utf-8") as stream:
         faulthandler.dump_traceback_later(limit_s + max(GRACE * limit_s, LEAST_GRACE_S), exit=True, file=stream)
         try:
@@ -46,7 +46,7 @@ def watchdog(folder: Path, limit_s: float | None) -> Iterator[None]:
 
 def hung(folder: Path) -> bool:
     """Whether a process was ended while it worked on the trial of this folder."""
-    path = folder / EVIDENCE
+    path = TrialFolder(folder).hang
     return path.is_file() and path.stat().st_size > 0
 
 
@@ -76,7 +76,7 @@ def attended(work: Callable[[], int], folder: Path) -> int:
 
 def _when(folder: Path) -> int:
     """When the watchdog ended a process that worked on a trial, ns; 0 when it did not, or that is settled."""
-    return (folder / EVIDENCE).stat().st_mtime_ns if hung(folder) else 0
+    return TrialFolder(folder).hang.stat().st_mtime_ns if hung(folder) else 0
 
 
 def _attend(work: Callable[[], int]) -> None:

@@ -19,6 +19,7 @@ from src.common.hashes import sha256_file
 from src.common.whole_files import read_regular
 from src.records.earlier import artifact_from
 from src.records.schema import Artifact
+from src.records.sweep_folder import TrialFolder
 from src.runtime import availability, supports
 
 MANIFEST = "manifest.json"
@@ -131,7 +132,7 @@ def _onnx_names(path: Path) -> list[str]:
 
 def _names_of_trial(folder: Path) -> list[str]:
     """From the record of the trial whose `artifacts/` the export lies in."""
-    record = folder.parent.parent / "record.json"
+    record = TrialFolder.of_artifact(folder).record
     try:
         return [str(n) for n in json.loads(read_regular(record))["dataset"]["class_names"]]
     except (OSError, ValueError, KeyError, TypeError):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 
 from src.common.csv_cells import cell
 from src.common.errors import UserError
+from src.common.whole_files import aside_of
 from src.inference import Detections
 from src.predict.draw import draw
 from src.predict.model import Opened
@@ -212,7 +212,7 @@ class Aside:
                 "out exists already, and nothing is ever written over", value=target, remedy="out=NEW_FOLDER"
             )
         self.target = target
-        self.folder = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        self.folder = aside_of(target)
         self.writers: list[Writer] = []
 
     def __enter__(self) -> Aside:

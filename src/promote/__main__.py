@@ -16,7 +16,7 @@ from src.cli.command import application
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.common.hashes import sha256_file
 from src.common.root import ROOT
-from src.config.schema import TrackingConfig, is_name
+from src.config.schema import TrackingConfig
 from src.decide.verdict import verdict
 from src.promote import rejudge
 from src.promote.gates import GateResult, Judgement, against, own_gates, said_of
@@ -24,8 +24,10 @@ from src.promote.recorded_model import RecordedModel, deficit, identity, recorde
 from src.promote.registry import CHAMPION, Registry, side_of
 from src.promote.rule import Rule
 from src.promote.serving_plan import plan_of
+from src.records.find_sweep import find_sweep
 from src.records.schema import Artifact
-from src.report import Decision, find_sweep, load_decision
+from src.records.sweep_folder import is_name
+from src.report import Decision, load_decision
 from src.track import follow, is_local, store_uri
 
 ACCEPT = ("approve", "conditional")

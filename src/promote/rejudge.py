@@ -16,10 +16,11 @@ from src.benchmark import predict
 from src.common.errors import StageError, Unavailable, UserError
 from src.data import load_split
 from src.decide.choice import Decision
-from src.evaluate import Subject, evaluate_in_depth, ground_truth_file, load_ground_truth
+from src.evaluate import Subject, evaluate_in_depth, load_ground_truth
 from src.evaluate.files import load_detections, load_groups
 from src.promote.recorded_model import RecordedModel
 from src.records.schema import Artifact, DatasetRef, EvaluationRecord
+from src.records.sweep_folder import SweepFolder
 
 
 def on_split_of(
@@ -44,7 +45,7 @@ def on_split_of(
         raise UserError("the challenger's record names no dataset")
     if list(plan["class_names"]) != dataset.class_names:
         raise UserError("it knows other classes", value=", ".join(plan["class_names"]))
-    ground_truth = ground_truth_file(decision.saved.folder, dataset.fingerprint, "test")
+    ground_truth = SweepFolder(decision.saved.folder).ground_truth(dataset.fingerprint, "test")
     record = _evaluate(artifact, plan, dataset, ground_truth)
     return replace(recorded, evaluation=record, test=dataset.split_fingerprints.get("test", ""))
 

@@ -18,8 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from src.records.sweep_folder import DATASETS, RUNS, SWEEPS, TRIALS
+
 PLACE = {"place": True}  # metadata of a record's field that holds a path
-OURS = ("sweeps", "runs", "datasets")  # folders of an outputs folder
+OURS = (SWEEPS, RUNS, DATASETS)  # folders of an outputs folder
 _HERE = "./"
 
 T = TypeVar("T")
@@ -42,7 +44,7 @@ def outputs_of(file: Path) -> Path:
     outputs/sweeps/<sweep>/sweep.json, …/trials/0000/record.json, …/trials/0000/evaluation/….json
     """
     parents = absolute(file).parents
-    sweep = next((folder.parent for folder in parents if folder.name == "trials"), parents[0])
+    sweep = next((folder.parent for folder in parents if folder.name == TRIALS), parents[0])
     return sweep.parent.parent if sweep.parent.name in OURS else sweep
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from src.decide.choice import Decision, decide
-from src.decide.load import Saved, find_sweep, known_sweeps, load_sweep
+from src.decide.load import Saved, load_sweep
 from src.decide.settings import load_decision
+from src.records.find_sweep import find_sweep, known_sweeps
 from src.report.terminal import print_summary, summary
 from src.report.write import Options, write_report
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from src.cli.command import application
 from src.common.errors import EXIT_FAILED, EXIT_OK
 from src.config.schema import ReportConfig
-from src.decide.load import find_sweep
 from src.decide.settings import load_decision
+from src.records.find_sweep import find_sweep
 from src.report.check import check_report
 from src.report.compare import compare
 from src.report.terminal import print_summary

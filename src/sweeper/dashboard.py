@@ -12,7 +12,8 @@ from pathlib import Path
 
 from src.cli.command import application
 from src.common.errors import EXIT_OK, UserError
-from src.decide.load import find_sweep
+from src.records.find_sweep import find_sweep
+from src.records.sweep_folder import SweepFolder
 from src.sweeper.storage import open_storage
 
 HOST = "127.0.0.1"
@@ -34,7 +35,7 @@ def journal_of(folder: Path) -> Path:
     Raises:
         UserError: the sweep keeps its study elsewhere.
     """
-    path = folder / "study.log"
+    path = SweepFolder(folder).journal
     if not path.is_file():
         raise UserError(
             "this sweep keeps its study in a database",

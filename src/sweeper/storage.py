@@ -7,7 +7,6 @@ one. The lock also mends what a killed writer left: an unfinished last line woul
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from optuna.trial import TrialState
 
 from src.common.errors import UserError
 from src.common.redaction import redact_text
+from src.common.whole_files import lock
 from src.sweeper.reconnect import PatientStorage
 
 STUDY = "sweep"
@@ -39,7 +39,7 @@ class JournalLock(BaseJournalFileLock):
     def acquire(self) -> bool:
         """Wait for the lock; then the file ends in a whole line."""
         stream = os.open(self._path.with_name(self._path.name + ".flock"), os.O_CREAT | os.O_RDWR, 0o644)
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        lock(stream)
         self._stream = stream
         mend(self._path)
         return True

@@ -13,6 +13,7 @@ from src.cli.command import application
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.common.redaction import redact_text
 from src.config.schema import TrackingConfig
+from src.records.sweep_folder import all_folders, sweeps_folder
 from src.track.remote import RemoteTracker
 from src.track.store_location import in_force
 
@@ -43,9 +44,9 @@ def run(args: TrackArgs) -> int:
         )
     print(f"tracking: {said}")
     tracker = RemoteTracker(cfg, outputs)
-    left = tracker.deliver(outputs / "sweeps", args.seconds)
-    for frame in sorted(outputs.glob("*/*/sweep.json")):
-        tracker.deliver(frame.parent, 0)
+    left = tracker.deliver(sweeps_folder(outputs), args.seconds)
+    for folder in all_folders(outputs):
+        tracker.deliver(folder.path, 0)
     tracker.close(0)
     print("everything has been sent" if not left else f"{left} entries still wait for the server")
     return EXIT_FAILED if left else EXIT_OK

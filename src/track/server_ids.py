@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,8 @@ from typing import Any
 from src.records.parsing import RecordError
 from src.records.schema import EvaluationRecord, FinalistRecord, SweepRecord, TrialRecord
 from src.records.store import load, save
+from src.records.sweep_folder import SweepFolder
 from src.track.spool import LOCAL, is_local
-
-KINDS: dict[str, type[Any]] = {
-    "sweep.json": SweepRecord,
-    "trials/*/record.json": TrialRecord,
-    "trials/*/finalist.json": FinalistRecord,
-    "trials/*/evaluation/*.json": EvaluationRecord,
-}
 
 
 def adopt(folder: Path, known_as: Callable[[str], str]) -> int:
@@ -28,11 +22,17 @@ def adopt(folder: Path, known_as: Callable[[str], str]) -> int:
         known_as: the server's id of a run, or the same id while there is none.
     """
     count = 0
-    for pattern, kind in KINDS.items():
-        for path in sorted(folder.glob(pattern)):
-            if LOCAL in path.read_text(encoding="utf-8"):
-                count += _adopt_one(path, kind, known_as)
+    for path, kind in _records(SweepFolder(folder)):
+        if path.exists() and LOCAL in path.read_text(encoding="utf-8"):
+            count += _adopt_one(path, kind, known_as)
     return count
+
+
+def _records(folder: SweepFolder) -> Iterator[tuple[Path, type[Any]]]:
+    yield folder.record, SweepRecord
+    for trial in folder.all_trials():
+        yield from ((trial.record, TrialRecord), (trial.finalist, FinalistRecord))
+        yield from ((path, EvaluationRecord) for path in trial.evaluations())
 
 
 def _adopt_one(path: Path, kind: type[Any], known_as: Callable[[str], str]) -> bool:

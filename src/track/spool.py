@@ -8,7 +8,6 @@ cut off by the next writer, and an entry whose answer was lost is sent again, wh
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
@@ -17,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from src.common.whole_files import write_text
+from src.common.whole_files import lock, write_text
 from src.records.relative_paths import absolute, moved
 from src.track.entries import EPOCH_METRIC
 from src.track.refusals import Entry
@@ -122,9 +121,7 @@ class SpooledFolder:
 
     def save(self, state: State) -> None:
         """Save how far the sender is. Without a flush to the disk: what is lost with the power is sent again."""
-        aside = self.path / f".state.{os.getpid()}.tmp"
-        aside.write_text(json.dumps(asdict(state)), encoding="utf-8")
-        aside.replace(self.path / "state.json")
+        write_text(self.path / "state.json", json.dumps(asdict(state)), sync=False)
 
     def now(self) -> State:
         """The state as it will be when everything has been sent."""
@@ -147,12 +144,7 @@ class SpooledFolder:
         """Hold the right to send this run's entries; false while another process has it."""
         stream = os.open(self.path / "send.lock", os.O_CREAT | os.O_RDWR, 0o644)
         try:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                yield False
-                return
-            yield True
+            yield lock(stream, wait=False)
         finally:
             os.close(stream)
 
@@ -160,7 +152,7 @@ class SpooledFolder:
     def _locked(self) -> Iterator[int]:
         stream = os.open(self._records, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o644)
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            lock(stream)
             yield stream
         finally:
             os.close(stream)

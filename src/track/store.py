@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import UserError
+from src.common.whole_files import aside_of
 from src.config.schema import TrackingConfig
 from src.track.entries import EPOCH_METRIC, Recorder, apply, create, started
 from src.track.protocol import NullRun, NullTracker, RunLog, Tracker
@@ -172,8 +173,7 @@ def make_store(uri: str) -> None:
     path = Path(uri.removeprefix("sqlite:///"))
     if not uri.startswith("sqlite:///") or path.exists() or not path.parent.is_dir():
         return
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    aside.unlink(missing_ok=True)
+    aside = aside_of(path)
     try:
         make_client(f"sqlite:///{aside}").search_experiments(max_results=1)
         with contextlib.suppress(FileExistsError):  # another process was quicker

@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 
 from src.data import load_split, resolve
-from src.evaluate import Metrics, evaluate_in_depth, ground_truth_file, load_ground_truth
+from src.evaluate import Metrics, evaluate_in_depth, load_ground_truth
 from src.evaluate.in_depth import Subject
 from src.evaluate.matching import Floats, Ints
 from src.pipeline import accuracy
 from src.records.schema import Artifact, DatasetRef, EvaluationRecord
+from src.records.sweep_folder import SweepFolder
 from tests.data.builders import config, picture
 from tests.data.test_regions import voc_set
 from tests.evaluate.scenes import Scene, judged_by_reference, random_boxes, xywh
@@ -149,7 +150,7 @@ def evaluated(
     cfg: Any = SimpleNamespace(model=SimpleNamespace(trust=False), data=SimpleNamespace(group=None))
     artifact = Artifact("onnx", "fp32", "m.onnx", "a" * 64, 1, [1, 3, 32, 32], 1.0, "b" * 64)
     metrics, _ = accuracy.evaluate_artifact(artifact, "onnxruntime", ref, "val", cfg, context, tmp_path / "sweep")
-    ground_truths = load_ground_truth(ground_truth_file(tmp_path / "sweep", ref.fingerprint, "val"))
+    ground_truths = load_ground_truth(SweepFolder(tmp_path / "sweep").ground_truth(ref.fingerprint, "val"))
     subject = Subject("s", 0, "r", "onnx", "fp32", "a" * 64, "onnxruntime", "val", ref.fingerprint, ref.class_names)
     return metrics, evaluate_in_depth(subject, found, ground_truths, resamples=5)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.evaluate import Matches, evaluate_in_depth, evaluate_sweep, ground_truth_file, match, save_ground_truth
+from src.evaluate import Matches, evaluate_in_depth, evaluate_sweep, match, save_ground_truth
 from src.evaluate.bootstrap import image_weights, resample_classes
 from src.evaluate.files import load_ground_truth
 from src.evaluate.intervals import Interval, evidence, interval
@@ -19,6 +19,7 @@ from src.evaluate.matching import Ints
 from src.evaluate.precision import ap_table, mean_of
 from src.records.schema import EvaluationRecord
 from src.records.store import from_json, to_json
+from src.records.sweep_folder import SweepFolder
 from tests.conftest import ROOT
 from tests.evaluate.scenes import Scene, random_scenes
 from tests.evaluate.test_sweep import SUBJECT, saved_sweep
@@ -121,7 +122,7 @@ def test_records_from_before_groups_are_read() -> None:
 def test_other_groups_evaluate_again_and_missing_truths_keep_what_is_known(tmp_path: Path) -> None:
     folder = saved_sweep(tmp_path)
     first = evaluate_sweep(folder)
-    ground_truth = ground_truth_file(folder, DATASET.fingerprint, "val")
+    ground_truth = SweepFolder(folder).ground_truth(DATASET.fingerprint, "val")
     ground_truths = load_ground_truth(ground_truth)
     save_ground_truth(ground_truth, ground_truths, [i // 5 for i in range(len(ground_truths))])
     again = evaluate_sweep(folder)

@@ -12,9 +12,10 @@ import pytest
 from src.common.errors import UserError
 from src.evaluate import ensure_resamples, evaluate, evaluate_sweep, load_resamples, save_ground_truth, save_resamples
 from src.evaluate.bootstrap import image_weights, resample_map
-from src.evaluate.files import ground_truth_file, load_groups
+from src.evaluate.files import load_groups
 from src.evaluate.matching import match
 from src.evaluate.resamples import DETECTIONS, resample_count, resamples_file
+from src.records.sweep_folder import SweepFolder
 from tests.evaluate.scenes import Scene, random_scenes
 from tests.evaluate.test_sweep import save_detections, saved_sweep
 from tests.report.factory import DATASET, Sweep, trial
@@ -30,7 +31,7 @@ def saved_trials(home: Path) -> tuple[Path, list[tuple[list[Scene], list[Scene]]
     scenes = [random_scenes(seed, IMAGES, classes) for seed in (0, 0)]
     worse = [Scene(d.boxes + 0.3, d.classes, d.scores) for d in scenes[1][0]]
     scenes[1] = (worse, scenes[1][1])
-    save_ground_truth(ground_truth_file(folder, DATASET.fingerprint, "val"), scenes[0][1])
+    save_ground_truth(SweepFolder(folder).ground_truth(DATASET.fingerprint, "val"), scenes[0][1])
     for number, (detections, _) in enumerate(scenes):
         save_detections(folder / f"trials/{number:04d}/detections/val-{DETECTIONS}.npz", detections)
     return folder, scenes
@@ -77,7 +78,7 @@ def test_torn_records_and_other_groups_are_made_again(tmp_path: Path) -> None:
     first = ensure_resamples(folder)[0]
     resamples_file(folder / "trials/0000").write_text('{"sweep": ')
     assert ensure_resamples(folder)[0] == first
-    ground_truth = ground_truth_file(folder, DATASET.fingerprint, "val")
+    ground_truth = SweepFolder(folder).ground_truth(DATASET.fingerprint, "val")
     groups = np.arange(IMAGES) // 5
     save_ground_truth(ground_truth, scenes[0][1], groups.tolist())
     again = ensure_resamples(folder)

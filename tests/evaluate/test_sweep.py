@@ -16,7 +16,6 @@ from src.evaluate import (
     evaluate,
     evaluate_in_depth,
     evaluate_sweep,
-    ground_truth_file,
     load_ground_truth,
     save_ground_truth,
 )
@@ -24,6 +23,7 @@ from src.evaluate.in_depth import Subject
 from src.evaluate.terminal import dashboard, sparkline
 from src.records.schema import TrialRecord
 from src.records.store import load
+from src.records.sweep_folder import SweepFolder
 from tests.evaluate.scenes import Scene, random_scenes
 from tests.report.factory import DATASET, ONNX, PYTORCH, Sweep, finalist, trial
 
@@ -48,7 +48,7 @@ def saved_sweep(tmp_path: Path) -> Path:
     folder = Sweep([one], [record]).write(tmp_path)
     for seed, split in enumerate(("val", "test")):
         detections, ground_truths = random_scenes(seed, 25, 10)
-        save_ground_truth(ground_truth_file(folder, DATASET.fingerprint, split), ground_truths)
+        save_ground_truth(SweepFolder(folder).ground_truth(DATASET.fingerprint, split), ground_truths)
         for v in record.verifications:
             if v.split == split:
                 save_detections(folder / v.detections_file, detections)
@@ -100,7 +100,7 @@ def test_every_verification_is_evaluated_and_kept(tmp_path: Path) -> None:
 
 def test_missing_truth_is_a_user_error(tmp_path: Path) -> None:
     folder = saved_sweep(tmp_path)
-    ground_truth_file(folder, DATASET.fingerprint, "val").unlink()
+    SweepFolder(folder).ground_truth(DATASET.fingerprint, "val").unlink()
     with pytest.raises(UserError, match="can't be read"):
         evaluate_sweep(folder)
 
@@ -133,7 +133,7 @@ def test_the_command(tmp_path: Path) -> None:
     saved_sweep(tmp_path)
     root = Path(__file__).parents[2]
     words = [sys.executable, "-m", "src.evaluate", f"outputs={tmp_path}"]
-    done = subprocess.run([*words, "sweep=friday"], capture_output=True, text=True, cwd=root, check=False)
+    done = subprocess.run([*words, "sweep=latest"], capture_output=True, text=True, cwd=root, check=False)
     assert done.returncode == 0, done.stderr
     assert "localisation" in done.stdout
     done = subprocess.run([*words, "sweep=no"], capture_output=True, text=True, cwd=root, check=False)

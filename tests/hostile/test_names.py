@@ -17,13 +17,13 @@ from markdown_it import MarkdownIt
 
 from src.common.csv_cells import FORMULA, NUMBER, cell
 from src.common.errors import UserError
-from src.config.schema import is_name
 from src.evaluate.sweep import evaluation_file
 from src.inference import Detections
 from src.predict.model import Opened
 from src.predict.sources import Frame
 from src.predict.writers import Csv
 from src.records.schema import Artifact, Verification
+from src.records.sweep_folder import is_name
 from src.report.markdown import code, escape, table
 from src.report.tables import to_csv
 from src.report.write import write_report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from src.pipeline.context import locked
+from src.common.whole_files import locked
 from src.pipeline.leftovers import clear_sweep
 
 ASIDE = (".sweep.json.7.tmp", "trials/0001/.record.json.7.tmp", "truths/.val.npz.7.tmp.npz", "benchmark/.a.7.tmp.npz")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from src.pipeline.watchdog import EVIDENCE, hung, watchdog
+from src.pipeline.watchdog import hung, watchdog
 from tests.conftest import ROOT
 
 HANGING = """
@@ -36,7 +36,7 @@ def test_a_process_that_hangs_is_ended(tmp_path: Path, how: str) -> None:
     assert time.monotonic() - begun < 40
     assert done.returncode == 1
     assert hung(tmp_path)
-    assert "training_that_hangs" in (tmp_path / EVIDENCE).read_text()
+    assert "training_that_hangs" in (tmp_path / "hang.txt").read_text()
 
 
 def test_what_ends_in_time_leaves_nothing(tmp_path: Path) -> None:

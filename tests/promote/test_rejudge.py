@@ -14,12 +14,13 @@ from PIL import Image
 from src.common.errors import UserError
 from src.config.schema import DataConfig
 from src.data import load_split, resolve
-from src.evaluate import ground_truth_file, save_ground_truth
+from src.evaluate import save_ground_truth
 from src.promote import rejudge
 from src.promote.__main__ import judge
 from src.promote.recorded_model import RecordedModel, deficit
 from src.promote.registry import Registry
 from src.records.schema import Artifact, DatasetRef
+from src.records.sweep_folder import SweepFolder
 from tests.conftest import ROOT
 from tests.promote.test_promote import judged, tiny_onnx
 
@@ -48,7 +49,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> DatasetRef:
 
 def decision(dataset: DatasetRef, folder: Path) -> Any:
     """What is needed of a decision."""
-    save_ground_truth(ground_truth_file(folder, dataset.fingerprint, "test"), load_split(dataset, "test"))
+    save_ground_truth(SweepFolder(folder).ground_truth(dataset.fingerprint, "test"), load_split(dataset, "test"))
     best = SimpleNamespace(trial=SimpleNamespace(dataset=dataset))
     return SimpleNamespace(
         recommended=SimpleNamespace(best=best),

@@ -7,13 +7,13 @@ file of weights alone, as torchvision publishes them, is a start for a training 
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.common.errors import UserError
+from src.common.whole_files import whole_file
 from src.models.torchvision.network import ARCHITECTURES, build_network
 
 if TYPE_CHECKING:
@@ -38,13 +38,8 @@ def save(path: Path, saved: Saved) -> None:
     """Write a checkpoint whole or not at all."""
     import torch
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as aside:
         torch.save({"format": MARKER, **vars(saved)}, aside)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def recognises(path: Path) -> bool:

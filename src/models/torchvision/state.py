@@ -7,13 +7,12 @@ that none has to be kept.
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from src.common.hashes import sha256_file
+from src.common.whole_files import copy_whole, whole_file
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +33,10 @@ class State:
         self.folder.mkdir(parents=True, exist_ok=True)
         kept = self.folder / BEST
         if not kept.is_file() or sha256_file(kept) != sha256_file(best):
-            _whole(kept, lambda aside: shutil.copyfile(best, aside))
+            copy_whole(best, kept, sync=True)
         content = {**state, "best_sha256": sha256_file(kept)}
-        _whole(self.folder / STATE, lambda aside: torch.save(content, aside))
+        with whole_file(self.folder / STATE, sync=True) as aside:
+            torch.save(content, aside)
 
     def load(self, best: Path) -> dict[str, Any] | None:
         """The state to go on from, its best checkpoint put in place; None where there is none that is whole."""
@@ -49,22 +49,9 @@ class State:
         if not kept.is_file() or sha256_file(kept) != state["best_sha256"]:
             log.warning("the kept state of %s is incomplete; training begins again", self.folder)
             return None
-        best.parent.mkdir(parents=True, exist_ok=True)
-        _whole(best, lambda aside: shutil.copyfile(kept, aside))
+        copy_whole(kept, best, sync=True)
         return state
 
     def forget(self) -> None:
         """The training's result is recorded: its state is no longer needed."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file aside, flush and rename it."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(aside)
-        with open(aside, "rb") as stream:
-            os.fsync(stream.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)

@@ -8,10 +8,10 @@ the environment, and what is cached of them is encrypted too.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ultralytics.models.rtdetr import train as rtdetr_module
 
 from src.common import encryption
 from src.common.errors import UserError
+from src.common.whole_files import whole_file, write_bytes
 
 FOLDER = ".cache"  # in the prepared dataset
 HEADER = 4  # int64: height and width of the original, then as cached
@@ -152,12 +153,10 @@ def _write(path: Path, loaded: Loaded, *, secret: bool) -> None:
     content = np.array([h0, w0, h, w], np.int64).tobytes() + np.ascontiguousarray(image).tobytes()
     if secret:
         content = encryption.encrypt(content, encryption.key_from_environment())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    aside.write_bytes(content)
-    for old in path.parent.glob(f"{path.name.partition('-')[0]}-*.img"):
-        old.unlink(missing_ok=True)
-    aside.replace(path)
+    with whole_file(path) as aside:
+        aside.write_bytes(content)
+        for old in path.parent.glob(f"{path.name.partition('-')[0]}-*.img"):
+            old.unlink(missing_ok=True)
 
 
 def save_labels(prefix: str, path: Path, x: dict[str, Any], version: str) -> None:
@@ -171,12 +170,8 @@ def save_labels(prefix: str, path: Path, x: dict[str, Any], version: str) -> Non
     boxes = [np.concatenate([label["cls"], label["bboxes"]], 1) for label in labels]
     stream = io.BytesIO()
     np.savez(stream, boxes=np.concatenate(boxes).astype(np.float32), plain=np.array(json.dumps(plain)))
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_bytes(stream.getvalue())
-        aside.replace(path)
-    except OSError:  # a folder that can't be written to: the labels are read again next time
-        aside.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # a folder that can't be written to: the labels are read again next time
+        write_bytes(path, stream.getvalue())
 
 
 def load_labels(path: Path) -> dict[str, Any]:

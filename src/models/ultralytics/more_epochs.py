@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import UserError
+from src.common.whole_files import whole_folder
 from src.config.training import Training
 from src.models.ultralytics.resume import BEST, STATE, Keeper, Row
 
@@ -46,10 +47,8 @@ def take_up(training: Training, out: Path) -> None:
         return
     source, target = Path(training.train.resume), out / "state"
     shutil.rmtree(target, ignore_errors=True)
-    aside = target.with_name(".state.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(source, aside)
-    aside.rename(target)
+    with whole_folder(target) as aside:
+        shutil.copytree(source, aside)
 
 
 def check_resume(training: Training) -> None:

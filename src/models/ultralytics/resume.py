@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from src.common.whole_files import copy_whole, whole_file
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Keeper:
         self._folder.mkdir(parents=True, exist_ok=True)
         best = self._folder / BEST
         if trainer.best_fitness == trainer.fitness or not best.is_file():
-            _copy_whole(Path(trainer.best), best)
+            copy_whole(Path(trainer.best), best)
         _save_whole(state_of(trainer, self._history, _sha256(best)), self._folder / STATE)
 
     def _restore(self, trainer: Any) -> None:
@@ -67,7 +68,7 @@ class Keeper:
             log.warning("the kept state of %s is incomplete; training begins again", self._folder)
             return
         restore_state(trainer, state)
-        _copy_whole(best, Path(trainer.best))
+        copy_whole(best, Path(trainer.best))
         self._history[:] = state["history"]
         for row in self._history:
             self._on_row(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
@@ -164,24 +165,8 @@ def _skip_order(loader: Any, epochs: int) -> None:
 def _save_whole(state: dict[str, Any], path: Path) -> None:
     import torch
 
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(aside, "wb") as stream:
-            torch.save(state, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        shutil.copyfile(source, aside)
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(path, sync=True) as aside, open(aside, "wb") as stream:
+        torch.save(state, stream)
 
 
 def _sha256(path: Path) -> str:

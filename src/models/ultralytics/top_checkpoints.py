@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from pathlib import Path
+
+from src.common.whole_files import copy_whole
 
 NAME = re.compile(r"epoch(\d+)-mAP50-95=(\d\.\d{4})\.pt")
 
@@ -32,14 +32,7 @@ class TopK:
         others = sorted(self._kept())
         if len(others) >= self.count and mine >= others[self.count - 1][:2]:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        target = self.folder / f"epoch{epoch:03d}-mAP50-95={value:.4f}.pt"
-        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            shutil.copyfile(source, aside)
-            aside.replace(target)
-        finally:
-            aside.unlink(missing_ok=True)
+        copy_whole(source, self.folder / f"epoch{epoch:03d}-mAP50-95={value:.4f}.pt")
         for _, _, path in sorted(self._kept())[self.count :]:
             path.unlink()
 
