@@ -1,5 +1,4 @@
-"""Figures from rows: latency with intervals, accuracy against latency with the Pareto front, throughput by batch,
-memory."""
+"""Figures from rows: latency, accuracy against latency, throughput by batch, memory."""
 
 from __future__ import annotations
 

@@ -144,8 +144,11 @@ def _reference(block: Blocks, blocks: Sequence[Blocks]) -> Blocks | None:
 
 
 def _against_float32(block: Blocks, part: str, reference: Blocks | None) -> dict[str, float]:
-    """How long it takes in units of float32 on the same runtime. A reduced precision that is slower costs accuracy for
-    nothing: `slower_than_fp32` is 1 when the whole interval lies beyond what counts as a tie."""
+    """How long it takes in units of float32 on the same runtime.
+
+    A reduced precision that is slower costs accuracy for nothing: `slower_than_fp32` is 1 when the whole interval lies
+    beyond what counts as a tie.
+    """
     if reference is None or part not in reference.parts():
         return {}
     result = stats.compare(block.samples(part), reference.samples(part))
@@ -158,8 +161,11 @@ def _against_float32(block: Blocks, part: str, reference: Blocks | None) -> dict
 
 
 def _disturbed(rounds: list[dict[str, Any]], retakes: int) -> dict[str, float]:
-    """What others took of the cores while it was measured: the mean share, rounds beyond the limit, blocks measured
-    again. Nothing where the system doesn't tell: not known is not quiet."""
+    """What others took of the cores while it was measured.
+
+    The mean share, rounds beyond the limit, blocks measured again. Nothing where the system doesn't tell: not known is
+    not quiet.
+    """
     shares = [float(share) for r in rounds if (share := r.get("foreign_cpu")) is not None]
     if not shares:
         return {}

@@ -126,7 +126,7 @@ def unquantised(source: Path) -> list[str]:
 
 
 def counts_up(weights: NDArray[Any]) -> bool:
-    """Whether the weights are 0, 1, 2, …"""
+    """Whether the weights count up from 0 in steps of 1."""
     values = np.asarray(weights).ravel()
     return len(values) > 1 and np.array_equal(values, np.arange(len(values)))
 

@@ -55,8 +55,11 @@ def figures_of(record: EvaluationRecord) -> dict[str, float]:
 
 
 def class_segments(record: EvaluationRecord) -> list[str]:
-    """Each class's part of a metric's name. A record has a row for every class of the dataset, in the dataset's order,
-    so that a class has the same one on every split and runtime."""
+    """Each class's part of a metric's name.
+
+    A record has a row for every class of the dataset, in the dataset's order, so that a class has the same one on every
+    split and runtime.
+    """
     return segments([str(row["name"]) for row in record.per_class])
 
 

@@ -54,9 +54,12 @@ class OpenVinoSession:
 
 
 def _config(core: Any, artifact: Artifact, threads: int) -> dict[str, Any]:
-    """Options for one stream. Left alone, the plugin runs float32 files in bfloat16 where the processor has it: faster,
-    up to 4 px off here, and not what the label says. So arithmetic is what the file's precision says or, where the
-    processor has no float16, float32."""
+    """Options for one stream.
+
+    Left alone, the plugin runs float32 files in bfloat16 where the processor has it: faster, up to 4 px off here, and
+    not what the label says. So arithmetic is what the file's precision says or, where the processor has no float16,
+    float32.
+    """
     half = artifact.precision == "fp16" and "FP16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return {
         "PERFORMANCE_HINT": "LATENCY",

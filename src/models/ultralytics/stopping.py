@@ -41,8 +41,10 @@ class Stopper:
         self._value = value
 
     def __call__(self, epoch: int, fitness: float | None) -> bool:
-        """Whether to stop after 1-based `epoch`; `fitness` is Ultralytics' own choice of metric and only says
-        whether the epoch was validated."""
+        """Whether to stop after 1-based `epoch`.
+
+        `fitness` is Ultralytics' own choice of metric and only says whether the epoch was validated.
+        """
         if fitness is None:
             return False
         value = self._value()

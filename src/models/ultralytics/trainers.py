@@ -1,5 +1,7 @@
-"""Ultralytics' trainers with what its arguments have no word for: schedules, EMA, patterns of frozen names, early
-stopping on a metric of choice, the best few checkpoints, quantisation-aware training.
+"""Ultralytics' trainers with what its arguments have no word for.
+
+Schedules, EMA, patterns of frozen names, early stopping on a metric of choice, the best few checkpoints,
+quantisation-aware training.
 
 Imported only when a training begins. With several GPUs, Ultralytics starts worker processes that build the trainer
 again: they find its options in the environment.
