@@ -25,10 +25,10 @@ from src.config.checks import check
 from src.config.schema import AppConfig
 from src.data import load_split, resolve
 from src.evaluate import evaluate
+from src.evaluate.files import load_detections
 from src.export import export
 from src.models.base import Start
 from src.models.ultralytics.training import train
-from src.pipeline.accuracy import load_detections
 from src.records.schema import Artifact, Checkpoint, DatasetRef
 from src.report.recovery import HALF, WORTH
 

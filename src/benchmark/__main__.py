@@ -22,6 +22,7 @@ from src.common.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, Use
 from src.config.checks import check_benchmark
 from src.config.schema import BenchmarkConfig, DataConfig, DecisionConfig, ExportConfig, RuntimeConfig
 from src.data import Sample
+from src.evaluate.files import load_detections
 from src.evaluate.gate import accuracy_gate
 from src.models.base import family
 from src.records.model_io import Output
@@ -234,10 +235,8 @@ def _gate(value: float, reference: float) -> AccuracyGate:
 def _accuracy(
     artifact: Artifact, engine: str, samples: list[Sample], n_classes: int, args: BenchArgs, out: Path
 ) -> tuple[dict[str, float], Path]:
-    import numpy as np
 
     from src.evaluate import evaluate
-    from src.inference import Detections
 
     saved = predict(
         artifact,
@@ -248,12 +247,11 @@ def _accuracy(
         out=out / "detections" / f"{engine}-{artifact.label.replace('/', '-')}-{artifact.sha256[:8]}.npz",
         trust=args.trust,
     )
-    with np.load(saved, allow_pickle=False) as content:
-        index, boxes, scores, classes = (content[k] for k in ("image_index", "boxes", "scores", "classes"))
-    if not artifact.names and classes.size and classes.max() >= n_classes:
-        text = f"the model answers with class {classes.max()}, and the dataset has {n_classes} classes"
+    found = load_detections(saved, len(samples))
+    highest = max((int(item.classes.max(initial=-1)) for item in found), default=-1)
+    if not artifact.names and highest >= n_classes:
+        text = f"the model answers with class {highest}, and the dataset has {n_classes} classes"
         raise UserError(text, value=artifact.path)
-    found = [Detections(boxes[index == i], scores[index == i], classes[index == i]) for i in range(len(samples))]
     return evaluate(found, samples, n_classes).as_dict(), saved
 
 

@@ -15,18 +15,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-SPARKS = "▁▂▃▄▅▆▇█"
+from src.common.sparkline import sparkline
+
 ROWS = 8  # trials shown at once: those that run, then the latest that ended
 CURVE = 24  # epochs of a curve shown, the latest
 COLOURS = {"running": "bold", "failed": "red", "pruned": "dim", "infeasible": "dim"}
-
-
-def sparkline(values: list[float], top: float | None = None) -> str:
-    """A curve in one character a value, scaled from 0 to `top`, by default its own maximum."""
-    top = max(values, default=0.0) if top is None else top
-    if top <= 0:
-        return SPARKS[0] * len(values)
-    return "".join(SPARKS[min(int(v / top * len(SPARKS)), len(SPARKS) - 1)] for v in values)
 
 
 def clock(seconds: float) -> str:
@@ -144,7 +137,7 @@ class Watch:
                 escape(row.label),
                 row.state,
                 f"{len(row.curve)}/{self._epochs}",
-                sparkline(row.curve[-CURVE:], top) + last,
+                sparkline(row.curve[-CURVE:], top=top) + last,
                 style=COLOURS.get(row.state, ""),
             )
         self._bar.update(self._task, completed=self._done, total=self._total, left=self._left())

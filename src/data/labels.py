@@ -142,8 +142,3 @@ def to_corners(boxes: Boxes, width: float, height: float) -> Boxes:
     """Relative centre boxes [n, 4] to x1, y1, x2, y2 in pixels."""
     half = boxes[:, 2:] / 2
     return np.hstack([boxes[:, :2] - half, boxes[:, :2] + half]) * np.array([width, height, width, height], np.float64)
-
-
-def to_relative(boxes: Boxes, width: float, height: float) -> Boxes:
-    """Centre boxes in pixels [n, 4] to shares of the image's sides."""
-    return boxes / np.array([width, height, width, height], np.float64)

@@ -34,16 +34,6 @@ def image_weights(n_images: int, n: int = RESAMPLES, seed: int = SEED, groups: I
     return np.asarray(drawn[:, member])
 
 
-def resample_map(matches: Matches, weights: Ints) -> Floats:
-    """mAP50-95 and mAP50 of every resample [n, 2]; NaN where a resample drew no ground truth.
-
-    Args:
-        matches: cached matches.
-        weights: [n, n_images] of `image_weights`.
-    """
-    return mean_over_classes(resample_classes(matches, weights))
-
-
 def mean_over_classes(table: Floats) -> Floats:
     """mAP [n, 2] from AP by class [n, n_classes, 2]: the mean over the classes that a resample drew."""
     known = np.isfinite(table).sum(axis=1)

@@ -127,7 +127,7 @@ def load_detections(path: Path, images: int) -> list[Loaded]:
     Raises:
         UserError: the file is missing or malformed.
     """
-    saved = _read(path)
+    saved = _read(path, ("image_index", "boxes", "scores", "classes"))
     try:
         saved.setdefault("scores", np.ones(len(saved["classes"])))
         rows = _rows(saved, "image_index", {"boxes": np.float64, "classes": np.int64, "scores": np.float64}, images)

@@ -13,26 +13,15 @@ from rich.text import Text
 
 from src.common.history import loss_names
 from src.common.matrix import condensed
+from src.common.sparkline import sparkline
 from src.evaluate.errors import KINDS
 from src.records.schema import EvaluationRecord, TrialRecord
 
-BARS = "▁▂▃▄▅▆▇█"
 FIGURES = ("mAP50", "mAP75", "AR@100", "AP-small", "AP-medium", "AP-large", "precision", "recall", "f1", "threshold")
 MOST_CLASSES = 5
 MOST_LOSSES = 2  # parts of the training loss that are drawn
 MOST_PAIRS = 5
 MOST_IN_MATRIX = 10
-
-
-def sparkline(values: Sequence[float]) -> str:
-    """A trend as a row of bars, from the lowest value to the highest; a dot where a value is missing."""
-    known = [v for v in values if math.isfinite(v)]
-    if not known:
-        return ""
-    low, span = min(known), max(known) - min(known)
-    return "".join(
-        "·" if not math.isfinite(v) else BARS[round((v - low) / span * (len(BARS) - 1)) if span else 0] for v in values
-    )
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -58,7 +47,7 @@ def trends(trial: TrialRecord) -> Table:
     for name in ("val/mAP50-95", "val/mAP50", *losses, "lr"):
         values = [row.get(name, math.nan) for row in trial.history]
         if any(math.isfinite(v) for v in values):
-            table.add_row(name, sparkline(values[-60:]), f"{number(values[0], 4)} → {number(values[-1], 4)}")
+            table.add_row(name, sparkline(values[-60:], low=None), f"{number(values[0], 4)} → {number(values[-1], 4)}")
     return table
 
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numpy as np
-
 from src.benchmark import predict
 from src.common.errors import UserError
 from src.config.schema import AppConfig
 from src.data import Sample, load_groups, load_split
 from src.evaluate import Metrics, ensure_resamples, evaluate, keep_ground_truth
+from src.evaluate.files import load_detections
 from src.evaluate.gate import accuracy_gate
 from src.export import export
-from src.inference import Detections
 from src.models.devices import usable_gpus
 from src.pipeline.context import Context
 from src.records.schema import AccuracyGate, Artifact, Checkpoint, DatasetRef, Verification
@@ -141,11 +139,3 @@ def device_of(cfg: AppConfig) -> str:
     """The device that runtimes are asked for: cpu or cuda:N."""
     gpus = usable_gpus(cfg.device)
     return f"cuda:{gpus[0]}" if gpus else "cpu"
-
-
-def load_detections(path: Path, images: int) -> list[Detections]:
-    """Detections saved by `predict`, one item per image, in the order that the images were given."""
-    with np.load(path, allow_pickle=False) as saved:
-        index, boxes, scores, classes = (saved[k] for k in ("image_index", "boxes", "scores", "classes"))
-    rows = (index == i for i in range(images))
-    return [Detections(boxes[r], scores[r], classes[r]) for r in rows]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from src.cli.progress import sparkline
 from src.common.history import loss_names
+from src.common.sparkline import sparkline
 from src.decide.candidates import PERCENTILES, Candidate
 from src.decide.notes import Note, note
 from src.decide.signal import chosen_configuration

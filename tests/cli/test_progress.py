@@ -7,13 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
-from src.cli.progress import Watch, clock, sparkline
+from src.cli.progress import Watch, clock
 
 
-def test_sparkline_and_clock() -> None:
-    assert sparkline([0.0, 0.5, 1.0]) == "▁▅█"
-    assert sparkline([0.0, 0.0]) == "▁▁"
-    assert sparkline([]) == ""
+def test_the_clock() -> None:
     assert clock(59.6) == "1:00"
     assert clock(3725) == "1:02:05"
 
@@ -54,7 +51,7 @@ def test_a_terminal_shows_a_table_of_trials_with_their_curves() -> None:
         shown = picture(watch)
     rows = [line.split() for line in shown if "imgsz" in line]
     assert rows == [
-        ["0", "imgsz=320", "complete", "4/4", "▃▅▇█", "0.400"],
+        ["0", "imgsz=320", "complete", "4/4", "▃▅▆█", "0.400"],
         ["1", "imgsz=[416]", "running", "1/4", "▅", "0.200"],
     ]
     assert "5/12" in shown[-1]

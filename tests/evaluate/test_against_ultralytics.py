@@ -15,8 +15,8 @@ from src.benchmark import predict
 from src.config.schema import ExportConfig
 from src.data import load_split, resolve
 from src.evaluate import evaluate
+from src.evaluate.files import load_detections
 from src.export import export
-from src.pipeline.accuracy import load_detections
 from tests.models.ultralytics.toy import run, toy
 
 WORDS = ["imgsz=96", "epochs=12", "lr=0.006", "batch=8", "data.n_train=120", "data.n_val=40", "data.size=160"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from src.evaluate import evaluate, match, summarise
-from src.evaluate.bootstrap import image_weights, resample_classes, resample_map
+from src.evaluate.bootstrap import image_weights, mean_over_classes, resample_classes
 from src.evaluate.coco import coco_figures
 from src.evaluate.errors import split_errors
 from src.evaluate.intervals import evidence, interval
@@ -69,7 +69,7 @@ def test_errors_add_up() -> None:
 def test_resampling_equals_copying_the_images() -> None:
     detections, ground_truths = random_scenes(5, 30, 4)
     weights = image_weights(30, 4)
-    got = resample_map(match(detections, ground_truths, 4), weights)
+    got = mean_over_classes(resample_classes(match(detections, ground_truths, 4), weights))
     for row, values in zip(weights, got, strict=True):
         copies = np.repeat(np.arange(30), row)
         want = evaluate([detections[i] for i in copies], [ground_truths[i] for i in copies], 4)
@@ -79,7 +79,7 @@ def test_resampling_equals_copying_the_images() -> None:
 def test_every_image_once_is_the_estimate() -> None:
     detections, ground_truths = random_scenes(6, 20, 3)
     matches = match(detections, ground_truths, 3)
-    got = resample_map(matches, np.ones((1, 20), dtype=np.int64))[0]
+    got = mean_over_classes(resample_classes(matches, np.ones((1, 20), dtype=np.int64)))[0]
     metrics = summarise(matches)
     assert got == pytest.approx([metrics.map50_95, metrics.map50], abs=1e-12)
 
@@ -91,11 +91,21 @@ def test_weights_are_resamples() -> None:
     assert np.array_equal(weights, image_weights(25, 200))
 
 
-def test_a_model_against_itself_has_no_difference() -> None:
+def test_two_models_on_the_same_draws_differ_by_less_than_on_their_own() -> None:
     detections, ground_truths = random_scenes(8, 20, 3)
-    weights = image_weights(20, 50)
-    first, second = (resample_map(match(detections, ground_truths, 3), weights) for _ in range(2))
-    assert np.array_equal(first, second)
+    worse = [*detections[:-1], detections[0]]  # boxes of another image for the last one
+    matches = [match(found, ground_truths, 3) for found in (detections, worse)]
+
+    def gaps(*seeds: int) -> np.ndarray:
+        a, b = (
+            mean_over_classes(resample_classes(m, image_weights(20, 200, seed=seed)))[:, 0]
+            for m, seed in zip(matches, seeds, strict=True)
+        )
+        return np.asarray(a - b)
+
+    paired, own = gaps(1, 1), gaps(1, 2)
+    assert paired.any()
+    assert paired.std() < 0.7 * own.std()
 
 
 def test_intervals_shrink_with_more_images() -> None:
@@ -113,7 +123,7 @@ def test_intervals_shrink_with_more_images() -> None:
 def test_no_truths_give_no_interval() -> None:
     empty: list[Scene] = [scene([])] * 3
     matches = match(empty, empty, 2)
-    assert np.isnan(resample_map(matches, image_weights(3, 10))).all()
+    assert np.isnan(mean_over_classes(resample_classes(matches, image_weights(3, 10)))).all()
     got = interval(math.nan, resample_classes(matches, image_weights(3, 10))[:, :, 0], evidence(matches))
     assert math.isnan(got.se)
     assert math.isnan(got.low)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from src.evaluate import evaluate, evaluate_in_depth, load_ground_truth, match, save_ground_truth
-from src.evaluate.bootstrap import image_weights, resample_map
+from src.evaluate.bootstrap import image_weights, mean_over_classes, resample_classes
 from src.evaluate.coco import coco_figures
 from src.evaluate.errors import split_errors
 from src.evaluate.files import holds_ground_truth
@@ -115,7 +115,7 @@ def test_resampling_with_regions_equals_copying_the_images(crowd: bool) -> None:
     matches = match(detections, ground_truths, 4)
     assert matches.dropped.any()
     weights = image_weights(30, 4)
-    for row, values in zip(weights, resample_map(matches, weights), strict=True):
+    for row, values in zip(weights, mean_over_classes(resample_classes(matches, weights)), strict=True):
         copies = np.repeat(np.arange(30), row)
         want = evaluate([detections[i] for i in copies], [ground_truths[i] for i in copies], 4)
         assert values == pytest.approx([want.map50_95, want.map50], abs=1e-12)

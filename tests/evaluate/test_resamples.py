@@ -11,7 +11,7 @@ import pytest
 
 from src.common.errors import UserError
 from src.evaluate import ensure_resamples, evaluate, evaluate_sweep, load_resamples, save_ground_truth, save_resamples
-from src.evaluate.bootstrap import image_weights, resample_map
+from src.evaluate.bootstrap import image_weights, mean_over_classes, resample_classes
 from src.evaluate.files import load_groups
 from src.evaluate.matching import match
 from src.evaluate.resamples import DETECTIONS, resample_count, resamples_file
@@ -43,7 +43,8 @@ def test_an_old_sweep_gets_the_resamples_of_every_complete_trial(tmp_path: Path)
     assert [r.trial for r in found] == [0, 1]
     weights = image_weights(IMAGES, resample_count(IMAGES))
     for record, (detections, ground_truths) in zip(found, scenes, strict=True):
-        expected = resample_map(match(detections, ground_truths, len(DATASET.class_names)), weights)[:, 0]
+        matches = match(detections, ground_truths, len(DATASET.class_names))
+        expected = mean_over_classes(resample_classes(matches, weights))[:, 0]
         assert np.allclose(record.resamples, expected, atol=1e-7)
         assert record.value == evaluate(detections, ground_truths, len(DATASET.class_names)).map50_95
         assert (record.n_images, record.n_groups) == (IMAGES, IMAGES)
@@ -85,7 +86,7 @@ def test_torn_records_and_other_groups_are_made_again(tmp_path: Path) -> None:
     assert [r.n_groups for r in again] == [5, 5]
     matches = match(*scenes[0], len(DATASET.class_names))
     drawn = image_weights(IMAGES, resample_count(IMAGES), groups=groups)
-    assert np.allclose(again[0].resamples, resample_map(matches, drawn)[:, 0], atol=1e-7)
+    assert np.allclose(again[0].resamples, mean_over_classes(resample_classes(matches, drawn))[:, 0], atol=1e-7)
     assert again[0].value == first.value
     assert again[0].weights == again[1].weights != first.weights
 

@@ -20,7 +20,7 @@ from src.evaluate import (
     save_ground_truth,
 )
 from src.evaluate.in_depth import Subject
-from src.evaluate.terminal import dashboard, sparkline
+from src.evaluate.terminal import dashboard
 from src.records.schema import TrialRecord
 from src.records.store import load
 from src.records.sweep_folder import SweepFolder
@@ -120,13 +120,6 @@ def test_the_dashboard_shows_every_part(tmp_path: Path) -> None:
     text = console.export_text()
     for word in ("mAP50-95", "95 % interval", "AR@100", "localisation", "missed", "confused:", "train/box_loss", "█"):
         assert word in text, word
-
-
-def test_sparklines() -> None:
-    assert sparkline([0, 1, 2, 3]) == "▁▃▆█"
-    assert sparkline([1, 1]) == "▁▁"
-    assert sparkline([0, math.nan, 1]) == "▁·█"
-    assert sparkline([]) == ""
 
 
 def test_the_command(tmp_path: Path) -> None:
