@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import decision_quality as quality
+from benchmarks import _four_networks as four
 from src.config.schema import DecisionConfig
 from src.decide.choice import Decision, decide
 from src.decide.load import Saved
@@ -17,28 +17,28 @@ from tests.report.factory import DATASET, ONNX, WHEN, finalist, trial
 SWEEP = SweepRecord("friday", "study", "run", "", "0", {}, 4, "val/mAP50-95", {}, WHEN)
 
 
-def saved_sweep(w: quality.World, files: int, weights: quality.Floats, rng: np.random.Generator) -> Saved:
+def saved_sweep(w: four.World, files: int, weights: four.Floats, rng: np.random.Generator) -> Saved:
     """What a sweep in world `w` would have saved, each network exported to `files` equal files on as many runtimes."""
-    shared = rng.normal(0, quality.IMAGE_SD, w.images)
+    shared = rng.normal(0, four.IMAGE_SD, w.images)
     trials: list[TrialRecord] = []
     finalists, images = {}, {}
     dataset = replace(DATASET, split_sizes={"train": 240, "val": w.images, "test": 0})
     for network, (mean, sd) in enumerate(zip(w.means, w.seed_sd, strict=True)):
-        own = shared + rng.normal(0, quality.OWN_SD, w.images)
+        own = shared + rng.normal(0, four.OWN_SD, w.images)
         for s in range(w.seeds):
-            row = mean + rng.normal(0, sd) + own + rng.normal(0, quality.INTERACTION_SD, w.images)
+            row = mean + rng.normal(0, sd) + own + rng.normal(0, four.INTERACTION_SD, w.images)
             one = trial(len(trials), f"m{network}", seed=s, score=float(row.mean()), dataset=dataset)
             images[one.trial] = _resamples(one, row, weights)
             trials.append(one)
         shipped = trials[-w.seeds]
         targets = tuple(
-            replace(ONNX, runtime=f"engine{i}", ms=quality.SPEED[network] * (1 + 0.001 * i)) for i in range(files)
+            replace(ONNX, runtime=f"engine{i}", ms=four.SPEED[network] * (1 + 0.001 * i)) for i in range(files)
         )
         finalists[shipped.trial] = finalist(shipped, targets, test=None)
     return Saved(Path("friday"), SWEEP, trials, finalists, {}, images)
 
 
-def _resamples(of: TrialRecord, row: quality.Floats, weights: quality.Floats) -> ImageResamples:
+def _resamples(of: TrialRecord, row: four.Floats, weights: four.Floats) -> ImageResamples:
     return ImageResamples(
         sweep=of.sweep,
         trial=of.trial,
@@ -54,15 +54,15 @@ def _resamples(of: TrialRecord, row: quality.Floats, weights: quality.Floats) ->
     )
 
 
-def decisions(w: quality.World, files: int, sweeps: int, seed: int = 0) -> list[Decision]:
+def decisions(w: four.World, files: int, sweeps: int, seed: int = 0) -> list[Decision]:
     """The product's decisions on many sweeps of one world."""
     rng = np.random.default_rng(seed)
-    weights = quality.image_weights(w.images, rng)
-    settings = DecisionConfig(name="default", margin=quality.MARGIN, max_export_loss=1.0)
+    weights = four.image_weights(w.images, rng)
+    settings = DecisionConfig(name="default", margin=four.MARGIN, max_export_loss=1.0)
     return [decide(saved_sweep(w, files, weights, rng), settings) for _ in range(sweeps)]
 
 
-def decided_with_copies(w: quality.World, files: int, sweeps: int) -> list[float]:
+def decided_with_copies(w: four.World, files: int, sweeps: int) -> list[float]:
     """True loss of what is recommended in each sweep."""
     losses = []
     for decision in decisions(w, files, sweeps):

@@ -26,7 +26,7 @@ from src.data.region_sidecars import index_of
 from src.data.report import write_report
 from src.data.roles import assign_splits, calibration_names, take_fraction
 from src.data.scan import Scanner
-from src.data.sources import KINDS, read_source
+from src.data.sources import MADE, check_kind, read_source
 from src.data.types import SPLITS, Finding, RawDataset
 from src.records.schema import DatasetRef
 
@@ -54,7 +54,7 @@ def prepare(cfg: DataConfig, root: Path) -> Prepared:
     base.mkdir(parents=True, exist_ok=True)
     scanner = Scanner(base / ".scan", verify=cfg.verify)
     with preparing(base):
-        if cfg.kind == "digits":
+        if cfg.kind == MADE:
             done = _prepare_digits(cfg, base, scanner)
         else:
             done = _prepare_source(read_source(cfg, base), cfg, base, scanner)
@@ -63,8 +63,7 @@ def prepare(cfg: DataConfig, root: Path) -> Prepared:
 
 
 def _check_config(cfg: DataConfig) -> None:
-    if cfg.kind not in KINDS:
-        raise UserError("data.kind is not known", value=cfg.kind, remedy=f"one of: {', '.join(sorted(KINDS))}")
+    check_kind(cfg.kind)
     if cfg.on_error not in ("stop", "skip"):
         raise UserError("data.on_error is not known", value=cfg.on_error, remedy="data.on_error=stop or skip")
     if not 0 < cfg.fraction <= 1:

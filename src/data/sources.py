@@ -9,6 +9,8 @@ from src.common.errors import UserError
 from src.config.schema import DataConfig
 from src.data.types import RawDataset
 
+MADE = "digits"  # scenes that `src.data.prepare` makes instead of reading a source
+
 
 def read_source(cfg: DataConfig, base: Path) -> RawDataset:
     """Read the dataset that the configuration names.
@@ -68,16 +70,7 @@ def _roboflow(cfg: DataConfig, base: Path) -> RawDataset:
     return read_roboflow(cfg.workspace, cfg.project, cfg.version, base)
 
 
-def _digits(cfg: DataConfig, base: Path) -> RawDataset:
-    """Scenes are made by `prepare`; to convert them, their prepared folder is read like any other."""
-    from src.data.prepare import prepare
-    from src.data.yolo import read_yolo
-
-    return read_yolo(Path(prepare(cfg, base.parent).ref.yaml))
-
-
 KINDS: dict[str, Callable[[DataConfig, Path], RawDataset]] = {
-    "digits": _digits,
     "yolo": _yolo,
     "coco": _coco,
     "coco128": _coco128,
@@ -85,3 +78,14 @@ KINDS: dict[str, Callable[[DataConfig, Path], RawDataset]] = {
     "voc": _voc,
     "roboflow": _roboflow,
 }
+
+
+def check_kind(kind: str) -> None:
+    """Refuse a `data.kind` that nothing reads.
+
+    Raises:
+        UserError: naming those that are known.
+    """
+    known = sorted((MADE, *KINDS))
+    if kind not in known:
+        raise UserError("data.kind is not known", value=kind, remedy=f"one of: {', '.join(known)}")

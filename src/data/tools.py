@@ -24,7 +24,7 @@ from src.data.naming import unique_names
 from src.data.prepare import ready
 from src.data.roles import assign_splits
 from src.data.scan import Scanner
-from src.data.sources import KINDS, read_source
+from src.data.sources import MADE, check_kind, read_source
 from src.data.types import Finding, RawDataset
 from src.data.writers import (
     Output,
@@ -71,11 +71,10 @@ def run_tool(command: str, cfg: DataConfig, options: Options, root: Path) -> dic
         UserError: the data or an option is wrong, or `out` exists.
     """
     out = _out(options)
-    if cfg.kind not in KINDS:
-        raise UserError("data.kind is not known", value=cfg.kind, remedy=f"one of: {', '.join(sorted(KINDS))}")
+    check_kind(cfg.kind)
     base = root.absolute() / "datasets"
     base.mkdir(parents=True, exist_ok=True)
-    data = read_source(cfg, base)
+    data = _read(cfg, base)
     scanner = Scanner(base / ".scan", verify=cfg.verify)
     checked, findings = check_dataset(data, scanner, cfg.on_error, MENDED.get(command, frozenset()))
     before = fingerprint([c.entry() for c in checked], data.class_names)
@@ -89,6 +88,16 @@ def run_tool(command: str, cfg: DataConfig, options: Options, root: Path) -> dic
         options.to,
         _pixels(command, options, checked),
     )
+
+
+def _read(cfg: DataConfig, base: Path) -> RawDataset:
+    """The dataset to work on; scenes that are made are read from their prepared folder, like any other."""
+    if cfg.kind != MADE:
+        return read_source(cfg, base)
+    from src.data.prepare import prepare
+    from src.data.yolo import read_yolo
+
+    return read_yolo(Path(prepare(cfg, base.parent).ref.yaml))
 
 
 def _out(options: Options) -> Path:

@@ -5,10 +5,11 @@
 
 from src.track.entries import EPOCH_METRIC
 from src.track.names import plain, segments
+from src.track.opening import open_tracker
 from src.track.protocol import NullTracker, RunLog, Tracker
 from src.track.remote import RemoteTracker
 from src.track.spool import is_local
-from src.track.store import MlflowRun, MlflowTracker, open_tracker
+from src.track.store import MlflowRun, MlflowTracker
 from src.track.store_location import follow, store_uri, use
 
 __all__ = [

@@ -17,9 +17,9 @@ from src.common.errors import UserError
 from src.common.whole_files import aside_of
 from src.config.schema import TrackingConfig
 from src.track.entries import EPOCH_METRIC, Recorder, apply, create, started
-from src.track.protocol import NullRun, NullTracker, RunLog, Tracker
+from src.track.protocol import NullRun, RunLog
 from src.track.refusals import Book, Entry, Refused, is_refusal
-from src.track.store_location import ARTIFACTS, experiment_of, follow, in_force, store_uri, use
+from src.track.store_location import ARTIFACTS, experiment_of, follow, store_uri, use
 
 log = logging.getLogger(__name__)
 
@@ -214,31 +214,3 @@ def _quiet() -> None:
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("mlflow", "alembic")]
     for name in ("mlflow", "alembic", *names):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-def open_tracker(cfg: TrackingConfig, outputs: Path) -> Tracker:
-    """The tracker that the configuration, or else MLflow's environment, asks for.
-
-    Raises:
-        UserError: no store that MLflow writes to, or a server that refuses us.
-    """
-    if not cfg.enabled:
-        return NullTracker()
-    cfg, said = in_force(cfg, outputs)
-    log.info("tracking: %s", said)
-    if not str(cfg.uri).startswith("sqlite"):  # whatever is reached over a network can be away
-        from src.track.remote import RemoteTracker
-
-        return RemoteTracker(cfg, outputs)
-    try:
-        return MlflowTracker(cfg, outputs)
-    except UserError:
-        raise
-    except Exception as error:
-        if not str(cfg.uri).startswith("sqlite:///"):
-            raise
-        raise UserError(
-            f"the MLflow store can't be opened ({type(error).__name__})",
-            value=cfg.uri,
-            remedy="tracking.uri=sqlite:///FILE of a store, or one that does not exist yet",
-        ) from None

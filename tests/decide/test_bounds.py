@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks import decision_quality as quality
+from benchmarks import _four_networks as quality
 from src.decide.bounds import deficits, shared_level
 from src.decide.spread import SeedSpread, moderated
 from src.decide.uncertainty import Effect, Model, Resampled, gap, image_component, mean_interval

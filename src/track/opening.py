@@ -1,0 +1,41 @@
+"""Which tracker a configuration asks for: none, a store at hand, or one over a network that may be away."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from src.common.errors import UserError
+from src.config.schema import TrackingConfig
+from src.track.protocol import NullTracker, Tracker
+from src.track.remote import RemoteTracker
+from src.track.store import MlflowTracker
+from src.track.store_location import in_force
+
+log = logging.getLogger(__name__)
+
+
+def open_tracker(cfg: TrackingConfig, outputs: Path) -> Tracker:
+    """The tracker that the configuration, or else MLflow's environment, asks for.
+
+    Raises:
+        UserError: no store that MLflow writes to, or a server that refuses us.
+    """
+    if not cfg.enabled:
+        return NullTracker()
+    cfg, said = in_force(cfg, outputs)
+    log.info("tracking: %s", said)
+    if not str(cfg.uri).startswith("sqlite"):  # whatever is reached over a network can be away
+        return RemoteTracker(cfg, outputs)
+    try:
+        return MlflowTracker(cfg, outputs)
+    except UserError:
+        raise
+    except Exception as error:
+        if not str(cfg.uri).startswith("sqlite:///"):
+            raise
+        raise UserError(
+            f"the MLflow store can't be opened ({type(error).__name__})",
+            value=cfg.uri,
+            remedy="tracking.uri=sqlite:///FILE of a store, or one that does not exist yet",
+        ) from None
