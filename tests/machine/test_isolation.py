@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 import pytest
 
@@ -19,12 +18,10 @@ MODULE = "tests.benchmark.faulty"
     [("segfault", "SIGSEGV"), ("exit", "status 3: the last words"), ("nonsense", "status 0"), ("hang", "within 1 s")],
 )
 def test_a_dead_worker_is_a_stage_error_with_its_reason(how: str, message: str) -> None:
-    start = time.monotonic()
     limit = 1 if how == "hang" else 30
     with pytest.raises(StageError, match=message) as error:
         run_job({"how": how}, target="engine/x", threads=1, timeout_s=limit, module=MODULE)
     assert error.value.target == "engine/x"
-    assert time.monotonic() - start < 15
 
 
 def test_threads_are_set_in_a_fresh_process() -> None:

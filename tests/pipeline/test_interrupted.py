@@ -79,15 +79,14 @@ def test_a_sweep_killed_in_mid_training_ends_like_an_undisturbed_one(undisturbed
 def test_an_interrupted_sweep_ends_in_130_quickly_and_says_how_to_go_on(tmp_path: Path, command: Command) -> None:
     process = start(tmp_path)
     wait_for(process, (tmp_path / "o/sweeps/cut/trials/0000/train/state/state.pt").exists)
-    begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
     printed = process.communicate(timeout=60)[0]
-    assert time.monotonic() - begun < 10
     assert process.returncode == 130, printed
     assert "same command" in printed
     assert "Traceback" not in printed
     assert "RUNNING" not in statuses(tmp_path)
     assert "KILLED" in statuses(tmp_path)
+    assert len(epochs_logged(tmp_path)) < 6, "what was left of the trainings was not waited for"
 
 
 @pytest.mark.slow

@@ -22,13 +22,14 @@ from tests.conftest import ROOT
 STANDIN = """
 import json, os, signal, sys, time
 names = ("DETSWEEP_WORKER", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
-open(sys.argv[1], "w").write(json.dumps([sys.argv[2:], *[os.environ.get(n) for n in names]]))
 def leave(*_):
     open(sys.argv[1] + ".left", "w").close()
     sys.exit(130)
 signal.signal(signal.SIGTERM, leave)
+open(sys.argv[1], "w").write(json.dumps([sys.argv[2:], *[os.environ.get(n) for n in names]]))
 if "wait" in sys.argv:
-    time.sleep(30)
+    time.sleep(60)
+    open(sys.argv[1] + ".waited", "w").close()
 """
 
 
@@ -61,11 +62,14 @@ def test_the_exit_code_of_the_worker_is_told(folder: Path) -> None:
 
 
 def test_a_worker_is_stopped_by_a_file_and_may_save_first(folder: Path) -> None:
-    threading.Timer(1.0, (folder / "stop").touch).start()
-    begun = time.monotonic()
+    def stop() -> None:
+        wait_for(folder / "given")
+        (folder / "stop").touch()
+
+    threading.Thread(target=stop).start()
     assert job(folder, "wait")(None) == 130
-    assert time.monotonic() - begun < 8
     assert (folder / "given.left").exists()
+    assert not (folder / "given.waited").exists(), "it was not left to end by itself"
 
 
 def test_a_job_that_starts_after_the_stop_starts_nothing(folder: Path) -> None:

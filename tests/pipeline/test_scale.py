@@ -100,10 +100,9 @@ def test_joblib_starts_the_workers_and_a_signal_ends_them(tmp_path: Path) -> Non
     words = ["hydra/launcher=joblib", "study.workers=2", "study.gpus=[3,5]", "tracking=none"]
     sweep = Sweep(tmp_path, *words, epoch_s=0.3)
     sweep.wait_for(4)
-    begun = time.monotonic()
     sweep.process.send_signal(signal.SIGTERM)
     assert sweep.wait() == 130, sweep.printed()
-    assert time.monotonic() - begun < 10
+    assert len(sweep.notes()) < 20, "the trainings that were left were not waited for"
     gone(sweep.notes())
     again = Sweep(tmp_path, *words)
     assert again.wait() == 0, again.printed()
@@ -142,10 +141,9 @@ def test_a_ray_cluster_of_two_nodes_loses_one_and_is_stopped(tmp_path: Path) -> 
             time.sleep(0.1)
         cluster.remove_node(second, allow_graceful=False)
         sweep.wait_for(len(sweep.notes()) + 4)
-        begun = time.monotonic()
         sweep.process.send_signal(signal.SIGTERM)  # Ray's own handler would abort
         assert sweep.wait() == 130, sweep.printed()
-        assert time.monotonic() - begun < 10
+        assert len(sweep.notes()) < 20, "the trainings that were left were not waited for"
         assert {n["threads"] for n in sweep.notes()} == {1}
         gone(sweep.notes())
     finally:

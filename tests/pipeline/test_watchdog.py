@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -24,16 +23,14 @@ def training_that_hangs():
 with watchdog.watchdog(Path(sys.argv[1]), 0.2):
     training_that_hangs()
 """
-HOWS = ["time.sleep(60)", "ctypes.PyDLL(None).sleep(60)", "while True: pass"]
+HOWS = ["time.sleep(600)", "ctypes.PyDLL(None).sleep(600)", "while True: pass"]  # longer than the test waits
 
 
 @pytest.mark.parametrize("how", HOWS, ids=["asleep", "with the interpreter's lock", "busy"])
 def test_a_process_that_hangs_is_ended(tmp_path: Path, how: str) -> None:
-    begun = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", HANGING.format(how=how), str(tmp_path)], cwd=ROOT, timeout=50, check=False
     )
-    assert time.monotonic() - begun < 40
     assert done.returncode == 1
     assert hung(tmp_path)
     assert "training_that_hangs" in (tmp_path / "hang.txt").read_text()

@@ -223,10 +223,26 @@ def test_a_torn_last_line_is_cut_off_and_the_rest_kept(tmp_path: Path) -> None:
     assert journal.read_bytes() == b""
 
 
-def test_every_pruner_is_made() -> None:
-    for kind in Pruner:
-        made = make_pruner(StudyConfig(pruner=kind, pruner_threshold=0.2), epochs=10)
-        assert isinstance(made, optuna.pruners.BasePruner)
+PRUNERS: dict[Pruner, tuple[type[optuna.pruners.BasePruner], dict[str, float]]] = {
+    Pruner.none: (optuna.pruners.NopPruner, {}),
+    Pruner.median: (optuna.pruners.MedianPruner, {"_n_startup_trials": 3, "_n_warmup_steps": 2}),
+    Pruner.asha: (optuna.pruners.SuccessiveHalvingPruner, {"_min_resource": 2, "_reduction_factor": 2}),
+    Pruner.hyperband: (
+        optuna.pruners.HyperbandPruner,
+        {"_min_resource": 2, "_max_resource": 10, "_reduction_factor": 3},
+    ),
+    Pruner.threshold: (optuna.pruners.ThresholdPruner, {"_lower": 0.2, "_n_warmup_steps": 2}),
+    Pruner.wilcoxon: (optuna.pruners.WilcoxonPruner, {"_p_threshold": 0.3, "_n_startup_steps": 2}),
+}
+
+
+@pytest.mark.parametrize("kind", Pruner)
+def test_every_pruner_is_of_its_kind_and_has_its_settings(kind: Pruner) -> None:
+    cfg = StudyConfig(pruner=kind, pruner_threshold=0.2, pruner_warmup=2, pruner_p=0.3)
+    made = make_pruner(cfg, epochs=10)
+    expected, settings = PRUNERS[kind]
+    assert type(made) is expected
+    assert {name: vars(made)[name] for name in settings} == settings
 
 
 def test_a_hopeless_trial_is_pruned_and_a_good_one_is_not(tmp_path: Path) -> None:

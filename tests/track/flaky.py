@@ -25,11 +25,13 @@ class FlakyClient:
         self.real: Any = MlflowClient(f"sqlite:///{database}")
         self.mode = "up"
         self.calls: list[str] = []
+        self.askers: set[str] = set()  # names of the threads that called
         self.release = threading.Event()
 
     def __getattr__(self, name: str) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:
             self.calls.append(name)
+            self.askers.add(threading.current_thread().name)
             if self.mode == "down":
                 raise MlflowException("connection refused")
             if self.mode == "hang":

@@ -77,23 +77,22 @@ def test_a_server_that_answers_names_the_runs_itself(opened: Open, server: Flaky
     assert server.history(child.run_id, "val/mAP50-95") == [(1, 0.1), (2, 0.2), (3, 0.3)]
 
 
+@pytest.mark.timeout(120)  # a trial that waited for an answer would wait longer
 @pytest.mark.parametrize("mode", ["down", "hang"])
 def test_a_sweep_without_its_server_loses_nothing_and_waits_for_nothing(
-    opened: Open, server: FlakyClient, tmp_path: Path, mode: str
+    opened: Open, server: FlakyClient, tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("src.track.remote.GREET_S", 0.5)
+    monkeypatch.setattr("src.track.remote.ANSWER_S", 600.0)
     (tmp_path / "record.json").write_text("{}")
     server.mode = mode
-    begun = time.monotonic()
     tracker = opened()
-    greeted = time.monotonic() - begun
     parent = tracker.start("sweep")
     runs = [tracker.start(f"{n:04d}", parent=parent.run_id) for n in range(10)]
     for run in runs:
         write_trial(run, file=tmp_path / "record.json")
     parent.end()
-    spent = time.monotonic() - begun - greeted
-    assert greeted < 3
-    assert spent < 2, "ten trials"
+    assert server.askers <= {"tracking"}, "no trial's own thread asks the server anything"
     assert all(is_local(run.run_id) for run in runs)
     tracker.close(1)
     assert server.runs() == []
