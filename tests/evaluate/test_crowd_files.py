@@ -18,8 +18,10 @@ from src.evaluate import Metrics, evaluate_in_depth, load_ground_truth
 from src.evaluate.in_depth import Subject
 from src.evaluate.matching import Floats, Ints
 from src.pipeline import accuracy
+from src.pipeline.context import Context
 from src.records.schema import Artifact, DatasetRef, EvaluationRecord
 from src.records.sweep_folder import SweepFolder
+from src.track import NullTracker
 from tests.data.builders import config, picture
 from tests.data.test_regions import voc_set
 from tests.evaluate.scenes import Scene, judged_by_reference, random_boxes, xywh
@@ -146,7 +148,7 @@ def evaluated(
 
     monkeypatch.setattr(accuracy, "predict", predict)
     monkeypatch.setattr(accuracy, "device_of", lambda cfg: "cpu")
-    context: Any = SimpleNamespace(folder=tmp_path / "sweep", threads=1)
+    context = Context("sweep", tmp_path / "sweep", tmp_path, NullTracker(), "", 1)
     cfg: Any = SimpleNamespace(model=SimpleNamespace(trust=False), data=SimpleNamespace(group=None))
     artifact = Artifact("onnx", "fp32", "m.onnx", "a" * 64, 1, [1, 3, 32, 32], 1.0, "b" * 64)
     metrics, _ = accuracy.evaluate_artifact(artifact, "onnxruntime", ref, "val", cfg, context, tmp_path / "sweep")

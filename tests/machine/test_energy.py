@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from src.common.whole_files import write_text
 from src.machine.energy import Meter, counters, rapl_counters
 
 
@@ -27,7 +28,7 @@ def powercap(root: Path) -> Path:
 
 
 def set_uj(root: Path, folder: str, uj: int) -> None:
-    (root / folder / "energy_uj").write_text(f"{uj}\n")
+    write_text(root / folder / "energy_uj", f"{uj}\n")  # whole, as the kernel's counters are read
 
 
 def test_packages_and_memory_are_counted_once(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import pytest
 from src import runtime
 from src.machine.isolation import run_job
 from src.pipeline import accuracy, finalist, measured
+from src.pipeline.context import Context
 from src.pipeline.measured import Findings
 from src.records.schema import Artifact, DatasetRef
+from src.track import NullTracker
 from tests.config.test_config import composed
 from tests.report.factory import trial
 
@@ -50,7 +52,7 @@ def test_it_is_recorded_and_the_others_go_on(
         return run_job({"how": how}, target=target, threads=1, timeout_s=limit, stage=stage, module=FAULTY)
 
     monkeypatch.setattr(sys.modules["src.benchmark.measure"], "run_job", job)  # the package has a function of that name
-    context: Any = SimpleNamespace(folder=tmp_path / "sweep", threads=1)
+    context = Context("sweep", tmp_path / "sweep", tmp_path, NullTracker(), "", 1)
     inputs: Any = SimpleNamespace(dataset=lambda cfg: DatasetRef("toy", "toy.yaml", "f" * 64, {"val": 1}, ["a"]))
     finalist.verify(found, context, inputs, "val")
     assert [(v.format, v.runtime) for v in found.verifications] == [("pytorch", "pytorch")]
@@ -79,7 +81,7 @@ def test_a_block_is_named_and_the_latency_that_decides_is_handed_on(
     monkeypatch.setattr(measured, "measure", measure)
     monkeypatch.setattr(measured, "_passed", lambda *_: True)
     found.cfg.decision.latency, found.cfg.decision.scope = "p95", "end_to_end"
-    context: Any = SimpleNamespace(folder=tmp_path, threads=1)
+    context = Context("sweep", tmp_path, tmp_path, NullTracker(), "", 1)
     inputs: Any = SimpleNamespace(dataset=lambda cfg: None)
     measured.measure_all([found], context, inputs, lambda text: None)
     assert asked["decisive"] == ("p95", "end_to_end/1")

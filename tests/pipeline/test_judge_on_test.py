@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from src.pipeline import finish, judge_on_test
+from src.pipeline.context import Context
 from src.pipeline.measured import Findings
 from src.records.schema import FinalistRecord, SweepRecord, TrialRecord
 from src.records.store import load, save
+from src.track import NullTracker
 from tests.config.test_config import composed
 from tests.report.factory import INT8, ONNX, PYTORCH, Target, finalist, trial
 
@@ -87,9 +89,7 @@ class Stage:
         record = load(SweepRecord, self.folder / "sweep.json")
         cfg = composed("decision.finalists=2", *words)
         request: Any = SimpleNamespace(base=cfg, goals=finish_goals(), config_of=lambda words: cfg)
-        context: Any = SimpleNamespace(
-            folder=self.folder, trial_folder=lambda n: self.folder / "trials" / f"{n:04d}", tracker=None
-        )
+        context = Context("friday", self.folder, self.folder.parent, NullTracker(), "", 1)
         finish._finalise(request, record, self.trials, context, None)  # type: ignore[arg-type]
         return self.openings()
 

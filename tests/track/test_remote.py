@@ -63,7 +63,11 @@ def write_trial(run: RunLog, epochs: int = 3, file: Path | None = None) -> None:
     run.end()
 
 
-def test_a_server_that_answers_names_the_runs_itself(opened: Open, server: FlakyClient) -> None:
+def test_a_server_that_answers_names_the_runs_itself(
+    opened: Open, server: FlakyClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("GREET_S", "ANSWER_S"):  # on a busy machine, the first answer may take its time
+        monkeypatch.setattr(f"src.track.remote.{limit}", 60.0)
     tracker = opened()
     parent = tracker.start("sweep")
     child = tracker.start("0000", parent=parent.run_id, tags={"sweep": "s"})
@@ -129,8 +133,11 @@ def test_a_server_that_goes_and_comes_back_gets_everything_in_order(opened: Open
     assert server.real.get_run(run.run_id).info.status == "FINISHED"
 
 
-def test_what_was_done_without_an_answer_is_not_done_twice(opened: Open, server: FlakyClient) -> None:
+def test_what_was_done_without_an_answer_is_not_done_twice(
+    opened: Open, server: FlakyClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tracker = opened()
+    monkeypatch.setattr("src.track.remote.GONE_S", 60.0)
     server.mode = "lost"
     run = tracker.start("0000")
     write_trial(run)
