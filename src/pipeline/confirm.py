@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from src.cli.progress import Watch
 from src.pipeline.architecture_cost import Costs
 from src.pipeline.context import Context, Inputs
+from src.pipeline.one_trial import trial_of
 from src.pipeline.request import SweepRequest
 from src.pipeline.selection import choose, typical
 from src.pipeline.study_trials import outcome
@@ -108,6 +109,7 @@ def run_replicate(
     cfg = request.config_of(words)
     known = Costs(request, context, inputs).of(cfg) if request.goals.needs_costs else {}
     watch.trial(number, " ".join(words))
-    record = run_trial(cfg, number, words, context, inputs, watch.epoch, known, role=role)
+    trial = trial_of(number, words, cfg, context, inputs, role=role, known=known)
+    record = run_trial(trial, context, watch.epoch)
     watch.finish(outcome(record), epochs_run=len(record.history), state=record.state)
     return record

@@ -19,6 +19,7 @@ from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.config.checks import check
 from src.config.schema import AppConfig, plain_config
 from src.pipeline.context import open_context, prepare, threads_of, tracking
+from src.pipeline.one_trial import trial_of
 from src.pipeline.study_trials import outcome
 from src.pipeline.trial import run_trial
 from src.records.schema import TrialRecord
@@ -54,7 +55,7 @@ def replay(cfg: AppConfig) -> int:
     with tracking(context), Watch(1, again.epochs) as watch:
         watch.say(f"replay of {then.sweep}, trial {then.trial}, run {then.run_id}")
         watch.trial(0, "replay")
-        now = run_trial(again, 0, then.overrides, context, inputs, watch.epoch)
+        now = run_trial(trial_of(0, then.overrides, again, context, inputs), context, watch.epoch)
         watch.finish(outcome(now), epochs_run=len(now.history))
         found = differences(then, now)
         if not found:

@@ -17,6 +17,7 @@ from src.config.schema import AppConfig, identity
 from src.machine.environment import command_line
 from src.pipeline.context import Context, Inputs, now, open_context, prepare, threads_of, tracking
 from src.pipeline.finalist import run_finalists
+from src.pipeline.one_trial import trial_of
 from src.pipeline.request import OBJECTIVE
 from src.pipeline.study_trials import outcome
 from src.pipeline.trial import run_trial
@@ -54,7 +55,7 @@ def _run(cfg: AppConfig, context: Context, inputs: Inputs) -> int:
     started = now()
     with Watch(1, cfg.epochs) as watch:
         watch.trial(0, f"{cfg.model.name} {cfg.imgsz} px lr={cfg.lr:g} seed={cfg.seed}")
-        record = run_trial(cfg, 0, [], context, inputs, watch.epoch)
+        record = run_trial(trial_of(0, [], cfg, context, inputs), context, watch.epoch)
         watch.finish(outcome(record), epochs_run=len(record.history))
     _save_frame(cfg, context.folder, context.name, record.run_id, started)
     if record.state != "complete":

@@ -15,6 +15,7 @@ from src.common.whole_files import write_text
 from src.config.schema import AppConfig, Pruner
 from src.pipeline.architecture_cost import Costs
 from src.pipeline.context import Context, Inputs
+from src.pipeline.one_trial import trial_of
 from src.pipeline.request import OBJECTIVE, SweepRequest
 from src.pipeline.trial import run_trial
 from src.pipeline.trial_log import finished, finished_and_closed, refuse_trial, save_lost
@@ -113,7 +114,12 @@ class CellRunner:
             self.watch.skip()
             return done
         cfg = self.request.config_of(words)
-        record = refuse_trial(cfg, number, words, self.context, self.inputs, state=state, reason=reason, known=known)
+        record = refuse_trial(
+            trial_of(number, words, cfg, self.context, self.inputs, known=known),
+            self.context,
+            state=state,
+            reason=reason,
+        )
         self.watch.trial(number, " ".join(words))
         self.watch.finish(outcome(record), epochs_run=0, state=state)
         return record
@@ -154,7 +160,8 @@ class CellRunner:
                 if cell.trial.should_prune():
                     raise PrunedError(epoch)
 
-        record = run_trial(cfg, number, words, self.context, self.inputs, after_epoch, known)
+        trial = trial_of(number, words, cfg, self.context, self.inputs, known=known)
+        record = run_trial(trial, self.context, after_epoch)
         self.watch.finish(outcome(record), epochs_run=len(record.history), state=record.state)
         return record
 

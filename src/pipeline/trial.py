@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +17,13 @@ from src.config.schema import AppConfig
 from src.evaluate import save_resamples
 from src.models.base import EpochHook, TrainResult, family
 from src.pipeline.accuracy import evaluate_checkpoint
-from src.pipeline.context import Context, Inputs, now
+from src.pipeline.context import Context, now
 from src.pipeline.leftovers import clear_leftovers
+from src.pipeline.one_trial import Trial
 from src.pipeline.resource_use import ResourceUse
 from src.pipeline.trial_log import begin, close, failed
 from src.pipeline.watchdog import watchdog
-from src.records.schema import Role, TrialRecord
+from src.records.schema import TrialRecord
 from src.records.store import save
 from src.records.sweep_folder import TrialFolder
 from src.sweeper.pruner import PrunedError
@@ -32,43 +32,29 @@ from src.track import EPOCH_METRIC, RunLog
 log = logging.getLogger(__name__)
 
 
-def run_trial(
-    cfg: AppConfig,
-    number: int,
-    overrides: list[str],
-    context: Context,
-    inputs: Inputs,
-    on_epoch: EpochHook,
-    known: Mapping[str, float] | None = None,
-    role: Role = "search",
-) -> TrialRecord:
+def run_trial(trial: Trial, context: Context, on_epoch: EpochHook) -> TrialRecord:
     """Run one trial to its end and return its saved record; a failure is a record too.
 
     Args:
-        cfg: of this trial.
-        number: of this trial, from 0.
-        overrides: what the sweep set for it, as typed.
+        trial: what is to be trained.
         context: what the trials of a sweep share.
-        inputs: datasets and starting weights.
-        on_epoch: told of every epoch; may raise `PrunedError`.
-        known: metrics that are known beforehand, such as the latency of its architecture.
-        role: whether it takes part in the search, confirms what was chosen, or settles what is open.
+        on_epoch: called after every epoch; may raise `PrunedError`.
 
     Raises:
         KeyboardInterrupt: interrupted; the MLflow run is closed as KILLED, and the next attempt goes on with it.
         DiskFullError: the same for want of room on the disk.
     """
-    folder = context.trial_folder(number)
+    folder, cfg = trial.folder, trial.cfg
     folder.mkdir(parents=True, exist_ok=True)
     clear_leftovers(folder)
     used = ResourceUse.so_far(folder, gpu=cfg.device != "cpu")
-    record, run = begin(cfg, number, overrides, context, inputs, role)
+    record, run = begin(trial, context)
     try:
-        record = replace(record, metrics=dict(known or {}))
+        record = replace(record, metrics=dict(trial.known))
         run.metrics(record.metrics)
         while record.state != "failed" or _may_try_again(cfg, record):
             with watchdog(folder, cfg.study.trial_timeout):
-                record = _attempt(cfg, record, context, inputs, run, on_epoch, used)
+                record = _attempt(trial, record, context, run, on_epoch, used)
             if record.state != "failed":
                 break
             save(TrialFolder(folder).begun, record)  # a process that dies takes no failed attempt with it
@@ -90,13 +76,7 @@ def _may_try_again(cfg: AppConfig, record: TrialRecord) -> bool:
 
 
 def _attempt(
-    cfg: AppConfig,
-    record: TrialRecord,
-    context: Context,
-    inputs: Inputs,
-    run: RunLog,
-    on_epoch: EpochHook,
-    used: ResourceUse,
+    trial: Trial, record: TrialRecord, context: Context, run: RunLog, on_epoch: EpochHook, used: ResourceUse
 ) -> TrialRecord:
     """Train and evaluate once; the record that comes back is complete, pruned or failed."""
     history: list[dict[str, float]] = []
@@ -107,17 +87,17 @@ def _attempt(
         if epoch > run.last_epoch:
             run.metrics({**row, EPOCH_METRIC: epoch}, step=epoch)
             used.keep()
-        _check_time(cfg, begun)
+        _check_time(trial.cfg, begun)
         on_epoch(epoch, row)
 
     begun = time.perf_counter()
     try:
-        return _train_and_evaluate(cfg, record, context, inputs, run, after_epoch, used)
+        return _train_and_evaluate(trial, record, context, run, after_epoch, used)
     except PrunedError:
         return replace(record, state="pruned", history=history)
     except Exception as error:
         stop_if_full(context.folder, error)
-        return failed(replace(record, history=history), error, context.trial_folder(record.trial))
+        return failed(replace(record, history=history), error, trial.folder)
 
 
 def _check_time(cfg: AppConfig, begun: float) -> None:
@@ -127,21 +107,15 @@ def _check_time(cfg: AppConfig, begun: float) -> None:
 
 
 def _train_and_evaluate(
-    cfg: AppConfig,
-    record: TrialRecord,
-    context: Context,
-    inputs: Inputs,
-    run: RunLog,
-    on_epoch: EpochHook,
-    used: ResourceUse,
+    trial: Trial, record: TrialRecord, context: Context, run: RunLog, on_epoch: EpochHook, used: ResourceUse
 ) -> TrialRecord:
-    folder, dataset, start = context.trial_folder(record.trial), inputs.dataset(cfg), inputs.start(cfg)
+    cfg, dataset, out = trial.cfg, trial.dataset, TrialFolder(trial.folder).train
     with used.of("train"):
         own = family(cfg.model.family)
-        result = own.train(cfg.training, dataset, start, TrialFolder(folder).train, context.threads, on_epoch)
+        result = own.train(cfg.training, dataset, trial.start, out, context.threads, on_epoch)
     record = replace(record, checkpoint=result.checkpoint, history=result.history)
     with used.of("evaluate"):
-        metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, folder)
+        metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, trial.folder)
         save_resamples(context.folder, record)
     record = replace(record, metrics={**record.metrics, **{f"val/{name}": value for name, value in metrics.items()}})
     run.metrics(record.metrics, step=result.checkpoint.epochs + 1)

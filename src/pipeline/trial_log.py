@@ -9,19 +9,20 @@ from __future__ import annotations
 import logging
 import shutil
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from src.common.errors import StageError
 from src.common.redaction import redact, redact_text
 from src.common.whole_files import write_text
-from src.config.schema import AppConfig, identity, plain_config
+from src.config.schema import identity, plain_config
 from src.machine.environment import environment
 from src.models.base import family
 from src.pipeline import resource_use
-from src.pipeline.context import Context, Inputs, now, tags_of
+from src.pipeline.context import Context, now, tags_of
 from src.pipeline.leftovers import clear_leftovers
+from src.pipeline.one_trial import Trial
 from src.pipeline.runs import start_once
 from src.pipeline.watchdog import hung
 from src.records.schema import Failure, Role, State, TrialRecord
@@ -34,19 +35,17 @@ log = logging.getLogger(__name__)
 STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "infeasible": "FINISHED", "failed": "FAILED"}
 
 
-def begin(
-    cfg: AppConfig, number: int, overrides: list[str], context: Context, inputs: Inputs, role: Role = "search"
-) -> tuple[TrialRecord, RunLog]:
+def begin(trial: Trial, context: Context) -> tuple[TrialRecord, RunLog]:
     """Start the trial's run, or continue the one that an earlier attempt started."""
-    folder = context.trial_folder(number)
+    folder = trial.folder
     if (earlier := _taken_up(folder)) is not None:
         return earlier, context.tracker.resume(earlier.run_id, monitor=True)
-    record = replace(_blank_record(cfg, number, overrides, context), dataset=inputs.dataset(cfg), role=role)
-    tags = tags_of(context.name, inputs.dataset(cfg), record.config_hash)
+    record = _blank_record(trial, context)
+    tags = tags_of(context.name, trial.dataset, record.config_hash)
     run = start_once(context, folder, run_name(record), parent=context.parent, tags=tags, monitor=True)
     try:
-        run.params(plain_config(cfg))
-        run.dataset(inputs.dataset(cfg))
+        run.params(plain_config(trial.cfg))
+        run.dataset(trial.dataset)
         # Last: a trial that has begun is not told of its configuration again.
         record = replace(record, run_id=run.run_id)
         save(TrialFolder(folder).begun, record)
@@ -56,36 +55,22 @@ def begin(
     return record, run
 
 
-def refuse_trial(
-    cfg: AppConfig,
-    number: int,
-    overrides: list[str],
-    context: Context,
-    inputs: Inputs,
-    *,
-    state: State,
-    reason: str,
-    known: Mapping[str, float] | None = None,
-) -> TrialRecord:
+def refuse_trial(trial: Trial, context: Context, *, state: State, reason: str) -> TrialRecord:
     """Record a trial that is not trained, because it could not win.
 
     Args:
-        cfg: of this trial.
-        number: of this trial, from 0.
-        overrides: what the sweep set for it, as typed.
+        trial: what would have been trained.
         context: what the trials of a sweep share.
-        inputs: datasets and starting weights.
         state: infeasible (it breaks a constraint) or pruned.
         reason: for the record and the report.
-        known: metrics that are known without training.
     """
-    context.trial_folder(number).mkdir(parents=True, exist_ok=True)
-    record, run = begin(cfg, number, overrides, context, inputs)
+    trial.folder.mkdir(parents=True, exist_ok=True)
+    record, run = begin(trial, context)
     failure = Failure("study", record.model, "refused", reason)
-    record = replace(record, state=state, metrics=dict(known or {}), failures=[failure], finished_at=now())
-    save(context.places.trial(number).record, record)
+    record = replace(record, state=state, metrics=dict(trial.known), failures=[failure], finished_at=now())
+    save(TrialFolder(trial.folder).record, record)
     run.metrics(record.metrics)
-    close(run, record, context.trial_folder(number))
+    close(run, record, trial.folder)
     return record
 
 
@@ -192,16 +177,19 @@ def _begun(folder: Path) -> TrialRecord | None:
     return load(TrialRecord, path) if path.is_file() else None
 
 
-def _blank_record(cfg: AppConfig, number: int, overrides: list[str], context: Context) -> TrialRecord:
+def _blank_record(trial: Trial, context: Context) -> TrialRecord:
+    cfg = trial.cfg
     return TrialRecord(
         sweep=context.name,
-        trial=number,
+        trial=trial.number,
         state="complete",
         model=cfg.model.name,
         imgsz=cfg.imgsz,
         lr=cfg.lr,
         seed=cfg.seed,
-        overrides=overrides,
+        overrides=trial.overrides,
+        dataset=trial.dataset,
+        role=trial.role,
         config_id=identity(cfg, without=("seed",)),
         config_hash=identity(cfg),
         run_id="",

@@ -15,6 +15,7 @@ from src.models import base
 from src.models.base import EpochHook, Start, TrainResult
 from src.pipeline import trial, trial_log
 from src.pipeline.context import Context
+from src.pipeline.one_trial import trial_of
 from src.pipeline.runs import closing, start_once
 from src.records.schema import DatasetRef
 from src.track import RunLog
@@ -182,7 +183,8 @@ def ready(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def run_trial(cfg: Any, context: Context) -> Any:
-    return trial.run_trial(cfg, 0, [], context, Inputs(), lambda epoch, row: None)  # type: ignore[arg-type]
+    made = trial_of(0, [], cfg, context, Inputs())  # type: ignore[arg-type]
+    return trial.run_trial(made, context, lambda epoch, row: None)
 
 
 def test_what_a_training_would_go_on_from_is_kept_until_the_trial_is_recorded(
