@@ -4,6 +4,10 @@ python requirements/sbom.py [FILE]     write the bill (default: sbom.cdx.json)
 
 Nothing but the standard library is imported and nothing is asked of the network: the lock files hold all there
 is to say. The same lock files give the same bytes.
+
+No tool at hand says the same: cyclonedx-py (7.5) reads one requirements file at a time, so a package of several lock
+files is never one component, lists the alternative files' hashes as those of one, and names an index; uv exports the
+format from a uv.lock only, which is not how these files are made.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 It knows dataclasses, lists, dictionaries, literals, optional values and scalars, which is what records are made of.
 This module imports the standard library only, as records do.
+
+msgspec (0.22) would not do: into a dataclass it passes over unknown fields, which its own structs alone can refuse, and
+it refuses null for a float, which is how records write NaN.
 """
 
 from __future__ import annotations
