@@ -63,9 +63,9 @@ def test_what_dies_is_told_and_the_rest_is_made(dying: None, checkpoint: Checkpo
 
 def test_what_hangs_is_ended(dying: None, checkpoint: Checkpoint, tmp_path: Path) -> None:
     failed: dict[str, Exception] = {}
-    made = export_all(checkpoint, ["dying/hang"], tmp_path / "a", CFG, failed.__setitem__, timeout_s=15)
+    made = export_all(checkpoint, ["dying/hang"], tmp_path / "a", CFG, failed.__setitem__, timeout_s=6)
     assert made == []
-    assert "no answer within 15 s" in str(failed["dying/hang"])
+    assert "no answer within 6 s" in str(failed["dying/hang"])
 
 
 def test_a_file_is_the_one_that_would_be_made_here(checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -10,42 +10,38 @@ import numpy as np
 import pytest
 
 from src.common.hashes import sha256_file
-from src.config.schema import ExportConfig
-from src.export import export
 from src.models.ultralytics.checkpoint import load_checkpoint
 from src.records.schema import Artifact, Checkpoint
-from tests.exported_models import tiny_checkpoint, tiny_images
+from tests.exported_models import exported_once, once, shared_folder, tiny_checkpoint, tiny_images
 
 FRAMES = 12
 
 
 def _detector(factory: pytest.TempPathFactory) -> Checkpoint:
     """The untrained detector with the statistics of its batch norms taken from pictures: signals get through."""
+    plain, pictures = tiny_checkpoint(factory), tiny_images(factory)
+    return once(shared_folder(factory) / "lively-checkpoint", lambda folder: _lively(plain, pictures, folder))
+
+
+def _lively(plain: Checkpoint, pictures: list[str], folder: Path) -> Checkpoint:
     import torch
 
-    plain = tiny_checkpoint(factory)
     model: Any = load_checkpoint(plain.path)
-    images = [cv2.resize(np.asarray(cv2.imread(p)), (64, 64)).transpose(2, 0, 1) for p in tiny_images(factory)]
+    images = [cv2.resize(np.asarray(cv2.imread(p)), (64, 64)).transpose(2, 0, 1) for p in pictures]
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None
     with torch.no_grad():
         model.train()(torch.from_numpy(np.stack(images)).float() / 255)
-    path = factory.getbasetemp() / "lively.pt"
+    path = folder / "lively.pt"
     torch.save({"model": model.eval().half(), "ema": None, "train_args": {}}, path)
     sha = sha256_file(path)
     return Checkpoint(str(path), sha, sha, "lively", 64, 0, 1, 1, "scratch", 1, 0.1)
 
 
-MADE: dict[str, Artifact] = {}  # by target: once a session
-
-
 def exported(factory: pytest.TempPathFactory, target: str) -> Artifact:
     """The detector in another format."""
-    if target not in MADE:
-        folder = factory.getbasetemp() / "lively"
-        MADE[target] = export(_detector(factory), target, folder, ExportConfig(name="test"))
-    return MADE[target]
+    return exported_once(_detector(factory), target, shared_folder(factory) / "lively")
 
 
 @pytest.fixture(scope="session")

@@ -43,22 +43,39 @@ def written(sweep: Sweep, tmp_path: Path, language: str = "en") -> tuple[str, st
     return path.read_text(), (path.parent / "appendix.md").read_text()
 
 
+@pytest.fixture(scope="module")
+def claimed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The appendix of a study whose evaluations have everything."""
+    return written(renewed(), tmp_path_factory.mktemp("claimed"))[1]
+
+
+@pytest.fixture(scope="module")
+def without(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Page one and appendix of the study that claims no interval."""
+    return written(unclaimed(), tmp_path_factory.mktemp("without"))
+
+
+@pytest.fixture(scope="module")
+def french(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Its appendix in French."""
+    return written(unclaimed(), tmp_path_factory.mktemp("french"), "fr")[1]
+
+
 def rows_after(text: str, heading: str) -> list[list[str]]:
     lines = text.split(heading)[1].strip().split("\n\n")[0].splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_the_matrix_counts_every_object_once(tmp_path: Path) -> None:
-    _, text = written(renewed(), tmp_path)
-    head, _, *rows = rows_after(text, "the class they were called (columns), at the best threshold:")
+def test_the_matrix_counts_every_object_once(claimed: str) -> None:
+    head, _, *rows = rows_after(claimed, "the class they were called (columns), at the best threshold:")
     assert head == ["", *map(str, range(10)), "Missed"]
     assert [row[0] for row in rows] == [*map(str, range(10)), "Background"]
     assert rows[5][1:] == ["·", "·", "·", "·", "·", "30", "·", "·", "·", "9", "·"]
     assert rows[2][-1] == "4"
     assert rows[10][7] == "6"
-    assert "5 taken for 9 (9); 3 taken for 8 (7)" in text
-    assert "Found rightly, with another name too: 4 also called 1 (11)" in text
-    assert "again=true" not in text
+    assert "5 taken for 9 (9); 3 taken for 8 (7)" in claimed
+    assert "Found rightly, with another name too: 4 also called 1 (11)" in claimed
+    assert "again=true" not in claimed
 
 
 def test_of_many_classes_the_most_confused_and_others_are_shown(tmp_path: Path) -> None:
@@ -89,21 +106,21 @@ def test_old_records_say_what_they_count(tmp_path: Path) -> None:
     assert "Objects by class" not in text
 
 
-def test_regions_to_ignore_are_counted_where_there_are_any(tmp_path: Path) -> None:
-    assert "On ignored regions" not in written(renewed(), tmp_path / "a")[1]
-    head, _, *rows = rows_after(written(unclaimed(), tmp_path / "b")[1], "(kinds after TIDE):")
+def test_regions_to_ignore_are_counted_where_there_are_any(claimed: str, without: tuple[str, str]) -> None:
+    assert "On ignored regions" not in claimed
+    head, _, *rows = rows_after(without[1], "(kinds after TIDE):")
     assert {row[head.index("On ignored regions")] for row in rows} == {"17"}
 
 
-def test_why_there_is_no_interval_is_said(tmp_path: Path) -> None:
-    page, text = written(unclaimed(), tmp_path)
+def test_why_there_is_no_interval_is_said(claimed: str, without: tuple[str, str]) -> None:
+    page, text = without
     assert f"; no interval is claimed: “{NOTE}”." in page.split("\n## ")[0]
     assert text.count(NOTE) == 2, "once for val and once for test"
     assert f"No interval is claimed on val: “{NOTE}”." in text
     assert "[no interval]" in text
-    assert "no interval" not in written(renewed(), tmp_path / "claimed")[1]
+    assert "no interval" not in claimed
 
 
 @pytest.mark.parametrize("word", ["5 pris pour 9 (9)", "4 appelé aussi 1 (11)", "Sur des régions ignorées", "« fewer"])
-def test_french_says_it_too(word: str, tmp_path: Path) -> None:
-    assert word in written(unclaimed(), tmp_path, "fr")[1]
+def test_french_says_it_too(word: str, french: str) -> None:
+    assert word in french
