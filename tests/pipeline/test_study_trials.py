@@ -10,7 +10,9 @@ import pytest
 
 from src.cli.progress import Watch
 from src.config.schema import Pruner, StudyConfig
+from src.models.base import Start
 from src.pipeline import study_trials
+from src.pipeline.one_trial import Trial
 from src.pipeline.study_trials import CellRunner
 from src.sweeper.goals import parse_goals
 from src.sweeper.loop import Outcome
@@ -67,16 +69,21 @@ class Bench:
         self.trained: list[int] = []
         self.refused: list[tuple[int, str, str]] = []
 
-        def run_trial(config: Any, number: int, *rest: Any) -> Record:
-            self.trained.append(number)
-            return Record(number, "complete", {**rest[-1], "val/mAP50-95": worth(config)})
+        def run_trial(trial: Trial, *_: Any) -> Record:
+            self.trained.append(trial.number)
+            return Record(trial.number, "complete", {**trial.known, "val/mAP50-95": worth(trial.cfg)})
 
-        def refuse(cfg: Any, number: int, *rest: Any, state: str, reason: str, known: Mapping[str, float]) -> Record:
-            self.refused.append((number, state, reason))
-            return Record(number, state, known, reason)
+        def refuse(trial: Trial, *_: Any, state: str, reason: str) -> Record:
+            self.refused.append((trial.number, state, reason))
+            return Record(trial.number, state, trial.known, reason)
+
+        def made(number: int, words: list[str], cfg: Any, *_: Any, known: Mapping[str, float]) -> Trial:
+            nothing: Any = None
+            return Trial(number, words, cfg, nothing, Start(None, "scratch"), folder, known=known)
 
         patch.setattr(study_trials, "run_trial", run_trial)
         patch.setattr(study_trials, "refuse_trial", refuse)
+        patch.setattr(study_trials, "trial_of", made)
         patch.setattr(study_trials, "finished_and_closed", lambda *_: None)
         request: Any = Request(cfg, **size)
         runner = CellRunner(request, Context(folder), None, Watch(0, 0), Costs())  # type: ignore[arg-type]
