@@ -19,7 +19,7 @@ from src.decide.settings import decision_of
 from src.evaluate import load_resamples
 from src.records.schema import EvaluationRecord, FinalistRecord, SweepRecord, TrialRecord
 from src.records.store import load
-from tests.conftest import ROOT, Command, run_command
+from tests.conftest import Command, run_command
 
 TOY = [
     "data.n_train=8",
@@ -258,21 +258,3 @@ def test_a_failing_trial_is_recorded_and_the_sweep_goes_on(command: Command, tmp
     assert records[1].failures[0].stage == "train"
     assert "failed" in (tmp_path / "r" / "one-bad" / "decision.md").read_text().lower()
     assert load(SweepRecord, folder / "sweep.json").finished_at
-
-
-def test_a_sweep_without_survivors_ends_in_1(command: Command, tmp_path: Path) -> None:
-    words = ["-m", *TOY, "lr=1e30,1e31", "epochs=2", "tracking=none", f"outputs={tmp_path}/o", f"reports={tmp_path}/r"]
-    done = command("src.run", *words, timeout=600)
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_single_run_goes_through_all_stages_and_prints_a_table(command: Command, tmp_path: Path) -> None:
-    done = command("src.run", *TOY, "tracking=none", f"outputs={tmp_path}", timeout=600)
-    assert done.returncode == 0, done.stderr
-    (folder,) = (tmp_path / "runs").iterdir()
-    finalist = load(FinalistRecord, folder / "trials" / "0000" / "finalist.json")
-    assert {m.runtime for m in finalist.measurements} == {"pytorch", "onnxruntime"}
-    assert not finalist.test_metrics, "one trial is no finalist: test stays closed"
-    assert "onnxruntime" in done.stdout
-    assert not (ROOT / "reports" / folder.name).exists()

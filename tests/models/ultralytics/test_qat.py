@@ -9,9 +9,15 @@ from typing import Any
 import pytest
 
 from src.models.ultralytics.checkpoint import load_checkpoint
-from src.records.schema import DatasetRef
+from src.records.schema import Checkpoint, DatasetRef
 from tests.models.ultralytics.toy import run, toy
 from tests.tiny import make_checkpoint
+
+
+@pytest.fixture(scope="module")
+def plain(dataset: DatasetRef, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """A plain training: what others start from, are taught by, and are compared with."""
+    return run(toy(), dataset, tmp_path_factory.mktemp("plain")).checkpoint
 
 
 def test_weights_and_activations_land_on_their_steps() -> None:
@@ -60,9 +66,9 @@ def test_rounding_is_there_only_while_it_is_on(tmp_path: Path) -> None:
 
 
 def test_qat_starts_from_a_checkpoint_and_leaves_a_plain_one(
-    dataset: DatasetRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain: Checkpoint, dataset: DatasetRef, tmp_path: Path
 ) -> None:
-    start = Path(run(toy(), dataset, tmp_path / "first").checkpoint.path)
+    start = Path(plain.path)
     words = ["train=qat", f"model.weights={start}", "train.qat_batches=1", "epochs=2", "lr=0.0001"]
     seen: list[int] = []
 
@@ -81,10 +87,8 @@ def test_qat_starts_from_a_checkpoint_and_leaves_a_plain_one(
     assert off.checkpoint.weights_sha256 != result.checkpoint.weights_sha256
 
 
-def test_distillation_trains_the_small_one_alone(dataset: DatasetRef, tmp_path: Path) -> None:
-    teacher = Path(run(toy(), dataset, tmp_path / "teacher").checkpoint.path)
-    result = run(toy("train=distill", f"train.distill_model={teacher}"), dataset, tmp_path / "student")
+def test_distillation_trains_the_small_one_alone(plain: Checkpoint, dataset: DatasetRef, tmp_path: Path) -> None:
+    result = run(toy("train=distill", f"train.distill_model={plain.path}"), dataset, tmp_path / "student")
     assert any("dis" in name for name in result.history[0])
-    plain = run(toy(), dataset, tmp_path / "plain")
-    assert plain.checkpoint.weights_sha256 != result.checkpoint.weights_sha256
-    assert plain.checkpoint.parameters == result.checkpoint.parameters, "neither teacher nor projector is left"
+    assert plain.weights_sha256 != result.checkpoint.weights_sha256
+    assert plain.parameters == result.checkpoint.parameters, "neither teacher nor projector is left"

@@ -1,0 +1,163 @@
+"""Options of schedule, optimizer and frozen layers: effects are read from rates, steps and weights, at toy size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.models.ultralytics.checkpoint import prepare_environment
+from src.records.schema import DatasetRef
+from tests.models.ultralytics.toy import run, toy
+
+EPOCHS = 3
+
+
+def rates(dataset: DatasetRef, out: Path, *words: str) -> list[float]:
+    """Share of lr that the optimizer is set to, epoch by epoch, in a trainer that is ready to train."""
+    prepare_environment(out / "settings")
+    from src.models.ultralytics import training
+
+    trainer = training._build_trainer(toy(f"epochs={EPOCHS}", "lr=0.001", *words).training, dataset, None, out, 1)
+    trainer._setup_train()
+    found = []
+    for _ in range(EPOCHS):
+        trainer.scheduler.step()
+        found.append(trainer.optimizer.param_groups[0]["lr"] / 0.001)
+    return found
+
+
+def test_each_schedule_draws_its_curve(dataset: DatasetRef, tmp_path: Path) -> None:
+    expected = {
+        "train.schedule=linear": [1, 0.67, 0.34],
+        "train.schedule=cosine": [1, 0.7525, 0.2575],
+        "train.schedule=step": [1, 0.1, 0.01],
+        "train.schedule=onecycle": [0.04, 1, 0.01],
+    }
+    for word, curve in expected.items():
+        extra = ["train.step_epochs=1", "train.onecycle_rise=0.5"]
+        assert rates(dataset, tmp_path / word, word, *extra) == pytest.approx(curve, abs=1e-4), word
+
+
+def test_a_training_follows_its_schedule(dataset: DatasetRef, tmp_path: Path) -> None:
+    result = run(toy("epochs=2", "lr=0.001", "train.schedule=step", "train.step_epochs=1"), dataset, tmp_path / "t")
+    assert [row["lr"] for row in result.history] == pytest.approx([1e-3, 1e-4])
+
+
+def test_frozen_weights_stay_bit_for_bit_until_they_are_unfrozen(dataset: DatasetRef, tmp_path: Path) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def snapshot(trainer: Any) -> None:
+        seen.append({name: value.detach().clone() for name, value in trainer.model.state_dict().items()})
+
+    words = ["epochs=2", "train.freeze=2", "train.freeze_names=[model.22.cv3]", "train.unfreeze_epoch=2"]
+    hooks = {"on_train_start": snapshot, "on_train_epoch_end": snapshot}
+    run(toy(*words), dataset, tmp_path / "t", hooks=hooks)
+    start, first, second = seen
+    frozen = [n for n in start if n.startswith(("model.0.", "model.1.", "model.22.cv3."))]
+    learned = [n for n in frozen if "weight" in n]
+    assert len(learned) > 10
+    assert all((first[n] == start[n]).all() for n in frozen), "statistics of frozen batch norms stay too"
+    assert not (first["model.4.cv1.conv.weight"] == start["model.4.cv1.conv.weight"]).all()
+    assert all((second[n] != first[n]).any() for n in learned), "from epoch 2 everything learns"
+
+
+def test_ema_off_keeps_the_weights_themselves(dataset: DatasetRef, tmp_path: Path) -> None:
+    distance: list[float] = []
+
+    def measure(trainer: Any) -> None:
+        live, average = trainer.model.state_dict(), trainer.ema.ema.state_dict()
+        distance.append(sum(float((live[n].float() - average[n].float()).abs().sum()) for n in live if "num" not in n))
+
+    hooks = {"on_train_epoch_end": measure}
+    on = run(toy("train.ema=true"), dataset, tmp_path / "on", hooks=hooks)
+    off = run(toy("train.ema=false"), dataset, tmp_path / "off", hooks=hooks)
+    slow = run(toy("train.ema_decay=0.5"), dataset, tmp_path / "slow")
+    assert distance[0] > 0
+    assert distance[1] == 0
+    assert len({r.checkpoint.weights_sha256 for r in (on, off, slow)}) == 3
+
+
+def test_training_stops_where_nothing_is_gained(dataset: DatasetRef, tmp_path: Path) -> None:
+    words = ["epochs=6", "train.patience=1", "train.stop_metric=loss", "train.min_gain=1000"]
+    result = run(toy(*words), dataset, tmp_path / "t")
+    assert [row["epoch"] for row in result.history] == [1, 2]
+
+
+def test_accumulation_halves_the_optimizer_steps(dataset: DatasetRef, tmp_path: Path) -> None:
+    steps: list[int] = []
+
+    def count(trainer: Any) -> None:
+        steps.append(trainer.ema.updates)
+
+    for n in (1, 2):
+        run(toy(f"train.accumulate={n}"), dataset, tmp_path / str(n), hooks={"on_train_epoch_end": count})
+    assert steps == [2, 1]
+
+
+def test_warm_up_rises_batch_by_batch(dataset: DatasetRef, tmp_path: Path) -> None:
+    seen: list[dict[str, tuple[float, float]]] = []
+
+    def look(trainer: Any) -> None:
+        groups = trainer.optimizer.param_groups
+        seen.append({g["param_group"]: (g["lr"], g["momentum"]) for g in groups})
+
+    words = ["epochs=2", "batch=2", "train.accumulate=1", "lr=0.01", "train.optimizer=SGD", "train.momentum=0.9"]
+    warm = ["train.warmup_epochs=1", "train.warmup_momentum=0.5", "train.warmup_bias_lr=0.1", "train.schedule=step"]
+    run(toy(*words, *warm, "train.step_epochs=1"), dataset, tmp_path / "t", hooks={"on_train_batch_end": look})
+    assert len(seen) == 8
+    share = [i / 4 for i in range(4)]
+    others = [[rate for name, (rate, _) in row.items() if name != "bias"] for row in seen]
+    assert all(len(set(rates)) == 1 for rates in others)
+    assert [rates[0] for rates in others[:4]] == pytest.approx([0.01 * s for s in share])
+    assert [row["bias"][0] for row in seen[:4]] == pytest.approx([0.1 - 0.09 * s for s in share])
+    assert [row["bias"][1] for row in seen[:4]] == pytest.approx([0.5 + 0.4 * s for s in share])
+    assert seen[-1]["bias"] == pytest.approx((0.001, 0.9)), "then the schedule takes over"
+
+
+def moved(dataset: DatasetRef, out: Path, *words: str) -> dict[str, Any]:
+    """Where a ready trainer's optimizer takes the weights in three steps along the same gradients."""
+    import torch
+
+    prepare_environment(out / "settings")
+    from src.models.ultralytics import training
+
+    trainer = training._build_trainer(toy("lr=0.001", *words).training, dataset, None, out, 1)
+    trainer._setup_train()
+    torch.manual_seed(0)
+    learned = [(n, p) for n, p in trainer.model.named_parameters() if p.requires_grad][:12]
+    for _ in range(3):
+        for _, parameter in learned:
+            parameter.grad = torch.randn_like(parameter)
+        trainer.optimizer.step()
+    return {name: parameter.detach().clone() for name, parameter in learned}
+
+
+@pytest.mark.parametrize(
+    ("plain", "changed"),
+    [
+        (["train.optimizer=SGD"], ["train.momentum=0.5"]),
+        (["train.optimizer=SGD"], ["train.weight_decay=0.5"]),
+        ([], ["train.betas=[0.5,0.9]"]),
+        pytest.param([], ["train.weight_decay=0.5"], marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_momentum_betas_and_decay_change_the_steps(
+    dataset: DatasetRef, tmp_path: Path, plain: list[str], changed: list[str]
+) -> None:
+    a, b = moved(dataset, tmp_path / "a", *plain), moved(dataset, tmp_path / "b", *plain, *changed)
+    gaps = {n: float((a[n] - b[n]).abs().max()) for n in a}
+    assert gaps["model.0.conv.weight"] > 1e-5
+    if "weight_decay" in changed[0]:
+        assert gaps["model.0.bn.bias"] == gaps["model.0.bn.weight"] == 0, "norms and biases don't decay"
+
+
+@pytest.mark.slow
+def test_every_optimizer_steps_its_own_way(dataset: DatasetRef, tmp_path: Path) -> None:
+    from src.config.training import Optimizer
+
+    ends = {o.value: moved(dataset, tmp_path / o.value, f"train.optimizer={o.value}") for o in Optimizer}
+    first = [tuple(end["model.0.conv.weight"].flatten()[:50].tolist()) for end in ends.values()]
+    assert len(set(first)) == len(Optimizer)
