@@ -17,10 +17,10 @@ SEED ?= 1
 PLANT ?=
 STUDY ?= imgsz_lr_seed
 
-.PHONY: help setup sweep report ui dashboard test test-slow test-gpu bench chaos hostile sbom audit lint format lock clean
+.PHONY: help setup sweep report ui dashboard test test-slow test-gpu bench architecture chaos hostile sbom audit lint format lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(STAMP)  ## make .venv from the hash-pinned lock files (EXTRAS="ray joblib …" for more)
 
@@ -54,6 +54,9 @@ test-gpu: setup  ## tests that need an NVIDIA GPU
 
 bench: setup  ## measure the promised figures, as ratios against named peers
 	@$(PY) -m benchmarks $(ARGS)
+
+architecture: setup  ## draw the rooms of src/ and their imports into docs/
+	@$(PY) -m benchmarks.architecture
 
 chaos: setup  ## kill toy sweeps again and again and count what is lost (KILLS=100 SEED=1, or PLANT=all: planted defects)
 	@$(PY) -m benchmarks.chaos --kills $(KILLS) --seed $(SEED) $(PLANT:%=--plant %) $(ARGS)
