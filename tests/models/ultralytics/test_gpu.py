@@ -57,4 +57,4 @@ def test_a_result_of_another_kind_is_told_apart(checkpoint: Checkpoint, tmp_path
     with pytest.raises(AssertionError):
         same_kind(replace(one, checkpoint=replace(checkpoint, path=other.path)), one)
     with pytest.raises(AssertionError):
-        same_kind(replace(one, checkpoint=replace(one.checkpoint, parameters=1)), one)
+        same_kind(replace(one, checkpoint=replace(one.checkpoint, parameters=one.checkpoint.parameters + 1)), one)
