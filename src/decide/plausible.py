@@ -27,7 +27,13 @@ def refuse(file: Path, field: str, why: str, value: object) -> None:
 
 
 def check_sweep(record: SweepRecord, file: Path) -> None:
-    """Looks at growing evidence decide how much confidence is left, so they must be what this program writes."""
+    """Numbers of trainings, the margin and the confidence; looks decide how much confidence is left."""
+    if record.n_trials < 0:
+        refuse(file, "n_trials", "must be at least 0", record.n_trials)
+    for name, low, high in (("margin", 0.0, 1.0), ("confidence", 0.5, 1.0)):
+        value = record.decision.get(name)
+        if isinstance(value, (int, float)) and not low <= value <= high:
+            refuse(file, f"decision.{name}", f"must lie in {low:g}..{high:g}", value)
     for i, look in enumerate(record.looks):
         trainings, share = look.get("trainings"), look.get("share")
         if not isinstance(trainings, int) or isinstance(trainings, bool) or trainings < 0:
