@@ -11,7 +11,9 @@ LOCKS := requirements/base.txt requirements/runtimes.txt requirements/dev.txt $(
 STAMP := $(VENV)/.setup-$(shell cat $(LOCKS) | cksum | cut -d' ' -f1)
 ARGS ?=
 # Tests run on all cores; `make test SPREAD=` runs them in one process, as a debugger wants it.
-SPREAD ?= -n logical --dist loadfile
+# At most four at once: each holds two gigabytes of libraries.
+WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); if [ $$n -gt 4 ]; then n=4; fi; echo $$n)
+SPREAD ?= -n $(WORKERS) --dist loadfile
 KILLS ?= 100
 SEED ?= 1
 PLANT ?=
