@@ -22,7 +22,8 @@ from src.benchmark.summary import Blocks, Summary
 from src.common.errors import StageError, Unavailable, UserError
 from src.config.schema import BenchmarkConfig
 from src.inference import VALIDATION, Thresholds
-from src.machine.isolation import run_job, usable_cores
+from src.machine.environment import cores
+from src.machine.isolation import run_job
 from src.records.schema import Artifact, Failure, Measurement
 
 Job = tuple[Artifact, str]
@@ -83,7 +84,7 @@ def measure(
     """
     if not images:
         raise UserError("no images to measure with", remedy="use a dataset whose val split is not empty")
-    setting = Setting(cfg, list(images)[:8], device, threads or usable_cores(), trust, end_to_end, decisive[1])
+    setting = Setting(cfg, list(images)[:8], device, threads or cores(), trust, end_to_end, decisive[1])
     names = list(labels) or [""] * len(jobs)
     blocks = [Blocks(artifact, runtime, label=name) for (artifact, runtime), name in zip(jobs, names, strict=True)]
     failures: list[Failure] = []
@@ -204,7 +205,7 @@ def predict(
         UserError: a file is damaged.
     """
     engines.availability(runtime)
-    threads = threads or usable_cores()
+    threads = threads or cores()
     job = {
         "kind": "predict",
         "artifact": dataclasses.asdict(artifact),

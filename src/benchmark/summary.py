@@ -13,7 +13,7 @@ from src.benchmark import stats
 from src.benchmark.disturbance import LIMIT
 from src.benchmark.roofline import share
 from src.common.whole_files import write_text
-from src.machine.isolation import usable_cores
+from src.machine.environment import cores
 from src.records.schema import Artifact, Measurement, Scope
 
 
@@ -66,7 +66,7 @@ class Summary:
         file = self._save(block)
         found = [self._part(block, part, file, reference) for part in block.parts()]
         best = max((m for m in found if m.scope == "model_only"), key=lambda m: m.throughput_ips)
-        if self.threads < usable_cores():
+        if self.threads < cores():
             return found
         offline = {"offline_ips": best.throughput_ips, "offline_batch": float(best.batch)}
         return [dataclasses.replace(m, extra=m.extra | offline) if m.scope == "model_only" else m for m in found]

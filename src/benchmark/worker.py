@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from src.benchmark.latency import RING, Timed, TimingPlan, digest, time_end_to_end, time_model
 from src.benchmark.memory import peak_rss_mb, peak_vram_mb
 from src.benchmark.roofline import gemm_job
-from src.common.errors import StageError, Unavailable, UserError
 from src.common.whole_files import whole_file, write_text
 from src.inference import (
     DEPLOYMENT,
@@ -32,6 +31,7 @@ from src.inference import (
     load_image,
     spec_of,
 )
+from src.machine.answers import answer_of
 from src.machine.parent_process import leave_with_parent
 from src.records.earlier import artifact_from
 from src.records.schema import Artifact
@@ -186,18 +186,7 @@ def _bind(cores: int) -> None:
 
 def _answer(job: dict[str, Any]) -> dict[str, Any]:
     _bind(int(job.get("threads", 0)))
-    try:
-        return {"ok": True, "value": JOBS[job["kind"]](job)}
-    except Unavailable as error:
-        return {"ok": False, "kind": "unavailable", "message": str(error)}
-    except UserError as error:
-        value = None if error.value is None else str(error.value)
-        return {"ok": False, "kind": "user", "message": error.what, "value": value, "remedy": error.remedy}
-    except StageError as error:
-        return {"ok": False, "kind": "error", "message": error.message}
-    # An engine is foreign code that fails in its own ways; the parent records the reason and goes on.
-    except Exception as error:
-        return {"ok": False, "kind": "error", "message": f"{type(error).__name__}: {error}"[:2000]}
+    return answer_of(lambda: JOBS[job["kind"]](job))
 
 
 def main(arguments: list[str]) -> int:

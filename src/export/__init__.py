@@ -54,16 +54,12 @@ def export(
         Unavailable: a library that the format needs is missing.
         StageError: the conversion failed.
     """
-    fmt, precision = _parse(target)
-    module = backends.format_module(fmt)
-    _check_available(module)
-    job = Job(checkpoint, fmt, precision, cfg, tuple(calibration), trust, out_dir)
-    if fmt == "pytorch":  # the checkpoint itself: nothing is written
-        return _artifact(job, module.build(job, out_dir), _tools(job, module), 0.0)
-    folder = out_dir / f"{fmt}-{precision}"
+    job, module = _job(checkpoint, target, out_dir, cfg, calibration, trust)
     tools = _tools(job, module)
+    if job.format == "pytorch":  # the checkpoint itself: nothing is written
+        return _artifact(job, module.build(job, out_dir), tools, 0.0)
     key = _key(job, tools)
-    return _existing(folder, key) or _make(job, module, folder, key, tools)
+    return _existing(job.folder, key) or _make(job, module, key, tools)
 
 
 def find(
@@ -81,19 +77,21 @@ def find(
         UserError: the target is unknown.
         Unavailable: a library that the format needs is missing.
     """
-    fmt, precision = _parse(target)
-    module = backends.format_module(fmt)
-    _check_available(module)
-    job = Job(checkpoint, fmt, precision, cfg, tuple(calibration), trust, out_dir)
-    return _existing(out_dir / f"{fmt}-{precision}", _key(job, _tools(job, module)))
+    job, module = _job(checkpoint, target, out_dir, cfg, calibration, trust)
+    return _existing(job.folder, _key(job, _tools(job, module)))
 
 
-def _parse(target: str) -> tuple[str, str]:
-    fmt, _, precision = target.partition("/")
+def _job(
+    checkpoint: Checkpoint, target: str, out_dir: Path, cfg: ExportConfig, calibration: Sequence[str], trust: bool
+) -> tuple[Job, Any]:
+    """What is asked for, with the module of its format, which can be had here."""
     if not backends.is_target(target):
         known = ", ".join(backends.targets())
         raise UserError("unknown export target", value=target, remedy=f"format/precision, one of: {known}")
-    return fmt, precision
+    fmt, _, precision = target.partition("/")
+    module = backends.format_module(fmt)
+    _check_available(module)
+    return Job(checkpoint, fmt, precision, cfg, tuple(calibration), trust, out_dir), module
 
 
 def _check_available(module: Any) -> None:
@@ -133,9 +131,9 @@ def _existing(folder: Path, key: str) -> Artifact | None:
     return dataclasses.replace(artifact, path=str(path))
 
 
-def _make(job: Job, module: Any, folder: Path, key: str, tools: dict[str, str]) -> Artifact:
+def _make(job: Job, module: Any, key: str, tools: dict[str, str]) -> Artifact:
     """Convert into a folder aside, then put it in place whole."""
-    start = time.perf_counter()
+    start, folder = time.perf_counter(), job.folder
     with whole_folder(folder) as aside:
         aside.mkdir()
         built = _convert(job, module, aside)

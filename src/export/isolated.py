@@ -17,7 +17,9 @@ from typing import Any
 from src.common.errors import StageError, Unavailable, UserError
 from src.config.schema import ExportConfig
 from src.export import export, find
-from src.machine.isolation import run_job, usable_cores
+from src.machine.answers import error_of
+from src.machine.environment import cores
+from src.machine.isolation import run_job
 from src.records.earlier import artifact_from
 from src.records.schema import Artifact, Checkpoint
 
@@ -87,15 +89,15 @@ def _one_process(
         death: StageError | None = None
         try:
             asked = {**job, "targets": targets, "notes": str(notes)}
-            run_job(asked, target="", threads=usable_cores(), timeout_s=timeout_s, stage="export", module=MODULE)
+            run_job(asked, target="", threads=cores(), timeout_s=timeout_s, stage="export", module=MODULE)
         except StageError as error:
             death = error
         begun, answers = _read(notes)
     for target, answer in answers.items():
         if answer["ok"]:
-            made[target] = artifact_from(answer["artifact"])
+            made[target] = artifact_from(answer["value"])
         else:
-            fail(target, _error(target, answer))
+            fail(target, error_of(answer, "export", target))
     left = [target for target in targets if target not in answers]
     if death is None or not left:
         return []
@@ -118,15 +120,6 @@ def _read(notes: Path) -> tuple[str, dict[str, dict[str, Any]]]:
         else:
             begun = note["target"]
     return begun, answers
-
-
-def _error(target: str, answer: Mapping[str, Any]) -> Exception:
-    message = str(answer["message"])
-    if answer["kind"] == "unavailable":
-        return Unavailable(message)
-    if answer["kind"] == "user":
-        return UserError(message, value=answer["value"], remedy=answer["remedy"])
-    return StageError("export", target, message)
 
 
 def export_one(

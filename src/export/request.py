@@ -45,6 +45,11 @@ class Job:
         """The checkpoint's network, as its family prepares it for this format."""
         return family(self.checkpoint.family).export_source(self.checkpoint, trust=self.trust, fmt=self.format)
 
+    @property
+    def folder(self) -> Path:
+        """Where the artifact lies, with its manifest."""
+        return self.out_dir / f"{self.format}-{self.precision}"
+
     def base(self, target: str) -> Artifact:
         """Another artifact of the same checkpoint that this one is made from; made now if it isn't there."""
         from src.export import export  # the dispatcher imports this module

@@ -9,13 +9,14 @@ import dataclasses
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from src.common.errors import StageError, Unavailable, UserError
 from src.common.whole_files import write_text
 from src.config.schema import ExportConfig
 from src.export import export
+from src.machine.answers import answer_of
 from src.machine.parent_process import leave_with_parent
 from src.records.parsing import parse
 from src.records.schema import Checkpoint
@@ -27,23 +28,15 @@ def make(job: dict[str, Any]) -> None:
     out_dir, notes = Path(job["out_dir"]), Path(job["notes"])
     for target in job["targets"]:
         _note(notes, {"target": target})
-        answer = _made(checkpoint, target, out_dir, cfg, job)
-        _note(notes, {"target": target, **answer})
+        _note(notes, {"target": target, **answer_of(partial(_make_one, checkpoint, target, out_dir, cfg, job))})
 
 
-def _made(checkpoint: Checkpoint, target: str, out_dir: Path, cfg: ExportConfig, job: dict[str, Any]) -> dict[str, Any]:
-    try:
-        found = export(checkpoint, target, out_dir, cfg, calibration=job["calibration"], trust=job["trust"])
-        return {"ok": True, "artifact": dataclasses.asdict(found)}
-    except Unavailable as error:
-        return {"ok": False, "kind": "unavailable", "message": str(error)}
-    except UserError as error:
-        value = None if error.value is None else str(error.value)
-        return {"ok": False, "kind": "user", "message": error.what, "value": value, "remedy": error.remedy}
-    except StageError as error:
-        return {"ok": False, "kind": "error", "message": error.message}
-    except OSError as error:  # a full disk among others: whoever asked looks at the disk itself
-        return {"ok": False, "kind": "error", "message": f"{type(error).__name__}: {error}"[:2000]}
+def _make_one(
+    checkpoint: Checkpoint, target: str, out_dir: Path, cfg: ExportConfig, job: dict[str, Any]
+) -> dict[str, Any]:
+    return dataclasses.asdict(
+        export(checkpoint, target, out_dir, cfg, calibration=job["calibration"], trust=job["trust"])
+    )
 
 
 def _note(notes: Path, line: dict[str, Any]) -> None:

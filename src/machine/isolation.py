@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from src.common.errors import StageError, Unavailable, UserError
+from src.common.errors import StageError
 from src.common.root import ROOT
+from src.machine.answers import error_of
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -29,11 +30,6 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
 )
 MAIN = "src.benchmark.worker"
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on, which a container may hold below what the machine has."""
-    return len(os.sched_getaffinity(0))
 
 
 def run_job(
@@ -106,12 +102,7 @@ def _answer(result: Path, code: int, log: Path, target: str, stage: str) -> dict
     if answer.get("ok"):
         value: dict[str, Any] = answer["value"]
         return value
-    message = str(answer.get("message", ""))
-    if answer.get("kind") == "unavailable":
-        raise Unavailable(message)
-    if answer.get("kind") == "user":
-        raise UserError(message, value=answer.get("value"), remedy=str(answer.get("remedy", "")))
-    raise StageError(stage, target, message)
+    raise error_of(answer, stage, target)
 
 
 def _death(code: int, log: Path) -> str:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MODULES = {"ultralytics": "src.models.ultralytics.family", "torchvision": "src.models.torchvision.family"}
 
+FALLBACK = "ultralytics"  # whose loader says what is wrong with a file that no family knows
+
 EpochHook = Callable[[int, dict[str, float]], None]  # 1-based epoch and its metrics; what it raises ends the training
 
 
@@ -179,7 +181,5 @@ def family(name: str) -> Family:
 
 def family_of(path: Path) -> Family:
     """The family that wrote a `.pt` file; Ultralytics' where none knows it, whose loader says what is wrong with it."""
-    for name in reversed(MODULES):
-        if (found := family(name)).recognises(path):
-            return found
-    return family("ultralytics")
+    others = (family(name) for name in MODULES if name != FALLBACK)
+    return next((other for other in others if other.recognises(path)), family(FALLBACK))

@@ -6,14 +6,13 @@ file of weights alone, as torchvision publishes them, is a start for a training 
 
 from __future__ import annotations
 
-import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.common.errors import UserError
 from src.common.whole_files import whole_file
+from src.models.checkpoints import hash_of_weights, pickle_holds
 from src.models.torchvision.network import ARCHITECTURES, build_network
 
 if TYPE_CHECKING:
@@ -44,13 +43,7 @@ def save(path: Path, saved: Saved) -> None:
 
 def recognises(path: Path) -> bool:
     """Whether a file is a checkpoint of this family: its pickle, read as bytes, holds the marker."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-            with archive.open(name) as stream:
-                return MARKER.encode() in stream.read(MOST_PICKLE)
-    except Exception:  # damage shows in many ways; the loader tells it
-        return False
+    return pickle_holds(path, MARKER, MOST_PICKLE)
 
 
 def load(path: Path | str) -> Saved:
@@ -143,13 +136,3 @@ def fill(network: nn.Module, weights: dict[str, Tensor], path: Path | str = "") 
 def weights_hash(path: Path) -> str:
     """sha256 over the names, types, shapes and bytes of a checkpoint's tensors."""
     return hash_of_weights(load(path).weights)
-
-
-def hash_of_weights(weights: dict[str, Tensor]) -> str:
-    """The same of tensors in memory."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(weights.items()):
-        array = tensor.detach().cpu().contiguous().numpy()
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()

@@ -71,7 +71,7 @@ class Trainer:
         self.val = Images(load_split(dataset, "val"), training.imgsz, keep=keep)
         self.curve = curve_of(training.train, training.epochs)
         self.state = State(out)
-        self.frozen: list[str] = []
+        self.frozen: set[str] = set()  # norms that are frozen whole
         self.progress = self._begin(start)
 
     @property
@@ -91,7 +91,7 @@ class Trainer:
             log.log(logging.WARNING if new else logging.INFO, "%s: %d tensors start anew", start.path.name, len(new))
         network = network.to(self.device)
         if t.freeze_names:
-            self.frozen = freeze(network, t.freeze_names)
+            self.frozen = set(freeze(network, t.freeze_names))
         average = Average(network, t.ema_decay if t.ema else 0.0, t.ema_tau)
         progress = Progress(network, average, build_optimizer(network, t, self.training.lr), [])
         state = self.state.load(self.best_file)
@@ -127,7 +127,7 @@ class Trainer:
     def _thaw(self, p: Progress) -> None:
         """Frozen layers learn too from here on; the optimizer begins anew over all of them."""
         unfreeze(p.network)
-        self.frozen = []
+        self.frozen = set()
         p.optimizer = build_optimizer(p.network, self.training.train, self.training.lr)
 
     def _train_epoch(self, p: Progress, epoch: int) -> Row:
@@ -173,7 +173,7 @@ class Trainer:
 
     def _frozen_norms(self, network: Any) -> list[Any]:
         """Batch norms that are frozen whole keep their statistics."""
-        return [module for name, module in network.named_modules() if name in set(self.frozen)]
+        return [module for name, module in network.named_modules() if name in self.frozen]
 
     def _take(self, p: Progress, epoch: int, row: Row) -> None:
         """Enter an epoch: history, best checkpoint, early stopping, and the state to go on from."""

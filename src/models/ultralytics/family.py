@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 from src.common.errors import UserError
 from src.config.training import ModelConfig, Training
 from src.models.base import EpochHook, ExportSource, Loaded, Start, TrainResult
+from src.models.checkpoints import pickle_holds
 from src.models.ultralytics import outputs
 from src.models.ultralytics.scales import scaled
 from src.records.schema import Checkpoint, DatasetRef
@@ -93,13 +93,7 @@ class Ultralytics:
 
     def recognises(self, path: Path) -> bool:
         """Whether a checkpoint's pickle names a class of Ultralytics'; it is read as bytes, not unpickled."""
-        try:
-            with zipfile.ZipFile(path) as archive:
-                name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-                with archive.open(name) as stream:
-                    return b"ultralytics" in stream.read(MOST_PICKLE)
-        except Exception:  # damage shows in many ways; the loader tells it
-            return False
+        return pickle_holds(path, "ultralytics", MOST_PICKLE)
 
     def load(self, path: Path | str, *, imgsz: int | None = None, trust: bool = False) -> Loaded:
         """Load a checkpoint with its batch norms folded."""

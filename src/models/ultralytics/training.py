@@ -8,7 +8,6 @@ that it was given: it would force `cores - 1`.
 from __future__ import annotations
 
 import csv
-import hashlib
 import logging
 import math
 import os
@@ -22,6 +21,7 @@ from src.common.errors import StageError
 from src.common.hashes import sha256_file
 from src.config.training import Training
 from src.models.base import EpochHook, Start, TrainResult
+from src.models.checkpoints import hash_of_weights
 from src.models.curves import draw_curves
 from src.models.ultralytics.arguments import training_arguments, training_options
 from src.models.ultralytics.checkpoint import load_checkpoint, prepare_environment, quiet_settings
@@ -194,7 +194,7 @@ def _result(training: Training, start_note: str, history: list[dict[str, float]]
     checkpoint = Checkpoint(
         path=str(best),
         sha256=sha256_file(best),
-        weights_sha256=_hash_of(model),
+        weights_sha256=hash_of_weights(model.state_dict()),
         model=training.model.name,
         imgsz=training.imgsz,
         seed=training.seed,
@@ -214,16 +214,7 @@ def weights_hash(path: Path) -> str:
 
     The file itself also holds a date and folders, so two bit-identical trainings have different files.
     """
-    return _hash_of(load_checkpoint(path))
-
-
-def _hash_of(model: Any) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        array = tensor.detach().cpu().contiguous().numpy()
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+    return hash_of_weights(load_checkpoint(path).state_dict())
 
 
 @contextmanager
