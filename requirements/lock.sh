@@ -4,10 +4,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 compile() { uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -q "$@"; }
-compile pyproject.toml --extra openvino --extra litert -o requirements/runtimes.txt
+compile pyproject.toml --extra openvino --extra litert --extra transformers -o requirements/runtimes.txt
 compile pyproject.toml -c requirements/runtimes.txt -o requirements/base.txt
-for extra in dev tensorflow joblib slurm dashboard dvc roboflow postgresql auth; do
-	compile pyproject.toml --extra "$extra" -c requirements/base.txt -c requirements/runtimes.txt -o "requirements/$extra.txt"
+compile pyproject.toml --extra dev -c requirements/base.txt -c requirements/runtimes.txt -o requirements/dev.txt
+for extra in tensorflow joblib slurm dashboard dvc roboflow postgresql auth tensorboard wandb s3; do
+	compile pyproject.toml --extra "$extra" -c requirements/base.txt -c requirements/runtimes.txt -c requirements/dev.txt \
+		-o "requirements/$extra.txt"
 done
 compile pyproject.toml --extra tensorrt -c requirements/runtimes.txt -o requirements/tensorrt.txt ||
 	echo "warning: tensorrt could not be locked here" >&2
@@ -26,5 +28,5 @@ trap 'rm -r "$bounded"' EXIT
 	echo "]"
 } >"$bounded/pyproject.toml"
 locks=$PWD/requirements
-(cd "$bounded" && compile pyproject.toml --extra ray -c "$locks/base.txt" -c "$locks/runtimes.txt" -o "$locks/ray.txt")
+(cd "$bounded" && compile pyproject.toml --extra ray -c "$locks/base.txt" -c "$locks/runtimes.txt" -c "$locks/dev.txt" -o "$locks/ray.txt")
 echo "uv==0.13.8" | compile - -o requirements/uv.txt
