@@ -28,5 +28,7 @@ trap 'rm -r "$bounded"' EXIT
 	echo "]"
 } >"$bounded/pyproject.toml"
 locks=$PWD/requirements
-(cd "$bounded" && compile pyproject.toml --extra ray -c "$locks/base.txt" -c "$locks/runtimes.txt" -c "$locks/dev.txt" -o "$locks/ray.txt")
+held=()
+for lock in base runtimes dev tensorboard wandb; do held+=(-c "$locks/$lock.txt"); done
+(cd "$bounded" && compile pyproject.toml --extra ray "${held[@]}" -o "$locks/ray.txt")
 echo "uv==0.13.8" | compile - -o requirements/uv.txt
