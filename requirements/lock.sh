@@ -11,6 +11,14 @@ for extra in tensorflow joblib slurm dashboard dvc roboflow postgresql auth tens
 	compile pyproject.toml --extra "$extra" -c requirements/base.txt -c requirements/runtimes.txt -c requirements/dev.txt \
 		-o "requirements/$extra.txt"
 done
+# For the images in deploy/: the same versions, with the OpenCV that needs no display.
+headless=$(mktemp)
+sed -n 's/^opencv-python==\([0-9.]*\).*/opencv-python-headless==\1/p' requirements/base.txt >"$headless"
+for image in serve tracking; do
+	compile "deploy/$image.in" -c requirements/base.txt -c requirements/runtimes.txt -c requirements/dev.txt -c "$headless" \
+		-c requirements/postgresql.txt -o "requirements/$image.txt"
+done
+rm "$headless"
 compile pyproject.toml --extra tensorrt -c requirements/runtimes.txt -o requirements/tensorrt.txt ||
 	echo "warning: tensorrt could not be locked here" >&2
 # Ray and MLflow agree on a pydantic below CPython 3.14 only; a universal lock must be told so, and not by requires-python,

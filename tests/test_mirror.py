@@ -8,6 +8,7 @@ from tests.conftest import ROOT
 
 OTHERS = {
     "benchmarks",  # of the folder of that name
+    "deploy",  # so too
     "docs",  # so too
     "hostile",  # bad input, to every command
     "pipeline/fakes",  # packages that are put in the place of others
