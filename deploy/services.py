@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from src.common.errors import StageError, UserError
 
@@ -75,7 +76,7 @@ class Postgres:
         """Make a database and return its URL, password included."""
         import psycopg
 
-        address = {"host": HOST, "port": self.port, "user": "sweep", "password": self.password}
+        address: dict[str, Any] = {"host": HOST, "port": self.port, "user": "sweep", "password": self.password}
         with psycopg.connect(dbname="postgres", autocommit=True, **address) as connection:
             connection.execute(f'CREATE DATABASE "{name}"')
         return f"postgresql+psycopg://sweep:{self.password}@{HOST}:{self.port}/{name}"
@@ -127,7 +128,7 @@ class Process:
         while not answers(url):
             if not self.running or time.monotonic() > deadline:
                 self.stop()
-                raise StageError(f"{self.name} does not answer; its output is in {self.log}")
+                raise StageError("start", self.name, f"no answer; its output is in {self.log}")
             time.sleep(0.2)
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.inference import Detections, Detector, Prepared, Thresholds
+from src.inference.types import Float
 from src.predict.suppress import Kind, agnostic, soft, take
 from src.records.schema import Artifact
 from src.runtime import Session
@@ -56,6 +57,10 @@ class Predictor:
     def __call__(self, prepared: Sequence[Prepared]) -> list[Detections]:
         """Detections of each picture, best score first, in its px."""
         return [self._suppress(item) for item in self._detector(prepared)]
+
+    def raw(self, x: Float) -> list[Float]:
+        """All outputs of the network for inputs [n, 3, h, w], as it gives them."""
+        return self._detector.run(x)
 
     def _suppress(self, found: Detections) -> Detections:
         wanted = self.wanted

@@ -175,18 +175,29 @@ def read_picture(path: Path, notes: Notes | None = None) -> Image:
     Raises:
         UserError: it can't be read.
     """
-    import cv2
-
     try:
-        content = np.frombuffer(plain(read_regular(path, 1 << 30), str(path)), np.uint8)
+        content = plain(read_regular(path, 1 << 30), str(path))
     except OSError as error:
         raise UserError(f"a picture can't be read ({error.strerror})", value=path) from None
-    image: Any = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if content.size else None
+    return decode_picture(content, path, notes)
+
+
+def decode_picture(content: bytes, name: Path, notes: Notes | None = None) -> Image:
+    """A picture from the bytes of its file, as `read_picture` gives it.
+
+    Raises:
+        UserError: it can't be decoded; `name` is named.
+    """
+    import cv2
+
+    image: Any = (
+        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if content else None
+    )
     if image is None:
-        image = _by_pillow(content.tobytes())
+        image = _by_pillow(content)
     if image is None:
-        raise UserError("a file is not a picture that can be decoded", value=path, remedy="remove it from the source")
-    return _eight_bits(image, path, notes)
+        raise UserError("a file is not a picture that can be decoded", value=name, remedy="remove it from the source")
+    return _eight_bits(image, name, notes)
 
 
 def _by_pillow(content: bytes) -> Image | None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def running() -> Iterator[Stack]:
 @pytest.mark.slow
 def test_a_sweep_a_promotion_and_a_prediction_go_through_the_stack(running: Stack, tmp_path: Path) -> None:
     places = [f"outputs={tmp_path}/o", f"reports={tmp_path}/r"]
-    address = {"MLFLOW_TRACKING_URI": running.tracking}
+    address: dict[str, Any] = {"MLFLOW_TRACKING_URI": running.tracking}
     cheap = ["export=onnx", "runtime=onnxruntime", "benchmark=quick", "decision.nothing_map=0"]
     swept = run_command("src.run", "-m", *TINY, *cheap, *places, timeout=500, **address)
     assert swept.returncode == 0, swept.stdout + swept.stderr

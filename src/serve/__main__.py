@@ -1,0 +1,36 @@
+"""`python -m src.serve`: the champion, or any model file, over HTTP."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from src.cli.command import application
+from src.serve.options import ServeArgs, check_arguments
+
+PATHS = ("model", "names", "outputs")
+
+
+def run(args: ServeArgs) -> int:
+    """Check everything, find the model, serve."""
+    check_arguments(args)
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # a picture that can't be read is told to the client
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from src.serve.model_source import Source
+    from src.serve.process import run as serve
+
+    Source(args).version()  # a name that is wrong is told before a process is started
+    print(f"http://{args.host}:{args.port} (model {args.model}, {args.workers} process(es))", flush=True)
+    return serve(args)
+
+
+def main() -> None:
+    """Compose the arguments with Hydra and exit with the contract's code."""
+    from src.predict.__main__ import quoted
+
+    sys.argv[1:] = [quoted(word) if word.partition("=")[0] in PATHS else word for word in sys.argv[1:]]
+    application(run, "serve", ServeArgs)
+
+
+if __name__ == "__main__":
+    main()

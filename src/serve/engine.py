@@ -1,0 +1,160 @@
+"""The network in a thread of its own: pictures wait in a queue, and are run one by one or a few at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from src.inference import Detections, Prepared
+from src.inference.types import Float
+from src.predict.engine import Predictor
+from src.serve.refusals import busy, not_ready
+
+
+@dataclass
+class Job:
+    """What waits for the network: a prepared picture, or a raw input [n, 3, h, w]."""
+
+    item: Prepared | Float
+    future: Future[Any] = field(default_factory=Future)
+    since: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The boxes of one picture, and how long it waited and ran."""
+
+    found: Detections
+    wait_ms: float
+    run_ms: float
+    batch: int  # pictures in the call
+
+
+class Engine:
+    """A predictor and its queue.
+
+    Args:
+        predictor: the loaded model; only this engine's thread calls it.
+        batch: most pictures in one call.
+        wait_s: longest wait for further ones.
+        waiting: most jobs in the queue.
+        on_call: told of each call's number of pictures and seconds.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        *,
+        batch: int = 1,
+        wait_s: float = 0.002,
+        waiting: int = 64,
+        on_call: Callable[[int, float], None] | None = None,
+    ) -> None:
+        self.predictor, self.batch, self.wait_s = predictor, batch, wait_s
+        self._jobs: queue.Queue[Job | None] = queue.Queue(waiting)
+        self._on_call = on_call
+        self._closed = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def depth(self) -> int:
+        """Jobs that wait."""
+        return self._jobs.qsize()
+
+    def submit(self, item: Prepared | Float) -> Future[Any]:
+        """Put a picture (answered with an `Answer`) or a raw input (with the outputs) into the queue.
+
+        Raises:
+            Refusal: the queue is full, or the engine is closed.
+        """
+        job = Job(item)
+        with self._lock:
+            if self._closed:
+                raise not_ready()
+            try:
+                self._jobs.put_nowait(job)
+            except queue.Full:
+                raise busy() from None
+        return job.future
+
+    def close(self) -> None:
+        """Take nothing further; what waits is answered before the thread ends."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._jobs.put(None)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until all that was taken is answered."""
+        self._thread.join(timeout)
+
+    def _work(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            jobs, ended = self._gather(first)
+            wanted = [
+                job for job in jobs if job.future.set_running_or_notify_cancel()
+            ]  # a client that left waits no more
+            if wanted:
+                self._run(wanted)
+            if ended:
+                return
+
+    def _gather(self, first: Job) -> tuple[list[Job], bool]:
+        """The jobs of one call, and whether the queue ended."""
+        jobs, deadline = [first], time.perf_counter() + self.wait_s
+        while len(jobs) < self.batch and isinstance(first.item, Prepared):
+            try:
+                job = self._jobs.get(timeout=max(deadline - time.perf_counter(), 0))
+            except queue.Empty:
+                break
+            if job is None:
+                return jobs, True
+            jobs.append(job)
+            if not isinstance(job.item, Prepared):
+                break
+        return jobs, False
+
+    def _run(self, jobs: list[Job]) -> None:
+        pictures = [job for job in jobs if isinstance(job.item, Prepared)]
+        if pictures:
+            self._answer(pictures, lambda: self._predict(pictures))
+        for job in jobs:
+            if not isinstance(job.item, Prepared):
+                x = job.item
+                self._answer([job], lambda x=x: [self.predictor.raw(x)])  # type: ignore[misc]
+
+    def _answer(self, jobs: list[Job], work: Callable[[], list[Any]]) -> None:
+        """Hand each job its result, or what went wrong: an engine's failure ends no service."""
+        try:
+            results = work()
+        except Exception as error:
+            for job in jobs:
+                _settle(job.future.set_exception, error)
+        else:
+            for job, result in zip(jobs, results, strict=True):
+                _settle(job.future.set_result, result)
+
+    def _predict(self, jobs: list[Job]) -> list[Answer]:
+        begun = time.perf_counter()
+        found = self.predictor([job.item for job in jobs if isinstance(job.item, Prepared)])
+        seconds = time.perf_counter() - begun
+        if self._on_call is not None:
+            self._on_call(len(jobs), seconds)
+        return [
+            Answer(one, (begun - job.since) * 1000, seconds * 1000, len(jobs))
+            for job, one in zip(jobs, found, strict=True)
+        ]
+
+
+def _settle(call: Callable[[Any], None], value: Any) -> None:
+    with contextlib.suppress(Exception):  # nobody waits any more
+        call(value)

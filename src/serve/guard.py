@@ -1,0 +1,117 @@
+"""Holds every request to the limits before its content is looked at: token, size, time; and answers in one form.
+
+It is plain ASGI, outside of FastAPI, so that nothing of a refused request is ever held in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from src.serve.metrics import Metrics
+from src.serve.options import TOKEN, ServeArgs
+from src.serve.refusals import Refusal
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OPEN = {"/", "/v2/health/live", "/v2/health/ready"}  # asked for without the token
+log = logging.getLogger(__name__)
+
+
+class Guard:
+    """An ASGI application around another.
+
+    Args:
+        app: answers what passes.
+        args: the limits.
+        metrics: told of every request.
+    """
+
+    def __init__(self, app: App, args: ServeArgs, metrics: Metrics) -> None:
+        self._app, self._args, self._metrics = app, args, metrics
+        self._token = os.environ.get(TOKEN, "").encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, status = time.perf_counter(), 0
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = int(message["status"])
+            await send(message)
+
+        try:
+            self._check(scope)
+            await self._app(scope, self._limited(receive), noted)
+        except Refusal as refusal:
+            if not status:
+                await answer(noted, refusal)
+        except Exception as error:  # nothing of our inside reaches the client
+            log.exception("a request failed (%s)", type(error).__name__)
+            if not status:
+                await answer(noted, Refusal(500, "failed", "the request failed; the server's log tells why"))
+        finally:
+            route = scope.get("route")
+            self._metrics.answered(getattr(route, "path", "other"), status, time.perf_counter() - begun)
+
+    def _check(self, scope: Scope) -> None:
+        headers = dict(scope["headers"])
+        if self._token and scope["path"] not in OPEN:
+            given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
+            if not hmac.compare_digest(given, self._token):
+                raise Refusal(401, "unauthorised", "a token is needed", "Authorization: Bearer …")
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise Refusal(415, "encoding", "compressed bodies are not taken", "send the image as it is")
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self._args.max_bytes:
+            raise too_large(self._args.max_bytes)
+
+    def _limited(self, receive: Receive) -> Receive:
+        """`receive` that counts bytes, and that does not wait for ever."""
+        taken, deadline, whole = 0, time.monotonic() + self._args.timeout_s, False
+
+        async def limited() -> Message:
+            nonlocal taken, whole
+            if whole:  # what is waited for now is that the client leaves
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), max(deadline - time.monotonic(), 0.001))
+            except TimeoutError:
+                raise Refusal(408, "slow", "the request did not arrive in time", "send it faster") from None
+            taken += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
+            if taken > self._args.max_bytes:
+                raise too_large(self._args.max_bytes)
+            return message
+
+        return limited
+
+
+def too_large(most: int) -> Refusal:
+    """The body is larger than the limit."""
+    return Refusal(413, "too_large", f"the request has more than {most} bytes", "send a smaller file")
+
+
+async def answer(send: Send, refusal: Refusal) -> None:
+    """Send a refusal."""
+    body = json.dumps(refusal.body).encode()
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **refusal.headers}
+    if refusal.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    pairs = [(key.lower().encode(), value.encode()) for key, value in headers.items()]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,68 @@
+"""What Prometheus reads: requests, latency, queue, batches, detections, and which model is served."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from src.serve.model_source import Served
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"  # where several processes keep their numbers together
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+COUNTS = (0, 1, 2, 5, 10, 20, 50, 100, 300)
+
+
+class Metrics:
+    """The instruments of one process; several processes share a folder that `SHARED` names."""
+
+    def __init__(self) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        self._registry = own = CollectorRegistry()
+        self.requests = Counter("detsweep_requests", "Requests by path and status", ["path", "status"], registry=own)
+        self.latency = Histogram(
+            "detsweep_request_seconds", "From arrival to answer", ["path"], buckets=SECONDS, registry=own
+        )
+        self.network = Histogram("detsweep_network_seconds", "Network and suppression", buckets=SECONDS, registry=own)
+        self.batch = Histogram("detsweep_batch_size", "Pictures in a call", buckets=(1, 2, 4, 8, 16, 32), registry=own)
+        self.found = Histogram("detsweep_detections", "Detections in a picture", buckets=COUNTS, registry=own)
+        self.waiting = Gauge("detsweep_queue", "Pictures that wait", registry=own, multiprocess_mode="livesum")
+        self.model = Gauge(
+            "detsweep_model", "1 for the model that is served", ["name", "version"], registry=own,
+            multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.failures = Counter("detsweep_exchange_failures", "Looks at the alias that failed", registry=own)
+        self._serves: tuple[str, str] | None = None
+
+    def answered(self, path: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        self.requests.labels(path, str(status)).inc()
+        if status < 400:
+            self.latency.labels(path).observe(seconds)
+
+    def called(self, pictures: int, seconds: float) -> None:
+        """Count one call of the network."""
+        self.batch.observe(pictures)
+        self.network.observe(seconds)
+
+    def serves(self, served: Served) -> None:
+        """Note which model is served from now on."""
+        if self._serves is not None:
+            self.model.labels(*self._serves).set(0)
+        self._serves = (served.name, served.version)
+        self.model.labels(*self._serves).set(1)
+
+    def failed_exchange(self) -> None:
+        """Count one."""
+        self.failures.inc()
+
+    def text(self) -> tuple[bytes, str]:
+        """All numbers in Prometheus' form, of all processes, and the type of that form."""
+        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+        from prometheus_client.multiprocess import MultiProcessCollector  # type: ignore[attr-defined,unused-ignore]
+
+        registry: Any = self._registry
+        if SHARED in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,109 @@
+"""What the service can be told, and which values make sense."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from src.common.errors import UserError
+from src.config.schema import TrackingConfig
+from src.machine.environment import cores
+
+TOKEN = "DETSWEEP_SERVE_TOKEN"
+SHORTEST = 16  # characters of a token
+REGISTERED = "models:/"
+
+
+@dataclass
+class ServeArgs:
+    """Arguments of the command."""
+
+    model: str = "models:/detsweep@champion"  # models:/NAME@ALIAS, models:/NAME/VERSION, or a file
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1  # processes, each with the model and a share of the cores
+    threads: int = 0  # of each process's engine; 0 = as measured for a registered model, else its share of the cores
+    runtime: str | None = None  # null = as measured, else the first engine here that runs the file
+    device: str = "cpu"
+    conf: float | None = None  # lowest score; null = the registered model's own threshold, else 0.25
+    iou: float = 0.7  # overlap above which two boxes of a class are one
+    max_det: int = 300  # per picture
+    names: str | None = None  # data.yaml with the names, where the file has none
+    batch: int = 1  # most pictures in one call of the network
+    wait_ms: float = 2.0  # longest wait for a batch to fill
+    queue: int = 64  # pictures that may wait in a process; further ones are told to come again (429)
+    max_bytes: int = 20_000_000  # of a request
+    max_pixels: int = 50_000_000  # of a picture, read from its header before it is decoded
+    max_connections: int = 512  # of a process
+    timeout_s: float = 30.0  # for a request to arrive, and for its answer
+    drain_s: float = 20.0  # for requests under way when the service is asked to end
+    poll_s: float = 5.0  # between two looks at where the alias points
+    outputs: str = "outputs"
+    tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig(name="local"))
+
+    @property
+    def registered(self) -> bool:
+        """Whether the model comes from the registry."""
+        return self.model.startswith(REGISTERED)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_arguments(args: ServeArgs) -> None:
+    """Refuse values that make no sense, and an address that others can reach without a token.
+
+    Raises:
+        UserError: naming the key, its value and the remedy.
+    """
+    ranges: dict[str, tuple[Any, float, float]] = {
+        "port": (args.port, 1, 65535),
+        "workers": (args.workers, 1, cores()),
+        "threads": (args.threads, 0, cores()),
+        "conf": (0 if args.conf is None else args.conf, 0, 1),
+        "iou": (args.iou, 0, 1),
+        "max_det": (args.max_det, 1, 10_000),
+        "batch": (args.batch, 1, 256),
+        "wait_ms": (args.wait_ms, 0, 1000),
+        "queue": (args.queue, 1, 100_000),
+        "max_bytes": (args.max_bytes, 1000, 1 << 30),
+        "max_pixels": (args.max_pixels, 1000, 1 << 30),
+        "max_connections": (args.max_connections, 1, 100_000),
+        "timeout_s": (args.timeout_s, 0.1, 3600),
+        "drain_s": (args.drain_s, 0, 3600),
+        "poll_s": (args.poll_s, 0.1, 86_400),
+    }
+    for key, (value, low, high) in ranges.items():
+        if not low <= value <= high:
+            raise UserError(
+                f"{key} must be between {low:g} and {high:g}", value=f"{key}={value}", remedy=f"{key}={low:g}"
+            )
+    if args.workers > 1 and args.threads * args.workers > cores():
+        share = cores() // args.workers
+        raise UserError(
+            f"{args.workers} processes of {args.threads} threads want more than the {cores()} cores here",
+            value=f"threads={args.threads}",
+            remedy=f"threads={share}, or threads=0",
+        )
+    _check_token(args.host)
+
+
+def _check_token(host: str) -> None:
+    token = os.environ.get(TOKEN, "")
+    if token and (len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token):
+        raise UserError(f"{TOKEN} must be at least {SHORTEST} printable characters", remedy="openssl rand -hex 24")
+    if not token and not is_loopback(host):
+        raise UserError(
+            f"others can reach this address, so {TOKEN} must be set",
+            value=f"host={host}",
+            remedy=f"export {TOKEN}=$(openssl rand -hex 24), or leave host out",
+        )

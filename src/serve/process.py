@@ -1,0 +1,129 @@
+"""Runs the application: one process, or several that share a socket and are started again when they die.
+
+Each gets SIGTERM's promise: no further connections, requests under way are answered, then exit 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.supervisors import Multiprocess
+
+from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.serve.metrics import SHARED
+from src.serve.options import ServeArgs
+
+ARGUMENTS = "DETSWEEP_SERVE_ARGS"  # hands the arguments to the processes
+FULL = json.dumps({"error": "as many connections are open as may", "kind": "busy"}).encode()
+
+
+class Patient(H11Protocol):
+    """HTTP/1.1 that holds no connection on which no request arrives, and no more connections than may be."""
+
+    most = 512
+    patience_s = 30.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or turn it away."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            head = f"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n" \
+                f"connection: close\r\ncontent-length: {len(FULL)}\r\n\r\n"  # fmt: skip
+            transport.write(head.encode() + FULL)
+            transport.close()
+            return
+        self.loop.call_later(self.patience_s, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():  # not even the headers of a request came
+            self.transport.close()
+
+
+def application() -> Any:
+    """The application of a process that the supervisor started: its arguments stand in the environment."""
+    from src.config.schema import TrackingConfig
+    from src.serve.app import build
+
+    told = json.loads(os.environ[ARGUMENTS])
+    args = ServeArgs(**{**told, "tracking": TrackingConfig(**told["tracking"])})
+    _limit(args)
+    return build(args)
+
+
+def _limit(args: ServeArgs) -> None:
+    Patient.most, Patient.patience_s = args.max_connections, args.timeout_s
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+def run(args: ServeArgs) -> int:
+    """Serve until told to end; returns the exit code.
+
+    Raises:
+        UserError: the address is in use.
+    """
+    bound = _bound(args)
+    os.environ[ARGUMENTS] = json.dumps(asdict(args))
+    config = uvicorn.Config(
+        "src.serve.process:application",
+        factory=True,
+        http=Patient,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        workers=args.workers,
+        backlog=2048,
+        timeout_keep_alive=int(max(args.timeout_s, 1)),
+        timeout_graceful_shutdown=int(args.drain_s),
+        server_header=False,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(
+            number, lambda *_: None
+        )  # uvicorn raises them again once it has ended: that is the end, no failure
+    return _several(config, bound) if args.workers > 1 else _one(config, bound, args)
+
+
+def _bound(args: ServeArgs) -> socket.socket:
+    family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((args.host, args.port))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"can't listen there ({reason})", value=f"{args.host}:{args.port}", remedy="port=8001"
+        ) from None
+    made.set_inheritable(True)
+    return made
+
+
+def _one(config: uvicorn.Config, bound: socket.socket, args: ServeArgs) -> int:
+    _limit(args)
+    server = uvicorn.Server(config)
+    server.run([bound])
+    return EXIT_OK if server.started else EXIT_FAILED
+
+
+def _several(config: uvicorn.Config, bound: socket.socket) -> int:
+    shared = Path(tempfile.mkdtemp(prefix="detsweep-metrics-"))
+    os.environ[SHARED] = str(shared)
+    supervisor = Multiprocess(config, [bound])
+    try:
+        supervisor.run()
+    finally:
+        shutil.rmtree(shared, ignore_errors=True)
+    return EXIT_OK if all(p.exitcode == 0 for p in supervisor.processes) else EXIT_FAILED

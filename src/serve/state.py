@@ -1,0 +1,137 @@
+"""What a process serves with at this moment: the model, its queue, and the exchange of both while requests go on."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from src.inference import Detections
+from src.predict.engine import Image
+from src.serve.engine import Engine
+from src.serve.metrics import Metrics
+from src.serve.model_source import Served, Source
+from src.serve.options import ServeArgs
+from src.serve.refusals import not_ready
+
+log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """What looks at every picture that was answered, such as the monitoring."""
+
+    def observe(self, image: Image, found: Detections, latency_ms: float, source: str) -> None:
+        """Note one answer.
+
+        Args:
+            image: uint8 [h, w, 3], BGR.
+            found: its boxes.
+            latency_ms: from the request's arrival to its answer.
+            source: what the client said that the picture is from; "" where it said nothing.
+        """
+        ...
+
+    def close(self) -> None:
+        """Write what is still held."""
+        ...
+
+
+Watch = Callable[[Served], Observer | None]
+
+
+class Current:
+    """A served model with its engine."""
+
+    def __init__(self, served: Served, engine: Engine, observer: Observer | None) -> None:
+        self.served, self.engine, self.observer = served, engine, observer
+
+    def retire(self) -> None:
+        """Answer what waits, then let go of the model's files."""
+        self.engine.close()
+        self.engine.join()
+        if self.observer is not None:
+            self.observer.close()
+        if self.served.version:
+            shutil.rmtree(_folder_of(self.served), ignore_errors=True)
+
+
+def _folder_of(served: Served) -> Path:
+    """The folder that a registered model was copied into."""
+    path = Path(served.artifact.path)
+    return next(p for p in path.parents if p.name.startswith("detsweep-serve-"))
+
+
+class State:
+    """The model of a process, exchanged when the alias moves.
+
+    Args:
+        args: of the service.
+        metrics: told of calls and changes.
+        watch: makes the observer of a model, where there is one.
+    """
+
+    def __init__(self, args: ServeArgs, metrics: Metrics, watch: Watch | None = None) -> None:
+        self.args, self.metrics, self._watch = args, metrics, watch
+        self._source = Source(args)
+        self._current: Current | None = None
+        self._ended = threading.Event()
+        self.draining = False
+
+    @property
+    def current(self) -> Current:
+        """What is served now.
+
+        Raises:
+            Refusal: nothing yet, or the service is ending.
+        """
+        if self._current is None or self.draining:
+            raise not_ready()
+        return self._current
+
+    def start(self) -> None:
+        """Load the model, then look now and then where the alias points.
+
+        Raises:
+            UserError: it can't be loaded.
+        """
+        self._exchange(self._source.version())
+        address = self._source.address
+        if address is not None and address.alias:
+            threading.Thread(target=self._follow, name="alias", daemon=True).start()
+
+    def stop(self) -> None:
+        """Answer what waits, and let go of everything."""
+        self._ended.set()
+        if self._current is not None:
+            self._current.retire()
+
+    def _follow(self) -> None:
+        while not self._ended.wait(self.args.poll_s):
+            try:
+                version = self._source.version()
+                if self._current is not None and version != self._current.served.version:
+                    self._exchange(version)
+            # A registry that is away, or a version that can't be loaded: what is served now goes on being served.
+            except Exception as error:
+                self.metrics.failed_exchange()
+                log.warning("the alias was not followed: %s", str(error).splitlines()[0])
+
+    def _exchange(self, version: str) -> None:
+        """Load a version beside the present one, put it in its place, then retire the old one."""
+        served = self._source.load(version)
+        engine = Engine(
+            served.predictor,
+            batch=self.args.batch,
+            wait_s=self.args.wait_ms / 1000,
+            waiting=self.args.queue,
+            on_call=self.metrics.called,
+        )
+        made = Current(served, engine, self._watch(served) if self._watch else None)
+        old, self._current = self._current, made
+        self.metrics.serves(served)
+        log.info("serving %s", ", ".join(f"{key} {value}" for key, value in served.facts.items() if value))
+        if old is not None:
+            old.retire()
