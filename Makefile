@@ -19,7 +19,7 @@ SEED ?= 1
 PLANT ?=
 STUDY ?= imgsz_lr_seed
 
-.PHONY: help setup sweep report ui dashboard test test-slow test-gpu bench architecture chaos hostile sbom audit lint format lock clean
+.PHONY: help setup sweep report ui dashboard stack test test-slow test-gpu bench architecture chaos hostile sbom audit lint format lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ ui: setup  ## MLflow UI on the local store, at http://127.0.0.1:5000 (HOST=… d
 
 dashboard: setup  ## optuna-dashboard on the latest sweep (ARGS="sweep=NAME" or "storage=URL"; EXTRAS=dashboard)
 	@$(PY) -m src.sweeper.dashboard $(ARGS)
+
+stack: setup  ## MLflow's server with PostgreSQL and an S3 server on 127.0.0.1, until Ctrl-C (EXTRAS=postgresql)
+	@$(PY) -m deploy $(ARGS)
 
 test: setup  ## the default tests: CPU, offline, quick
 	@$(PY) -m pytest $(SPREAD) $(ARGS)

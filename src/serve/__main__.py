@@ -19,7 +19,7 @@ def run(args: ServeArgs) -> int:
     from src.serve.model_source import Source
     from src.serve.process import run as serve
 
-    Source(args).version()  # a name that is wrong is told before a process is started
+    Source(args).check()  # what is wrong is told before a process is started
     print(f"http://{args.host}:{args.port} (model {args.model}, {args.workers} process(es))", flush=True)
     return serve(args)
 

@@ -24,7 +24,7 @@ from src.serve.guard import Guard
 from src.serve.metrics import Metrics
 from src.serve.options import ServeArgs
 from src.serve.pictures import picture
-from src.serve.refusals import Refusal, too_late
+from src.serve.refusals import Refusal, internal, too_late
 from src.serve.state import Current, State, Watch
 
 PAGE = Path(__file__).with_name("page.html")
@@ -190,6 +190,11 @@ def build(args: ServeArgs, watch: Watch | None = None) -> Guard:
     @app.exception_handler(HTTPException)
     async def no_such_page(_: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse({"error": str(error.detail), "kind": "http"}, error.status_code)
+
+    @app.exception_handler(Exception)
+    async def failed(_: Request, error: Exception) -> JSONResponse:
+        refusal = internal()
+        return JSONResponse(refusal.body, refusal.status)
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def index() -> HTMLResponse:

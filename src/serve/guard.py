@@ -16,7 +16,7 @@ from typing import Any
 
 from src.serve.metrics import Metrics
 from src.serve.options import TOKEN, ServeArgs
-from src.serve.refusals import Refusal
+from src.serve.refusals import Refusal, internal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -63,7 +63,7 @@ class Guard:
         except Exception as error:  # nothing of our inside reaches the client
             log.exception("a request failed (%s)", type(error).__name__)
             if not status:
-                await answer(noted, Refusal(500, "failed", "the request failed; the server's log tells why"))
+                await answer(noted, internal())
         finally:
             route = scope.get("route")
             self._metrics.answered(getattr(route, "path", "other"), status, time.perf_counter() - begun)

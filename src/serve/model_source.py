@@ -103,6 +103,18 @@ class Source:
             )
         return str(version)
 
+    def check(self) -> None:
+        """Look whether there is a model, without loading it.
+
+        Raises:
+            UserError: it is missing, damaged, or nothing here runs it.
+        """
+        if self.address is None:
+            opened = open_model(Path(self.args.model).expanduser(), imgsz=None, names=self.args.names, trust=False)
+            choose_runtime(opened.artifact, self.args.runtime)
+        else:
+            self.version()
+
     def load(self, version: str) -> Served:
         """Load a version (or the file), and call it a few times.
 

@@ -32,6 +32,8 @@ def picture(content: bytes, max_pixels: int) -> Image:
     if width * height > max_pixels:
         text = f"the image has {width} x {height} pixels; at most {max_pixels} are taken"
         raise Refusal(413, "too_many_pixels", text, "send a smaller one")
+    if is_cut_short(content):
+        raise Refusal(422, "not_an_image", "the image ends in the middle", "send the whole file")
     try:
         return decode_picture(content, SENT)
     except UserError as error:
@@ -53,6 +55,16 @@ def declared_size(content: bytes) -> tuple[int, int]:
             warnings.simplefilter("ignore")  # of decompression bombs: our own limit follows
             with Pillow.open(io.BytesIO(content)) as opened:
                 return opened.size
+    except Pillow.DecompressionBombError:  # so large that Pillow does not even open it
+        raise Refusal(413, "too_many_pixels", "the image has too many pixels", "send a smaller one") from None
     except Exception:  # decoders fail in many ways on what is none of theirs
         text = "the request's content is not an image that can be decoded"
         raise Refusal(422, "not_an_image", text, "send a JPEG, PNG, WebP or another image file") from None
+
+
+def is_cut_short(content: bytes) -> bool:
+    """Whether a JPEG has no end: decoders fill what is missing with grey, and say nothing.
+
+    The end is looked for behind the last start of a scan, since a thumbnail before it has an end of its own.
+    """
+    return content[:2] == b"\xff\xd8" and content.find(b"\xff\xd9", content.rfind(b"\xff\xda")) < 0

@@ -114,7 +114,10 @@ def _bound(args: ServeArgs) -> socket.socket:
 def _one(config: uvicorn.Config, bound: socket.socket, args: ServeArgs) -> int:
     _limit(args)
     server = uvicorn.Server(config)
-    server.run([bound])
+    try:
+        server.run([bound])
+    except SystemExit:  # how uvicorn ends when the application does not start; the log tells why
+        return EXIT_FAILED
     return EXIT_OK if server.started else EXIT_FAILED
 
 
@@ -126,4 +129,5 @@ def _several(config: uvicorn.Config, bound: socket.socket) -> int:
         supervisor.run()
     finally:
         shutil.rmtree(shared, ignore_errors=True)
-    return EXIT_OK if all(p.exitcode == 0 for p in supervisor.processes) else EXIT_FAILED
+    asked = {0, -signal.SIGTERM, -signal.SIGINT}  # once all is answered, uvicorn raises the signal again
+    return EXIT_OK if all(p.exitcode in asked for p in supervisor.processes) else EXIT_FAILED

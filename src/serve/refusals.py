@@ -46,3 +46,8 @@ def not_ready() -> Refusal:
 def too_late() -> Refusal:
     """The answer took too long."""
     return Refusal(504, "timeout", "the answer was not ready in time", "send fewer pictures at once")
+
+
+def internal() -> Refusal:
+    """Something of ours went wrong: the log has it, the client does not."""
+    return Refusal(500, "failed", "the request failed; the server's log tells why")

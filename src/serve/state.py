@@ -78,6 +78,7 @@ class State:
         self._source = Source(args)
         self._current: Current | None = None
         self._ended = threading.Event()
+        self._follower: threading.Thread | None = None
         self.draining = False
 
     @property
@@ -100,11 +101,14 @@ class State:
         self._exchange(self._source.version())
         address = self._source.address
         if address is not None and address.alias:
-            threading.Thread(target=self._follow, name="alias", daemon=True).start()
+            self._follower = threading.Thread(target=self._follow, name="alias", daemon=True)
+            self._follower.start()
 
     def stop(self) -> None:
         """Answer what waits, and let go of everything."""
         self._ended.set()
+        if self._follower is not None:  # an engine that is being loaded while the process ends would abort it
+            self._follower.join()
         if self._current is not None:
             self._current.retire()
 

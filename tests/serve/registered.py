@@ -1,0 +1,29 @@
+"""A registered model for tests of the service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from src.common.root import ROOT
+from src.promote.recorded_model import RecordedModel
+from src.promote.registry import Registry
+from src.records.schema import Artifact
+
+
+def register(uri: str, artifact: Artifact, folder: Path) -> str:
+    """Register an artifact as `detsweep`; returns its version."""
+    import mlflow
+
+    registry = Registry(uri, "detsweep")
+    experiment = mlflow.set_experiment("served").experiment_id
+    run = registry.client.create_run(experiment)
+    plan: dict[str, Any] = {
+        "runtime": "onnxruntime",
+        "threads": 1,
+        "imgsz": 64,
+        "confidence": 1e-6,
+        "class_names": artifact.names or [str(i) for i in range(10)],
+    }
+    recorded = RecordedModel("a" * 64, "host", 10.0, "p95", "same", None)
+    return registry.register(run.info.run_id, artifact, plan, recorded, ROOT / "src")

@@ -1,0 +1,159 @@
+"""The service as processes: what it imports, how it ends, what a kill costs, slow clients, a moving alias."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from src.records.schema import Artifact
+from tests.conftest import run_command
+from tests.serve.services import Running
+
+
+@pytest.fixture
+def content(images: list[str]) -> bytes:
+    return Path(images[0]).read_bytes()
+
+
+def test_it_holds_no_torch_and_ends_in_0_with_what_is_under_way(onnx: Artifact, content: bytes, tmp_path: Path) -> None:
+    service = Running(tmp_path / "log", f"model={onnx.path}", "threads=1", "timeout_s=1")
+    try:
+        assert service.get("/predict", content)[0] == 200
+        libraries = {Path(m.path).name for m in psutil.Process(service.process.pid).memory_maps()}
+        assert not [name for name in libraries if "torch" in name]
+        silent = socket.create_connection(("127.0.0.1", service.port))
+        slow = socket.create_connection(("127.0.0.1", service.port))
+        slow.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc")
+        slow.settimeout(10)
+        silent.settimeout(10)
+        assert b" 408 " in slow.recv(1000)
+        assert silent.recv(100) == b"", "a connection without a request is closed"
+        assert service.end() == 0, service.log.read_text()
+    finally:
+        service.kill()
+    assert "Traceback" not in service.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["model=nowhere.onnx"], "model does not exist"),
+        (["model=models:/detsweep@champion"], "no such model"),
+        (["model=models:/a/b/c"], "no address"),
+        (["host=0.0.0.0"], "DETSWEEP_SERVE_TOKEN"),
+        (["port=99999"], "port"),
+    ],
+)
+def test_wrong_arguments_end_in_2(words: list[str], named: str, tmp_path: Path) -> None:
+    done = run_command("src.serve", *words, f"outputs={tmp_path}", MLFLOW_TRACKING_URI="", DETSWEEP_SERVE_TOKEN="")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_the_others_answer(onnx: Artifact, content: bytes, tmp_path: Path) -> None:
+    service = Running(tmp_path / "log", f"model={onnx.path}", "workers=2")
+    try:
+        answers: list[int] = []
+        stop = threading.Event()
+
+        def ask() -> None:
+            while not stop.is_set():
+                answers.append(service.get("/predict", content)[0])
+
+        clients = [threading.Thread(target=ask) for _ in range(4)]
+        for client in clients:
+            client.start()
+        time.sleep(2)
+        workers = workers_of(service)
+        os.kill(workers[0], signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while len(workers_of(service)) < 2 or set(workers_of(service)) == set(workers):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        time.sleep(5)
+        stop.set()
+        for client in clients:
+            client.join(40)
+        lost = [status for status in answers if status != 200]
+        assert len(lost) <= len(clients), f"only what was under way is lost: {lost}"
+        assert answers[-1] == 200
+        assert service.end() == 0, service.log.read_text()
+    finally:
+        service.kill()
+
+
+def workers_of(service: Running) -> list[int]:
+    """The processes that answer."""
+    children = psutil.Process(service.process.pid).children()
+    living = [c for c in children if c.status() != psutil.STATUS_ZOMBIE]
+    return [c.pid for c in living if "resource_tracker" not in " ".join(c.cmdline())]
+
+
+@pytest.mark.slow
+def test_many_connections_are_turned_away_and_hold_nothing(onnx: Artifact, content: bytes, tmp_path: Path) -> None:
+    service = Running(tmp_path / "log", f"model={onnx.path}", "max_connections=50", "timeout_s=5")
+    try:
+        before = psutil.Process(service.process.pid).memory_info().rss
+        held = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(900)]
+        turned = held[-1]
+        turned.settimeout(10)
+        assert b" 503 " in turned.recv(500)
+        for one in held:
+            one.close()
+        time.sleep(1)
+        assert service.get("/predict", content)[0] == 200
+        assert psutil.Process(service.process.pid).memory_info().rss - before < 100e6
+        assert service.end() == 0
+    finally:
+        service.kill()
+
+
+@pytest.mark.slow
+def test_the_alias_is_followed_without_a_lost_request(onnx: Artifact, content: bytes, tmp_path: Path) -> None:
+    from src.promote.registry import Registry
+    from tests.serve.registered import register
+
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    versions = [register(uri, onnx, tmp_path) for _ in range(2)]
+    registry = Registry(uri, "detsweep")
+    registry.promote(versions[0])
+    words = ["model=models:/detsweep@champion", "poll_s=0.2", f"tracking.uri={uri}", f"outputs={tmp_path}"]
+    service = Running(tmp_path / "log", *words)
+    try:
+        answers: list[tuple[int, str]] = []
+        stop = threading.Event()
+
+        def ask() -> None:
+            while not stop.is_set():
+                status, said = service.get("/predict", content)
+                answers.append((status, said["model"]["version"] if status == 200 else ""))
+
+        clients = [threading.Thread(target=ask) for _ in range(3)]
+        for client in clients:
+            client.start()
+        for turn in range(10):
+            registry.promote(versions[turn % 2])
+            time.sleep(1)
+        stop.set()
+        for client in clients:
+            client.join(40)
+        assert {status for status, _ in answers} == {200}, service.log.read_text()
+        seen = [version for _, version in answers]
+        changes = sum(a != b for a, b in itertools.pairwise(seen))
+        assert set(seen) == set(versions)
+        assert changes >= 5
+        assert service.end() == 0, service.log.read_text()
+        assert not re.findall(r"Traceback", service.log.read_text())
+    finally:
+        service.kill()
