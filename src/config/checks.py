@@ -7,6 +7,7 @@ from pathlib import Path
 
 from src.common import backends
 from src.common.errors import UserError
+from src.common.licences import check_limit
 from src.config.schema import (
     SAMPLES_FOR,
     AppConfig,
@@ -127,7 +128,8 @@ def check_benchmark(benchmark: BenchmarkConfig) -> None:
 
 
 def _check_rule(d: DecisionConfig) -> None:
-    """The margin, the confidence and a spread that is stated."""
+    """The margin, the confidence, a spread that is stated, and the licences."""
+    check_limit(d.licence)
     if not 0 <= d.margin <= 1:
         raise UserError(
             "decision.margin is a difference of mAP50-95 in 0..1", value=d.margin, remedy="decision.margin=0.01"

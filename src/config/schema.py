@@ -113,6 +113,7 @@ class DecisionConfig:
     max_memory_mb: float | None = None
     min_map: float | None = None  # floor on val mAP50-95: the low end of its 95 % interval must reach it
     nothing_map: float = 0.01  # mAP50-95 that counts as detecting nothing: what can't be told from it is rejected
+    licence: Any = "any"  # any | permissive | [Apache-2.0, MIT]: SPDX licences that may be shipped
     max_export_loss: float = 0.01  # largest share of mAP50-95 that export may cost
     reopen: bool = False  # open the test split again for other finalists or artifacts; the report says so
     confirm_seeds: int = 0  # fresh seeds that the finalists are trained with again before test is opened

@@ -103,6 +103,7 @@ class ModelConfig:
     architecture: str = MISSING  # as the family calls it, e.g. yolov8n.yaml or fasterrcnn_mobilenet_v3_large_320_fpn
     pretrained: str = MISSING  # weights file that `auto` asks for, e.g. yolov8n.pt
     scale: str | None = None  # another size of the same family, e.g. s; null = as in `yaml`
+    licence: str | None = None  # SPDX licence of the weights to start from; null = that of the family's code
     weights: str = "auto"  # auto | scratch | PATH of a .pt file
     trust: bool = False  # allow a checkpoint that needs unsafe unpickling
 

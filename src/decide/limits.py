@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from src.common.errors import UserError
 from src.config.schema import DecisionConfig
 from src.decide.candidates import Candidate
+from src.decide.licence import may_ship
 from src.decide.notes import Note, note
 
 
@@ -77,6 +78,8 @@ def broken(candidate: Candidate, decision: DecisionConfig) -> list[str]:
     """Keys of the limits that a candidate breaks (or that nobody measured), and why else it can't be recommended."""
     unconfirmed = decision.confirm_seeds > 0 and candidate.configuration.selection is None
     reasons = [*disqualified(candidate), *(["unconfirmed"] if unconfirmed else [])]
+    if not may_ship(candidate, decision):
+        reasons.append("licence")
     return [x.key for x in limits_of(candidate, decision) if not x.holds] + reasons
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from src.common.errors import UserError
+from src.common.licences import both
 from src.config.training import ModelConfig, Training
 from src.records.model_io import Input, Output
 from src.records.schema import Checkpoint, DatasetRef
@@ -163,6 +164,12 @@ class Family(Protocol):
     def weights_hash(self, path: Path) -> str:
         """sha256 over names, types, shapes and bytes of a checkpoint's tensors: equal for bit-identical trainings."""
         ...
+
+
+def licence_of(training: Training, start: Start | None) -> str:
+    """SPDX expression that binds what a training gives: the family's, and that of the weights that it started from."""
+    own = family(training.model.family).licence
+    return both(own, training.model.licence or "") if start is None or start.path is not None else own
 
 
 def family(name: str) -> Family:

@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from src.common.errors import UserError
+from src.common.licences import allowed
 from src.config.schema import AppConfig
 from src.data import resolve
 from src.machine.environment import cores, environment
-from src.models.base import Start, family
+from src.models.base import Start, family, licence_of
 from src.records.schema import DatasetRef
 from src.records.sweep_folder import WEIGHTS, SweepFolder
 from src.track import Tracker, open_tracker
@@ -85,11 +86,26 @@ def prepare(cfgs: list[AppConfig]) -> Inputs:
         UserError: the first thing that is wrong.
     """
     inputs = Inputs(Path(cfgs[0].outputs))
+    _check_licences(cfgs)
     for cfg in cfgs:
         own = family(cfg.model.family)
         own.check(cfg.training)
         own.check_start(cfg.training, inputs.start(cfg), inputs.dataset(cfg))
     return inputs
+
+
+def _check_licences(cfgs: list[AppConfig]) -> None:
+    """Refuse to train what may not be shipped, where that is everything.
+
+    Raises:
+        UserError: no model is within `decision.licence`.
+    """
+    limit = cfgs[0].decision.licence
+    found = {cfg.model.name: licence_of(cfg.training, None) for cfg in cfgs}
+    if not any(allowed(licence, limit) for licence in found.values()):
+        told = ", ".join(f"{name} is {licence}" for name, licence in found.items())
+        free = "model=frcnn_mobilenet is BSD-3-Clause; or decision.licence=any"
+        raise UserError(f"no model may be shipped under decision.licence ({told})", value=limit, remedy=free)
 
 
 def threads_of(cfg: AppConfig) -> int:

@@ -17,6 +17,7 @@ from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.common.hashes import sha256_file
 from src.common.root import ROOT
 from src.config.schema import TrackingConfig
+from src.decide.licence import licence_of
 from src.decide.verdict import verdict
 from src.promote import rejudge
 from src.promote.gates import GateResult, Judgement, against, own_gates, said_of
@@ -159,6 +160,7 @@ def _tags(decision: Decision, artifact: Artifact, plan: Mapping[str, Any], accep
         "runtime": f"{plan['runtime']} {plan['runtime_version']}".strip(),
         "threads": str(plan["threads"]),
         "verdict": judged.word,
+        "licence": licence_of(decision.recommended) or "not established",
     }
     if plan["measured_threads"] not in (None, plan["threads"]):
         tags["threads"] += f" (measured with {plan['measured_threads']})"

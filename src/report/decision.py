@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from src.common.licences import ANY
 from src.common.statistics import Spread
 from src.decide.candidates import Candidate, failures_of
 from src.decide.choice import Decision
+from src.decide.licence import licence_of, licence_of_trial, may_ship
 from src.decide.limits import Limit, broken, limits_of
 from src.decide.signal import chosen_configuration
 from src.decide.verdict import Verdict
@@ -34,7 +36,7 @@ def decision_json(decision: Decision, judged: Verdict, found: list[Risk], steps:
         "reasons": [say(n) for n in judged.reasons],
         "conditions": [say(n) for n in judged.conditions],
         "recommended": recommended(decision),
-        "constraints": [_limit(x, decision) for x in _judged_limits(decision)],
+        "constraints": [_limit(x, decision) for x in _judged_limits(decision)] + _licence_limit(decision),
         "margin": decision.settings.margin,
         "confidence": decision.settings.confidence,
         "comparisons": comparisons_json(decision),
@@ -83,6 +85,16 @@ def _cost(decision: Decision) -> dict[str, Any]:
     }
 
 
+def _licence_limit(decision: Decision) -> list[dict[str, Any]]:
+    """The limit on licences as a constraint, where there is one."""
+    judged, limit = decision.recommended or decision.closest, decision.settings.licence
+    if limit == ANY or judged is None:
+        return []
+    holds = may_ship(judged, decision.settings)
+    facts = {"name": "licence", "metric": "SPDX licence", "unit": "", "limit": limit, "measured": licence_of(judged)}
+    return [{**facts, "holds": holds, "run_ids": [e.trial.run_id for e in judged.evidence]}]
+
+
 def recommended(decision: Decision) -> dict[str, Any] | None:
     """What to ship; None when nothing can be recommended. Without any measurement only the training is named."""
     chosen, candidate = chosen_configuration(decision), decision.recommended
@@ -100,6 +112,7 @@ def recommended(decision: Decision) -> dict[str, Any] | None:
         "runtime": candidate.runtime if candidate else None,
         "batch": decision.settings.batch if candidate else None,
         "config_id": chosen.config_id,
+        "licence": licence_of_trial(candidate.best.trial if candidate else chosen.best_trial),
         "run_ids": [t.run_id for t in chosen.trials],
         "trial": candidate.best.trial.trial if candidate else chosen.best_trial.trial,
         "artifact": None
@@ -183,6 +196,7 @@ def _candidate(c: Candidate, decision: Decision) -> dict[str, Any]:
         "trials": [e.trial.trial for e in c.evidence],
         "run_ids": [e.trial.run_id for e in c.evidence],
         "artifact_sha256": artifact.sha256 if artifact else None,
+        "licence": licence_of(c),
         "metrics": {
             "score": finite(c.score.mean),
             "val/mAP50-95": finite(c.val_map),

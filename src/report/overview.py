@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from src.common.licences import ANY
+from src.decide.candidates import Candidate
+from src.decide.licence import licence_of, may_ship
 from src.decide.limits import limits_of
 from src.decide.notes import Note, note
 from src.report.markdown import Raw, code, escape, table
@@ -100,7 +103,8 @@ class Overview(Section):
         """Hard limits, measured on the winner or on what came closest."""
         judged = self.decision.recommended or self.decision.closest
         set_limits = limits_of(judged, self.decision.settings) if judged else []
-        if judged is None or not set_limits:
+        licence = self._licence(judged) if judged is not None else []
+        if judged is None or not (set_limits or licence):
             return self.say("no_limits")
         holds = {True: "yes", False: "no", None: "not_established"}
         rows: list[list[object]] = [
@@ -114,4 +118,17 @@ class Overview(Section):
             ]
             for x in set_limits
         ]
-        return table([self.say(f"col_{c}") for c in ("limit", "metric", "bound", "measured", "holds", "runs")], rows)
+        heads = [self.say(f"col_{c}") for c in ("limit", "metric", "bound", "measured", "holds", "runs")]
+        return table(heads, rows + licence)
+
+    def _licence(self, judged: Candidate) -> list[list[object]]:
+        """The limit on licences as a row, where there is one."""
+        limit = self.decision.settings.licence
+        if limit == ANY:
+            return []
+        told = licence_of(judged) or self.say("not_established")
+        holds = self.say("yes" if may_ship(judged, self.decision.settings) else "no")
+        words = limit if isinstance(limit, str) else ", ".join(limit)
+        return [
+            [code("licence"), self.say("limit_licence"), words, told, holds, runs([e.trial for e in judged.evidence])]
+        ]

@@ -7,6 +7,7 @@ import math
 from src.decide.candidates import MAP, Candidate
 from src.decide.choice import Decision
 from src.decide.configurations import Configuration
+from src.decide.licence import licence_of
 from src.decide.notes import Note, note
 from src.decide.open_questions import OpenQuestion, open_questions
 from src.decide.sensitivity import Outcome
@@ -14,7 +15,6 @@ from src.decide.signal import chosen_configuration
 from src.decide.speed import compare_speed
 from src.decide.verdict import Verdict
 from src.report.headline import Row, headline, held_against_another, same_weights
-from src.report.licence import licence_of
 from src.report.markdown import Raw, code, table
 from src.report.names import short
 from src.report.section import Section, runs

@@ -12,6 +12,7 @@ from typing import Any
 
 from src.common.csv_cells import cell
 from src.decide.configurations import HEADLINE, swept_values
+from src.decide.licence import licence_of_trial
 from src.decide.load import Saved
 from src.records.schema import Artifact, FinalistRecord, Measurement, TrialRecord, Verification
 
@@ -43,6 +44,7 @@ def _trial_row(t: TrialRecord, finalist: FinalistRecord | None, metrics: list[st
         "epochs": checkpoint.epochs if checkpoint else None,
         "best_epoch": checkpoint.best_epoch if checkpoint else None,
         "start": checkpoint.start if checkpoint else None,
+        "licence": licence_of_trial(t),
         "parameters": checkpoint.parameters if checkpoint else None,
         "gflops": checkpoint.gflops if checkpoint else None,
         "seconds": round(sum(t.timings_s.values()), 3),
@@ -87,6 +89,7 @@ def _benchmark_row(
         "run_id": t.run_id,
         "config_id": t.config_id,
         "model": t.model,
+        "licence": licence_of_trial(t),
         "imgsz": t.imgsz,
         "lr": t.lr,
         "seed": t.seed,

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from src.decide.choice import decide
+from src.decide.licence import licence_of
+from src.decide.verdict import verdict
 from src.records.schema import TrialRecord
 from src.report import load_decision
-from src.report.licence import licence_of
+from src.report.decision import decision_json
 from src.report.risks import risks
 from tests.report.factory import Sweep, study
 
@@ -48,3 +51,24 @@ def test_one_network_under_the_agpl_among_others_is_told(tmp_path: Path) -> None
     trials = [under("AGPL-3.0" if t.trial == 4 else "BSD-3-Clause", t) for t in whole.trials]
     decision = load_decision(Sweep(trials, whole.finalists).write(tmp_path))
     assert "licence" in {r.key for r in risks(decision)}
+
+
+def test_a_limit_on_licences_takes_candidates_away(tmp_path: Path) -> None:
+    whole = study()
+    free = {t.trial for t in whole.trials if t.imgsz == min(x.imgsz for x in whole.trials)}
+    trials = [under("BSD-3-Clause" if t.trial in free else "AGPL-3.0", t) for t in whole.trials]
+    folder = Sweep(trials, whole.finalists).write(tmp_path)
+    unbound = load_decision(folder)
+    settings = replace(unbound.settings, licence="permissive")
+    decision = decide(unbound.saved, settings)
+    assert unbound.recommended is not None
+    assert unbound.recommended.best.trial.trial not in free, "the best is not free, or this test shows nothing"
+    assert decision.recommended is not None
+    assert decision.recommended.best.trial.trial in free
+    told = decision_json(decision, verdict(decision), [], [])
+    assert told["recommended"]["licence"] == "BSD-3-Clause"
+    row = next(c for c in told["constraints"] if c["name"] == "licence")
+    assert (row["limit"], row["measured"], row["holds"]) == ("permissive", "BSD-3-Clause", True)
+    bound = [c for c in told["candidates"] if c["licence"] == "AGPL-3.0"]
+    assert bound
+    assert all(not c["feasible"] and "licence" in c["broken_limits"] for c in bound)

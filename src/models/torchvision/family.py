@@ -9,7 +9,7 @@ from typing import Any
 from src.common.errors import UserError
 from src.common.hashes import sha256_file
 from src.config.training import ModelConfig, Training, gpus_of
-from src.models.base import EpochHook, ExportSource, Loaded, Start, TrainResult
+from src.models.base import EpochHook, ExportSource, Loaded, Start, TrainResult, licence_of
 from src.models.torchvision.network import check_architecture
 from src.models.torchvision.outputs import LICENCE, NAME, input_of, output_of
 from src.models.weights import resolve_start
@@ -129,7 +129,7 @@ class Torchvision:
         sha = sha256_file(path)
         return Checkpoint(
             str(path), sha, sha, training.model.name, imgsz, 0, 0, 0, "untrained", parameters, gflops,
-            family=NAME, licence=LICENCE, input=input_of(imgsz), output=output_of(len(class_names)),
+            family=NAME, licence=licence_of(training, None), input=input_of(imgsz), output=output_of(len(class_names)),
         )  # fmt: skip
 
     def recognises(self, path: Path) -> bool:

@@ -13,7 +13,7 @@ from src.common.errors import StageError
 from src.common.hashes import sha256_file
 from src.config.training import Training
 from src.data import load_split
-from src.models.base import EpochHook, Start, TrainResult
+from src.models.base import EpochHook, Start, TrainResult, licence_of
 from src.models.curves import draw_curves
 from src.models.devices import usable_gpus
 from src.models.freezing import freeze, unfreeze
@@ -21,7 +21,7 @@ from src.models.torchvision import checkpoint
 from src.models.torchvision.average import Average
 from src.models.torchvision.images import Images, as_tensors, batches
 from src.models.torchvision.network import build_network, size_of
-from src.models.torchvision.outputs import LICENCE, NAME, input_of, output_of
+from src.models.torchvision.outputs import NAME, input_of, output_of
 from src.models.torchvision.recipe import CLIP, accumulated, build_optimizer, curve_of, set_rates
 from src.models.torchvision.state import State
 from src.models.torchvision.validation import validate
@@ -253,7 +253,7 @@ def _checkpoint(training: Training, dataset: DatasetRef, start: Start, best: Pat
         parameters=parameters,
         gflops=round(gflops, 4),
         family=NAME,
-        licence=LICENCE,
+        licence=licence_of(training, start),
         input=input_of(training.imgsz),
         output=output_of(classes),
     )

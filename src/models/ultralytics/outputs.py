@@ -29,9 +29,9 @@ class Described(TypedDict):
     output: Output
 
 
-def describe(model: nn.Module, imgsz: int) -> Described:
-    """What the record of a checkpoint says of its network, used at images of `imgsz` px."""
-    return {"family": NAME, "licence": LICENCE, "input": input_of(model, imgsz), "output": output_of(model)}
+def describe(model: nn.Module, imgsz: int, licence: str = LICENCE) -> Described:
+    """What the record of a checkpoint says of its network, used at images of `imgsz` px, under an SPDX expression."""
+    return {"family": NAME, "licence": licence, "input": input_of(model, imgsz), "output": output_of(model)}
 
 
 def input_of(model: nn.Module, imgsz: int | None) -> Input:

@@ -20,7 +20,7 @@ from typing import Any
 from src.common.errors import StageError
 from src.common.hashes import sha256_file
 from src.config.training import Training
-from src.models.base import EpochHook, Start, TrainResult
+from src.models.base import EpochHook, Start, TrainResult, licence_of
 from src.models.checkpoints import hash_of_weights
 from src.models.curves import draw_curves
 from src.models.ultralytics.arguments import training_arguments, training_options
@@ -87,7 +87,7 @@ def train(
         for row in read_history(out / "results.csv"):
             history.append(row)
             on_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
-    return _result(training, start.note, history, out)
+    return _result(training, start, history, out)
 
 
 def forget_state(out: Path) -> None:
@@ -182,7 +182,7 @@ def gather(folder: Path, out: Path) -> None:
     folder.rmdir()
 
 
-def _result(training: Training, start_note: str, history: list[dict[str, float]], out: Path) -> TrainResult:
+def _result(training: Training, start: Start, history: list[dict[str, float]], out: Path) -> TrainResult:
     best = out / "weights" / "best.pt"
     if not best.is_file():
         raise StageError("train", training.model.name, "Ultralytics wrote no checkpoint")
@@ -200,10 +200,10 @@ def _result(training: Training, start_note: str, history: list[dict[str, float]]
         seed=training.seed,
         epochs=len(history),
         best_epoch=int(history[curve.index(max(curve))]["epoch"]),
-        start=start_note,
+        start=start.note,
         parameters=parameters,
         gflops=round(gflops, 4),
-        **describe(model, training.imgsz),
+        **describe(model, training.imgsz, licence_of(training, start)),
     )
     files = sorted(p for p in out.iterdir() if p.suffix in {".png", ".jpg", ".csv"})
     return TrainResult(checkpoint, best.with_name("last.pt"), history, files)
