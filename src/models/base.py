@@ -85,7 +85,7 @@ class Family(Protocol):
 
     name: str  # as in `model.family`
     licence: str  # SPDX expression of its code and of what is trained with it
-    losses: tuple[str, ...]  # parts of its loss, as `train/<name>` in every row of the history
+    losses: tuple[str, ...]  # parts of its networks' losses: `train/<name>` in the rows of the history
     packages: tuple[str, ...]  # distributions beside torch whose versions decide what is trained and exported
 
     def scaled(self, model: ModelConfig) -> ModelConfig:

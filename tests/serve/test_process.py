@@ -62,10 +62,10 @@ def test_wrong_arguments_end_in_2(words: list[str], named: str, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_others_answer(onnx: Artifact, content: bytes, tmp_path: Path) -> None:
+    stop = threading.Event()
     service = Running(tmp_path / "log", f"model={onnx.path}", "workers=2")
     try:
         answers: list[int] = []
-        stop = threading.Event()
 
         def ask() -> None:
             while not stop.is_set():
@@ -90,6 +90,7 @@ def test_a_killed_worker_is_replaced_and_the_others_answer(onnx: Artifact, conte
         assert answers[-1] == 200
         assert service.end() == 0, service.log.read_text()
     finally:
+        stop.set()
         service.kill()
 
 
@@ -129,10 +130,10 @@ def test_the_alias_is_followed_without_a_lost_request(onnx: Artifact, content: b
     registry = Registry(uri, "detsweep")
     registry.promote(versions[0])
     words = ["model=models:/detsweep@champion", "poll_s=0.2", f"tracking.uri={uri}", f"outputs={tmp_path}"]
+    stop = threading.Event()
     service = Running(tmp_path / "log", *words)
     try:
         answers: list[tuple[int, str]] = []
-        stop = threading.Event()
 
         def ask() -> None:
             while not stop.is_set():
@@ -156,4 +157,5 @@ def test_the_alias_is_followed_without_a_lost_request(onnx: Artifact, content: b
         assert service.end() == 0, service.log.read_text()
         assert not re.findall(r"Traceback", service.log.read_text())
     finally:
+        stop.set()
         service.kill()

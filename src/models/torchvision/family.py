@@ -19,11 +19,14 @@ PUBLISHED = "https://download.pytorch.org/models"
 
 
 class Torchvision:
-    """Faster R-CNN."""
+    """Faster R-CNN, RetinaNet, FCOS and SSDlite."""
 
     name = NAME
     licence = LICENCE
-    losses: tuple[str, ...] = ("loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg")
+    losses: tuple[str, ...] = (
+        *("loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg"),  # of two stages
+        *("classification", "bbox_regression", "bbox_ctrness"),  # of one
+    )
     packages: tuple[str, ...] = ("torchvision",)
 
     def scaled(self, model: ModelConfig) -> ModelConfig:

@@ -8,6 +8,8 @@ larger than most objects.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from src.common.errors import UserError
@@ -15,15 +17,49 @@ from src.common.errors import UserError
 if TYPE_CHECKING:
     from torch import nn
 
-# As `model.architecture` names it -> the side, px, that its anchors are made for.
-ARCHITECTURES = {"fasterrcnn_mobilenet_v3_large_320_fpn": 320}
-ANCHORS = (32, 64, 128, 256, 512)  # px at that side
 RATIOS = (0.5, 1.0, 2.0)
 SMALLEST = 8.0  # px; smaller anchors than this find nothing on a grid of 16 px and more
-LEVELS = 3
 MOST_BOXES = 100  # per image, as COCO counts them
 LOWEST_SCORE = 0.001
 REGIONS = 128  # an image, that the second stage learns from: torchvision's 512 are for pictures of 800 px
+TWO_STAGES = {
+    "box_score_thresh": LOWEST_SCORE,
+    "box_detections_per_img": MOST_BOXES,
+    "box_batch_size_per_image": REGIONS,
+}
+ONE_STAGE = {"score_thresh": LOWEST_SCORE, "detections_per_img": MOST_BOXES}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How one of torchvision's detectors is built for other sizes of the input.
+
+    Attributes:
+        side: of the input that its anchors are made for, px; 0 where it has none, or they are shares of the input.
+        anchors: px at that side, a tuple for each level of the pyramid.
+        options: of its builder.
+    """
+
+    side: int
+    anchors: tuple[tuple[float, ...], ...]
+    options: Mapping[str, float]
+    smallest: int = 32  # side of the input, px, below which a level of the pyramid is empty
+
+
+def _octaves(*sizes: int) -> tuple[tuple[float, ...], ...]:
+    """Three anchors a level, a third of an octave apart, as RetinaNet has them (Lin et al. 2017)."""
+    return tuple(tuple(size * 2 ** (third / 3) for third in range(3)) for size in sizes)
+
+
+_SIZES = (32, 64, 128, 256, 512)
+ARCHITECTURES = {
+    "fasterrcnn_mobilenet_v3_large_320_fpn": Architecture(320, (_SIZES,) * 3, TWO_STAGES),
+    "fasterrcnn_mobilenet_v3_large_fpn": Architecture(800, (_SIZES,) * 3, TWO_STAGES),
+    "fasterrcnn_resnet50_fpn_v2": Architecture(800, tuple((size,) for size in _SIZES), TWO_STAGES),
+    "retinanet_resnet50_fpn_v2": Architecture(800, _octaves(*_SIZES), ONE_STAGE),
+    "fcos_resnet50_fpn": Architecture(0, (), ONE_STAGE),
+    "ssdlite320_mobilenet_v3_large": Architecture(0, (), ONE_STAGE),
+}
 
 
 def check_architecture(name: str) -> None:
@@ -43,17 +79,12 @@ def build_network(architecture: str, classes: int, imgsz: int) -> nn.Module:
     from torchvision.models import detection
     from torchvision.models.detection.anchor_utils import AnchorGenerator
 
-    build: Any = getattr(detection, architecture)
-    model = build(
-        weights=None,
-        weights_backbone=None,
-        num_classes=classes + 1,
-        box_score_thresh=LOWEST_SCORE,
-        box_detections_per_img=MOST_BOXES,
-        box_batch_size_per_image=REGIONS,
-    )
-    sizes = tuple(max(SMALLEST, a * imgsz / ARCHITECTURES[architecture]) for a in ANCHORS)
-    model.rpn.anchor_generator = AnchorGenerator((sizes,) * LEVELS, (RATIOS,) * LEVELS)
+    known, build = ARCHITECTURES[architecture], getattr(detection, architecture)
+    model: Any = build(weights=None, weights_backbone=None, num_classes=classes + 1, **known.options)
+    if known.side:
+        sizes = tuple(tuple(max(SMALLEST, a * imgsz / known.side) for a in level) for level in known.anchors)
+        anchors = AnchorGenerator(sizes, (RATIOS,) * len(sizes))
+        (model.rpn if hasattr(model, "rpn") else model).anchor_generator = anchors
     model.transform = _fixed_transform(model.transform)
     network: nn.Module = model
     return network
