@@ -38,6 +38,7 @@ from src.pipeline.launcher_job import leave_with_parent
 from src.pipeline.launcher_workers import run_launched
 from src.pipeline.local_workers import run_workers
 from src.pipeline.plan import plan_sweep
+from src.pipeline.plan.cost import configurations_of
 from src.pipeline.request import SweepRequest
 from src.pipeline.runs import closing, start_once
 from src.pipeline.study_trials import CellRunner, worker_number
@@ -208,7 +209,7 @@ def _save_request(request: SweepRequest, run_id: str, path: Path) -> SweepRecord
         objective=request.goals.selects,
         goals=request.goals.words(),
         decision=asdict(request.base.decision),
-        halving=asdict(request.halving) if request.halving else {},
+        halving=request.halving.plain(configurations_of(request)) if request.halving else {},
         started_at=now(),
     )
     save(path, record)

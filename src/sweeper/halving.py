@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from src.config.schema import Pruner, StudyConfig
 
@@ -73,6 +74,11 @@ class Halving:
         rungs = self.rungs(self.bracket(slot))
         return rungs[reached] if reached < len(rungs) else None
 
+    def plain(self, slots: int) -> dict[str, Any]:
+        """For the sweep's record: epochs of a whole training, rungs of each bracket, bracket of each slot."""
+        dealt = [self.bracket(slot) for slot in range(slots)]
+        return {"epochs": self.epochs, "rungs": [self.rungs(b) for b in range(self.brackets)], "brackets": dealt}
+
     def promoted(self, standings: Sequence[Standing], at_rest: bool) -> list[int]:
         """Paused slots that go on, those on the highest rung first.
 
@@ -121,17 +127,3 @@ def label(halving: Halving, slot: int, reached: int) -> str:
     rungs = halving.rungs(bracket)
     at = f"rung {reached + 1}/{len(rungs) + 1}"
     return f"{at}, bracket {bracket + 1}/{halving.brackets}" if halving.brackets > 1 else at
-
-
-def counted(halving: Halving, epochs_run: Mapping[int, int]) -> list[tuple[int, int, int]]:
-    """Bracket, epochs of the rung, and configurations that reached it; the end of training is the last rung.
-
-    Args:
-        halving: of the study.
-        epochs_run: slot -> epochs that its configuration was trained.
-    """
-    rows = []
-    for bracket in range(halving.brackets):
-        own = [n for slot, n in epochs_run.items() if halving.bracket(slot) == bracket]
-        rows += [(bracket, at, sum(n >= at for n in own)) for at in (*halving.rungs(bracket), halving.epochs)]
-    return rows

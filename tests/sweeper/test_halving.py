@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from src.config.schema import Pruner, StudyConfig
-from src.sweeper.halving import Halving, Standing, counted, halving_of, label
+from src.sweeper.halving import Halving, Standing, halving_of, label
 from src.sweeper.loop import Outcome, work
 from src.sweeper.space import parse_space
 from src.sweeper.storage import open_storage
@@ -65,8 +65,9 @@ def test_a_line_names_the_rung_and_the_bracket() -> None:
     assert label(HYPERBAND, 0, 1) == "rung 2/4, bracket 1/3"
 
 
-def test_configurations_are_counted_by_rung() -> None:
-    assert counted(ASHA, {0: 2, 1: 4, 2: 16}) == [(0, 2, 3), (0, 4, 2), (0, 8, 1), (0, 16, 1)]
+def test_the_record_says_rungs_and_brackets() -> None:
+    assert ASHA.plain(3) == {"epochs": 16, "rungs": [[2, 4, 8]], "brackets": [0, 0, 0]}
+    assert HYPERBAND.plain(40)["brackets"] == [HYPERBAND.bracket(slot) for slot in range(40)]
 
 
 SLOTS = 16
