@@ -59,10 +59,10 @@ def lost_slot(kill_points: KillPoints) -> None:
     """A slot whose worker died is not laid out again."""
     from src.sweeper.requeue import Requeue
 
-    def drop(self: Requeue, frozen: Any, deaths: int) -> None:
+    def drop(self: Requeue, frozen: Any, deaths: int, **rest: Any) -> None:
         self.end(frozen, "died")
 
-    Requeue.lay_out_again = drop  # type: ignore[method-assign]
+    Requeue.lay_out_again = drop  # type: ignore[method-assign, assignment]
 
 
 def open_run(kill_points: KillPoints) -> None:

@@ -19,7 +19,7 @@ from src.common.sparkline import sparkline
 
 ROWS = 8  # trials shown at once: those that run, then the latest that ended
 CURVE = 24  # epochs of a curve shown, the latest
-COLOURS = {"running": "bold", "failed": "red", "pruned": "dim", "infeasible": "dim"}
+COLOURS = {"running": "bold", "failed": "red", "pruned": "dim", "paused": "yellow", "infeasible": "dim"}
 
 
 def clock(seconds: float) -> str:
@@ -84,9 +84,9 @@ class Watch:
             self._live.stop()
             self._live = None
 
-    def trial(self, number: int, label: str) -> None:
-        """A trial of this process begins."""
-        self._current = self._rows[number] = Row(number, label)
+    def trial(self, number: int, label: str, curve: Sequence[float] = ()) -> None:
+        """A trial of this process begins, or goes on after the epochs of `curve`."""
+        self._current = self._rows[number] = Row(number, label, curve=list(curve))
         if self._live is None:
             self.say(f"{self._name()}: starts")
 
@@ -104,6 +104,11 @@ class Watch:
         self._total -= self._epochs - epochs_run
         self.say(label)
 
+    def pause(self, label: str) -> None:
+        """The current trial waits at a rung; its epochs still count as work, since it may go on."""
+        self._current.state = "paused"
+        self.say(label)
+
     def skip(self) -> None:
         """A trial was finished by an earlier run of the sweep."""
         self._total -= self._epochs
@@ -112,8 +117,8 @@ class Watch:
         """What is known of a trial that another process runs; the last call has the state that it ended in."""
         row = self._rows.setdefault(number, Row(number, label))
         self._count(max(len(curve) - len(row.curve), 0))
-        row.curve, row.state = list(curve), state
-        if state != "running":
+        row.curve, row.state, row.label = list(curve), state, label
+        if state not in ("running", "paused"):
             self._total -= self._epochs - len(curve)
 
     def say(self, text: str) -> None:

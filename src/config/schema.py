@@ -187,6 +187,7 @@ class AppConfig:
     device: str = "cpu"  # cpu | cuda | cuda:N | auto
     threads: int = 0  # 0 = all cores that this process may use
     sweep: str | None = None  # the sweep's name; null = made from the study and the configuration
+    plan: bool = False  # say what a sweep (`-m`) will cost and what it can resolve, and run nothing of it
     replay: str | None = None  # run id of a trial to train again and compare bit by bit
     outputs: str = "outputs"
     reports: str = "reports"

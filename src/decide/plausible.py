@@ -7,7 +7,9 @@ that was altered within these bounds can't be told from a true one.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from src.common.errors import UserError
 from src.records.schema import FinalistRecord, ImageResamples, Measurement, SweepRecord, TrialRecord
@@ -34,12 +36,21 @@ def check_sweep(record: SweepRecord, file: Path) -> None:
         value = record.decision.get(name)
         if isinstance(value, (int, float)) and not low <= value <= high:
             refuse(file, f"decision.{name}", f"must lie in {low:g}..{high:g}", value)
+    if record.halving and not _is_halving(record.halving):
+        refuse(file, "halving", "must hold epochs, and lists of rungs and brackets", record.halving)
     for i, look in enumerate(record.looks):
         trainings, share = look.get("trainings"), look.get("share")
         if not isinstance(trainings, int) or isinstance(trainings, bool) or trainings < 0:
             refuse(file, f"looks[{i}].trainings", "must be a number of trainings", trainings)
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
             refuse(file, f"looks[{i}].share", "must be a share of the bound in 0..1", share)
+
+
+def _is_halving(found: Mapping[str, Any]) -> bool:
+    rungs, brackets = found.get("rungs"), found.get("brackets")
+    if not isinstance(rungs, list) or not isinstance(brackets, list) or not all(isinstance(r, list) for r in rungs):
+        return False
+    return all(isinstance(n, int) and n > 0 for n in (found.get("epochs"), *(n for r in rungs for n in r)))
 
 
 def check_trial(record: TrialRecord, file: Path) -> None:

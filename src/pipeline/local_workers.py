@@ -127,7 +127,7 @@ def show(watch: Watch, context: Context, seen: set[int]) -> int:
         watch.say(outcome(record))
     for number, progress in running(context.folder):
         if number not in seen:
-            watch.show(number, progress.label, progress.curve)
+            watch.show(number, progress.label, progress.curve, progress.state)
     return len(new)
 
 

@@ -11,6 +11,7 @@ from src.common.hashes import hash_of
 from src.config.schema import AppConfig, identity
 from src.records.sweep_folder import sweeps_folder
 from src.sweeper.goals import Goals, parse_goals
+from src.sweeper.halving import Halving, halving_of
 from src.sweeper.launchers import JobLauncher
 from src.sweeper.space import Space
 
@@ -43,6 +44,12 @@ class SweepRequest:
     def goals(self) -> Goals:
         """What the study searches for."""
         return parse_goals(self.base.study)
+
+    @property
+    def halving(self) -> Halving | None:
+        """The rungs at which trainings are paused; None where none are."""
+        several = len(self.goals.objectives) > 1  # nothing says which of them stands better
+        return None if several else halving_of(self.base.study, self.base.epochs)
 
     @property
     def folder(self) -> Path:

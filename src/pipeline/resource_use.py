@@ -46,9 +46,13 @@ class ResourceUse:
     def keep(self) -> None:
         """Save what was spent so far, within a stage."""
         self._end()
+        self.save()
+        self._begin(self._stage)
+
+    def save(self) -> None:
+        """Save what was spent so far, between stages."""
         if self.file is not None:
             write_text(self.file, json.dumps({"seconds": self.seconds, "joules": self.joules}))
-        self._begin(self._stage)
 
     def _begin(self, stage: str) -> None:
         self._stage, self._begun, self._meter = stage, time.perf_counter(), ExitStack()

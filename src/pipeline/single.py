@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from src.cli.progress import Watch
-from src.common.errors import EXIT_FAILED, EXIT_OK
+from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.common.redaction import redact_text
 from src.config.schema import AppConfig, identity
 from src.machine.environment import command_line
@@ -36,6 +36,8 @@ def run_single(cfg: AppConfig) -> int:
     Raises:
         UserError: the configuration or the data is wrong; nothing has been trained.
     """
+    if cfg.plan:
+        raise UserError("plan=true plans a sweep", value="no -m", remedy="python -m src.run -m … plan=true")
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{cfg.model.name}-{cfg.imgsz}-{identity(cfg)[:4]}"
     folder = runs_folder(Path(cfg.outputs)) / name
     if cfg.study.trial_timeout is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
-from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from src.cli.progress import Watch
@@ -18,12 +19,13 @@ from src.pipeline.context import Context, Inputs
 from src.pipeline.one_trial import trial_of
 from src.pipeline.request import OBJECTIVE, SweepRequest
 from src.pipeline.trial import run_trial
-from src.pipeline.trial_log import finished, finished_and_closed, refuse_trial, save_lost
+from src.pipeline.trial_log import finished, finished_and_closed, give_up, paused_at, refuse_trial, save_lost
 from src.records.schema import State, TrialRecord
 from src.records.store import load
 from src.records.sweep_folder import SweepFolder
+from src.sweeper.halving import label
 from src.sweeper.loop import Outcome
-from src.sweeper.pruner import PrunedError, standing
+from src.sweeper.pruner import PausedError, PrunedError, standing
 from src.sweeper.space import overrides_of
 from src.sweeper.study import Cell
 
@@ -43,12 +45,17 @@ class Progress:
     """How far a running trial is, for whoever watches the sweep from another process."""
 
     label: str
+    state: str = "running"  # or paused, at a rung
     curve: list[float] = field(default_factory=list)  # val mAP50-95 after each epoch of this attempt
 
     def add(self, value: float, folder: Path) -> None:
         """An epoch ended."""
         self.curve.append(value)
-        write_text(folder / PROGRESS, json.dumps({"label": self.label, "curve": self.curve}))
+        self.save(folder)
+
+    def save(self, folder: Path) -> None:
+        """Leave it where others see it."""
+        write_text(folder / PROGRESS, json.dumps(asdict(self)))
 
 
 def running(folder: Path) -> Iterator[tuple[int, Progress]]:
@@ -84,6 +91,8 @@ class CellRunner:
             for number, words in replicates:
                 self._refuse(number, words, "infeasible", f"before training: {reason}", known)
             return Outcome(pruned=True, constraints=goals.excesses([known]))
+        if cell.until is not None or cell.reached:
+            return self._to_rung(cell, replicates, known)
         records: list[TrialRecord] = []
         hopeless = ""
         for i, (number, words) in enumerate(replicates):
@@ -92,6 +101,34 @@ class CellRunner:
                 continue
             records.append(self._replicate(number, words, cell, known))
             hopeless = self._hopeless(cell, i, records[-1])
+        return self._judged(records)
+
+    def _to_rung(self, cell: Cell, replicates: Sequence[tuple[int, list[str]]], known: Mapping[str, float]) -> Outcome:
+        """Train every replicate to the cell's rung, or from its last one to the end."""
+        scores: list[float] = []
+        records: list[TrialRecord] = []
+        for number, words in replicates:
+            try:
+                records.append(self._replicate(number, words, cell, known))
+            except PausedError as paused:
+                record = paused_at(self.context, number)
+                assert record is not None
+                scores.append(standing(record.history[paused.epoch - 1], OBJECTIVE))
+        if not scores:  # all are at their end: trained whole, stopped early, or failed
+            return self._judged(records)
+        check_failures(self.request.base, self.context.folder)
+        # A replicate that has ended early stands by its best epoch, which is what its checkpoint is worth.
+        scores += [r.metrics[OBJECTIVE] for r in records if r.state == "complete"]
+        return Outcome(paused=math.fsum(scores) / len(scores))
+
+    def give_up(self, slot: int) -> None:
+        """Record the trials of a slot that is paused and won't go on."""
+        for i in range(len(self.request.seeds)):
+            give_up(slot * len(self.request.seeds) + i, self.context)
+
+    def _judged(self, records: Sequence[TrialRecord]) -> Outcome:
+        """What the records of all replicates of a cell are worth."""
+        goals = self.request.goals
         check_failures(self.request.base, self.context.folder)
         done = [r.metrics for r in records if r.state == "complete"]
         pruned = any(r.state == "pruned" for r in records)
@@ -143,25 +180,41 @@ class CellRunner:
             self.watch.skip()
             return done
         cfg = self.request.config_of(words)
-        self.watch.trial(number, " ".join(words))
+        until = cell.until if cell.until is not None and cell.until < cfg.epochs else None
+        before = paused_at(self.context, number)
+        if before is not None and until is not None and len(before.history) >= until:
+            raise PausedError(until)  # its worker died after this replicate
+        halving = self.request.halving
+        name = " ".join(words) if halving is None else f"{' '.join(words)} · {label(halving, cell.index, cell.reached)}"
+        seen = [row.get(OBJECTIVE, 0.0) for row in before.history] if before else []
+        self.watch.trial(number, name, seen)
         # Optuna takes no reports for several objectives, and Wilcoxon's test is given whole replicates.
         by_epoch = self.request.base.study.pruner is not Pruner.wilcoxon and len(self.request.goals.objectives) == 1
         first = number % len(self.request.seeds) == 0
 
-        progress = Progress(" ".join(words))
+        progress = Progress(name)
 
         def after_epoch(epoch: int, row: dict[str, float]) -> None:
-            self.watch.epoch(epoch, row)
+            if epoch > len(seen):
+                self.watch.epoch(epoch, row)
             progress.add(row.get(OBJECTIVE, 0.0), self.context.trial_folder(number))
             # The first replicate alone decides: others would be judged at epochs that it has reported already.
             cell.progress(number % len(self.request.seeds) * FAR + epoch)
             if by_epoch and first:
                 cell.trial.report(self._reported(row), epoch)
-                if cell.trial.should_prune():
+                if halving is None and cell.trial.should_prune():
                     raise PrunedError(epoch)
+            if until is not None and epoch >= until:
+                raise PausedError(epoch)
 
         trial = trial_of(number, words, cfg, self.context, self.inputs, known=known)
-        record = run_trial(trial, self.context, after_epoch)
+        try:
+            record = run_trial(trial, self.context, after_epoch)
+        except PausedError as paused:
+            progress.state = "paused"
+            progress.save(self.context.trial_folder(number))
+            self.watch.pause(f"trial {number} · {name}: paused after {paused.epoch} epochs")
+            raise
         self.watch.finish(outcome(record), epochs_run=len(record.history), state=record.state)
         return record
 

@@ -37,6 +37,8 @@ from src.pipeline.ineffective_keys import refuse_ineffective_keys
 from src.pipeline.launcher_job import leave_with_parent
 from src.pipeline.launcher_workers import run_launched
 from src.pipeline.local_workers import run_workers
+from src.pipeline.plan import plan_sweep
+from src.pipeline.plan.cost import configurations_of
 from src.pipeline.request import SweepRequest
 from src.pipeline.runs import closing, start_once
 from src.pipeline.study_trials import CellRunner, worker_number
@@ -77,6 +79,8 @@ def run_sweep(request: SweepRequest) -> int:
             open_storage(cfg.study.storage, journal)
     inputs = prepare(_distinct(request))
     refuse_ineffective_keys(request, inputs)
+    if cfg.plan:
+        return plan_sweep(request, inputs, threads)
     context = open_context(cfg, request.name(), folder, threads)
     with tracking(context, 60.0 if worker_number() is None else HURRY_S):
         return _run(request, context, inputs)
@@ -139,7 +143,8 @@ def _study(request: SweepRequest, folder: Path) -> Study:
         request.space,
         request.sampler,
         request.configurations(),
-        pruner=make_pruner(cfg.study, cfg.epochs),
+        pruner=make_pruner(cfg.study, cfg.epochs) if request.halving is None else None,
+        halving=request.halving,
         maximize=[o.maximize for o in request.goals.objectives],
         name=STUDY if url is None else request.name(),
     )
@@ -204,6 +209,7 @@ def _save_request(request: SweepRequest, run_id: str, path: Path) -> SweepRecord
         objective=request.goals.selects,
         goals=request.goals.words(),
         decision=asdict(request.base.decision),
+        halving=request.halving.plain(configurations_of(request)) if request.halving else {},
         started_at=now(),
     )
     save(path, record)
@@ -215,4 +221,4 @@ def _work(request: SweepRequest, study: Study, context: Context, inputs: Inputs)
     with Watch(request.trials(), request.base.epochs) as watch:
         watch.say(f"sweep {context.name}: {request.trials()} trials, {context.threads} threads, in {context.folder}")
         runner = CellRunner(request, context, inputs, watch, Costs(request, context, inputs))
-        work(study, runner.run, on_lost=runner.lost)
+        work(study, runner.run, on_lost=runner.lost, on_given_up=runner.give_up)

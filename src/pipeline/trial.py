@@ -24,9 +24,9 @@ from src.pipeline.resource_use import ResourceUse
 from src.pipeline.trial_log import begin, close, failed
 from src.pipeline.watchdog import watchdog
 from src.records.schema import TrialRecord
-from src.records.store import save
+from src.records.store import load, save
 from src.records.sweep_folder import TrialFolder
-from src.sweeper.pruner import PrunedError
+from src.sweeper.pruner import PausedError, PrunedError
 from src.track import EPOCH_METRIC, RunLog
 
 log = logging.getLogger(__name__)
@@ -38,9 +38,10 @@ def run_trial(trial: Trial, context: Context, on_epoch: EpochHook) -> TrialRecor
     Args:
         trial: what is to be trained.
         context: what the trials of a sweep share.
-        on_epoch: called after every epoch; may raise `PrunedError`.
+        on_epoch: called after every epoch; may raise `PrunedError`, or `PausedError`.
 
     Raises:
+        PausedError: the trial waits at a rung, with its state kept.
         KeyboardInterrupt: interrupted; the MLflow run is closed as KILLED, and the next attempt goes on with it.
         DiskFullError: the same for want of room on the disk.
     """
@@ -61,6 +62,12 @@ def run_trial(trial: Trial, context: Context, on_epoch: EpochHook) -> TrialRecor
         record = replace(record, finished_at=now(), timings_s=used.seconds, energy_j=used.joules)
         save(TrialFolder(folder).record, record)  # first: a report is made of it, and MLflow can be told again
         close(run, record, folder)
+    except PausedError:
+        used.save()
+        paused = load(TrialRecord, TrialFolder(folder).paused)
+        save(TrialFolder(folder).paused, replace(paused, timings_s=used.seconds, energy_j=used.joules))
+        run.end("KILLED")  # as one that was interrupted: it is continued, or closed when it is given up
+        raise
     except (KeyboardInterrupt, DiskFullError):
         with suppress(Exception):  # a full disk takes no entry either; the next attempt continues the run
             run.end("KILLED")
@@ -93,6 +100,9 @@ def _attempt(
     begun = time.perf_counter()
     try:
         return _train_and_evaluate(trial, record, context, run, after_epoch, used)
+    except PausedError:
+        save(TrialFolder(trial.folder).paused, replace(record, state="pruned", history=history, finished_at=now()))
+        raise
     except PrunedError:
         return replace(record, state="pruned", history=history)
     except Exception as error:

@@ -87,6 +87,21 @@ def save_lost(number: int, context: Context) -> None:
     close(context.tracker.resume(record.run_id), record, folder)
 
 
+def paused_at(context: Context, number: int) -> TrialRecord | None:
+    """The record that a paused trial has so far; None when it was never paused."""
+    path = context.places.trial(number).paused
+    return load(TrialRecord, path) if path.is_file() else None
+
+
+def give_up(number: int, context: Context) -> None:
+    """Make a paused trial one that was pruned; doing it again does no harm."""
+    record, folder = paused_at(context, number), context.trial_folder(number)
+    if record is None or finished_and_closed(context, number) is not None:
+        return
+    save(TrialFolder(folder).record, record)
+    close(context.tracker.resume(record.run_id), record, folder)
+
+
 def close_left_open(record: TrialRecord, context: Context) -> None:
     """Close the run of a finished trial whose process died between saving the record and closing the run."""
     clear_leftovers(context.trial_folder(record.trial))
@@ -157,6 +172,7 @@ def _forget(record: TrialRecord, folder: Path) -> None:
     model = record.config.get("model", {})
     family(model.get("family", "ultralytics")).forget_state(TrialFolder(folder).train)
     resource_use.forget(folder)
+    TrialFolder(folder).paused.unlink(missing_ok=True)
 
 
 def _taken_up(folder: Path) -> TrialRecord | None:

@@ -292,4 +292,5 @@ class SweepRecord:
     test_openings: list[str] = field(default_factory=list)  # when the test split was opened, ISO 8601
     goals: list[str] = field(default_factory=list)  # objectives and constraints of the study, as typed
     looks: list[dict[str, Any]] = field(default_factory=list)  # study.until=decided: see `src.decide.looks`
+    halving: dict[str, Any] = field(default_factory=dict)  # epochs, rungs and brackets, where trials were paused
     schema_version: int = SCHEMA_VERSION

@@ -8,6 +8,7 @@
       benchmark/          samples of the measurements
       trials/NNNN/
         begun.json        the trial's record as it was when it began
+        paused.json       while it waits at a rung: its record if it is given up there
         record.json       the trial's record
         finalist.json     what its exports are worth
         images.json       its mAP under resampled images
@@ -47,6 +48,11 @@ class TrialFolder:
     def finalist(self) -> Path:
         """What the finalist stage found."""
         return self.path / "finalist.json"
+
+    @property
+    def paused(self) -> Path:
+        """The record that a trial paused at a rung will have if it is given up."""
+        return self.path / "paused.json"
 
     def images(self, split: str = "val") -> Path:
         """mAP under resampled images of a split."""

@@ -19,6 +19,7 @@ from src.report.overview import Overview
 from src.report.page_one import PageOne
 from src.report.recommended import Recommended
 from src.report.risks import Risk, Step, next_steps, risks
+from src.report.rungs import Rungs
 from src.report.section import MOST_ROWS, MOST_SHOWN
 from src.report.text import Catalogue
 
@@ -86,6 +87,7 @@ def appendix(judged: Judged, words: Catalogue) -> dict[str, Any]:
         "candidates": comparative.candidates(),
         "latencies": comparative.latencies(MOST_ROWS) if len(decision.candidates) > MOST_SHOWN + 1 else "",
         "looks": Looks(decision, words).table(),
+        "rungs": Rungs(decision, words).table(),
         "depth": InDepthTables(decision, words).context(),
         "top": comparative.top(),
         "trends": Recommended(decision, words).trends(),

@@ -23,11 +23,13 @@ class Outcome:
     Attributes:
         values: one per objective; none at all when the cell failed.
         pruned: it was given up, or refused before it was trained.
+        paused: what it is worth at its rung; None when it is not paused.
         constraints: name -> by how much it is broken; at most 0 when it is kept.
     """
 
     values: Sequence[float] = ()
     pruned: bool = False
+    paused: float | None = None
     constraints: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -36,6 +38,7 @@ def work(
     run: Callable[[Cell], Outcome],
     *,
     on_lost: Callable[[int], None] = lambda slot: None,
+    on_given_up: Callable[[int], None] = lambda slot: None,
     idle: Callable[[float], None] = time.sleep,
     renew_s: float = RENEW_S,
 ) -> int:
@@ -45,6 +48,7 @@ def work(
         study: laid out.
         run: runs one cell; what it raises gives the cell back and ends the loop.
         on_lost: told of slots whose workers died too often.
+        on_given_up: told of paused slots that won't go on, before they are ended.
         idle: waits, while other workers hold the last slots.
         renew_s: seconds between renewals of the lease.
     """
@@ -59,6 +63,7 @@ def work(
             looked = time.monotonic()
         cell = study.claim()
         if cell is None:
+            study.give_up(on_given_up)
             if not study.unfinished():
                 return ran
             idle(IDLE_S)
@@ -75,4 +80,7 @@ def _run_one(study: Study, cell: Cell, run: Callable[[Cell], Outcome], renew_s: 
     except BaseException:
         study.release(cell)
         raise
+    if outcome.paused is not None:
+        study.pause(cell, outcome.paused)
+        return
     study.tell(cell, outcome.values, pruned=outcome.pruned, constraints=outcome.constraints)

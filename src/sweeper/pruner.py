@@ -22,6 +22,14 @@ class PrunedError(Exception):
         self.epoch = epoch
 
 
+class PausedError(Exception):
+    """A trial has reached its rung, after `epoch` epochs; its state is kept, and it may go on."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(f"paused after epoch {epoch}")
+        self.epoch = epoch
+
+
 def standing(row: Mapping[str, float], objective: str) -> float:
     """What a pruner compares after an epoch: the objective, less a millionth of the loss on train.
 

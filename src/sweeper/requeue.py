@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
@@ -22,7 +23,8 @@ from src.sweeper.space import Space
 SLOT, LEASE, DEATHS, ENDED = "slot", "lease", "deaths", "ended"
 AFTER = "after"  # number of the trial that a trial takes the slot over from
 MARK, REACHED = "mark", "reached"  # how far the work on a slot is, and was when it was taken over
-UNFINISHED = ("lost", "repeat", "double")  # ends of a trial that are not the end of its slot
+PAUSED, SCORES, LEAVING = "paused", "scores", "leaving"  # of successive halving, see `src.sweeper.rungs`
+UNFINISHED = ("lost", "repeat", "double", "paused")  # ends of a trial that are not the end of its slot
 MOST_DEATHS = 5  # of workers on one slot without an epoch of progress between, before it counts as failed
 
 
@@ -51,10 +53,14 @@ class Requeue:
         return self._study.get_trials(deepcopy=False, states=(state,))
 
     def waiting(self) -> FrozenTrial | None:
-        """The trial that waits for the lowest slot. Looking through all of them would take longer with every trial."""
+        """The trial that waits for the lowest slot, but for paused ones.
+
+        Looking through all of them would take longer with every trial.
+        """
         trials = self.all()
         for trial in itertools.islice(trials, self._seen, None):
-            heapq.heappush(self._queue, place(trial))
+            if not trial.user_attrs.get(PAUSED):
+                heapq.heappush(self._queue, place(trial))
         self._seen = len(trials)
         while self._queue:
             trial = trials[self._queue[0][1]]
@@ -100,8 +106,17 @@ class Requeue:
         """All slots that failed for good: whoever saw it may have died before it was recorded."""
         return [int(t.user_attrs[SLOT]) for t in self.all() if t.user_attrs.get(ENDED) == "died"]
 
-    def lay_out_again(self, frozen: FrozenTrial, deaths: int) -> None:
-        """End a trial that was taken, and let another one wait in its place."""
+    def lay_out_again(
+        self, frozen: FrozenTrial, deaths: int, more: Mapping[str, Any] | None = None, how: str = "lost"
+    ) -> None:
+        """End a trial that was taken, and let another one wait in its place.
+
+        Args:
+            frozen: the trial.
+            deaths: of workers on the slot, one after the other without progress.
+            more: attributes that the next one has instead of its predecessor's.
+            how: what the trial's end is called.
+        """
         # The slot is laid out before the old trial is ended: killed between the two, whoever comes next finds the
         # successor and ends the old one. The other way round the slot would be lost. Where several workers do this at
         # once, the first successor counts (`is_double`).
@@ -109,8 +124,9 @@ class Requeue:
             params, fixed = self._kept(frozen)
             reached = max(_mark(frozen), int(frozen.user_attrs.get(REACHED, 0)))
             attrs = {SLOT: frozen.user_attrs[SLOT], AFTER: frozen.number, DEATHS: deaths, REACHED: reached}
+            attrs |= _standing(frozen) if more is None else more
             self._study.enqueue_trial(params, user_attrs={**attrs, **({"fixed": True} if fixed else {})})
-        self.end(frozen, "lost")
+        self.end(frozen, how, TrialState.PRUNED if how == "paused" else TrialState.FAIL)
 
     def _kept(self, frozen: FrozenTrial) -> tuple[dict[str, Any], bool]:
         """The values that a slot goes on with, and whether they are settled.
@@ -124,12 +140,12 @@ class Requeue:
             return dict(frozen.params), True
         return dict(frozen.system_attrs.get("fixed_params", {})), settled
 
-    def end(self, frozen: FrozenTrial, how: str) -> bool:
+    def end(self, frozen: FrozenTrial, how: str, state: TrialState = TrialState.FAIL) -> bool:
         """End a trial, saying how; False when it was ended before."""
         try:
             if ENDED not in frozen.user_attrs:
                 self._storage.set_trial_user_attr(frozen._trial_id, ENDED, how)
-            self._storage.set_trial_state_values(frozen._trial_id, TrialState.FAIL)
+            self._storage.set_trial_state_values(frozen._trial_id, state)
         except UpdateFinishedTrialError:
             return False
         return True
@@ -138,6 +154,12 @@ class Requeue:
 def place(frozen: FrozenTrial) -> tuple[int, int]:
     """Order in which slots are taken."""
     return int(frozen.user_attrs.get(SLOT, -1)), frozen.number
+
+
+def _standing(frozen: FrozenTrial) -> dict[str, Any]:
+    """The rungs that a slot has reached; it is paused still where it was about to be given up."""
+    scores = {SCORES: frozen.user_attrs[SCORES]} if SCORES in frozen.user_attrs else {}
+    return {**scores, **({PAUSED: True} if frozen.user_attrs.get(LEAVING) else {})}
 
 
 def _mark(frozen: FrozenTrial) -> int:

@@ -11,7 +11,7 @@ it, so that its work goes on.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,10 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from src.sweeper.halving import Halving
 from src.sweeper.lease import Lease
-from src.sweeper.requeue import AFTER, ENDED, LEASE, MARK, SLOT, UNFINISHED, Requeue
+from src.sweeper.requeue import AFTER, ENDED, LEASE, MARK, SCORES, SLOT, UNFINISHED, Requeue
+from src.sweeper.rungs import Rungs
 from src.sweeper.sampler import is_reseeded, make_sampler, suggest
 from src.sweeper.space import Space
 from src.sweeper.storage import STUDY, quiet, unhurried
@@ -38,6 +40,8 @@ class Cell:
     number: int  # Optuna's trial number
     params: dict[str, Any]
     trial: optuna.Trial
+    until: int | None = None  # epochs after which it is paused; None = it is trained to the end
+    reached: int = 0  # rungs before
 
     def progress(self, mark: int) -> None:
         """Say how far the work is, in a number that only grows: a worker that dies further on is no hopeless case."""
@@ -53,6 +57,7 @@ class Study:
         sampler: configuration of an Optuna sampler, as in `hydra/sweeper/sampler`.
         budget: configurations to hand out; None hands out every cell of the (finite) space.
         pruner: stops trials that can't win; None never does.
+        halving: pauses configurations at rungs, and says which go on.
         maximize: per objective, whether higher is better.
         seed: of what is left to chance beside the sampler.
         name: of the study in the storage.
@@ -66,6 +71,7 @@ class Study:
         budget: int | None,
         *,
         pruner: optuna.pruners.BasePruner | None = None,
+        halving: Halving | None = None,
         maximize: Sequence[bool] = (True,),
         name: str = STUDY,
         seed: int = 0,
@@ -78,6 +84,7 @@ class Study:
         self._directions = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in maximize]
         self._study = self._open(storage, name, None if self._is_grid else make_sampler(sampler, space), pruner)
         self._trials = Requeue(self._study, storage, space, self._is_grid)
+        self._rungs = None if halving is None else Rungs(self._study, storage, self._trials, halving)
 
     def _open(
         self,
@@ -109,10 +116,14 @@ class Study:
 
     def claim(self) -> Cell | None:
         """Take the next slot; None when none is waiting (others may still be at work, see `unfinished`)."""
-        while (waiting := self._trials.waiting()) is not None:
+        while (waiting := self._next()) is not None:
             if (cell := self._take(waiting)) is not None:
                 return cell
         return None
+
+    def _next(self) -> FrozenTrial | None:
+        """A fresh one first: what goes on is chosen from as many as have begun, so that few are trained in vain."""
+        return self._trials.waiting() or (self._rungs.next() if self._rungs else None)
 
     def _take(self, frozen: FrozenTrial) -> Cell | None:
         """Make a waiting trial this worker's own; None when another was quicker or its values were only a repeat."""
@@ -132,7 +143,9 @@ class Study:
         if not self._is_grid and not frozen.user_attrs.get("fixed") and self._trials.is_repeat(trial, params):
             self._instead_of(trial, slot)
             return None
-        return Cell(slot, trial.number, params, trial)
+        reached = len(frozen.user_attrs.get(SCORES, []))
+        until = self._rungs.halving.until(slot, reached) if self._rungs else None
+        return Cell(slot, trial.number, params, trial, until, reached)
 
     def _reseed(self, slot: int) -> None:
         """Draw from a generator of the slot's own: what a sweep tries must not depend on where it was interrupted."""
@@ -168,6 +181,16 @@ class Study:
     def release(self, cell: Cell) -> None:
         """Give a slot back unfinished: whoever comes next goes on with it."""
         self._trials.lay_out_again(self._frozen(cell), deaths=0)
+
+    def pause(self, cell: Cell, score: float) -> None:
+        """Let a cell wait at the rung that it has reached, until it is promoted or given up."""
+        assert self._rungs is not None
+        self._rungs.pause(self._frozen(cell), score)
+
+    def give_up(self, told: Callable[[int], None]) -> None:
+        """End the slots that are paused for good, if nobody is at work: `told` hears of each beforehand."""
+        if self._rungs is not None:
+            self._rungs.give_up(told)
 
     def reap(self) -> list[int]:
         """Lay the slots of dead workers out again; returns those that failed for good (see `Handover.reap`)."""

@@ -42,6 +42,7 @@ CASES: dict[str, tuple[str, Change]] = {
     "decision.confidence": ("sweep.json", set_at("decision", "confidence", value=0.2)),
     "looks[0].trainings": ("sweep.json", set_at("looks", value=[{"foo": 1}])),
     "looks[0].share": ("sweep.json", set_at("looks", value=[{"trainings": 4, "share": 7}])),
+    "halving": ("sweep.json", set_at("halving", value={"epochs": 8, "rungs": 2, "brackets": []})),
     "freedom": ("images.json", set_at("freedom", value=0)),
     "split": ("images.json", set_at("split", value="test")),
     "value": ("images.json", set_at("value", value=-1.0)),

@@ -75,11 +75,12 @@ def train(
     history: list[dict[str, float]] = []
     keeper = Keeper(out / STATE_FOLDER, history, on_epoch)
     if not trainer.ddp:  # worker processes could not call back
-        _hook(trainer, history, on_epoch, training.model.name)
+        _hook(trainer, history, training.model.name)
         take_up(training, out)
         if training.train.keep_state:
             keep_final(trainer, history, out)
         keeper.attach(trainer)
+        _tell(trainer, history, on_epoch)
     with _log_to(out / "ultralytics.log"):
         trainer.train()
     if trainer.ddp:
@@ -120,7 +121,8 @@ def _trainer_class(yaml: str) -> Any:
     return trainers.Transformer if yaml.startswith("rtdetr") else trainers.Detector
 
 
-def _hook(trainer: Any, history: list[dict[str, float]], on_epoch: EpochHook, model: str) -> None:
+def _hook(trainer: Any, history: list[dict[str, float]], model: str) -> None:
+    """Enter every epoch into the history."""
     trained: list[int] = []  # the final evaluation of best.pt also ends in on_fit_epoch_end, without an epoch trained
 
     def after_training(trainer: Any) -> None:
@@ -134,10 +136,23 @@ def _hook(trainer: Any, history: list[dict[str, float]], on_epoch: EpochHook, mo
         if bad := [name for name, value in row.items() if "loss" in name and not math.isfinite(value)]:
             raise StageError("train", model, f"{bad[0]} is not finite in epoch {epoch}; try a smaller lr")
         history.append({"epoch": float(epoch), **row})
-        on_epoch(epoch, row)
 
     trainer.add_callback("on_train_epoch_end", after_training)
     trainer.add_callback("on_fit_epoch_end", after_validation)
+
+
+def _tell(trainer: Any, history: list[dict[str, float]], on_epoch: EpochHook) -> None:
+    """Tell of every epoch once its state is kept: whoever ends the training there can go on with it."""
+
+    def after_epoch(trainer: Any) -> None:
+        # The final evaluation of best.pt ends here too, without an epoch that is new.
+        if history and int(history[-1]["epoch"]) == trainer.epoch + 1 and told[-1:] != [trainer.epoch + 1]:
+            told.append(trainer.epoch + 1)
+            row = history[-1]
+            on_epoch(trainer.epoch + 1, {name: value for name, value in row.items() if name != "epoch"})
+
+    told: list[int] = []
+    trainer.add_callback("on_fit_epoch_end", after_epoch)
 
 
 def epoch_metrics(trainer: Any) -> dict[str, float]:

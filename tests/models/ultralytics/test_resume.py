@@ -63,6 +63,16 @@ def test_a_killed_training_ends_as_if_it_had_not_been(cfg: AppConfig, dataset: D
     assert not (tmp_path / "cut/train/state").exists()
 
 
+def test_an_epoch_that_ends_at_a_rung_is_not_trained_again(cfg: AppConfig, dataset: DatasetRef, tmp_path: Path) -> None:
+    import torch
+
+    out = tmp_path / "train"
+    trained(cfg, dataset, out, kill_at=2)
+    kept = torch.load(out / "state" / "state.pt", weights_only=True)
+    assert kept["epoch"] == 1, "from 0: the state is kept before the epoch is told of"
+    assert [row["epoch"] for row in kept["history"]] == [1, 2]
+
+
 def test_a_torn_state_is_not_taken_for_a_whole_one(cfg: AppConfig, dataset: DatasetRef, tmp_path: Path) -> None:
     out = tmp_path / "train"
     trained(cfg, dataset, out, kill_at=2)
