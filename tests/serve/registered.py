@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from src.common.root import ROOT
 from src.promote.recorded_model import RecordedModel
@@ -13,10 +14,10 @@ from src.records.schema import Artifact
 
 def register(uri: str, artifact: Artifact, folder: Path) -> str:
     """Register an artifact as `detsweep`; returns its version."""
-    import mlflow
-
     registry = Registry(uri, "detsweep")
-    experiment = mlflow.set_experiment("served").experiment_id
+    experiment = registry.client.create_experiment(
+        f"served-{uuid4().hex}", artifact_location=(folder / "files").as_uri()
+    )
     run = registry.client.create_run(experiment)
     plan: dict[str, Any] = {
         "runtime": "onnxruntime",
