@@ -12,6 +12,7 @@ product's own `Labelled` is asked, and the first claim counts.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -175,7 +176,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=500)
     parser.add_argument("--images", type=int, default=3000)
     args = parser.parse_args(words)
-    for line in (*error_table(args.repeats, args.images), "", *power_table(max(args.repeats // 5, 20), args.images)):
+    power = power_table(max(args.repeats // 5, 20), args.images)
+    for line in itertools.chain(error_table(args.repeats, args.images), [""], power):
         print(line, flush=True)
 
 

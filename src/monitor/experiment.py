@@ -82,7 +82,11 @@ class Experiment:
         return CHALLENGER if place_of(self.plan.name, key) < self._tally.share else CHAMPION
 
     def record(
-        self, image: str, answers: Mapping[str, Answer | None], latency_ms: Mapping[str, float] | None = None
+        self,
+        image: str,
+        answers: Mapping[str, Answer | None],
+        latency_ms: Mapping[str, float] | None = None,
+        size: tuple[int, int] | None = None,
     ) -> None:
         """Note what was answered; may begin a canary's next step, or stop it.
 
@@ -90,13 +94,27 @@ class Experiment:
             image: what its labels will be known by.
             answers: by arm; None where the model failed. In a shadow, both.
             latency_ms: by arm.
+            size: width and height of the image, px; labels in YOLO's form need it.
 
         Raises:
             OSError: the disk takes no more.
         """
         latencies = {arm: float(v) for arm, v in (latency_ms or {}).items() if np.isfinite(v)}
         rows = {arm: None if found is None else _rows(found) for arm, found in answers.items() if arm in ARMS}
-        self._note({"event": "image", "image": image, "answers": rows, "latency_ms": latencies})
+        more = {"size": [int(v) for v in size]} if size else {}
+        self._note({"event": "image", "image": image, "answers": rows, "latency_ms": latencies, **more})
+
+    def waits_for(self, image: str) -> bool:
+        """Whether labels of an image would count."""
+        with self._lock:
+            self._events.catch_up()
+            return self._tally.knows(image)
+
+    def size_of(self, image: str) -> tuple[int, int] | None:
+        """Width and height of an image that waits for labels, where they were recorded."""
+        with self._lock:
+            found = self._tally.waiting.get(image)
+            return found.size if found else None
 
     def feedback(self, image: str, boxes: Sequence[Sequence[float]], classes: Sequence[int]) -> None:
         """Corrected labels of an image that was answered; each image counts once.

@@ -77,6 +77,14 @@ class Arm:
         return self.failed * (1 - self.failed) + 1 / self.images
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """An image whose labels may still come."""
+
+    answers: dict[str, Boxes]  # by arm
+    size: tuple[int, int] | None  # width and height, px, where they were recorded
+
+
 @dataclass
 class Tally:
     """The state of an experiment."""
@@ -90,7 +98,7 @@ class Tally:
     answered: float = 0.0  # detections of both, over the images that both answered
     both: int = 0  # images that both answered
     labelled: Labelled = field(default_factory=lambda: Labelled(False))
-    waiting: OrderedDict[str, dict[str, Boxes]] = field(default_factory=OrderedDict)
+    waiting: OrderedDict[str, Waiting] = field(default_factory=OrderedDict)
     done: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
@@ -149,7 +157,8 @@ class Tally:
             self._agree(answers[CHAMPION], answers[CHALLENGER])
         image = str(event["image"])
         if image not in self.done and self._complete(answers):
-            self.waiting[image] = answers
+            size = event.get("size")
+            self.waiting[image] = Waiting(answers, (int(size[0]), int(size[1])) if size else None)
             self.waiting.move_to_end(image)
             while len(self.waiting) > MOST_WAITING:
                 self.waiting.popitem(last=False)
@@ -164,7 +173,7 @@ class Tally:
 
     def _label(self, event: dict[str, Any]) -> None:
         labels, image = boxes_from(event["boxes"]), str(event["image"])
-        answers = self.waiting.pop(image)
+        answers = self.waiting.pop(image).answers
         found = [counts_of(answers[arm], labels, self.plan.iou) if arm in answers else None for arm in ARMS]
         self.labelled.add(*found)
         self.done[image] = None
