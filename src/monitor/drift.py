@@ -117,9 +117,13 @@ def _class(profile: Profile, window: Window, number: int, level: float) -> Findi
 
 
 def promised_share(promise: Promise) -> float | None:
-    """Share of calls that may be slower than the promised latency; None where no quantile was promised."""
+    """Share of answers that may be slower than the promised latency; None where it can't be held against them.
+
+    That takes a quantile, and one of whole answers: the network alone is faster than what a service observes.
+    """
     quantile = QUANTILES.get(promise.statistic)
-    return 1 - quantile if quantile and np.isfinite(promise.latency_ms) else None
+    comparable = promise.scope == "end_to_end" and np.isfinite(promise.latency_ms)
+    return 1 - quantile if quantile and comparable else None
 
 
 def _latency(promise: Promise, window: Window, level: float) -> Finding | None:

@@ -95,7 +95,7 @@ def _few_ticks(axis: Any, name: str) -> None:
     """Few numbers at an axis, and short ones."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(4))
+    axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     if name == "pixels":
         axis.set_major_formatter(EngFormatter(sep=""))
 

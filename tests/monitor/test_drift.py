@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,9 +51,10 @@ def test_the_level_is_the_windows_share_of_the_promise() -> None:
     assert sum(13 * level_of(DAY / 144, 1.0, 13) for _ in range(144)) == pytest.approx(1.0)
 
 
-def test_latency_counts_only_where_a_quantile_was_promised() -> None:
+@pytest.mark.parametrize("promise", [{"statistic": "mean"}, {"scope": "model_only"}, {"latency_ms": math.nan}])
+def test_latency_counts_only_where_a_quantile_of_whole_answers_was_promised(promise: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
-    reference = replace(profile(rng), promise=replace(PROMISED, statistic="mean"))
+    reference = replace(profile(rng), promise=replace(PROMISED, **promise))
     window = next(windows_of(World(slower=9).images(rng, 61), SETTINGS))
     assert drifted(compare(reference, window, 1.0).drifted) == []
 
