@@ -1,11 +1,12 @@
 """What is noted of one image and its detections: plain numbers, from which the picture can't be made again.
 
-What is looked at has a fixed small size, so that it costs the same (0.2 ms) for every picture: brightness and contrast
-come from the picture shrunk, sharpness from an even grid of small patches as they are, where a slight blur still shows.
+What is looked at has a fixed small size, so that it costs the same (0.1 ms) for every picture: brightness and contrast
+come from pixels on an even grid, sharpness from an even grid of small patches, where a slight blur still shows.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 GRID, PATCH = 4, 32  # patches down and across, and the side of each, px
 SIDE = GRID * PATCH
+LATEST = 2.0**33  # seconds since 1970: a time after the year 2242 is none
 PICTURE = ("brightness", "contrast", "sharpness", "pixels", "aspect")
 ANSWER = ("detections", "confidence_mean", "confidence_max")
 FEATURES = PICTURE + ANSWER
@@ -66,8 +68,10 @@ class Observation:
         Raises:
             ValueError, KeyError, TypeError, AttributeError: it is none.
         """
+        if not 0 <= (when := finite(raw["when"])) < LATEST:
+            raise ValueError(f"{when} is no time of a log")
         return cls(
-            when=finite(raw["when"]),
+            when=when,
             values={str(name): number(value) for name, value in raw["values"].items()},
             classes=tuple(int(c) for c in raw["classes"]),
             latency_ms=number(raw["latency_ms"]),
@@ -109,32 +113,41 @@ def features(picture: NDArray[np.uint8]) -> dict[str, float]:
     import cv2
 
     height, width = picture.shape[:2]
-    small = np.asarray(cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.uint8)
-    mean, deviation = cv2.meanStdDev(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
-    own = small if min(height, width) < SIDE else _patches(picture)
-    numbers = (float(mean[0, 0]), float(deviation[0, 0]), _sharpness(own), height * width, width / height)
+    sampled = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
+    mean, deviation = cv2.meanStdDev(cv2.cvtColor(sampled, cv2.COLOR_RGB2GRAY))
+    numbers = (mean[0, 0], deviation[0, 0], _sharpness(_patches(picture)), height * width, width / height)
     return dict(zip(PICTURE, map(float, numbers), strict=True))
 
 
 def _patches(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Patches of a picture from an even grid, side by side: uint8 [SIDE, SIDE, 3]."""
+    """Patches of a picture's green channel from an even grid, side by side: uint8 [SIDE, SIDE]."""
+    import cv2
+
     height, width = picture.shape[:2]
-    joined = np.empty((SIDE, SIDE, 3), np.uint8)
-    for place in range(GRID * GRID):
-        row, column = divmod(place, GRID)
-        y, x = ((2 * k + 1) * side // (2 * GRID) - PATCH // 2 for k, side in ((row, height), (column, width)))
-        down, across = row * PATCH, column * PATCH
-        joined[down : down + PATCH, across : across + PATCH] = picture[y : y + PATCH, x : x + PATCH]
+    if min(height, width) < SIDE:
+        small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+        return np.ascontiguousarray(np.asarray(small, np.uint8)[:, :, 1])
+    joined = np.empty((SIDE, SIDE), np.uint8)
+    tops, lefts = ([(2 * k + 1) * side // (2 * GRID) - PATCH // 2 for k in range(GRID)] for side in (height, width))
+    for down, y in zip(range(0, SIDE, PATCH), tops, strict=True):
+        for across, x in zip(range(0, SIDE, PATCH), lefts, strict=True):
+            joined[down : down + PATCH, across : across + PATCH] = picture[y : y + PATCH, x : x + PATCH, 1]
     return joined
 
 
+@functools.cache
+def _inside() -> NDArray[np.uint8]:
+    """Where no seam between patches is near: a mask uint8 [SIDE, SIDE]."""
+    mask = np.zeros((GRID, PATCH, GRID, PATCH), np.uint8)
+    mask[:, 1:-1, :, 1:-1] = 1
+    return mask.reshape(SIDE, SIDE)
+
+
 def _sharpness(joined: NDArray[np.uint8]) -> float:
-    """Variance of the Laplacian inside each patch; the seams between patches are left out."""
+    """Variance of the Laplacian inside the patches."""
     import cv2
 
-    edges = cv2.Laplacian(cv2.cvtColor(joined, cv2.COLOR_RGB2GRAY), cv2.CV_32F)
-    inside = edges.reshape(GRID, PATCH, GRID, PATCH)[:, 1:-1, :, 1:-1]
-    return float(inside.var())
+    return float(cv2.meanStdDev(cv2.Laplacian(joined, cv2.CV_16S), mask=_inside())[1][0, 0]) ** 2
 
 
 def answered(found: Detected) -> dict[str, float]:

@@ -50,9 +50,15 @@ def test_confidences_of_no_detection_are_not_known() -> None:
     assert math.isnan(again.values["confidence_max"])
 
 
-@pytest.mark.parametrize(
-    "change", [{"when": None}, {"when": True}, {"values": []}, {"values": {"a": "b"}}, {"classes": None}]
-)
+WRONG: list[dict[str, Any]] = [
+    *({"when": value} for value in (None, True, -1.0, 1e300, math.nan)),
+    {"values": []},
+    {"values": {"a": "b"}},
+    {"classes": None},
+]
+
+
+@pytest.mark.parametrize("change", WRONG)
 def test_what_is_no_observation_is_refused(change: dict[str, Any]) -> None:
     raw = observation(np.asarray(SCENE, np.uint8), NOTHING, Seen(5.0)).as_json()
     with pytest.raises((ValueError, TypeError, AttributeError)):
