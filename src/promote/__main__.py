@@ -1,6 +1,7 @@
 """`python -m src.promote sweep=NAME`: register the recommended model; make it `champion` if every gate passes.
 
-`rollback=true` restores the champion before. A model that fails a gate leaves every alias where it was.
+`rollback=true` restores the champion before. A model that fails a gate leaves every alias where it was. With
+`challenger=true` it waits for a live comparison instead, whose outcome `outcome=FILE` acts on.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from src.common.root import ROOT
 from src.config.schema import TrackingConfig
 from src.decide.licence import licence_of
 from src.decide.verdict import verdict
-from src.promote import rejudge
+from src.monitor.outcome import load_outcome
+from src.monitor.profile import Profile
+from src.promote import live, rejudge
 from src.promote.gates import GateResult, Judgement, against, own_gates, said_of
 from src.promote.recorded_model import RecordedModel, deficit, identity, recorded_model_of
+from src.promote.reference_profile import reference_profile
 from src.promote.registry import CHAMPION, Registry, side_of
 from src.promote.rule import Rule
 from src.promote.serving_plan import plan_of
@@ -43,6 +47,8 @@ class PromoteArgs:
     rollback: bool = False  # make the champion before this one champion again
     accept: str = "approve"  # approve | conditional: take a model although conditions of its verdict are not met
     reference: bool = False  # hold later challengers against it, too
+    challenger: bool = False  # wait for a live comparison with the champion instead of taking its place
+    outcome: str | None = None  # outcome.json of a live comparison, to act on
     outputs: str = "outputs"
     threads: int | None = None  # of the served model; null = as measured
     tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig(name="local"))
@@ -55,16 +61,27 @@ def run(args: PromoteArgs) -> int:
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # The sweep is read first: a name that is wrong is told before a store is made.
-    decision = None if args.rollback else load_decision(find_sweep(Path(args.outputs), args.sweep))
+    outcome = load_outcome(Path(args.outcome)) if args.outcome else None
+    no_sweep = args.rollback or outcome is not None
+    decision = None if no_sweep else load_decision(find_sweep(Path(args.outputs), args.sweep))
     uri = store_uri(args.tracking, Path(args.outputs))
     follow(uri, Path(args.outputs))
     registry = Registry(uri, args.model)
+    if outcome is not None:
+        return live.conclude(registry, outcome)
     if decision is None:
         restored, replaced = registry.rollback()
         mark = f"the reference is version {registry.reference()}"
         print(f"{args.model}: champion is version {restored} again (was {replaced}, now previous); {mark}")
         return EXIT_OK
-    return promote(decision, registry, args.threads, accept=args.accept, reference=args.reference)
+    return promote(
+        decision,
+        registry,
+        args.threads,
+        accept=args.accept,
+        reference=args.reference,
+        challenger=args.challenger,
+    )
 
 
 def check(args: PromoteArgs) -> None:
@@ -81,6 +98,8 @@ def check(args: PromoteArgs) -> None:
             value=f"accept={args.accept}",
             remedy=" or ".join(f"accept={word}" for word in ACCEPT),
         )
+    if args.rollback and args.outcome:
+        raise UserError("rollback and outcome exclude each other", value=f"outcome={args.outcome}")
     if args.threads is not None and args.threads < 1:
         remedy = "threads=null: as measured"
         raise UserError("threads must be at least 1", value=f"threads={args.threads}", remedy=remedy)
@@ -93,6 +112,7 @@ def promote(
     *,
     accept: str = "approve",
     reference: bool = False,
+    challenger: bool = False,
 ) -> int:
     """Register the recommended model of a decision and move the alias if every gate passes.
 
@@ -102,10 +122,14 @@ def promote(
         threads: of the served model; None = as many as it was measured with.
         accept: `conditional` takes a model although conditions of its verdict are not met.
         reference: hold later challengers against it, whether or not it is clearly better than the present reference.
+        challenger: wait for a live comparison with the champion instead of taking its place.
 
     Raises:
-        UserError: nothing can be registered: no recommendation, no run, or an artifact that is not what was measured.
+        UserError: nothing can be registered: no recommendation, no run, or an artifact that is not what was measured;
+            or there is no champion to challenge.
     """
+    if challenger and registry.version_of(CHAMPION) is None:
+        raise UserError("there is no champion to challenge", value="challenger=true", remedy="challenger=false")
     gates = own_gates(decision, accept)
     if decision.recommended is None:
         return _tell(gates, None)
@@ -114,12 +138,24 @@ def promote(
     judged = judge(registry, recorded, decision)
     gates += judged.gates
     plan = plan_of(decision, threads)
-    version = registry.register(run_id, artifact, plan, recorded, ROOT / "src")
+    version = registry.register(run_id, artifact, plan, recorded, ROOT / "src", _profile(decision))
     gates.append(registry.predicts(version, side_of(artifact, plan)))
     registry.tag(version, gates, _tags(decision, artifact, plan, accept))
     if all(g.passed for g in gates):
-        registry.promote(version, reference=reference or judged.better)
-    return _tell(gates, version, registry.reference())
+        if challenger:
+            registry.challenge(version)
+        else:
+            registry.promote(version, reference=reference or judged.better)
+    return _tell(gates, version, registry.reference(), challenger=challenger)
+
+
+def _profile(decision: Decision) -> Profile | None:
+    """The reference profile to register; None, with a line that says why, where it can't be made."""
+    try:
+        return reference_profile(decision)
+    except UserError as error:
+        print(f"registered without a reference profile, so drift can't be watched: {error.what} ({error.value})")
+        return None
 
 
 def judge(registry: Registry, challenger: RecordedModel, decision: Decision) -> Judgement:
@@ -161,6 +197,8 @@ def _tags(decision: Decision, artifact: Artifact, plan: Mapping[str, Any], accep
         "threads": str(plan["threads"]),
         "verdict": judged.word,
         "licence": licence_of(decision.recommended) or "not established",
+        "margin": f"{decision.settings.margin:g}",
+        "confidence": f"{decision.settings.confidence:g}",
     }
     if plan["measured_threads"] not in (None, plan["threads"]):
         tags["threads"] += f" (measured with {plan['measured_threads']})"
@@ -193,7 +231,9 @@ def _artifact(decision: Decision) -> tuple[Artifact, str]:
     return artifact, run_id
 
 
-def _tell(gates: list[GateResult], version: str | None, reference: str | None = None) -> int:
+def _tell(
+    gates: list[GateResult], version: str | None, reference: str | None = None, *, challenger: bool = False
+) -> int:
     """Print every gate and what became of the version; the exit code."""
     for gate in gates:
         print(f"{'pass' if gate.passed else 'FAIL'}  {gate.name}: {gate.said}")
@@ -202,6 +242,9 @@ def _tell(gates: list[GateResult], version: str | None, reference: str | None = 
     if not passed:
         print(f"{where}: no alias was moved")
         return EXIT_FAILED
+    if challenger:
+        print(f"{where}: is the challenger now, and waits for the outcome of a live comparison")
+        return EXIT_OK
     mark = "it is the reference too" if reference == version else f"the reference is version {reference}"
     print(f"{where}: is the champion now; {mark}")
     return EXIT_OK

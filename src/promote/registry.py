@@ -1,6 +1,7 @@
 """The MLflow Model Registry: register an artifact with signature, example and evaluation; move and restore aliases.
 
-`champion` is served, `previous` was before it, and `reference` is what challengers are held against.
+`champion` is served, `previous` was before it, `reference` is what challengers are held against, and `challenger` waits
+for the outcome of a live comparison.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 from src.common.errors import UserError
 from src.common.whole_files import write_text
+from src.monitor.profile import NAME as PROFILE
+from src.monitor.profile import Profile, load_profile, save_profile
 from src.promote.gates import GateResult
 from src.promote.recorded_model import RecordedModel, from_text, to_text
 from src.promote.requirements import requirements
@@ -23,7 +26,7 @@ from src.records.schema import Artifact
 from src.records.store import to_json
 from src.track import use
 
-CHAMPION, PREVIOUS, REFERENCE = "champion", "previous", "reference"
+CHAMPION, PREVIOUS, REFERENCE, CHALLENGER = "champion", "previous", "reference", "challenger"
 MOST_TEXT = 4000  # characters of a tag that any store of MLflow takes
 STANDING = "promotion/standing.json"
 EVALUATION = "promotion/evaluation.json"
@@ -86,9 +89,15 @@ class Registry:
         return artifact, plan
 
     def register(
-        self, run_id: str, artifact: Artifact, plan: Mapping[str, Any], recorded: RecordedModel, code: Path
+        self,
+        run_id: str,
+        artifact: Artifact,
+        plan: Mapping[str, Any],
+        recorded: RecordedModel,
+        code: Path,
+        profile: Profile | None = None,
     ) -> str:
-        """Log the model to its trial's run and register it; returns the new version."""
+        """Log the model to its trial's run, with its reference profile, and register it; returns the new version."""
         import mlflow
         import numpy as np
         from mlflow.models import ModelSignature
@@ -109,11 +118,15 @@ class Registry:
         with tempfile.TemporaryDirectory() as folder:
             plan_file = Path(folder) / "detsweep.json"
             write_text(plan_file, json.dumps({**plan, "artifact": dataclasses.asdict(artifact)}, indent=1))
+            artifacts = {"model": str(Path(artifact.path).absolute()), "plan": str(plan_file)}
+            if profile is not None:
+                artifacts["profile"] = str(Path(folder) / PROFILE)
+                save_profile(Path(artifacts["profile"]), profile)
             with mlflow.start_run(run_id=run_id):
                 info = mlflow.pyfunc.log_model(
                     name="model",
                     python_model=str(code / "promote" / "serving.py"),
-                    artifacts={"model": str(Path(artifact.path).absolute()), "plan": str(plan_file)},
+                    artifacts=artifacts,
                     code_paths=[str(code)],
                     signature=signature,
                     input_example=np.zeros((1, side, side, 3), np.uint8),
@@ -128,6 +141,40 @@ class Registry:
         self.client.log_text(run_id, to_text(recorded), _numbered(STANDING, version))
         if recorded.evaluation:
             self.client.log_text(run_id, to_json(recorded.evaluation), _numbered(EVALUATION, version))
+
+    def profile_of(self, version: str) -> Profile | None:
+        """The reference profile of a registered version; None where it was registered without one."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                uri = f"models:/{self.name}/{version}/artifacts/{PROFILE}"
+                return load_profile(Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder)))
+            except (MlflowException, OSError):
+                return None
+
+    def tags_of(self, version: str) -> dict[str, str]:
+        """The tags of a version.
+
+        Raises:
+            UserError: there is no such version.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return dict(self.client.get_model_version(self.name, version).tags)
+        except MlflowException as error:
+            raise UserError(f"{self.name} has no such version ({error})"[:300], value=version) from None
+
+    def challenge(self, version: str) -> None:
+        """Let `challenger` point at a version."""
+        self.client.set_registered_model_alias(self.name, CHALLENGER, version)
+
+    def end_challenge(self) -> None:
+        """Take the alias `challenger` away, where it is set."""
+        if self.version_of(CHALLENGER) is not None:
+            self.client.delete_registered_model_alias(self.name, CHALLENGER)
 
     def tag(self, version: str, gates: list[GateResult], tags: Mapping[str, str]) -> None:
         """Write the outcome of every gate on a version."""

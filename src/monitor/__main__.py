@@ -1,0 +1,65 @@
+"""`python -m src.monitor log=DIR profile=FILE`: a page on drift; `experiment=DIR`: a live comparison's verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from src.cli.command import application
+from src.common.errors import EXIT_OK, UserError
+from src.monitor.history import course_of
+from src.monitor.log import read_log
+from src.monitor.page import said, when, write_page
+from src.monitor.profile import load_profile
+from src.monitor.settings import MonitorConfig, check
+
+
+@dataclass
+class MonitorArgs:
+    """Arguments of the command."""
+
+    log: str | None = None  # folder of observations
+    profile: str | None = None  # reference profile: profile.json of the registered model
+    experiment: str | None = None  # folder of a live comparison
+    labels: str | None = None  # corrected labels for it: a folder of YOLO text files named like the images
+    out: str | None = None  # folder of the page; null = monitor/ in the log's, outcome/ in the experiment's
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
+
+
+def run(args: MonitorArgs) -> int:
+    """Write what was asked for; returns the exit code."""
+    if args.experiment:
+        from src.monitor.outcome import conclude
+
+        return conclude(Path(args.experiment), Path(args.labels) if args.labels else None, args.out)
+    if args.labels:
+        raise UserError("labels belong to an experiment", value=f"labels={args.labels}", remedy="experiment=DIR")
+    if not args.log or not args.profile:
+        raise UserError("log or profile is not set", remedy="log=DIR profile=FILE, or experiment=DIR")
+    return watch(Path(args.log), Path(args.profile), Path(args.out) if args.out else None, args.monitor)
+
+
+def watch(log: Path, profile: Path, out: Path | None, settings: MonitorConfig) -> int:
+    """Hold a log against a profile, write the page, and say what drifted."""
+    check(settings)
+    reference = load_profile(profile)
+    observed, broken = read_log(log)
+    course = course_of(reference, observed, settings, broken)
+    page = write_page(course, out or log / "monitor", log)
+    print(f"{course.images} images, {len(course.compared)} windows: {page}")
+    for d in course.drifts:
+        until = "still" if d.now else f"until {when(d.until)}"
+        values = f"{d.strongest.reference:.4g} on val, {d.strongest.window:.4g} in the window"
+        print(f"drift  {said(course, d.what)}: since {when(d.since)}, {until}; {values} (p = {d.strongest.p:.1g})")
+    if course.compared and not course.drifts:
+        print("nothing has drifted")
+    return EXIT_OK
+
+
+def main() -> None:
+    """Run as a Hydra application."""
+    application(run, "monitor", MonitorArgs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Keys of `monitor`: how often it may cry wolf, how long a window lasts, what is written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from src.common.errors import UserError
+
+
+@dataclass
+class MonitorConfig:
+    """Group of keys `monitor`, of the service and of `python -m src.monitor`."""
+
+    false_alarms_per_day: float = 1.0  # expected number, over all tests together, while nothing changes
+    window_s: float = 600.0  # shortest time of a window
+    window_images: int = 50  # a window lasts until it has so many
+    most_images: int = 500  # of a window that are tested: beyond, a random sample of it
+    workers: int = 1  # processes that watch the same service side by side: they share the false alarms
+    log_mb: float = 256.0  # of all observations; the oldest file goes first
+    file_mb: float = 16.0  # of one file of observations
+    pictures: bool = False  # keep pictures of what was observed, too
+    pictures_mb: float = 100.0  # of all pictures; the oldest goes first
+
+
+def check(settings: MonitorConfig) -> None:
+    """Refuse what makes no sense.
+
+    Raises:
+        UserError: naming the key, its value and the remedy.
+    """
+    for name in ("false_alarms_per_day", "window_s", "window_images", "log_mb", "file_mb", "pictures_mb", "workers"):
+        value = getattr(settings, name)
+        if not 0 < value < float("inf"):
+            default = getattr(MonitorConfig(), name)
+            raise UserError(
+                f"monitor.{name} must be above 0", value=f"monitor.{name}={value}", remedy=f"monitor.{name}={default}"
+            )
+    if settings.most_images < settings.window_images:
+        raise UserError(
+            "monitor.most_images must be at least monitor.window_images",
+            value=f"monitor.most_images={settings.most_images}",
+            remedy=f"monitor.most_images={max(500, settings.window_images)}",
+        )
