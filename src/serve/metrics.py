@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from src.serve.model_source import Served
@@ -31,6 +32,10 @@ class Metrics:
             "detsweep_model", "1 for the model that is served", ["name", "version"], registry=own,
             multiprocess_mode="livemax",
         )  # fmt: skip
+        self.monitor = Gauge(
+            "detsweep_monitor", "What the latest window of the monitoring says", ["what"], registry=own,
+            multiprocess_mode="max",
+        )  # fmt: skip
         self.failures = Counter("detsweep_exchange_failures", "Looks at the alias that failed", registry=own)
         self._serves: tuple[str, str] | None = None
 
@@ -51,6 +56,11 @@ class Metrics:
             self.model.labels(*self._serves).set(0)
         self._serves = (served.name, served.version)
         self.model.labels(*self._serves).set(1)
+
+    def watched(self, gauges: Mapping[str, float]) -> None:
+        """Show what a window of the monitoring says."""
+        for what, value in gauges.items():
+            self.monitor.labels(what).set(value)
 
     def failed_exchange(self) -> None:
         """Count one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import tempfile
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ class Served:
     confidence: float
     name: str  # of the registered model, or the file's
     version: str  # in the registry; "" of a file
-    profile: dict[str, Any] | None = None  # what val looked like, of a promoted model that holds it
+    folder: Path | None = None  # that a registered model was copied into
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -146,8 +145,7 @@ class Source:
         confidence = float(plan["confidence"] if self.args.conf is None else self.args.conf)
         predictor = self._predictor(artifact, engine, threads, confidence)
         names = [str(name) for name in plan["class_names"]]
-        profile = _profile_beside(folder)
-        return Served(predictor, artifact, names, engine, threads, confidence, self.address.name, version, profile)
+        return Served(predictor, artifact, names, engine, threads, confidence, self.address.name, version, folder)
 
     def _threads(self, measured: int) -> int:
         """Of the engine: as asked, else as measured where one process has the machine, else a share of the cores."""
@@ -175,14 +173,6 @@ def _shape(artifact: Artifact, plan: dict[str, Any]) -> list[int]:
     """Shape of the input [n, c, h, w]; sides that the file leaves free are those of the training."""
     batch, channels, *sides = artifact.input_shape
     return [batch, channels, *(side if side > 0 else int(plan["imgsz"]) for side in sides)]
-
-
-def _profile_beside(folder: Path) -> dict[str, Any] | None:
-    found = next(folder.rglob("profile.json"), None)
-    if found is None:
-        return None
-    read = json.loads(found.read_text(encoding="utf-8"))
-    return read if isinstance(read, dict) else None
 
 
 def warm(predictor: Predictor, artifact: Artifact) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from src.common.errors import UserError
 from src.config.schema import TrackingConfig
 from src.machine.environment import cores
+from src.monitor.settings import MonitorConfig
+from src.monitor.settings import check as check_monitor
 
 TOKEN = "DETSWEEP_SERVE_TOKEN"
 SHORTEST = 16  # characters of a token
@@ -40,6 +42,8 @@ class ServeArgs:
     timeout_s: float = 30.0  # for a request to arrive, and for its answer
     drain_s: float = 20.0  # for requests under way when the service is asked to end
     poll_s: float = 5.0  # between two looks at where the alias points
+    monitor_log: str | None = None  # folder for a line about every answer; null = none
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
     outputs: str = "outputs"
     tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig(name="local"))
 
@@ -94,6 +98,7 @@ def check_arguments(args: ServeArgs) -> None:
             value=f"threads={args.threads}",
             remedy=f"threads={share}, or threads=0",
         )
+    check_monitor(args.monitor)
     _check_token(args.host)
 
 

@@ -54,12 +54,16 @@ class Patient(H11Protocol):
 def application() -> Any:
     """The application of a process that the supervisor started: its arguments stand in the environment."""
     from src.config.schema import TrackingConfig
+    from src.monitor.settings import MonitorConfig
     from src.serve.app import build
+    from src.serve.watching import watcher_of
 
     told = json.loads(os.environ[ARGUMENTS])
-    args = ServeArgs(**{**told, "tracking": TrackingConfig(**told["tracking"])})
+    args = ServeArgs(
+        **{**told, "tracking": TrackingConfig(**told["tracking"]), "monitor": MonitorConfig(**told["monitor"])}
+    )
     _limit(args)
-    return build(args)
+    return build(args, watcher_of)
 
 
 def _limit(args: ServeArgs) -> None:

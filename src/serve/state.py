@@ -6,7 +6,6 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from src.inference import Detections
@@ -39,7 +38,7 @@ class Observer(Protocol):
         ...
 
 
-Watch = Callable[[Served], Observer | None]
+Watch = Callable[[ServeArgs, Metrics, Served], Observer | None]
 
 
 class Current:
@@ -54,14 +53,8 @@ class Current:
         self.engine.join()
         if self.observer is not None:
             self.observer.close()
-        if self.served.version:
-            shutil.rmtree(_folder_of(self.served), ignore_errors=True)
-
-
-def _folder_of(served: Served) -> Path:
-    """The folder that a registered model was copied into."""
-    path = Path(served.artifact.path)
-    return next(p for p in path.parents if p.name.startswith("detsweep-serve-"))
+        if self.served.folder is not None:
+            shutil.rmtree(self.served.folder, ignore_errors=True)
 
 
 class State:
@@ -133,7 +126,7 @@ class State:
             waiting=self.args.queue,
             on_call=self.metrics.called,
         )
-        made = Current(served, engine, self._watch(served) if self._watch else None)
+        made = Current(served, engine, self._watch(self.args, self.metrics, served) if self._watch else None)
         old, self._current = self._current, made
         self.metrics.serves(served)
         log.info("serving %s", ", ".join(f"{key} {value}" for key, value in served.facts.items() if value))
