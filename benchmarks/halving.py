@@ -3,9 +3,8 @@
 python -m benchmarks.halving [epochs] [n_train] [FOLDER]
 
 The grid of `benchmarks.pruned` is trained in full once, and its curves are replayed through the study's own loop with
-20 seeds of its sampler: a training to a rung is told the recorded value there, and one that goes on costs only
-the epochs that it had not had. The best configuration trained to the end is judged by the value that the grid knows
-for it.
+20 seeds of its sampler: a training to a rung is told the recorded value there; one that goes on costs only the epochs
+that it had not had. The best configuration trained to the end is judged by the value that the grid knows for it.
 Stopping for good is Optuna's pruner on the same curves, one configuration after the other.
 """
 

@@ -43,7 +43,7 @@ class Round:
     share: int
     error: BaseException | None = None
     codes: list[int] = field(default_factory=list)
-    at_work: float = 0.0  # when a worker was last seen
+    at_work: float = field(default_factory=time.monotonic)  # when a worker, or work, was last seen
 
     def __post_init__(self) -> None:
         context = copy_context()  # Hydra keeps in it what may be instantiated
@@ -58,9 +58,14 @@ class Round:
         self.at_work = time.monotonic()
 
     def over(self, study: Study) -> bool:
-        """Whether the jobs have ended, as far as can be told when the launcher gave up on them."""
+        """Whether the jobs have ended, as far as can be told when the launcher gave up on them, or lost sight of one.
+
+        Submitit waits for ever for a job that was killed where Slurm keeps no accounts: nobody knows how it ended.
+        """
         if self.thread.is_alive():
-            return False
+            if study.unfinished():
+                self.at_work = time.monotonic()
+            return time.monotonic() - self.at_work > QUIET_S
         if self.error is None or not study.unfinished():
             return True
         if study.held():

@@ -181,10 +181,10 @@ class CellRunner:
             return done
         cfg = self.request.config_of(words)
         until = cell.until if cell.until is not None and cell.until < cfg.epochs else None
-        before = paused_at(self.context, number)
+        halving = self.request.halving
+        before = paused_at(self.context, number) if halving is not None else None
         if before is not None and until is not None and len(before.history) >= until:
             raise PausedError(until)  # its worker died after this replicate
-        halving = self.request.halving
         name = " ".join(words) if halving is None else f"{' '.join(words)} · {label(halving, cell.index, cell.reached)}"
         seen = [row.get(OBJECTIVE, 0.0) for row in before.history] if before else []
         self.watch.trial(number, name, seen)

@@ -147,6 +147,29 @@ def test_workers_that_outlive_the_launcher_are_left_to_finish(setting: Setting) 
     assert setting.study.unfinished() == 0
 
 
+def test_a_launcher_that_waits_for_a_lost_job_does_not_hold_up_a_finished_study(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Submitit never learns of the end of a job that was killed where Slurm keeps no accounts."""
+    monkeypatch.setattr(launcher_workers, "LEAVE_S", 0.1)
+    released = threading.Event()
+
+    def blind(job: WorkerJob) -> list[int]:
+        setting.work()(job)
+        released.wait(60)
+        return [0, 0]
+
+    launcher = Fake(blind)
+    begun = time.monotonic()
+    try:
+        setting.run(launcher)
+    finally:
+        released.set()
+    assert time.monotonic() - begun < 30
+    assert launcher.closed
+    assert Path(launcher.jobs[0].stop).exists(), "the job may still be there"
+
+
 def test_an_interruption_tells_the_jobs_to_stop(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = threading.Event()
 

@@ -25,6 +25,8 @@ from src.sweeper.study import Study
 class Request:
     """The part of a request that a runner looks at."""
 
+    halving = None
+
     def __init__(self, study: StudyConfig, seeds: list[int], cells: int) -> None:
         self.base = type("Base", (), {"study": study})()
         self.seeds, self.goals = seeds, parse_goals(study)
