@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
@@ -17,10 +18,12 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from src.common.errors import UserError
+from src.monitor.plan import CHALLENGER, CHAMPION
 from src.predict.engine import Image
 from src.serve import v2
 from src.serve.engine import Answer
 from src.serve.guard import Guard
+from src.serve.live import Live
 from src.serve.metrics import Metrics
 from src.serve.options import ServeArgs
 from src.serve.pictures import picture
@@ -79,13 +82,14 @@ class Service:
 
     def __init__(self, args: ServeArgs, watch: Watch | None = None) -> None:
         self.args, self.metrics = args, Metrics()
-        self.state = State(args, self.metrics, watch)
+        self.live = Live(args, self.metrics) if args.live.challenger else None
+        self.state = State(self.live.champion_args if self.live else args, self.metrics, watch)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
 
     async def predict(self, request: Request) -> JSONResponse:
         """Detections in one picture."""
         begun = time.perf_counter()
-        current = self.state.current
+        current, arm = self._who(request)
         content = await content_of(request)
         loop = asyncio.get_running_loop()
         image, future = await loop.run_in_executor(self._readers, self._submit, current, content)
@@ -96,7 +100,20 @@ class Service:
         if current.observer is not None:
             source = request.query_params.get("source", "")[:100]
             self._readers.submit(current.observer.observe, image, answer.found, ms, source)
-        return JSONResponse(body_of(answer, current, image, ms))
+        body = body_of(answer, current, image, ms)
+        if self.live is not None:
+            body["id"] = uuid4().hex
+            self._readers.submit(self.live.note, body["id"], arm, image, answer.found, ms)
+        return JSONResponse(body)
+
+    def _who(self, request: Request) -> tuple[Current, str]:
+        """The model that answers, and its arm in a live comparison."""
+        champion = self.state.current
+        if self.live is None:
+            return champion, CHAMPION
+        host = request.client.host if request.client else ""
+        arm = self.live.arm(request.headers.get("x-key") or host)
+        return (self.live.challenger.current if arm == CHALLENGER else champion), arm
 
     def _submit(self, current: Current, content: bytes) -> tuple[Image, Future[Any]]:
         """Read a picture, fit it, put it into the queue; of the model that took over where one did meanwhile."""
@@ -108,6 +125,11 @@ class Service:
             if newer is current:
                 raise
             return image, newer.engine.submit(newer.served.predictor.prepare(image))
+
+    @property
+    def states(self) -> list[State]:
+        """The champion, and the challenger where there is one."""
+        return [self.state, *([self.live.challenger] if self.live else [])]
 
     async def wait(self, future: Future[Any]) -> Any:
         """What the engine answers.
@@ -123,8 +145,9 @@ class Service:
     def close(self) -> None:
         """Answer what waits, and end."""
         self.state.draining = True
-        self.state.stop()
         self._readers.shutdown(wait=True)
+        for state in self.states:
+            state.stop()
 
 
 def body_of(answer: Answer, current: Current, image: Image, ms: float) -> dict[str, Any]:
@@ -161,6 +184,22 @@ async def content_of(request: Request) -> bytes:
         raise Refusal(400, "bad_form", f"the form can't be read ({error.detail})") from None
 
 
+def add_live_routes(app: FastAPI, live: Live) -> None:
+    """Add the addresses of a live comparison."""
+
+    @app.post("/feedback")
+    async def feedback(request: Request) -> dict[str, Any]:
+        try:
+            told = await request.json()
+        except (ValueError, RecursionError):
+            raise Refusal(400, "bad_feedback", "the body is no JSON") from None
+        return await asyncio.get_running_loop().run_in_executor(None, live.feedback, told)
+
+    @app.get("/live")
+    async def verdict() -> dict[str, Any]:
+        return await asyncio.get_running_loop().run_in_executor(None, live.verdict)
+
+
 def build(args: ServeArgs, watch: Watch | None = None) -> Guard:
     """The whole application, to be run by an ASGI server.
 
@@ -173,7 +212,8 @@ def build(args: ServeArgs, watch: Watch | None = None) -> Guard:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            await asyncio.get_running_loop().run_in_executor(None, service.state.start)
+            for state in service.states:
+                await asyncio.get_running_loop().run_in_executor(None, state.start)
         except UserError as error:
             log.error("%s", error)
             raise
@@ -205,6 +245,8 @@ def build(args: ServeArgs, watch: Watch | None = None) -> Guard:
         text, kind = service.metrics.text()
         return Response(text, media_type=kind)
 
+    if service.live is not None:
+        add_live_routes(app, service.live)
     app.add_api_route("/predict", service.predict, methods=["POST"], response_model=None, openapi_extra=SCHEMA)
     v2.add_routes(app, service)
     return Guard(app, args, service.metrics)

@@ -19,6 +19,18 @@ REGISTERED = "models:/"
 
 
 @dataclass
+class LiveConfig:
+    """Keys of `live`: a challenger beside the champion."""
+
+    challenger: str | None = None  # as `model`; null = none
+    folder: str = "outputs/live"  # of the comparison's records
+    name: str = "live"  # decides which key meets which model
+    mode: str = "split"  # split: each answers a share; shadow: both answer, the champion is shown; canary: in steps
+    share: float = 0.5  # of the challenger, in a split
+    margin: float = 0.01  # F1 that the challenger may be worse by
+
+
+@dataclass
 class ServeArgs:
     """Arguments of the command."""
 
@@ -44,6 +56,7 @@ class ServeArgs:
     poll_s: float = 5.0  # between two looks at where the alias points
     monitor_log: str | None = None  # folder for a line about every answer; null = none
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
+    live: LiveConfig = field(default_factory=LiveConfig)
     outputs: str = "outputs"
     tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig(name="local"))
 

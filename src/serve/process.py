@@ -23,7 +23,7 @@ from uvicorn.supervisors import Multiprocess
 
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.serve.metrics import SHARED
-from src.serve.options import ServeArgs
+from src.serve.options import LiveConfig, ServeArgs
 
 ARGUMENTS = "DETSWEEP_SERVE_ARGS"  # hands the arguments to the processes
 FULL = json.dumps({"error": "as many connections are open as may", "kind": "busy"}).encode()
@@ -59,9 +59,8 @@ def application() -> Any:
     from src.serve.watching import watcher_of
 
     told = json.loads(os.environ[ARGUMENTS])
-    args = ServeArgs(
-        **{**told, "tracking": TrackingConfig(**told["tracking"]), "monitor": MonitorConfig(**told["monitor"])}
-    )
+    groups = {"tracking": TrackingConfig, "monitor": MonitorConfig, "live": LiveConfig}
+    args = ServeArgs(**{**told, **{name: kind(**told[name]) for name, kind in groups.items()}})
     _limit(args)
     return build(args, watcher_of)
 

@@ -1,0 +1,91 @@
+"""Champion and challenger behind the service: who answers, what is recorded, what labels decide."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from src.common.errors import UserError
+from src.records.schema import Artifact
+from src.serve.app import build
+from src.serve.options import LiveConfig, ServeArgs
+from src.serve.watching import watcher_of
+
+
+@pytest.fixture
+def two(onnx: Artifact, tmp_path: Path) -> tuple[str, str]:
+    """Two files of the same model."""
+    other = tmp_path / "other"
+    shutil.copytree(Path(onnx.path).parent, other)
+    return onnx.path, str(other / Path(onnx.path).name)
+
+
+def args_of(two: tuple[str, str], folder: Path, **live: Any) -> ServeArgs:
+    """A service of both."""
+    return ServeArgs(model=two[0], conf=1e-6, threads=1, live=LiveConfig(challenger=two[1], folder=str(folder), **live))
+
+
+def test_a_split_gives_each_key_one_model_and_takes_labels_once(
+    two: tuple[str, str], images: list[str], tmp_path: Path
+) -> None:
+    content = Path(images[0]).read_bytes()
+    with TestClient(build(args_of(two, tmp_path / "live"))) as client:
+        answers = [client.post("/predict", content=content, headers={"X-Key": str(k % 8)}).json() for k in range(16)]
+        labels = {"image": answers[0]["id"], "boxes": answers[0]["boxes"][:1], "classes": answers[0]["classes"][:1]}
+        deadline = time.monotonic() + 10
+        while (taken := client.post("/feedback", json=labels)).status_code != 200 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert taken.status_code == 200, taken.text
+        malformed: list[Any] = [labels, [], {"image": "x"}, {"image": "x", "boxes": [[1]], "classes": [0]}]
+        for wrong in malformed:
+            refused = client.post("/feedback", json=wrong)
+            assert (refused.status_code, refused.json()["kind"]) == (400, "bad_feedback")
+        assert client.post("/feedback", content=b"[" * 9).status_code == 400
+    with TestClient(build(args_of(two, tmp_path / "live"))) as client:  # after the end, the same comparison goes on
+        said = client.get("/live").json()
+    arms = said["verdict"]["champion"], said["verdict"]["challenger"]
+    assert said["plan"]["champion"] == two[0]
+    assert sum(arm["images"] for arm in arms) == 16
+    assert all(arm["images"] % 2 == 0 and arm["images"] > 0 for arm in arms), "a key meets one model, always"
+    assert sum(arm["labelled"] for arm in arms) == 1
+    assert said["verdict"]["word"] == "open"
+
+
+def test_in_a_shadow_both_answer(two: tuple[str, str], images: list[str], tmp_path: Path) -> None:
+    content = Path(images[0]).read_bytes()
+    args = args_of(two, tmp_path / "live", mode="shadow")
+    with TestClient(build(args)) as client:
+        for _ in range(5):
+            assert client.post("/predict", content=content).status_code == 200
+    with TestClient(build(args)) as client:
+        said = client.get("/live").json()["verdict"]
+    assert said["both"] == said["champion"]["images"] == said["challenger"]["images"] == 5
+    assert said["agreement"] == pytest.approx(1), "it is the same file twice"
+
+
+def test_another_comparison_in_the_same_folder_is_refused(two: tuple[str, str], tmp_path: Path) -> None:
+    build(args_of(two, tmp_path / "live"))
+    with pytest.raises(UserError, match="another one"):
+        build(args_of(two, tmp_path / "live", share=0.1))
+    with pytest.raises(UserError, match="mode"):
+        build(args_of(two, tmp_path / "other-live", mode="all"))
+
+
+def test_without_a_challenger_there_is_no_such_page(onnx: Artifact) -> None:
+    with TestClient(build(ServeArgs(model=onnx.path, threads=1))) as client:
+        assert client.get("/live").status_code == 404
+        assert client.post("/feedback", json={}).status_code == 404
+
+
+def test_every_answer_is_logged_where_a_log_is_asked_for(onnx: Artifact, images: list[str], tmp_path: Path) -> None:
+    args = ServeArgs(model=onnx.path, threads=1, conf=1e-6, monitor_log=str(tmp_path / "log"))
+    with TestClient(build(args, watcher_of)) as client:
+        for name in images[:3]:
+            assert client.post("/predict?source=gate", content=Path(name).read_bytes()).status_code == 200
+    lines = [line for p in (tmp_path / "log").rglob("*") if p.is_file() for line in p.read_text().splitlines()]
+    assert sum('"gate"' in line for line in lines) == 3
