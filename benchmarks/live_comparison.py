@@ -37,6 +37,7 @@ class Match:
     difference: float  # true F1 of the challenger less that of the champion
     paired: bool = True  # shadow: both answer every image
     share: float = 0.5  # of the challenger, when not
+    steps: tuple[float, ...] = ()  # of a canary: its shares, each until the challenger has answered 100 images
     rare: bool = False  # the difference comes from a few images in which the worse model finds nothing
 
     @property
@@ -72,6 +73,15 @@ def _rows(image: Rows, objects: Rows, found: NDArray[np.bool_], rng: np.random.G
     return np.column_stack([right, rng.poisson(FALSE, len(objects)), objects - right])
 
 
+def shares_of(match: Match, images: int) -> NDArray[np.float64]:
+    """Share of the challenger at every image."""
+    if not match.steps:
+        return np.full(images, match.share)
+    lengths = [round(100 / share) for share in match.steps[:-1]]
+    shares = np.repeat(match.steps, [*lengths, max(images - sum(lengths), 0)])
+    return np.asarray(shares[:images], np.float64)
+
+
 @dataclass(frozen=True)
 class Course:
     """What was claimed first, and after how many labelled images; None = never."""
@@ -84,7 +94,7 @@ class Course:
 def course(match: Match, rng: np.random.Generator, images: int, margin: float, alpha: float = 0.05) -> Course:
     """One comparison, looked at every `LOOK` images."""
     champion, challenger = draw(match, rng, images)
-    new = rng.random(images) < match.share
+    new = rng.random(images) < shares_of(match, images)
     labelled, first = Labelled(match.paired), dict.fromkeys((BETTER, WITHIN, WORSE))
     for i in range(images):
         old, other = Counts(*map(int, champion[i])), Counts(*map(int, challenger[i]))
@@ -141,6 +151,8 @@ WORLDS = (
     ("split 50 %, rare", Match(-MARGIN, paired=False, rare=True)),
     ("split 5 %", Match(0.0, paired=False, share=0.05)),
     ("split 5 %", Match(-MARGIN, paired=False, share=0.05)),
+    ("canary 10, 30, 50 %", Match(0.0, paired=False, steps=(0.1, 0.3, 0.5))),
+    ("canary 10, 30, 50 %", Match(-MARGIN, paired=False, steps=(0.1, 0.3, 0.5))),
 )
 POWER = (-0.2, -0.1, -0.05, 0.0, 0.02, 0.05, 0.1, 0.2)
 

@@ -108,13 +108,13 @@ def finite(value: Any) -> float:
     return found
 
 
-def features(picture: NDArray[np.uint8]) -> dict[str, float]:
-    """The names of `PICTURE` of an RGB image uint8 [h, w, 3]."""
+def features(picture: NDArray[np.uint8], *, bgr: bool = False) -> dict[str, float]:
+    """The names of `PICTURE` of an image uint8 [h, w, 3], RGB unless it is said to be blue, green, red."""
     import cv2
 
     height, width = picture.shape[:2]
     sampled = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
-    mean, deviation = cv2.meanStdDev(cv2.cvtColor(sampled, cv2.COLOR_RGB2GRAY))
+    mean, deviation = cv2.meanStdDev(cv2.cvtColor(sampled, cv2.COLOR_BGR2GRAY if bgr else cv2.COLOR_RGB2GRAY))
     numbers = (mean[0, 0], deviation[0, 0], _sharpness(_patches(picture)), height * width, width / height)
     return dict(zip(PICTURE, map(float, numbers), strict=True))
 

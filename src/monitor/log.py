@@ -56,12 +56,12 @@ class Log:
         if self._stream:
             self._stream.close()
 
-    def keep_picture(self, picture: NDArray[np.uint8]) -> str:
-        """Write an RGB picture [h, w, 3], shrunk, where the settings ask for it; returns its name, or ""."""
+    def keep_picture(self, picture: NDArray[np.uint8], *, bgr: bool = False) -> str:
+        """Write a picture [h, w, 3], shrunk, where the settings ask for it; returns its name, or ""."""
         if not self._settings.pictures:
             return ""
         name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}.jpg"
-        write_bytes(self.folder / PICTURES / name, _jpeg(picture))
+        write_bytes(self.folder / PICTURES / name, _jpeg(picture, bgr))
         self._pictures += 1
         if self._pictures % LOOK_EVERY == 1:
             _make_room(self.folder / PICTURES, "*.jpg", self._settings.pictures_mb * MB)
@@ -74,14 +74,15 @@ class Log:
         return self._stream
 
 
-def _jpeg(picture: NDArray[np.uint8]) -> bytes:
+def _jpeg(picture: NDArray[np.uint8], bgr: bool) -> bytes:
     import cv2
 
     height, width = picture.shape[:2]
     gain = min(1.0, SIDE / max(height, width))
     size = (max(1, round(width * gain)), max(1, round(height * gain)))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return bytes(cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1])
+    own = small if bgr else cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
+    return bytes(cv2.imencode(".jpg", own, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1])
 
 
 def _make_room(folder: Path, pattern: str, most: float) -> None:

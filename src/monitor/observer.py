@@ -39,6 +39,7 @@ class Observer:
         folder: of the log; None writes none.
         settings: where several processes watch one service, `workers` says how many.
         alarm: called with every window that has drifted.
+        bgr: pictures come as blue, green, red.
 
     Raises:
         UserError: a setting makes no sense.
@@ -50,13 +51,14 @@ class Observer:
         folder: Path | None,
         settings: MonitorConfig | None = None,
         alarm: Callable[[Comparison], None] | None = None,
+        bgr: bool = False,
     ) -> None:
         self.settings = settings or MonitorConfig()
         check(self.settings)
         self.profile = profile
         self.latest: Comparison | None = None
         self.windows = self.alarms = self.images = self.unwritten = 0
-        self._alarm = alarm
+        self._alarm, self._bgr = alarm, bgr
         self._log = Log(folder, self.settings) if folder else None
         self._open = Windows(self.settings)
         self._lock = threading.Lock()
@@ -73,14 +75,14 @@ class Observer:
         """Note one answer; returns the comparison of the window that it ended, if it ended one.
 
         Args:
-            picture: RGB uint8 [h, w, 3], or what `features` said of it.
+            picture: uint8 [h, w, 3], or what `features` said of it.
             detections: `scores` [n] and `classes` [n] at the threshold in use.
             latency_ms: of this answer, in the scope that the promise is about.
             source: camera, site or client.
             when: seconds since 1970; None = now.
             key: what the image is known by.
         """
-        own = picture if isinstance(picture, Mapping) else features(picture)
+        own = picture if isinstance(picture, Mapping) else features(picture, bgr=self._bgr)
         seen = Seen(time.time() if when is None else when, source, key, latency_ms)
         with self._lock:
             one = observation(own, detections, seen, self._keep(picture))
@@ -122,7 +124,7 @@ class Observer:
         if self._log is None or isinstance(picture, Mapping):
             return ""
         try:
-            return self._log.keep_picture(picture)
+            return self._log.keep_picture(picture, bgr=self._bgr)
         except OSError as error:
             self._failed(error)
             return ""

@@ -36,6 +36,13 @@ def test_a_picture_of_any_shape_has_numbers(shape: tuple[int, int]) -> None:
     assert (found["brightness"], found["contrast"], found["sharpness"]) == (90, 0, 0)
 
 
+def test_the_order_of_channels_can_be_told() -> None:
+    red = np.zeros((300, 400, 3), np.uint8)
+    red[:, :, 0] = 200
+    assert features(red)["brightness"] == pytest.approx(0.299 * 200, abs=1)
+    assert features(np.ascontiguousarray(red[:, :, ::-1]), bgr=True) == features(red)
+
+
 def test_the_seams_between_patches_are_left_out() -> None:
     ramp = np.tile(np.linspace(0, 255, 1000).astype(np.uint8)[None, :, None], (1000, 1, 3))
     assert features(ramp)["sharpness"] < 1

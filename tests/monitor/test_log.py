@@ -90,6 +90,18 @@ def test_pictures_are_kept_only_when_asked_for_and_within_their_quota(tmp_path: 
     assert kept_picture.shape == (480, 640, 3)
 
 
+def test_colours_of_kept_pictures_are_right(tmp_path: Path) -> None:
+    import cv2
+
+    log = Log(tmp_path, MonitorConfig(pictures=True))
+    red = np.zeros((50, 50, 3), np.uint8)
+    red[:, :, 0] = 250
+    for name in (log.keep_picture(red), log.keep_picture(np.ascontiguousarray(red[:, :, ::-1]), bgr=True)):
+        kept = cv2.imread(str(tmp_path / PICTURES / name))
+        assert kept is not None
+        assert kept[25, 25, 2] > 240 > 20 > kept[25, 25, 0]
+
+
 @pytest.mark.parametrize("lay", ["nothing", "empty", "noise"])
 def test_no_log_is_refused(lay: str, tmp_path: Path) -> None:
     folder = tmp_path / "log"

@@ -49,6 +49,17 @@ def test_a_drift_that_is_over_says_until_when() -> None:
     assert (drift.now, drift.since, drift.until) == (False, HOURS, HOURS + 120)
 
 
+def test_a_drift_that_came_back_counts_from_its_return() -> None:
+    rng = np.random.default_rng(1)
+    parts = [(World(brighter=60), 120), (World(), 300), (World(brighter=60), 121)]
+    images, begin = [], HOURS
+    for world, count in parts:
+        images += world.images(rng, count, begin)
+        begin += count
+    (drift,) = course_of(profile(rng), images, SETTINGS).drifts
+    assert (drift.now, drift.since, drift.windows) == (True, HOURS + 420, 2)
+
+
 def test_examples_prefer_those_with_a_picture() -> None:
     course = changing()
     seen = course.windows[-1].observed
