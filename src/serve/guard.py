@@ -9,13 +9,12 @@ import asyncio
 import hmac
 import json
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from src.serve.metrics import Metrics
-from src.serve.options import TOKEN, ServeArgs
+from src.serve.options import ServeArgs, token
 from src.serve.refusals import Refusal, internal
 
 Scope = MutableMapping[str, Any]
@@ -39,7 +38,7 @@ class Guard:
 
     def __init__(self, app: App, args: ServeArgs, metrics: Metrics) -> None:
         self._app, self._args, self._metrics = app, args, metrics
-        self._token = os.environ.get(TOKEN, "").encode()
+        self._token = token().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -66,6 +66,11 @@ class ServeArgs:
         return self.model.startswith(REGISTERED)
 
 
+def token() -> str:
+    """What requests must bring; "" where none is set."""
+    return os.environ.get(TOKEN, "")
+
+
 def is_loopback(host: str) -> bool:
     """Whether nobody but this machine can reach the address."""
     if host == "localhost":
@@ -116,10 +121,10 @@ def check_arguments(args: ServeArgs) -> None:
 
 
 def _check_token(host: str) -> None:
-    token = os.environ.get(TOKEN, "")
-    if token and (len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token):
+    word = token()
+    if word and (len(word) < SHORTEST or not word.isascii() or not word.isprintable() or " " in word):
         raise UserError(f"{TOKEN} must be at least {SHORTEST} printable characters", remedy="openssl rand -hex 24")
-    if not token and not is_loopback(host):
+    if not word and not is_loopback(host):
         raise UserError(
             f"others can reach this address, so {TOKEN} must be set",
             value=f"host={host}",

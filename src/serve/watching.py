@@ -31,7 +31,7 @@ class Watcher:
 
     def observe(self, image: Image, found: Detections, latency_ms: float, source: str) -> None:
         """Note one answer; see `src.serve.state.Observer`."""
-        ended = self._observer.observe(image[..., ::-1], found, latency_ms, source)
+        ended = self._observer.observe(image, found, latency_ms, source)
         if ended is not None:
             self._metrics.watched(self._observer.gauges())
 
@@ -53,7 +53,7 @@ def watcher_of(args: ServeArgs, metrics: Metrics, served: Served) -> Watcher | N
     if folder is None and profile is None:
         return None
     settings = dataclasses.replace(args.monitor, workers=args.workers)
-    return Watcher(Observer(profile, folder, settings, alarm), metrics)
+    return Watcher(Observer(profile, folder, settings, alarm, bgr=True), metrics)
 
 
 def profile_of(served: Served) -> Profile | None:
