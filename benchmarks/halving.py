@@ -1,22 +1,29 @@
 """Successive halving that pauses and continues, against stopping for good and the full grid, by replayed curves.
 
-python -m benchmarks.halving [epochs] [n_train] [FOLDER]
+python -m benchmarks.halving [epochs] [n_train] [FOLDER]     # minutes to hours, by the machine
+python -m benchmarks.halving made                            # made-up curves, in a minute
 
 The grid of `benchmarks.pruned` is trained in full once, and its curves are replayed through the study's own loop with
 20 seeds of its sampler: a training to a rung is told the recorded value there; one that goes on costs only the epochs
 that it had not had. The best configuration trained to the end is judged by the value that the grid knows for it.
 Stopping for good is Optuna's pruner on the same curves, one configuration after the other.
+
+Made-up curves rise to a height of their own at a pace of their own, with noise from epoch to epoch; the higher, the
+slower on average, so that curves cross as they do in training. Each seed of the sampler has a grid of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 
 from benchmarks.pruned import MAP, SAMPLER, SEEDS, SPACE, Curves, record, replay
@@ -55,22 +62,43 @@ def continued(curves: Curves, cfg: StudyConfig, epochs: int, seed: int) -> tuple
     return max(values), sum(done.values())
 
 
-def measure(epochs: int, n_train: int, folder: Path | None) -> dict[str, Any]:
-    """Train the grid, then replay both ways of halving on it."""
-    with tempfile.TemporaryDirectory() as name:
-        curves = record(epochs, n_train, folder or Path(name))
-    full, best = sum(len(c) for c in curves.values()), max(row[MAP] for c in curves.values() for row in c)
+def made_up(epochs: int, seed: int) -> Curves:
+    """Curves of a grid like that of `benchmarks.pruned`."""
+    rng = np.random.default_rng(seed)
+    curves: Curves = {}
+    for model, imgsz, lr in itertools.product(("v8n", "v11n"), (96, 128), (0.0002, 0.0006, 0.002, 0.006, 0.02)):
+        height = rng.beta(5, 2) * (imgsz / 128) ** 0.5
+        pace = epochs * rng.uniform(0.05, 0.2) * (0.5 + height)
+        rise = 1 - np.exp(-np.arange(1, epochs + 1) / pace)
+        values = np.clip(height * rise + rng.normal(0, 0.008, epochs), 0, 1)
+        curves[(model, imgsz, lr)] = [{MAP: float(v)} for v in values]
+    return curves
+
+
+def compared(grids: Sequence[Curves], epochs: int) -> dict[str, Any]:
+    """Both ways of halving, a seed of the sampler on each grid."""
+    best = [max(row[MAP] for c in curves.values() for row in c) for curves in grids]
+    full = [sum(len(c) for c in curves.values()) for curves in grids]
     rows = {}
     for pruner in (Pruner.asha, Pruner.hyperband):
         cfg = StudyConfig(name="replayed", pruner=pruner)
         for name, way in (("stops for good", replay), ("pauses and continues", continued)):
-            runs = [way(curves, cfg, epochs, seed) for seed in SEEDS]
-            rows[f"{pruner.value}, {name}"] = _figures([best - value for value, _ in runs], [n / full for _, n in runs])
+            runs = [way(curves, cfg, epochs, seed) for seed, curves in zip(SEEDS, grids, strict=True)]
+            lost = [top - value for top, (value, _) in zip(best, runs, strict=True)]
+            share = [spent / whole for whole, (_, spent) in zip(full, runs, strict=True)]
+            rows[f"{pruner.value}, {name}"] = _figures(lost, share)
+    return rows
+
+
+def measure(epochs: int, n_train: int, folder: Path | None) -> dict[str, Any]:
+    """Train the grid, then replay both ways of halving on it."""
+    with tempfile.TemporaryDirectory() as name:
+        curves = record(epochs, n_train, folder or Path(name))
     return {
         "configurations": len(curves),
-        "epochs_of_the_grid": full,
-        "best_of_the_grid": round(best, 4),
-        "ways": rows,
+        "epochs_of_the_grid": sum(len(c) for c in curves.values()),
+        "best_of_the_grid": round(max(row[MAP] for c in curves.values() for row in c), 4),
+        "ways": compared([curves] * len(SEEDS), epochs),
         "limits": LIMITS,
     }
 
@@ -86,7 +114,12 @@ def _figures(lost: list[float], share: list[float]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("epochs", type=int, nargs="?", default=27)
+    parser.add_argument("epochs", nargs="?", default="27", help="of a training, or `made`")
     parser.add_argument("n_train", type=int, nargs="?", default=120)
     parser.add_argument("folder", type=Path, nargs="?")
-    print(json.dumps(measure(**vars(parser.parse_args())), indent=1))
+    asked = parser.parse_args()
+    if asked.epochs == "made":
+        found = {"ways": compared([made_up(27, seed) for seed in SEEDS], 27), "limits": LIMITS}
+    else:
+        found = measure(int(asked.epochs), asked.n_train, asked.folder)
+    print(json.dumps(found, indent=1))
