@@ -9,6 +9,7 @@ from src.common.errors import UserError
 from src.config.schema import DataConfig, RuntimeConfig
 
 SPLITS = ("train", "val", "test")
+MERGES = ("iou", "smaller")
 
 
 @dataclass
@@ -30,6 +31,9 @@ class EvaluateArgs:
     conf: float = 0.001  # lowest score that counts for mAP
     iou: float = 0.7  # overlap above which two boxes of one class are one
     max_det: int = 300  # per image
+    tile: int | None = None  # px; large pictures are cut into tiles of this side too; null = whole only
+    overlap: float = 0.2  # share of a tile that the next one repeats
+    merge: str = "iou"  # boxes of several tiles are one by: iou, or smaller (share of the smaller box)
     names: str | None = None  # data.yaml with the names of the model's classes, where the file has none
     device: str = "cpu"
     threads: int = 0  # 0 = all cores that this process may use
@@ -61,6 +65,8 @@ def check_arguments(args: EvaluateArgs) -> None:
         "limit": (1 if args.limit is None else args.limit, 1, 1e12),
         "threads": (args.threads, 0, 4096),
         "imgsz": (args.imgsz or 32, 32, 8192),
+        "tile": (32 if args.tile is None else args.tile, 32, 100_000),
+        "overlap": (args.overlap, 0, 0.9),
     }
     for key, (value, low, high) in ranges.items():
         if not low <= value <= high:
@@ -68,6 +74,8 @@ def check_arguments(args: EvaluateArgs) -> None:
     for key in ("split", "confirm"):
         if getattr(args, key) not in SPLITS:
             raise UserError(f"{key} is no split", value=getattr(args, key), remedy=f"one of: {', '.join(SPLITS)}")
+    if args.merge not in MERGES:
+        raise UserError("merge is not known", value=args.merge, remedy=f"one of: {', '.join(MERGES)}")
     _check_costs(args)
 
 

@@ -28,6 +28,7 @@ from src.evaluate.matching import match
 from src.evaluate.options import EvaluateArgs, files_of
 from src.evaluate.terminal import files_dashboard
 from src.inference import Detections, Detector, Thresholds, load_image
+from src.inference.tiles import TiledDetector, Tiling
 from src.machine.environment import cores
 from src.predict.model import Opened, choose_runtime, open_model
 from src.records.schema import DatasetRef, EvaluationRecord
@@ -102,7 +103,8 @@ def _judge(args: EvaluateArgs, file: str, opened: Opened, ref: DatasetRef, split
     thresholds = Thresholds(conf=args.conf, iou=args.iou, max_det=args.max_det)
     detector = Detector(session, opened.artifact, thresholds)
     classes, notes = shared_classes(opened, ref.class_names)
-    found = [renumbered(detect(detector, s.samples), classes) for s in splits]
+    tiling = Tiling(args.tile, args.overlap, args.merge) if args.tile else None
+    found = [renumbered(detect(detector, s.samples, tiling), classes) for s in splits]
     subject = Subject(
         sweep="",
         trial=0,
@@ -121,8 +123,11 @@ def _judge(args: EvaluateArgs, file: str, opened: Opened, ref: DatasetRef, split
     return Judged(file, record, notes, _costs(args, found, splits, ref.class_names))
 
 
-def detect(detector: Detector, samples: Sequence[Sample]) -> list[Detections]:
+def detect(detector: Detector, samples: Sequence[Sample], tiling: Tiling | None = None) -> list[Detections]:
     """Detections of every image; a file that insists on several images at once gets as many."""
+    if tiling is not None:
+        tiled = TiledDetector(detector, tiling)
+        return [tiled(load_image(s.image)) for s in samples]
     step, found = detector.input.batch or 1, []
     for start in range(0, len(samples), step):
         found += detector([detector.prepare(load_image(s.image)) for s in samples[start : start + step]])
@@ -186,7 +191,8 @@ def difference(first: Judged, other: Judged) -> dict[str, Any]:
 
 def _write(args: EvaluateArgs, judged: list[Judged], differences: list[dict[str, Any]]) -> None:
     out = Path(args.out)
-    settings = {key: getattr(args, key) for key in ("split", "conf", "iou", "max_det", "production", "limit")}
+    keys = ("split", "conf", "iou", "max_det", "production", "limit", "tile", "overlap", "merge")
+    settings = {key: getattr(args, key) for key in keys}
     files = [{"file": j.file, "notes": j.notes, "costs": j.costs, "evaluation": asdict(j.record)} for j in judged]
     document = {"settings": settings, "files": files, "differences": differences}
     write_text(out / "evaluation.json", json.dumps(_plain(document), indent=1, allow_nan=False) + "\n")

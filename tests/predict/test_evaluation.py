@@ -81,6 +81,14 @@ def test_a_higher_lowest_score_leaves_out_what_is_below(artifact: Artifact, own:
     assert not (tmp_path / "b" / "curves.png").exists()
 
 
+def test_tiles_reach_the_figures(artifact: Artifact, own: Path, tmp_path: Path) -> None:
+    whole = evaluated([artifact.path], own, tmp_path / "a", figures=False)
+    tiled = evaluated([artifact.path], own, tmp_path / "b", figures=False, tile=32)
+    assert tiled["settings"]["tile"] == 32
+    counts = [sum(c["detections"] for c in d["files"][0]["evaluation"]["per_class"]) for d in (whole, tiled)]
+    assert counts[0] != counts[1]
+
+
 def test_a_file_against_itself_differs_by_nothing_and_a_worse_one_by_its_loss(
     artifact: Artifact, onnx: Artifact, own: Path, tmp_path: Path
 ) -> None:
@@ -131,6 +139,9 @@ def test_classes_are_matched_by_name_where_the_model_knows_more(artifact: Artifa
         ({"conf": 2.0}, "conf"),
         ({"split": "all"}, "split"),
         ({"limit": 0}, "limit"),
+        ({"tile": 8}, "tile"),
+        ({"overlap": 1.0}, "overlap"),
+        ({"merge": "mean"}, "merge"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(words: dict[str, Any], key: str) -> None:
