@@ -17,7 +17,7 @@ from tests.data.builders import picture
 from tests.evaluate.scenes import Scene
 from tests.predict.conftest import exported
 
-SIDE, ACROSS = 64, 6  # px of a cell, which is the model's input, and cells of a scene in each direction
+SIDE, ACROSS, DOWN = 64, 6, 3  # px of a cell, which is the model's input, and cells of a scene: x and y differ
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_tiles_cover_a_side(length: int, overlap: float, expected: list[int]) ->
 def scene(folder: Path, detector: Detector) -> tuple[np.ndarray, Scene]:
     """A large picture of small ones, with what the model finds in each of them at its own size as the objects."""
     rows, boxes, classes = [], [], []
-    for y in range(ACROSS):
+    for y in range(DOWN):
         cells = [load_image(str(picture(folder / f"{y}-{x}.png", y * ACROSS + x, (SIDE, SIDE)))) for x in range(ACROSS)]
         for x, found in enumerate(detector([detector.prepare(cell) for cell in cells])):
             kept = suppress(found.boxes, found.classes, 0.7, 3000)  # the picture's edge makes boxes equal
@@ -64,7 +64,7 @@ def test_tiles_find_in_a_large_scene_what_the_whole_picture_misses(lively: Artif
     print(f"recall of {len(objects.classes)} objects: {before:.3f} before, {after:.3f} after")
     assert len(objects.classes) > 20
     assert before < 0.5
-    assert after > before + 0.4
+    assert after > 0.95
 
 
 def test_a_picture_no_larger_than_a_tile_is_looked_at_once(lively: Artifact, tmp_path: Path) -> None:
