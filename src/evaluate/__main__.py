@@ -1,14 +1,19 @@
-"""`python -m src.evaluate sweep=NAME|latest`: evaluate finalists in depth from saved detections, and show it."""
+"""`python -m src.evaluate sweep=NAME|latest`: evaluate finalists in depth from saved detections, and show it.
+
+With `artifacts=FILE[,FILE] data=…` it evaluates model files instead. That takes engines, which are of higher rooms, so
+`predict` does it and is found by its name.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 
 from src.cli.command import application
-from src.common.errors import UserError
+from src.common.errors import EXIT_OK, UserError
+from src.evaluate.options import EvaluateArgs, check_arguments
 from src.evaluate.resamples import ensure_resamples
 from src.evaluate.sweep import evaluate_sweep
 from src.evaluate.terminal import dashboard
@@ -17,23 +22,16 @@ from src.records.schema import TrialRecord
 from src.records.store import load
 from src.records.sweep_folder import SweepFolder
 
-
-@dataclass
-class EvaluateArgs:
-    """Arguments of the command."""
-
-    sweep: str = "latest"  # name of a sweep, or latest
-    trial: int | None = None  # show this finalist only
-    production: float = 0.25  # confidence threshold in use
-    again: bool = False  # evaluate again what was evaluated
-    outputs: str = "outputs"
+OF_FILES = "src.predict.evaluation"
 
 
 def run(args: EvaluateArgs) -> int:
     """Evaluate and print."""
+    check_arguments(args)
+    if args.artifacts is not None:
+        import_module(OF_FILES).evaluate_files(args)
+        return EXIT_OK
     folder = find_sweep(Path(args.outputs), args.sweep)
-    if not 0 <= args.production <= 1:
-        raise UserError("production must be a confidence between 0 and 1", value=args.production)
     console = Console()
     ensure_resamples(folder)
     found = evaluate_sweep(folder, production=args.production, again=args.again, say=console.print)
@@ -45,12 +43,12 @@ def run(args: EvaluateArgs) -> int:
         console.print(dashboard(trial, [r for r in found if r.trial == number]))
     if not found:
         console.print("no finalist has a verified artifact: nothing to evaluate")
-    return 0
+    return EXIT_OK
 
 
 def main() -> None:
     """Run as a Hydra application."""
-    application(run, "evaluate", EvaluateArgs)
+    application(run, "evaluate", EvaluateArgs, {"data": "digits", "runtime": "all"})
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 from src.evaluate.bootstrap import RESAMPLES, SEED, image_weights, mean_over_classes, resample_classes
 from src.evaluate.coco import coco_figures
 from src.evaluate.confusion import Pair
+from src.evaluate.costs import counts_at
 from src.evaluate.errors import split_errors
 from src.evaluate.intervals import Evidence, evidence, interval
 from src.evaluate.matching import Detected, GroundTruth, Ints, Matches, match
@@ -84,12 +85,13 @@ def evaluate_in_depth(
             **coco_figures(matches),
             "mean-IoU": errors.mean_iou,
             "detections-per-image": errors.detections_per_image,
+            **_per_image(matches, production),
         },
         intervals={name: [i.low, i.high] for name, i in intervals.items()},
         standard_errors={name: i.se for name, i in intervals.items()},
         resamples=[round(float(v), 7) for v in samples[:, 0]],
         resample_seed=SEED,
-        per_class=_per_class(metrics, matches, found, subject.class_names),
+        per_class=_per_class(metrics, matches, found, subject.class_names, production),
         errors={"true_positives": errors.true_positives, **errors.counts, "ignored": errors.ignored},
         confusions=_named(errors.confusions, subject.class_names),
         curve=_thin(f1_curve),
@@ -106,8 +108,21 @@ def _named(pairs: list[Pair], names: list[str]) -> list[list[Any]]:
     return [[names[a], names[b], n] for a, b, n in pairs[:MOST_CONFUSIONS]]
 
 
-def _per_class(metrics: Metrics, matches: Matches, found: Evidence, names: list[str]) -> list[dict[str, Any]]:
+def _per_image(matches: Matches, production: float) -> dict[str, float]:
+    """Detections of an image at the threshold in use: mean and 95th percentile."""
+    images = matches.dets.images[matches.dets.scores >= production]
+    counts = np.bincount(images, minlength=matches.n_images) if matches.n_images else np.zeros(1)
+    return {
+        "detections-per-image@production": float(counts.mean()),
+        "detections-per-image-p95@production": float(np.percentile(counts, 95)),
+    }
+
+
+def _per_class(
+    metrics: Metrics, matches: Matches, found: Evidence, names: list[str], production: float
+) -> list[dict[str, Any]]:
     detected = np.bincount(matches.dets.classes, minlength=len(names))
+    at = counts_at(matches, np.full(len(names), production))
     return [
         {
             "name": name,
@@ -116,6 +131,8 @@ def _per_class(metrics: Metrics, matches: Matches, found: Evidence, names: list[
             "detections": int(detected[c]),
             "AP50-95": _number(metrics.per_class[c]),
             "AP50": _number(metrics.per_class50[c]),
+            "recall@production": at.recall(c),
+            "precision@production": at.precision(c),
         }
         for c, name in enumerate(names)
     ]

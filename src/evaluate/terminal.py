@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -19,6 +20,7 @@ from src.records.schema import EvaluationRecord, TrialRecord
 
 FIGURES = ("mAP50", "mAP75", "AR@100", "AP-small", "AP-medium", "AP-large", "precision", "recall", "f1", "threshold")
 MOST_CLASSES = 5
+THRESHOLDS = tuple(t / 10 for t in range(1, 10))
 MOST_LOSSES = 2  # parts of the training loss that are drawn
 MOST_PAIRS = 5
 MOST_IN_MATRIX = 10
@@ -38,6 +40,76 @@ def dashboard(trial: TrialRecord, records: Sequence[EvaluationRecord]) -> Group:
         parts += [figures_table(chosen), errors_table(chosen), classes_table(chosen[0])]
         parts += [*confusion_tables(chosen[0]), confusions_line(chosen[0])]
     return Group(*parts)
+
+
+def files_dashboard(
+    names: Sequence[str],
+    records: Sequence[EvaluationRecord],
+    differences: Sequence[dict[str, Any]],
+    costs: Sequence[dict[str, Any]],
+) -> Group:
+    """Everything about model files that were evaluated on one split, the first in most detail.
+
+    Args:
+        names: of the files.
+        records: one for each file.
+        differences: of every file after the first from the first.
+        costs: for each file thresholds per class, or nothing.
+    """
+    parts: list[RenderableType] = [Text(f"{i + 1}: {name}", style="bold") for i, name in enumerate(names)]
+    parts += [figures_table(records), production_table(records)]
+    parts += [difference_line(d) for d in differences]
+    parts += [sweep_table(records), errors_table(records), classes_table(records[0])]
+    parts += [*confusion_tables(records[0]), confusions_line(records[0])]
+    parts += [costs_table(name, c) for name, c in zip(names, costs, strict=True) if c]
+    return Group(*parts)
+
+
+def production_table(records: Sequence[EvaluationRecord]) -> Table:
+    """The operating point: what the threshold in use gives."""
+    table = Table(title="at the threshold in use", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("")
+    for r in records:
+        table.add_column(f"{r.format}/{r.precision}", justify="right")
+    for name in ("threshold", "precision", "recall", "f1", "detections-per-image", "detections-per-image-p95"):
+        digits = 1 if name.startswith("detections") else 3
+        said = name.replace("-per-", "/").replace("-p95", ", p95")
+        table.add_row(said, *[number(r.figures.get(f"{name}@production"), digits) for r in records])
+    return table
+
+
+def sweep_table(records: Sequence[EvaluationRecord]) -> Table:
+    """Precision, recall and F1 as the threshold moves."""
+    table = Table(title="by threshold: precision / recall / F1", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("threshold", justify="right")
+    for r in records:
+        table.add_column(f"{r.format}/{r.precision}", justify="right")
+    for t in THRESHOLDS:
+        near = [min(r.curve, key=lambda p: abs(p[0] - t), default=None) for r in records]
+        table.add_row(f"{t:.1f}", *[" / ".join(number(v) for v in p[1:4]) if p else "—" for p in near])
+    return table
+
+
+def difference_line(difference: dict[str, Any]) -> Text:
+    """By how much a file differs from the first, with its interval."""
+    low, high = difference["low"], difference["high"]
+    known = f"95 % interval {low:+.4f} … {high:+.4f}" if math.isfinite(low) else "no interval"
+    why = f" ({difference['note']})" if difference["note"] else ""
+    return Text(f"{difference['file']} less {difference['less']}: {difference['mAP50-95']:+.4f} mAP50-95, {known}{why}")
+
+
+def costs_table(name: str, costs: dict[str, Any]) -> Table:
+    """Thresholds per class by cost, and what they cost on images that took no part in the choice."""
+    title = f"{name}: a miss costs {costs['miss']:g}, a false alarm {costs['false_alarm']:g}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("", "cost", "missed", "false alarms"):
+        table.add_column(column, justify="right" if column else "left")
+    for key, said in (("shared", f"one threshold, {costs['shared_threshold']:g}"), ("per_class", "one per class")):
+        counts = [str(costs[f"{kind}_{key}"]) for kind in ("missed", "false_alarms")]
+        table.add_row(f"{costs['confirmed_on']}: {said}", f"{costs[f'cost_{key}']:g}", *counts)
+    for c, t in list(costs["thresholds"].items())[:MOST_IN_MATRIX]:
+        table.add_row(f"{escape(c)}, chosen on {costs['chosen_on']}", f"≥ {t:.3f}", "", "")
+    return table
 
 
 def trends(trial: TrialRecord) -> Table:
@@ -91,12 +163,13 @@ def classes_table(record: EvaluationRecord) -> Table:
     cut = len(known) > 2 * MOST_CLASSES
     shown = known[:MOST_CLASSES] + known[-MOST_CLASSES:] if cut else known
     table = Table(title=f"classes, {record.format}/{record.precision}", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("class", "objects", "AP50-95", "AP50"):
+    for name in ("class", "objects", "AP50-95", "AP50", "recall in use"):
         table.add_column(name, justify="left" if name == "class" else "right")
     for i, c in enumerate(shown):
-        table.add_row(escape(str(c["name"])), str(c["truths"]), number(c["AP50-95"]), number(c["AP50"]))
+        recall = number(c.get("recall@production"))
+        table.add_row(escape(str(c["name"])), str(c["truths"]), number(c["AP50-95"]), number(c["AP50"]), recall)
         if cut and i == MOST_CLASSES - 1:
-            table.add_row("…", "", "", "")
+            table.add_row("…", "", "", "", "")
     return table
 
 

@@ -1,0 +1,94 @@
+"""What `python -m src.evaluate` can be told: a sweep's finalists, or model files of any origin on any dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from src.common.errors import UserError
+from src.config.schema import DataConfig, RuntimeConfig
+
+SPLITS = ("train", "val", "test")
+MERGES = ("iou", "smaller")
+
+
+@dataclass
+class EvaluateArgs:
+    """Arguments of the command."""
+
+    sweep: str = "latest"  # name of a sweep, or latest
+    trial: int | None = None  # show this finalist only
+    production: float = 0.25  # confidence threshold in use
+    again: bool = False  # evaluate again what was evaluated
+    outputs: str = "outputs"
+    # Model files instead of a sweep:
+    artifacts: Any = None  # one file, or several: a.pt,b.onnx; each after the first is compared with the first
+    data: DataConfig = field(default_factory=DataConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)  # the first of them that runs a file is taken
+    split: str = "val"
+    limit: int | None = None  # images of the split; null = all
+    imgsz: int | None = None  # px; of a checkpoint only, exported files have their own
+    conf: float = 0.001  # lowest score that counts for mAP
+    iou: float = 0.7  # overlap above which two boxes of one class are one
+    max_det: int = 300  # per image
+    tile: int | None = None  # px; large pictures are cut into tiles of this side too; null = whole only
+    overlap: float = 0.2  # share of a tile that the next one repeats
+    merge: str = "iou"  # boxes of several tiles are one by: iou, or smaller (share of the smaller box)
+    names: str | None = None  # data.yaml with the names of the model's classes, where the file has none
+    device: str = "cpu"
+    threads: int = 0  # 0 = all cores that this process may use
+    trust: bool = False  # allow a checkpoint that needs unsafe unpickling
+    miss: float | None = None  # cost of a missed object: thresholds per class are chosen on `split` ...
+    false_alarm: float | None = None  # ... for this cost of a detection on nothing ...
+    confirm: str = "test"  # ... and confirmed on this split
+    out: str = "outputs/evaluation"  # evaluation.json, curves.png, detections
+    figures: bool = True
+
+
+def files_of(args: EvaluateArgs) -> list[str]:
+    """The model files that are asked for: a list, or paths with commas between them."""
+    given = args.artifacts if isinstance(args.artifacts, list) else str(args.artifacts or "").split(",")
+    return [str(path).strip() for path in given if str(path).strip()]
+
+
+def check_arguments(args: EvaluateArgs) -> None:
+    """Refuse values that make no sense.
+
+    Raises:
+        UserError: naming the key, its value and the remedy.
+    """
+    ranges: dict[str, tuple[float, float, float]] = {
+        "production": (args.production, 0, 1),
+        "conf": (args.conf, 0, 1),
+        "iou": (args.iou, 0, 1),
+        "max_det": (args.max_det, 1, 10_000),
+        "limit": (1 if args.limit is None else args.limit, 1, 1e12),
+        "threads": (args.threads, 0, 4096),
+        "imgsz": (args.imgsz or 32, 32, 8192),
+        "tile": (32 if args.tile is None else args.tile, 32, 100_000),
+        "overlap": (args.overlap, 0, 0.9),
+    }
+    for key, (value, low, high) in ranges.items():
+        if not low <= value <= high:
+            raise UserError(f"{key} must be between {low:g} and {high:g}", value=value, remedy=f"{key}={low:g}")
+    for key in ("split", "confirm"):
+        if getattr(args, key) not in SPLITS:
+            raise UserError(f"{key} is no split", value=getattr(args, key), remedy=f"one of: {', '.join(SPLITS)}")
+    if args.merge not in MERGES:
+        raise UserError("merge is not known", value=args.merge, remedy=f"one of: {', '.join(MERGES)}")
+    _check_costs(args)
+
+
+def _check_costs(args: EvaluateArgs) -> None:
+    if (args.miss is None) != (args.false_alarm is None):
+        raise UserError("miss and false_alarm are given together", remedy="miss=5 false_alarm=1")
+    for key in ("miss", "false_alarm"):
+        value = getattr(args, key)
+        if value is not None and not 0 < value < float("inf"):
+            raise UserError(f"{key} must be a cost above 0", value=value, remedy=f"{key}=1")
+    if args.miss is not None and args.confirm == args.split:
+        raise UserError(
+            "thresholds can't be confirmed on the split that they were chosen on",
+            value=f"confirm={args.confirm}",
+            remedy="confirm=test",
+        )
