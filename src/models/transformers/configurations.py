@@ -6,6 +6,7 @@ the method learns, not what the published weights reach.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -17,11 +18,16 @@ NARROW = [64, 128, 256]
 STRIDES = [8, 16, 32]
 
 
+def _library() -> Any:
+    """The package: its constructors take keys that its types don't know."""
+    return importlib.import_module("transformers")
+
+
 def _dfine(labels: dict[str, Any], imgsz: int) -> Any:
     """D-FINE on HGNetV2 with half the channels of B0."""
-    from transformers import DFineConfig, DFineForObjectDetection, HGNetV2Config
+    library = _library()
 
-    backbone = HGNetV2Config(
+    backbone = library.HGNetV2Config(
         stem_channels=[3, 16, 16],
         stage_in_channels=[16, 64, 128, 256],
         stage_mid_channels=[16, 32, 64, 128],
@@ -32,22 +38,26 @@ def _dfine(labels: dict[str, Any], imgsz: int) -> Any:
         use_learnable_affine_block=True,
         out_features=["stage2", "stage3", "stage4"],
     )
-    config = DFineConfig(**_hybrid(backbone, PYRAMID), decoder_n_points=[3, 6, 3], hidden_expansion=0.5, **labels)
-    return DFineForObjectDetection(config)
+    config = library.DFineConfig(
+        **_hybrid(backbone, PYRAMID), decoder_n_points=[3, 6, 3], hidden_expansion=0.5, **labels
+    )
+    return library.DFineForObjectDetection(config)
 
 
 def _rtdetr(labels: dict[str, Any], imgsz: int) -> Any:
     """RT-DETRv2 on a ResNet-18 of half the channels (its library can't build a stage of one basic block)."""
-    from transformers import RTDetrResNetConfig, RTDetrV2Config, RTDetrV2ForObjectDetection
+    library = _library()
 
-    backbone = RTDetrResNetConfig(
+    backbone = library.RTDetrResNetConfig(
         embedding_size=32,
         hidden_sizes=[32, *NARROW],
         depths=[2, 2, 2, 2],
         layer_type="basic",
         out_features=["stage2", "stage3", "stage4"],
     )
-    return RTDetrV2ForObjectDetection(RTDetrV2Config(**_hybrid(backbone, NARROW), hidden_expansion=0.5, **labels))
+    return library.RTDetrV2ForObjectDetection(
+        library.RTDetrV2Config(**_hybrid(backbone, NARROW), hidden_expansion=0.5, **labels)
+    )
 
 
 def _hybrid(backbone: Any, channels: list[int]) -> dict[str, Any]:
@@ -72,10 +82,9 @@ def _hybrid(backbone: Any, channels: list[int]) -> dict[str, Any]:
 
 def _rfdetr(labels: dict[str, Any], imgsz: int) -> Any:
     """RF-DETR on a DINOv2 of four narrow layers, in windows of 2 x 2."""
-    from transformers import RfDetrConfig, RfDetrForObjectDetection
-    from transformers.models.rf_detr.configuration_rf_detr import RfDetrDinov2Config
-
-    backbone = RfDetrDinov2Config(
+    library = _library()
+    parts: Any = importlib.import_module("transformers.models.rf_detr.configuration_rf_detr")
+    backbone = parts.RfDetrDinov2Config(
         hidden_size=WIDTH,
         num_hidden_layers=4,
         num_attention_heads=HEADS,
@@ -84,7 +93,7 @@ def _rfdetr(labels: dict[str, Any], imgsz: int) -> Any:
         num_windows=2,
         out_features=["stage2", "stage4"],
     )
-    config = RfDetrConfig(
+    config = library.RfDetrConfig(
         backbone_config=backbone,
         d_model=WIDTH,
         decoder_ffn_dim=4 * WIDTH,
@@ -96,7 +105,7 @@ def _rfdetr(labels: dict[str, Any], imgsz: int) -> Any:
         dropout=0.0,
         **labels,
     )
-    model: Any = RfDetrForObjectDetection(config)
+    model: Any = library.RfDetrForObjectDetection(config)
     positions = model.model.backbone.backbone.embeddings
     positions.__class__ = _traceable(type(positions))
     return model
@@ -122,16 +131,16 @@ def _traceable(positions: Any) -> Any:
 
 def _detr(labels: dict[str, Any], imgsz: int) -> Any:
     """DETR on a ResNet of one basic block a stage."""
-    from transformers import DetrConfig, DetrForObjectDetection, ResNetConfig
+    library = _library()
 
-    backbone = ResNetConfig(
+    backbone = library.ResNetConfig(
         embedding_size=32,
         hidden_sizes=[64, *PYRAMID],
         depths=[1, 1, 1, 1],
         layer_type="basic",
         out_features=["stage4"],
     )
-    config = DetrConfig(
+    config = library.DetrConfig(
         backbone_config=backbone,
         use_timm_backbone=False,
         d_model=WIDTH,
@@ -146,14 +155,14 @@ def _detr(labels: dict[str, Any], imgsz: int) -> Any:
         dropout=0.0,
         **labels,
     )
-    return DetrForObjectDetection(config)
+    return library.DetrForObjectDetection(config)
 
 
 def _yolos(labels: dict[str, Any], imgsz: int) -> Any:
     """YOLOS: a plain vision transformer of four narrow layers, with a token for each query."""
-    from transformers import YolosConfig, YolosForObjectDetection
+    library = _library()
 
-    config = YolosConfig(
+    config = library.YolosConfig(
         hidden_size=WIDTH,
         num_hidden_layers=4,
         num_attention_heads=HEADS,
@@ -163,7 +172,7 @@ def _yolos(labels: dict[str, Any], imgsz: int) -> Any:
         use_mid_position_embeddings=False,
         **labels,
     )
-    return YolosForObjectDetection(config)
+    return library.YolosForObjectDetection(config)
 
 
 BUILDERS: dict[str, Callable[[dict[str, Any], int], Any]] = {  # as `model.architecture` names it

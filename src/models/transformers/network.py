@@ -114,7 +114,7 @@ def size_of(architecture: str, classes: int, imgsz: int) -> tuple[int, float]:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        module = queries(build_network(architecture, classes, imgsz))
+        module = queries(build_network(architecture, classes, imgsz)).requires_grad_(False)  # the counter asks
         counter = FlopCounterMode(display=False)
         with torch.inference_mode(False), torch.no_grad(), counter:
             module(torch.rand(1, 3, imgsz, imgsz))
