@@ -24,7 +24,11 @@ from src.records.schema import Checkpoint, DatasetRef
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MODULES = {"ultralytics": "src.models.ultralytics.family", "torchvision": "src.models.torchvision.family"}
+MODULES = {
+    "ultralytics": "src.models.ultralytics.family",
+    "torchvision": "src.models.torchvision.family",
+    "transformers": "src.models.transformers.family",
+}
 
 FALLBACK = "ultralytics"  # whose loader says what is wrong with a file that no family knows
 

@@ -44,7 +44,7 @@ def test_a_family_is_known_without_its_library(name: str) -> None:
 import sys
 from src.models.base import family
 family({name!r})
-heavy = {{"torch", "ultralytics", "torchvision", "numpy", "cv2"}} & set(sys.modules)
+heavy = {{"torch", "ultralytics", "torchvision", "transformers", "numpy", "cv2"}} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)

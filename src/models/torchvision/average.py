@@ -31,8 +31,14 @@ class Average:
         decay = self._decay * (1 - math.exp(-self.updates / self._tau)) if self._decay else 0.0
         with torch.no_grad():
             given = network.state_dict()
-            for name, value in self.network.state_dict().items():
+            for name, value in _once(self.network.state_dict()).items():
                 if value.dtype.is_floating_point:
                     value.mul_(decay).add_(given[name].detach(), alpha=1 - decay)
                 else:
                     value.copy_(given[name])
+
+
+def _once(state: dict[str, Any]) -> dict[str, Any]:
+    """A state without the second name of a tensor that two modules share: it would be averaged twice a step."""
+    first = {(value.data_ptr(), value.numel()): name for name, value in reversed(state.items())}
+    return {name: state[name] for name in state if first[state[name].data_ptr(), state[name].numel()] == name}

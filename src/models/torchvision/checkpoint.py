@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from src.common.errors import UserError
 from src.common.whole_files import whole_file
 from src.models.checkpoints import hash_of_weights, pickle_holds
-from src.models.torchvision.network import ARCHITECTURES, build_network
+from src.models.networks import Networks
+from src.models.torchvision.outputs import NETWORKS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MARKER = "detsweep.torchvision"
 LEAST = 0.1  # share of the network's numbers that a start must fill
 MOST_PICKLE = 1 << 20  # bytes looked at for the marker: it comes first
 
@@ -33,48 +33,48 @@ class Saved:
     weights: dict[str, Tensor]
 
 
-def save(path: Path, saved: Saved) -> None:
+def save(path: Path, saved: Saved, of: Networks = NETWORKS) -> None:
     """Write a checkpoint whole or not at all."""
     import torch
 
     with whole_file(path) as aside:
-        torch.save({"format": MARKER, **vars(saved)}, aside)
+        torch.save({"format": of.marker, **vars(saved)}, aside)
 
 
-def recognises(path: Path) -> bool:
+def recognises(path: Path, of: Networks = NETWORKS) -> bool:
     """Whether a file is a checkpoint of this family: its pickle, read as bytes, holds the marker."""
-    return pickle_holds(path, MARKER, MOST_PICKLE)
+    return pickle_holds(path, of.marker, MOST_PICKLE)
 
 
-def load(path: Path | str) -> Saved:
+def load(path: Path | str, of: Networks = NETWORKS) -> Saved:
     """Read a checkpoint; nothing but tensors and plain data is unpickled.
 
     Raises:
         UserError: the file is missing, damaged, or of another kind.
     """
-    raw = _read(Path(path))
-    if not isinstance(raw, dict) or raw.get("format") != MARKER:
+    raw = _read(Path(path), of)
+    if not isinstance(raw, dict) or raw.get("format") != of.marker:
         raise UserError(
-            "the checkpoint is none of a torchvision detector trained here",
+            f"the checkpoint is none of a {of.family} detector trained here",
             value=path,
-            remedy="choose the family that it is of, or a file that a training with model.family=torchvision wrote",
+            remedy=f"choose the family that it is of, or a file that a training with model.family={of.family} wrote",
         )
     try:
         saved = Saved(str(raw["architecture"]), [str(n) for n in raw["names"]], int(raw["imgsz"]), dict(raw["weights"]))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"the checkpoint is damaged ({type(error).__name__})", value=path) from None
-    if saved.architecture not in ARCHITECTURES:
+    if saved.architecture not in of.architectures:
         raise UserError("the checkpoint is of an unknown architecture", value=f"{path}: {saved.architecture}")
     return saved
 
 
-def network_of(saved: Saved, path: Path | str, imgsz: int | None = None) -> nn.Module:
+def network_of(saved: Saved, path: Path | str, imgsz: int | None = None, of: Networks = NETWORKS) -> nn.Module:
     """The network of a checkpoint with its weights, in evaluation mode.
 
     Raises:
         UserError: the weights do not fit the architecture that the file names.
     """
-    network = build_network(saved.architecture, len(saved.names), imgsz or saved.imgsz)
+    network = of.build(saved.architecture, len(saved.names), imgsz or saved.imgsz)
     try:
         network.load_state_dict(saved.weights)
     except (RuntimeError, TypeError, AttributeError) as error:
@@ -83,24 +83,24 @@ def network_of(saved: Saved, path: Path | str, imgsz: int | None = None) -> nn.M
     return network.eval()
 
 
-def start_weights(path: Path) -> dict[str, Tensor]:
+def start_weights(path: Path, of: Networks = NETWORKS) -> dict[str, Tensor]:
     """Weights to start from: of a checkpoint of ours, or a published file of weights alone.
 
     Raises:
         UserError: the file is missing, damaged or of another kind.
     """
-    raw = _read(path)
-    if isinstance(raw, dict) and raw.get("format") == MARKER:
-        return load(path).weights
+    raw = _read(path, of)
+    if isinstance(raw, dict) and raw.get("format") == of.marker:
+        return load(path, of).weights
     import torch
 
     if isinstance(raw, dict) and raw and all(isinstance(v, torch.Tensor) for v in raw.values()):
         return raw
-    what = "model.weights holds no weights of a torchvision detector"
+    what = f"model.weights holds no weights of a {of.family} detector"
     raise UserError(what, value=path, remedy="another file, or model.weights=scratch")
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, of: Networks) -> Any:
     import torch
 
     if not path.is_file():
@@ -110,7 +110,7 @@ def _read(path: Path) -> Any:
     except Exception as error:  # each kind of damage raises another type, and all of them mean the same to the user
         reason = "it holds objects that only unpickling could make" if "weights_only" in str(error).lower() else ""
         text = reason or (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise UserError(f"the checkpoint can't be read as one of torchvision's: {text}", value=path) from None
+        raise UserError(f"the checkpoint can't be read as one of the family {of.family}: {text}", value=path) from None
 
 
 def fill(network: nn.Module, weights: dict[str, Tensor], path: Path | str = "") -> list[str]:
@@ -133,6 +133,6 @@ def fill(network: nn.Module, weights: dict[str, Tensor], path: Path | str = "") 
     return [name for name in wanted if name not in fits]
 
 
-def weights_hash(path: Path) -> str:
+def weights_hash(path: Path, of: Networks = NETWORKS) -> str:
     """sha256 over the names, types, shapes and bytes of a checkpoint's tensors."""
-    return hash_of_weights(load(path).weights)
+    return hash_of_weights(load(path, of).weights)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from src.models.torchvision.network import MOST_BOXES
+from src.models.networks import Networks
+from src.models.torchvision.network import ARCHITECTURES, MOST_BOXES, build_network, size_of
 from src.records.model_io import Input, Output
 
 if TYPE_CHECKING:
@@ -47,3 +48,15 @@ def listed(network: Any) -> nn.Module:
             return torch.cat([rows, blank])[:MOST_BOXES]
 
     return Listed().eval()
+
+
+NETWORKS = Networks(
+    family=NAME,
+    licence=LICENCE,
+    marker="detsweep.torchvision",
+    architectures=ARCHITECTURES,
+    build=build_network,
+    size_of=size_of,
+    input_of=input_of,
+    output_of=lambda architecture, classes: output_of(classes),
+)

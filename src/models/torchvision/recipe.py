@@ -6,6 +6,7 @@ that is taken in silence would look as if it had been tried.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import fields
@@ -43,23 +44,22 @@ def check_recipe(training: Training) -> None:
         UserError: naming the key, its value and the reason.
     """
     t, plain = training.train, {f.name: f.default for f in fields(TrainConfig)}
+    refuse_unless = functools.partial(_refuse, training.model.family)
     for key, why in REFUSED.items():
-        _refuse_unless(getattr(t, key) == plain[key], f"train.{key}", getattr(t, key), why)
-    _refuse_unless(t.optimizer is not Optimizer.MuSGD, "train.optimizer", "MuSGD", OTHERS)
-    _refuse_unless(t.cache != "disk", "train.cache", "disk", "images are kept in memory (ram) or read again (none)")
-    _refuse_unless(t.amp == "fp32", "train.amp", t.amp, "it trains in float32")
-    _refuse_unless(t.stop_metric != "loss", "train.stop_metric", "loss", "it has no loss on val")
+        refuse_unless(getattr(t, key) == plain[key], f"train.{key}", getattr(t, key), why)
+    refuse_unless(t.optimizer is not Optimizer.MuSGD, "train.optimizer", "MuSGD", OTHERS)
+    refuse_unless(t.cache != "disk", "train.cache", "disk", "images are kept in memory (ram) or read again (none)")
+    refuse_unless(t.amp == "fp32", "train.amp", t.amp, "it trains in float32")
+    refuse_unless(t.stop_metric != "loss", "train.stop_metric", "loss", "it has no loss on val")
     for item in fields(AugmentConfig):
         value = getattr(training.augment, item.name)
         if item.name not in AUGMENT:
-            _refuse_unless(value == item.default, f"augment.{item.name}", value, "it is not built for this family")
+            refuse_unless(value == item.default, f"augment.{item.name}", value, "it is not built for this family")
 
 
-def _refuse_unless(fine: bool, key: str, value: object, why: str) -> None:
+def _refuse(family: str, fine: bool, key: str, value: object, why: str) -> None:
     if not fine:
-        raise UserError(
-            f"{key} can't be had with model.family=torchvision: {why}", value=value, remedy=f"leave {key} out"
-        )
+        raise UserError(f"{key} can't be had with model.family={family}: {why}", value=value, remedy=f"leave {key} out")
 
 
 def accumulated(t: TrainConfig, batch: int) -> int:

@@ -1,4 +1,7 @@
-"""Trains one of torchvision's detectors: a plain loop, the same judge as everywhere, and a state after every epoch."""
+"""Trains a detector: a plain loop, the same judge as everywhere, and a state after every epoch.
+
+The networks of transformers speak as torchvision's do, and are trained here too.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,11 @@ from src.models.base import EpochHook, Start, TrainResult, licence_of
 from src.models.curves import draw_curves
 from src.models.devices import usable_gpus
 from src.models.freezing import freeze, unfreeze
+from src.models.networks import Networks
 from src.models.torchvision import checkpoint
 from src.models.torchvision.average import Average
 from src.models.torchvision.images import Images, as_tensors, batches
-from src.models.torchvision.network import build_network, size_of
-from src.models.torchvision.outputs import NAME, input_of, output_of
+from src.models.torchvision.outputs import NETWORKS
 from src.models.torchvision.recipe import CLIP, accumulated, build_optimizer, curve_of, set_rates
 from src.models.torchvision.state import State
 from src.models.torchvision.validation import validate
@@ -58,12 +61,15 @@ class Trainer:
         dataset: prepared dataset.
         start: weights to begin with.
         out: folder for everything that this training writes.
+        of: the family's networks.
     """
 
-    def __init__(self, training: Training, dataset: DatasetRef, start: Start, out: Path) -> None:
+    def __init__(
+        self, training: Training, dataset: DatasetRef, start: Start, out: Path, of: Networks = NETWORKS
+    ) -> None:
         import torch
 
-        self.training, self.dataset, self.out = training, dataset, out
+        self.training, self.dataset, self.out, self.of = training, dataset, out, of
         gpus = usable_gpus(training.device)
         self.device = torch.device(f"cuda:{gpus[0]}" if gpus else "cpu")
         keep = training.train.cache == "ram"
@@ -85,9 +91,9 @@ class Trainer:
 
         t, names = self.training.train, self.dataset.class_names
         torch.manual_seed(self.training.seed)
-        network = build_network(self.training.model.architecture, len(names), self.training.imgsz)
+        network = self.of.build(self.training.model.architecture, len(names), self.training.imgsz)
         if start.path is not None:
-            new = checkpoint.fill(network, checkpoint.start_weights(start.path), start.path)
+            new = checkpoint.fill(network, checkpoint.start_weights(start.path, self.of), start.path)
             log.log(logging.WARNING if new else logging.INFO, "%s: %d tensors start anew", start.path.name, len(new))
         network = network.to(self.device)
         if t.freeze_names:
@@ -121,7 +127,7 @@ class Trainer:
             row = self._train_epoch(p, epoch) | validate(p.average.network, self.val, self.dataset, self.device)
             self._take(p, epoch, row)
             on_epoch(epoch, row)
-        checkpoint.save(self.best_file.with_name("last.pt"), self._saved(p))
+        checkpoint.save(self.best_file.with_name("last.pt"), self._saved(p), self.of)
         return p.history
 
     def _thaw(self, p: Progress) -> None:
@@ -181,7 +187,7 @@ class Trainer:
         t, value = self.training.train, row["val/mAP50-95"]
         if value > p.best or not self.best_file.is_file():
             p.best = value
-            checkpoint.save(self.best_file, self._saved(p))
+            checkpoint.save(self.best_file, self._saved(p), self.of)
         watched = row[f"val/{t.stop_metric}"]
         if watched > p.watched + t.min_gain or watched == p.watched == 0:
             p.watched, p.watched_epoch = watched, epoch
@@ -209,7 +215,13 @@ class Trainer:
 
 
 def train(
-    training: Training, dataset: DatasetRef, start: Start, out: Path, threads: int, on_epoch: EpochHook
+    training: Training,
+    dataset: DatasetRef,
+    start: Start,
+    out: Path,
+    threads: int,
+    on_epoch: EpochHook,
+    of: Networks = NETWORKS,
 ) -> TrainResult:
     """Train, or go on where a training in `out` was killed.
 
@@ -219,14 +231,15 @@ def train(
     import torch
 
     torch.set_num_threads(threads)
-    trainer = Trainer(training, dataset, start, out)
+    trainer = Trainer(training, dataset, start, out, of)
     history = trainer.run(on_epoch)
     _write_rows(history, out / "results.csv")
     if training.train.plots:
         draw_curves(history, out)
     files = sorted(p for p in out.iterdir() if p.suffix in {".png", ".jpg", ".csv"})
     best = trainer.best_file
-    return TrainResult(_checkpoint(training, dataset, start, best, history), best.with_name("last.pt"), history, files)
+    made = _checkpoint(training, dataset, start, best, history, of)
+    return TrainResult(made, best.with_name("last.pt"), history, files)
 
 
 def _write_rows(history: list[Row], path: Path) -> None:
@@ -236,14 +249,16 @@ def _write_rows(history: list[Row], path: Path) -> None:
         writer.writerows(history)
 
 
-def _checkpoint(training: Training, dataset: DatasetRef, start: Start, best: Path, history: list[Row]) -> Checkpoint:
+def _checkpoint(
+    training: Training, dataset: DatasetRef, start: Start, best: Path, history: list[Row], of: Networks
+) -> Checkpoint:
     curve = [row["val/mAP50-95"] for row in history]
     model, classes = training.model, len(dataset.class_names)
-    parameters, gflops = size_of(model.architecture, classes, training.imgsz)
+    parameters, gflops = of.size_of(model.architecture, classes, training.imgsz)
     return Checkpoint(
         path=str(best),
         sha256=sha256_file(best),
-        weights_sha256=checkpoint.weights_hash(best),
+        weights_sha256=checkpoint.weights_hash(best, of),
         model=model.name,
         imgsz=training.imgsz,
         seed=training.seed,
@@ -252,8 +267,8 @@ def _checkpoint(training: Training, dataset: DatasetRef, start: Start, best: Pat
         start=start.note,
         parameters=parameters,
         gflops=round(gflops, 4),
-        family=NAME,
+        family=of.family,
         licence=licence_of(training, start),
-        input=input_of(training.imgsz),
-        output=output_of(classes),
+        input=of.input_of(training.imgsz),
+        output=of.output_of(model.architecture, classes),
     )

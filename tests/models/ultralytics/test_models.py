@@ -16,6 +16,8 @@ from tests.conftest import ROOT
 from tests.models.ultralytics.toy import run, toy
 
 MODELS = sorted(p.stem for p in (ROOT / "conf" / "model").glob("*.yaml"))
+LARGER = {"rfdetr_s": ["imgsz=128"]}  # what can't take 64 px
+WORDS = [*[[f"model={name}", *LARGER.get(name, [])] for name in MODELS], ["model=v8n", "model.scale=s"]]
 
 
 RECIPES = sorted(p.stem for p in (ROOT / "conf" / "train").glob("*.yaml"))
@@ -45,14 +47,12 @@ def test_every_recipe_trains(recipe: str, dataset: DatasetRef, tmp_path: Path, f
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "words", [*[[f"model={name}"] for name in MODELS], ["model=v8n", "model.scale=s"]], ids=" ".join
-)
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
 def test_a_model_trains_exports_and_benchmarks(words: list[str], dataset: DatasetRef, tmp_path: Path) -> None:
     cfg = toy("imgsz=64", *words)
     result = run(cfg, dataset, tmp_path / "train")
     assert len(result.history) == 1
-    assert result.checkpoint.parameters > 1_000_000
+    assert result.checkpoint.parameters > 900_000
     artifact = export(result.checkpoint, "onnx/fp32", tmp_path / "artifacts", cfg.export)
     images = [sample.image for sample in load_split(dataset, "val")]
     plan = BenchmarkConfig(name="test", warmup=1, min_seconds=0, min_samples=2, max_seconds=5, rounds=1, batches=[1])

@@ -1,0 +1,26 @@
+"""What a training loop and its checkpoints have to know of the family whose networks they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from src.records.model_io import Input, Output
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of one family: in training they take images and targets as torchvision's do, and give losses."""
+
+    family: str  # as in `model.family`
+    licence: str  # SPDX expression
+    marker: str  # in each of its checkpoints
+    architectures: Collection[str]
+    build: Callable[[str, int, int], nn.Module]  # of architecture, classes and imgsz, untrained
+    size_of: Callable[[str, int, int], tuple[int, float]]  # of the same: parameters and GFLOPs
+    input_of: Callable[[int], Input]  # of imgsz
+    output_of: Callable[[str, int], Output]  # of architecture and classes
