@@ -80,7 +80,7 @@ class Halving:
         return {"epochs": self.epochs, "rungs": [self.rungs(b) for b in range(self.brackets)], "brackets": dealt}
 
     def promoted(self, standings: Sequence[Standing], at_rest: bool) -> list[int]:
-        """Paused slots that go on, those on the highest rung first.
+        """Paused slots that go on, those on the lowest rung first: a rung is chosen from as many as can reach it.
 
         Args:
             standings: of every slot that has begun.
@@ -93,7 +93,7 @@ class Halving:
                 there = sorted((s for s in own if len(s.scores) > rung), key=lambda s: (-s.scores[rung], s.slot))
                 quota = max(len(there) // self.eta, 1 if at_rest else 0)
                 waiting = [s for s in there[:quota] if s.paused and len(s.scores) == rung + 1]
-                found += [(-rung, -s.scores[rung], s.slot) for s in waiting]
+                found += [(rung, -s.scores[rung], s.slot) for s in waiting]
         return [slot for _, _, slot in sorted(found)]
 
 

@@ -43,11 +43,11 @@ def test_brackets_get_their_shares_of_any_run_of_slots() -> None:
         ([Standing(0, [0.5, 0.7], True), Standing(1, [0.4], True)], True, [0]),
         ([Standing(0, [0.5], False), Standing(1, [0.4], True)], False, []),
         ([Standing(i, [i / 10], True) for i in range(5)], False, [4, 3]),
-        ([Standing(0, [0.2, 0.9], True), Standing(1, [0.3, 0.8], True), Standing(2, [0.4], True)], False, [0, 2]),
+        ([Standing(0, [0.2, 0.9], True), Standing(1, [0.3, 0.8], True), Standing(2, [0.4], True)], False, [2, 0]),
         ([Standing(0, [0.5], True), Standing(1, [0.5], True)], False, [0]),
         ([Standing(0, [0.9, 0.9, 0.9], False)], True, []),
     ],
-    ids=["one", "two", "gone on", "at rest", "trains", "half", "highest rung", "tie", "trained to the end"],
+    ids=["one", "two", "gone on", "at rest", "trains", "half", "lowest rung first", "tie", "trained to the end"],
 )
 def test_the_best_of_a_rung_go_on(standings: list[Standing], at_rest: bool, wanted: list[int]) -> None:
     assert ASHA.promoted(standings, at_rest) == wanted
