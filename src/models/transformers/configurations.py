@@ -14,7 +14,6 @@ from src.common.errors import UserError
 
 WIDTH, QUERIES, HEADS = 128, 50, 4
 PYRAMID = [128, 256, 512]  # channels of a small backbone at 8, 16 and 32 px
-NARROW = [64, 128, 256]
 STRIDES = [8, 16, 32]
 
 
@@ -44,24 +43,8 @@ def _dfine(labels: dict[str, Any], imgsz: int) -> Any:
     return library.DFineForObjectDetection(config)
 
 
-def _rtdetr(labels: dict[str, Any], imgsz: int) -> Any:
-    """RT-DETRv2 on a ResNet-18 of half the channels (its library can't build a stage of one basic block)."""
-    library = _library()
-
-    backbone = library.RTDetrResNetConfig(
-        embedding_size=32,
-        hidden_sizes=[32, *NARROW],
-        depths=[2, 2, 2, 2],
-        layer_type="basic",
-        out_features=["stage2", "stage3", "stage4"],
-    )
-    return library.RTDetrV2ForObjectDetection(
-        library.RTDetrV2Config(**_hybrid(backbone, NARROW), hidden_expansion=0.5, **labels)
-    )
-
-
 def _hybrid(backbone: Any, channels: list[int]) -> dict[str, Any]:
-    """What RT-DETRv2 and D-FINE share: a hybrid encoder over three maps, and a decoder of three layers."""
+    """A hybrid encoder over three maps, and a decoder of three layers."""
     return {
         "backbone_config": backbone,
         "freeze_backbone_batch_norms": False,  # they have no published statistics to keep
@@ -177,7 +160,6 @@ def _yolos(labels: dict[str, Any], imgsz: int) -> Any:
 
 BUILDERS: dict[str, Callable[[dict[str, Any], int], Any]] = {  # as `model.architecture` names it
     "dfine_s": _dfine,
-    "rtdetrv2_s": _rtdetr,
     "rfdetr_s": _rfdetr,
     "detr_s": _detr,
     "yolos_s": _yolos,

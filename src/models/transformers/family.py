@@ -16,7 +16,7 @@ from src.records.schema import Checkpoint, DatasetRef
 
 
 class Transformers:
-    """D-FINE, RT-DETRv2, RF-DETR, DETR and YOLOS."""
+    """D-FINE, RF-DETR, DETR and YOLOS."""
 
     name = NAME
     licence = LICENCE

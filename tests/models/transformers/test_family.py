@@ -15,16 +15,18 @@ import numpy as np
 import pytest
 
 from src.common.errors import UserError
+from src.common.hashes import sha256_file
 from src.config.schema import ExportConfig
 from src.data import load_split
 from src.export import export
 from src.inference import fit, load_image
 from src.models.base import family_of
+from src.models.torchvision import checkpoint
 from src.models.transformers.configurations import BUILDERS
 from src.models.transformers.family import FAMILY
 from src.models.transformers.network import NETWORKS
 from src.records.model_io import Input
-from src.records.schema import DatasetRef
+from src.records.schema import Checkpoint, DatasetRef
 from src.runtime import load as load_session
 from tests.conftest import ROOT
 from tests.models.transformers.toy import asked, trained
@@ -51,13 +53,31 @@ def test_a_training_gives_curves_a_checkpoint_and_records(result: Any) -> None:
     assert FAMILY.weights_hash(Path(made.path)) == made.weights_sha256
 
 
+def lively(made: Checkpoint, folder: Path) -> Checkpoint:
+    """The checkpoint with scores that differ from query to query, as those of a trained one do: ties change places."""
+    import torch
+
+    saved = checkpoint.load(made.path, NETWORKS)
+    network: Any = NETWORKS.build(saved.architecture, len(saved.names), saved.imgsz)
+    checkpoint.fill(network, saved.weights, Path(made.path))
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Linear) and module.out_features in (10, 11):  # classes, and "nothing"
+            torch.nn.init.normal_(module.weight, std=0.5)
+    path = folder / "lively.pt"
+    checkpoint.save(path, replace(saved, weights=network.state_dict()), NETWORKS)
+    sha = sha256_file(path)
+    return replace(made, path=str(path), sha256=sha, weights_sha256=FAMILY.weights_hash(path))
+
+
 def test_the_exported_file_answers_as_its_source(result: Any, dataset: DatasetRef, tmp_path: Path) -> None:
     import torch
 
-    made = export(result.checkpoint, "onnx/fp32", tmp_path, ExportConfig(name="test"))
-    assert made.output == result.checkpoint.output
+    source = lively(result.checkpoint, tmp_path)
+    made = export(source, "onnx/fp32", tmp_path, ExportConfig(name="test"))
+    assert made.output == source.output
     session = load_session("onnxruntime", made, threads=1)
-    module: Any = FAMILY.load(result.checkpoint.path).module
+    module: Any = FAMILY.load(source.path).module
     for sample in load_split(dataset, "val")[:2]:
         x = fit(load_image(sample.image), Input(128, 128))[0][None]
         with torch.inference_mode():
@@ -65,7 +85,7 @@ def test_the_exported_file_answers_as_its_source(result: Any, dataset: DatasetRe
         found = [np.concatenate([boxes, logits], axis=-1)[0] for boxes, logits in (own, session.run(x))]
         apart = np.abs(found[0][:, None] - found[1][None]).max(axis=-1)
         # Queries of equal rank may change places, and of two at the edge of the choice the other one may be taken.
-        assert (apart.min(axis=1) < 1e-3).mean() >= 0.9
+        assert (apart.min(axis=1) < 1e-3).mean() >= 0.96, np.sort(apart.min(axis=1))[-6:]
 
 
 KILLED = """
