@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from src.common.errors import UserError
+from src.common.licences import ANY, check_limit
 from src.config.schema import DecisionConfig
 from src.decide.choice import Decision, decide
 from src.decide.load import Saved, load_sweep
@@ -20,7 +21,10 @@ def decision_of(saved: Saved) -> DecisionConfig:
     """
     known = {f.name: f.type for f in dataclasses.fields(DecisionConfig)}
     given = {key: value for key, value in saved.sweep.decision.items() if key in known}
+    check_limit(given.get("licence", ANY))
     for key, value in given.items():
+        if known[key] == "Any":
+            continue
         if value is not None and not isinstance(value, str) and "str" in str(known[key]):
             raise UserError(f"{SweepFolder(saved.folder).record}: decision.{key} must be text", value=value)
         if isinstance(value, str) and "str" not in str(known[key]):

@@ -123,7 +123,7 @@ def test_golden_decision_is_exact(written: Path) -> None:
     assert got["verdict"] == "conditional"  # without one of the seeds another would be chosen
     assert got["recommended"] | {"run_ids": 0, "artifact": 0, "config_id": 0} == {
         "model": "v11n", "imgsz": 320, "lr": 0.002, "extra": {}, "seeds": [1, 2, 3], "format": "onnx",
-        "precision": "fp32", "runtime": "onnxruntime", "batch": 1, "trial": 9,
+        "precision": "fp32", "runtime": "onnxruntime", "batch": 1, "trial": 9, "licence": "AGPL-3.0",
         "run_ids": 0, "artifact": 0, "config_id": 0,
     }  # fmt: skip
     feasible = [c for c in got["candidates"] if c["feasible"]]
