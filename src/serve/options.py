@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from src.config.schema import TrackingConfig
 from src.machine.environment import cores
 from src.monitor.settings import MonitorConfig
 from src.monitor.settings import check as check_monitor
+from src.track.ui import is_local
 
 TOKEN = "DETSWEEP_SERVE_TOKEN"
 SHORTEST = 16  # characters of a token
@@ -71,16 +71,6 @@ def token() -> str:
     return os.environ.get(TOKEN, "")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def check_arguments(args: ServeArgs) -> None:
     """Refuse values that make no sense, and an address that others can reach without a token.
 
@@ -124,7 +114,7 @@ def _check_token(host: str) -> None:
     word = token()
     if word and (len(word) < SHORTEST or not word.isascii() or not word.isprintable() or " " in word):
         raise UserError(f"{TOKEN} must be at least {SHORTEST} printable characters", remedy="openssl rand -hex 24")
-    if not word and not is_loopback(host):
+    if not word and not is_local(host):
         raise UserError(
             f"others can reach this address, so {TOKEN} must be set",
             value=f"host={host}",
