@@ -73,10 +73,14 @@ def bare(opened: Opened, content: bytes) -> float:
 
 def served(port: int, content: bytes) -> float:
     """Answers a second of the service."""
-    connections = Connections(target_of(f"http://127.0.0.1:{port}", ""))
-    rate = asyncio.run(saturate(connections, [content], CLIENTS, SECONDS))
-    connections.close()
-    return rate
+
+    async def measured() -> float:
+        connections = Connections(target_of(f"http://127.0.0.1:{port}", ""))
+        rate = await saturate(connections, [content], CLIENTS, SECONDS)
+        connections.close()
+        return rate
+
+    return asyncio.run(measured())
 
 
 def single(port: int, opened: Opened, content: bytes, calls: int = 60) -> float:
