@@ -13,6 +13,7 @@ from typing import Any
 
 from src.cli.command import application
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.common.json_values import plain
 from src.common.whole_files import read_regular, write_text
 from src.loadtest.capacity import Capacity, Step, capacity_of, next_rate, step_of
 from src.loadtest.client import Connections, Sent, saturate, send, target_of
@@ -41,7 +42,7 @@ def run(args: LoadtestArgs) -> int:
             "capacity": asdict(capacity),
             "raw": raw,
         }
-        write_text(Path(args.out), json.dumps(finite(facts), indent=1) + "\n")
+        write_text(Path(args.out), json.dumps(plain(facts), indent=1) + "\n")
     return EXIT_OK if any(step.requests > step.failed for step in steps) else EXIT_FAILED
 
 
@@ -135,15 +136,6 @@ def told(args: LoadtestArgs, steps: list[Step], capacity: Capacity) -> list[str]
     if len(steps) == args.steps:
         lines.append("the search ended at steps=; more would narrow it")
     return lines
-
-
-def finite(value: Any) -> Any:
-    """Plain data without infinities and NaN, which JSON does not know: None in their place."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def main() -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from src.common.errors import EXIT_OK, UserError
+from src.common.json_values import plain
 from src.common.whole_files import read_regular, write_text
 from src.monitor.experiment import Experiment
 from src.monitor.verdict import ArmFacts, LiveVerdict
@@ -113,7 +113,7 @@ def write_outcome(folder: Path, found: LiveVerdict) -> None:
 
 def as_json(found: LiveVerdict) -> dict[str, Any]:
     """The document as plain data; what is not known is null."""
-    whole: dict[str, Any] = _plain(
+    whole: dict[str, Any] = plain(
         {
             "schema_version": SCHEMA,
             "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -131,14 +131,6 @@ def as_json(found: LiveVerdict) -> dict[str, Any]:
         }
     )
     return whole
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, list) else value
 
 
 def load_outcome(path: Path) -> Outcome:

@@ -18,6 +18,7 @@ import numpy as np
 from src import runtime
 from src.benchmark.__main__ import notes_on
 from src.common.errors import UserError
+from src.common.json_values import plain
 from src.common.whole_files import write_text
 from src.data import Sample, load_groups, load_split
 from src.data.prepare import prepare
@@ -195,17 +196,8 @@ def _write(args: EvaluateArgs, judged: list[Judged], differences: list[dict[str,
     settings = {key: getattr(args, key) for key in keys}
     files = [{"file": j.file, "notes": j.notes, "costs": j.costs, "evaluation": asdict(j.record)} for j in judged]
     document = {"settings": settings, "files": files, "differences": differences}
-    write_text(out / "evaluation.json", json.dumps(_plain(document), indent=1, allow_nan=False) + "\n")
+    write_text(out / "evaluation.json", json.dumps(plain(document), indent=1, allow_nan=False) + "\n")
     if args.figures:
         from src.predict.evaluation_figures import draw_curves
 
         draw_curves([(Path(j.file).name, j.record) for j in judged], out / "curves.png")
-
-
-def _plain(value: Any) -> Any:
-    """With null for NaN, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from pathlib import Path
 from typing import Any, TypeVar
 
+from src.common.json_values import plain
 from src.common.whole_files import read_regular, write_text
 from src.records.earlier import upgraded
 from src.records.parsing import RecordError, parse
@@ -19,17 +19,7 @@ T = TypeVar("T")
 
 def to_json(record: Any) -> str:
     """Render a record as JSON with sorted keys; NaN and infinities become null, since JSON has neither."""
-    return json.dumps(_plain(dataclasses.asdict(record)), indent=1, sort_keys=True, allow_nan=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value
+    return json.dumps(plain(dataclasses.asdict(record)), indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
 def from_json(cls: type[T], text: str, *, source: str = "record") -> T:

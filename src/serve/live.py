@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import math
 import time
 from pathlib import Path
 from typing import Any, cast
 
 from src.common.errors import UserError
+from src.common.json_values import plain
 from src.inference import Detections
 from src.monitor.experiment import Experiment
 from src.monitor.plan import CHALLENGER, CHAMPION, ExperimentPlan, Mode
@@ -112,13 +112,4 @@ class Live:
         """What can be said now, as JSON."""
         said = dataclasses.asdict(self.experiment.verdict())
         facts = {"share": self.experiment.share, "stopped": self.experiment.stopped}
-        return {"plan": dataclasses.asdict(self.experiment.plan), **facts, "verdict": _finite(said)}
-
-
-def _finite(value: Any) -> Any:
-    """Plain data without NaN and infinities, which JSON does not know."""
-    if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return {"plan": dataclasses.asdict(self.experiment.plan), **facts, "verdict": plain(said)}
