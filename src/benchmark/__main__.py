@@ -15,7 +15,7 @@ from omegaconf import MISSING
 
 from src import runtime as engines
 from src.benchmark import measure, predict, verify
-from src.benchmark.model_files import Found, discover, model_files, name_below
+from src.benchmark.model_files import Found, discover, model_files, name_below, notes_on
 from src.benchmark.results import render, rows, write_csv, write_json
 from src.cli.command import application
 from src.common.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, UserError
@@ -25,7 +25,6 @@ from src.data import Sample
 from src.evaluate.files import load_detections
 from src.evaluate.gate import accuracy_gate
 from src.models.base import family
-from src.records.model_io import Output
 from src.records.schema import AccuracyGate, Artifact, Failure, Measurement, Verification
 
 Job = tuple[Artifact, str]
@@ -183,21 +182,6 @@ def _failed(target: str, error: Exception) -> Failure:
     if isinstance(error, UserError):
         text = error.what
     return Failure("verify", target, "error", f"failed, because {text}")
-
-
-def notes_on(artifact: Artifact, names: list[str]) -> list[str]:
-    """What a reader of the row has to know about how a file was read."""
-    notes = []
-    output = artifact.output or Output()
-    if output.rotated:
-        notes.append("an OBB model: each box is the upright one around it")
-    elif output.task in ("segment", "pose"):
-        notes.append(f"a {output.task} model: its boxes alone are judged")
-    if output.layout in ("listed", "indexed") and not output.queries:
-        notes.append("it chooses its boxes by itself: thresholds inside the file bound its accuracy")
-    if artifact.names and artifact.names != names:
-        notes.append(f"its {len(artifact.names)} class names are not the {len(names)} of the dataset; ids are compared")
-    return notes
 
 
 def _verification(

@@ -208,3 +208,18 @@ def check_shape(shape: list[int], path: Path | str) -> None:
             value=f"{path}: {str(shape)[:80]}",
             remedy=SIZE_REMEDY,
         )
+
+
+def notes_on(artifact: Artifact, names: list[str]) -> list[str]:
+    """What a reader of the row has to know about how a file was read."""
+    notes = []
+    output = artifact.output or Output()
+    if output.rotated:
+        notes.append("an OBB model: each box is the upright one around it")
+    elif output.task in ("segment", "pose"):
+        notes.append(f"a {output.task} model: its boxes alone are judged")
+    if output.layout in ("listed", "indexed") and not output.queries:
+        notes.append("it chooses its boxes by itself: thresholds inside the file bound its accuracy")
+    if artifact.names and artifact.names != names:
+        notes.append(f"its {len(artifact.names)} class names are not the {len(names)} of the dataset; ids are compared")
+    return notes

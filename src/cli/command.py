@@ -12,7 +12,7 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -96,6 +96,22 @@ def as_name(word: str) -> str:
     """A word that gives a name, quoted where Hydra would read a number: the run id 148e400647 is not infinite."""
     key, _, value = word.partition("=")
     return f"{key}='{value}'" if key in NAMES and NUMBER.fullmatch(value) else word
+
+
+def quote_paths(keys: Collection[str]) -> None:
+    """Quote the values of these keys on the command line.
+
+    In a path or an address brackets and equals signs stand for themselves; to Hydra they mean something.
+    """
+    sys.argv[1:] = [_quoted(word, keys) for word in sys.argv[1:]]
+
+
+def _quoted(word: str, keys: Collection[str]) -> str:
+    key, equals, value = word.partition("=")
+    if key not in keys or not equals or value[:1] in ("'", '"') or value in ("", "null"):
+        return word
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{key}='{escaped}'"
 
 
 def _composed(config_name: str, schema: type[T], folder: str | None) -> T | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from src.cli.ranges import refuse_outside
 from src.common.errors import UserError
 from src.config.schema import DataConfig, RuntimeConfig
 
@@ -57,7 +58,7 @@ def check_arguments(args: EvaluateArgs) -> None:
     Raises:
         UserError: naming the key, its value and the remedy.
     """
-    ranges: dict[str, tuple[float, float, float]] = {
+    ranges = {
         "production": (args.production, 0, 1),
         "conf": (args.conf, 0, 1),
         "iou": (args.iou, 0, 1),
@@ -68,9 +69,7 @@ def check_arguments(args: EvaluateArgs) -> None:
         "tile": (32 if args.tile is None else args.tile, 32, 100_000),
         "overlap": (args.overlap, 0, 0.9),
     }
-    for key, (value, low, high) in ranges.items():
-        if not low <= value <= high:
-            raise UserError(f"{key} must be between {low:g} and {high:g}", value=value, remedy=f"{key}={low:g}")
+    refuse_outside(ranges)
     for key in ("split", "confirm"):
         if getattr(args, key) not in SPLITS:
             raise UserError(f"{key} is no split", value=getattr(args, key), remedy=f"one of: {', '.join(SPLITS)}")

@@ -6,12 +6,11 @@ import asyncio
 import json
 import math
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from src.cli.command import application
+from src.cli.command import application, quote_paths
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.common.json_values import plain
 from src.common.whole_files import read_regular, write_text
@@ -140,13 +139,8 @@ def told(args: LoadtestArgs, steps: list[Step], capacity: Capacity) -> list[str]
 
 def main() -> None:
     """Compose the arguments with Hydra and exit with the contract's code."""
-    sys.argv[1:] = [_quoted(word) for word in sys.argv[1:]]
+    quote_paths(PATHS)
     application(run, "loadtest", LoadtestArgs)
-
-
-def _quoted(word: str) -> str:
-    key, _, value = word.partition("=")
-    return f"{key}='{value}'" if key in PATHS and value and value[0] not in "'\"" and "'" not in value else word
 
 
 if __name__ == "__main__":

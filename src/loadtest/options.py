@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
-from src.common.errors import UserError
+from src.cli.ranges import refuse_outside
 
 
 @dataclass
@@ -31,7 +31,7 @@ def check_arguments(args: LoadtestArgs) -> None:
     Raises:
         UserError: naming the key, its value and the remedy.
     """
-    ranges: dict[str, tuple[float, float, float]] = {
+    ranges = {
         "p99_ms": (args.p99_ms, 0.1, 1e6),
         "rate": (args.rate if args.rate is not None else 1.0, 0.01, 1e5),
         "seconds": (args.seconds, 1, 86_400),
@@ -40,8 +40,4 @@ def check_arguments(args: LoadtestArgs) -> None:
         "demand": (args.demand if args.demand is not None else 1.0, 0.001, 1e9),
         "seed": (args.seed, 0, 2**63),
     }
-    for key, (value, low, high) in ranges.items():
-        if not low <= value <= high:
-            raise UserError(
-                f"{key} must be between {low:g} and {high:g}", value=f"{key}={value}", remedy=f"{key}={low:g}"
-            )
+    refuse_outside(ranges)

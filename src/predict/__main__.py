@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 
-from src.cli.command import application
+from src.cli.command import application, quote_paths
 from src.common.errors import Unavailable, UserError
 from src.predict.options import PredictArgs, check_arguments
 
@@ -25,18 +24,9 @@ def run(args: PredictArgs) -> int:
         raise UserError(str(reason), value=f"runtime={args.runtime} device={args.device}") from None
 
 
-def quoted(word: str) -> str:
-    """A word whose value is a path or an address, quoted: brackets and equals signs mean something to Hydra."""
-    key, equals, value = word.partition("=")
-    if key not in PATHS or not equals or value[:1] in ("'", '"') or value in ("", "null"):
-        return word
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"{key}='{escaped}'"
-
-
 def main() -> None:
     """Compose the arguments with Hydra and exit with the contract's code."""
-    sys.argv[1:] = map(quoted, sys.argv[1:])
+    quote_paths(PATHS)
     application(run, "predict", PredictArgs)
 
 

@@ -11,8 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from src import runtime
 from src.common.errors import UserError
 from src.common.redaction import redact_text
@@ -114,29 +112,8 @@ def load(args: PredictArgs, opened: Opened, wanted: Wanted, engine: str, threads
     """The model in its engine, which may use so many threads."""
     session = runtime.load(engine, opened.artifact, threads=threads, device=args.device, trust=args.trust)
     predictor = Predictor(session, opened.artifact, wanted)
-    _check_answer(predictor, args, opened)
+    predictor.try_out(opened.artifact.path, batch=args.batch)
     return predictor
-
-
-def _check_answer(predictor: Predictor, args: PredictArgs, opened: Opened) -> None:
-    """Call the model once before anything is written.
-
-    Raises:
-        UserError: it fails, or answers like no detector.
-    """
-    blank = predictor.prepare(np.zeros((*predictor.size, 3), np.uint8))
-    try:
-        predictor([blank] * args.batch)
-    except UserError:
-        raise
-    # Engines are foreign code, and each fails in its own way on a file that lies about itself.
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [""])[0][:160]
-        raise UserError(
-            f"the model does not answer like a detector ({type(error).__name__}: {reason})",
-            value=opened.artifact.path,
-            remedy="export it again, or give another file",
-        ) from None
 
 
 def what_is_drawn(opened: Opened) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from src.common.errors import UserError
 from src.inference import Detections, Detector, Prepared, Thresholds
 from src.inference.types import Float
 from src.predict.suppress import Kind, agnostic, soft, take
@@ -61,6 +62,32 @@ class Predictor:
     def raw(self, x: Float) -> list[Float]:
         """All outputs of the network for inputs [n, 3, h, w], as it gives them."""
         return self._detector.run(x)
+
+    def try_out(self, path: str, *, batch: int = 1, calls: int = 1) -> None:
+        """Call the model on blank pictures, before anything depends on it.
+
+        Args:
+            path: of its file, which messages name.
+            batch: pictures in a call.
+            calls: how often; the first ones cost more than the others.
+
+        Raises:
+            UserError: it fails, or answers like no detector.
+        """
+        blank = self.prepare(np.zeros((*self.size, 3), np.uint8))
+        try:
+            for _ in range(calls):
+                self([blank] * batch)
+        except UserError:
+            raise
+        # Engines are foreign code, and each fails in its own way on a file that lies about itself.
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [""])[0][:160]
+            raise UserError(
+                f"the model does not answer like a detector ({type(error).__name__}: {reason})",
+                value=path,
+                remedy="export it again, or give another file",
+            ) from None
 
     def _suppress(self, found: Detections) -> Detections:
         wanted = self.wanted

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from src import runtime
-from src.benchmark.__main__ import notes_on
+from src.benchmark.model_files import notes_on
 from src.common.errors import UserError
 from src.common.json_values import plain
 from src.common.whole_files import write_text

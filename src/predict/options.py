@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from src.cli.ranges import refuse_outside
 from src.common.errors import UserError
 from src.config.training import gpus_of
 from src.machine.environment import cores
@@ -51,7 +52,7 @@ def check_arguments(args: PredictArgs) -> None:
     from src.predict.suppress import KINDS as NMS
     from src.predict.writers import KINDS
 
-    ranges: dict[str, tuple[float, float, float]] = {
+    ranges = {
         "conf": (args.conf, 0, 1),
         "iou": (args.iou, 0, 1),
         "max_det": (args.max_det, 1, 10_000),
@@ -64,9 +65,7 @@ def check_arguments(args: PredictArgs) -> None:
         "backoff_s": (args.backoff_s, 0, 3600),
         "imgsz": (args.imgsz or 32, 32, 8192),
     }
-    for key, (value, low, high) in ranges.items():
-        if not low <= value <= high:
-            raise UserError(f"{key} must be between {low:g} and {high:g}", value=value, remedy=f"{key}={low:g}")
+    refuse_outside(ranges)
     if (args.imgsz or 32) % 32:
         raise UserError("imgsz must be a multiple of 32", value=args.imgsz, remedy="imgsz=640")
     if args.nms not in NMS:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 
-from src.cli.command import application
+from src.cli.command import application, quote_paths
 from src.serve.options import ServeArgs, check_arguments
 
 PATHS = ("model", "names", "outputs")
@@ -26,9 +25,7 @@ def run(args: ServeArgs) -> int:
 
 def main() -> None:
     """Compose the arguments with Hydra and exit with the contract's code."""
-    from src.predict.__main__ import quoted
-
-    sys.argv[1:] = [quoted(word) if word.partition("=")[0] in PATHS else word for word in sys.argv[1:]]
+    quote_paths(PATHS)
     application(run, "serve", ServeArgs)
 
 

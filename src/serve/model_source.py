@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from src import runtime
 from src.common.errors import Unavailable, UserError
 from src.machine.environment import cores
@@ -124,7 +122,7 @@ class Source:
             served = self._from_file() if self.address is None else self._from_registry(version)
         except Unavailable as reason:
             raise UserError(str(reason), value=f"runtime={self.args.runtime}") from None
-        warm(served.predictor, served.artifact)
+        served.predictor.try_out(served.artifact.path, calls=WARM_CALLS)
         return served
 
     def _from_file(self) -> Served:
@@ -173,24 +171,3 @@ def _shape(artifact: Artifact, plan: dict[str, Any]) -> list[int]:
     """Shape of the input [n, c, h, w]; sides that the file leaves free are those of the training."""
     batch, channels, *sides = artifact.input_shape
     return [batch, channels, *(side if side > 0 else int(plan["imgsz"]) for side in sides)]
-
-
-def warm(predictor: Predictor, artifact: Artifact) -> None:
-    """Call the model on a grey picture, so that the first request pays nothing for it.
-
-    Raises:
-        UserError: it fails, or answers like no detector.
-    """
-    blank = predictor.prepare(np.full((*predictor.size, 3), 114, np.uint8))
-    try:
-        for _ in range(WARM_CALLS):
-            predictor([blank])
-    except UserError:
-        raise
-    except Exception as error:  # engines are foreign code, and each fails in its own way
-        reason = (str(error).strip().splitlines() or [""])[0][:160]
-        raise UserError(
-            f"the model does not answer like a detector ({type(error).__name__}: {reason})",
-            value=artifact.path,
-            remedy="export it again, or give another file",
-        ) from None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
 
+from src.cli.ranges import refuse_outside
 from src.common.errors import UserError
 from src.config.schema import TrackingConfig
 from src.machine.environment import cores
@@ -77,7 +77,7 @@ def check_arguments(args: ServeArgs) -> None:
     Raises:
         UserError: naming the key, its value and the remedy.
     """
-    ranges: dict[str, tuple[Any, float, float]] = {
+    ranges = {
         "port": (args.port, 1, 65535),
         "workers": (args.workers, 1, cores()),
         "threads": (args.threads, 0, cores()),
@@ -94,11 +94,7 @@ def check_arguments(args: ServeArgs) -> None:
         "drain_s": (args.drain_s, 0, 3600),
         "poll_s": (args.poll_s, 0.1, 86_400),
     }
-    for key, (value, low, high) in ranges.items():
-        if not low <= value <= high:
-            raise UserError(
-                f"{key} must be between {low:g} and {high:g}", value=f"{key}={value}", remedy=f"{key}={low:g}"
-            )
+    refuse_outside(ranges)
     if args.workers > 1 and args.threads * args.workers > cores():
         share = cores() // args.workers
         raise UserError(
