@@ -37,7 +37,6 @@ class Metrics:
             multiprocess_mode="max",
         )  # fmt: skip
         self.failures = Counter("detsweep_exchange_failures", "Looks at the alias that failed", registry=own)
-        self._serves: tuple[str, str] | None = None
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         """Count one request."""
@@ -50,12 +49,11 @@ class Metrics:
         self.batch.observe(pictures)
         self.network.observe(seconds)
 
-    def serves(self, served: Served) -> None:
-        """Note which model is served from now on."""
-        if self._serves is not None:
-            self.model.labels(*self._serves).set(0)
-        self._serves = (served.name, served.version)
-        self.model.labels(*self._serves).set(1)
+    def serves(self, served: Served, instead_of: Served | None = None) -> None:
+        """Note that a model is served from now on, and which one it takes the place of."""
+        if instead_of is not None:
+            self.model.labels(instead_of.name, instead_of.version).set(0)
+        self.model.labels(served.name, served.version).set(1)
 
     def watched(self, gauges: Mapping[str, float]) -> None:
         """Show what a window of the monitoring says."""

@@ -128,7 +128,7 @@ class State:
         )
         made = Current(served, engine, self._watch(self.args, self.metrics, served) if self._watch else None)
         old, self._current = self._current, made
-        self.metrics.serves(served)
+        self.metrics.serves(served, old.served if old else None)
         log.info("serving %s", ", ".join(f"{key} {value}" for key, value in served.facts.items() if value))
         if old is not None:
             old.retire()

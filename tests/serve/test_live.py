@@ -25,6 +25,17 @@ def two(onnx: Artifact, tmp_path: Path) -> tuple[str, str]:
     return onnx.path, str(other / Path(onnx.path).name)
 
 
+def test_the_metrics_show_both_models(two: tuple[str, str], tmp_path: Path) -> None:
+    renamed = Path(two[1]).with_name("challenger.onnx")
+    Path(two[1]).rename(renamed)
+    manifest = renamed.with_name("manifest.json")
+    manifest.write_text(manifest.read_text().replace("model.onnx", renamed.name))
+    with TestClient(build(args_of((two[0], str(renamed)), tmp_path / "live"))) as client:
+        text = client.get("/metrics").text
+    assert 'detsweep_model{name="model.onnx",version=""} 1.0' in text
+    assert 'detsweep_model{name="challenger.onnx",version=""} 1.0' in text
+
+
 def args_of(two: tuple[str, str], folder: Path, **live: Any) -> ServeArgs:
     """A service of both."""
     return ServeArgs(model=two[0], conf=1e-6, threads=1, live=LiveConfig(challenger=two[1], folder=str(folder), **live))
