@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from src.common.errors import UserError
 from src.records.model_io import Input, Output
 
 if TYPE_CHECKING:
@@ -24,3 +25,14 @@ class Networks:
     size_of: Callable[[str, int, int], tuple[int, float]]  # of the same: parameters and GFLOPs
     input_of: Callable[[int], Input]  # of imgsz
     output_of: Callable[[str, int], Output]  # of architecture and classes
+
+
+def check_architecture(name: str, known: Collection[str], family: str) -> None:
+    """Refuse an architecture that a family does not build.
+
+    Raises:
+        UserError: naming it, and those that there are.
+    """
+    if name not in known:
+        text = f"no such architecture of {family}"
+        raise UserError(text, value=f"model.architecture={name}", remedy=", ".join(known))

@@ -21,6 +21,7 @@ from src.common.errors import UserError
 from src.config.schema import TrackingConfig
 from src.track import RemoteTracker, is_local
 from tests.conftest import run_command
+from tests.services import free_port
 from tests.track.flaky import until
 
 pytestmark = pytest.mark.slow
@@ -80,12 +81,6 @@ class Server:
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, 9)
             self.process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

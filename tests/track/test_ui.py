@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 from src.common.errors import UserError
 from src.track.ui import PASSWORD, UiArgs, is_local, server_command
 from tests.conftest import ROOT, Command
+from tests.services import free_port
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
@@ -64,12 +64,6 @@ def test_the_refusal_ends_in_2(command: Command) -> None:
     done = command("src.track.ui", "host=0.0.0.0", timeout=60)
     assert done.returncode == 2
     assert PASSWORD in done.stderr
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def listening(group: int) -> set[str]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from src.common.errors import UserError
+from src.models.networks import check_architecture
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,20 +62,9 @@ ARCHITECTURES = {
 }
 
 
-def check_architecture(name: str) -> None:
-    """Refuse an architecture that is not built here.
-
-    Raises:
-        UserError: naming it.
-    """
-    if name not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise UserError("no such architecture of torchvision", value=f"model.architecture={name}", remedy=known)
-
-
 def build_network(architecture: str, classes: int, imgsz: int) -> nn.Module:
     """An untrained detector for `classes` classes (the background comes on top) and inputs of imgsz x imgsz px."""
-    check_architecture(architecture)
+    check_architecture(architecture, ARCHITECTURES, "torchvision")
     from torchvision.models import detection
     from torchvision.models.detection.anchor_utils import AnchorGenerator
 

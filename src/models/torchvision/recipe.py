@@ -9,12 +9,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from src.common.errors import UserError
+from src.common.hashes import sha256_file
 from src.config.training import AugmentConfig, Optimizer, TrainConfig, Training
+from src.models.base import Start
 from src.models.schedule import onecycle, step
+from src.records.schema import DatasetRef
 
 OTHERS = "it belongs to Ultralytics' networks"
 REFUSED = {  # key of `train` -> why
@@ -120,3 +123,37 @@ def set_rates(groups: Iterable[dict[str, Any]], t: TrainConfig, rate: float, war
         group["lr"] = begin + (rate - begin) * warm
         if "momentum" in group:
             group["momentum"] = t.warmup_momentum + (t.momentum - t.warmup_momentum) * warm
+
+
+def signature(training: Training, dataset: DatasetRef, start: Start) -> list[Any]:
+    """Everything that decides the weights; keys that have no effect in this combination are left out."""
+    t = asdict(training.train)
+    for key in ("name", "plots", "cache", "channels_last", "workers", "nbs", "accumulate"):
+        del t[key]
+    for key in _without_effect(t):
+        del t[key]
+    if not t["patience"] or t["patience"] >= training.epochs:
+        t = {k: v for k, v in t.items() if k not in ("patience", "stop_metric", "min_gain")}
+    start_hash = sha256_file(start.path) if start.path else ""
+    rest = [training.imgsz, training.lr, training.seed, training.epochs, training.batch, training.device]
+    augment = {k: v for k, v in vars(training.augment).items() if k not in ("name", "close_mosaic")}
+    steps = accumulated(training.train, training.batch)
+    return [training.model.architecture, str(t), str(augment), rest, steps, start_hash, dataset.fingerprint]
+
+
+def _without_effect(t: dict[str, Any]) -> list[str]:
+    """Keys of the recipe that change nothing, given the others."""
+    dead = []
+    if t["schedule"] != "step":
+        dead += ["step_epochs", "step_gamma"]
+    if t["schedule"] != "onecycle":
+        dead += ["onecycle_rise", "onecycle_start"]
+    if t["schedule"] == "step":
+        dead += ["lrf"]
+    if not t["ema"]:
+        dead += ["ema_decay", "ema_tau"]
+    if not t["warmup_epochs"]:
+        dead += ["warmup_momentum", "warmup_bias_lr"]
+    if not t["freeze_names"]:
+        dead += ["unfreeze_epoch"]
+    return dead

@@ -10,8 +10,6 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from src.common.errors import UserError
-
 WIDTH, QUERIES, HEADS = 128, 50, 4
 PYRAMID = [128, 256, 512]  # channels of a small backbone at 8, 16 and 32 px
 STRIDES = [8, 16, 32]
@@ -166,14 +164,3 @@ BUILDERS: dict[str, Callable[[dict[str, Any], int], Any]] = {  # as `model.archi
 }
 SMALLEST = {"rfdetr_s": 128}  # px: it picks its queries among the cells of 16 px
 SOFTMAX = ("detr_s", "yolos_s")  # score by softmax, with a last class for "nothing"; the others by sigmoid
-
-
-def check_architecture(name: str) -> None:
-    """Refuse an architecture that is not built here.
-
-    Raises:
-        UserError: naming it.
-    """
-    if name not in BUILDERS:
-        known = ", ".join(BUILDERS)
-        raise UserError("no such architecture of transformers", value=f"model.architecture={name}", remedy=known)

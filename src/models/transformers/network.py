@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from src.models.networks import Networks
-from src.models.transformers.configurations import BUILDERS, SOFTMAX, check_architecture
+from src.models.networks import Networks, check_architecture
+from src.models.transformers.configurations import BUILDERS, SOFTMAX
 from src.records.model_io import Input, Output, layout
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def output_of(architecture: str, classes: int) -> Output:
 
 def build_network(architecture: str, classes: int, imgsz: int) -> nn.Module:
     """An untrained detector; no hub is asked for anything."""
-    check_architecture(architecture)
+    check_architecture(architecture, BUILDERS, NAME)
     import torch
 
     class Detector(torch.nn.Module):
