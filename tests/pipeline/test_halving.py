@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from src.records.schema import TrialRecord
-from src.records.store import load
-from tests.conftest import ROOT
+from tests.pipeline import toy_sweep
+from tests.pipeline.toy_sweep import records
 
 EPOCHS = 9
 LRS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
@@ -31,23 +28,11 @@ WORDS = [
 
 
 def start(home: Path, *words: str, epoch_s: float = 0.0) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.pipeline.toy", *WORDS, *words]
-    places = [f"outputs={home / 'outputs'}", f"reports={home / 'reports'}"]
-    env = {**os.environ, "TOY_EPOCH_S": str(epoch_s)}
-    return subprocess.Popen(
-        [*command, *places], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return toy_sweep.start(home, "tests.pipeline.toy", [*WORDS, *words], epoch_s=epoch_s)
 
 
 def run(home: Path, *words: str) -> str:
-    process = start(home, *words)
-    printed = process.communicate(timeout=300)[0]
-    assert process.returncode == 0, printed
-    return printed
-
-
-def records(home: Path) -> list[TrialRecord]:
-    return [load(TrialRecord, p) for p in sorted((home / "outputs/sweeps/toy/trials").glob("*/record.json"))]
+    return toy_sweep.finished(start(home, *words))
 
 
 def trained(home: Path) -> dict[int, list[int]]:

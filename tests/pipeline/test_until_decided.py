@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,11 @@ from src.decide.load import load_sweep
 from src.decide.looks import level_at
 from src.decide.settings import decision_of
 from src.pipeline.until_decided import Budget
-from src.records.schema import SweepRecord, TrialRecord
+from src.records.schema import SweepRecord
 from src.records.store import load
-from tests.conftest import ROOT, Command
+from tests.conftest import Command
+from tests.pipeline import toy_sweep
+from tests.pipeline.toy_sweep import records
 from tests.report.factory import trial
 
 SEARCH = ["-m", "lr=0.001,0.008", "seed=1,2", "epochs=1", "sweep=toy", "study.report=false", "tracking=none"]
@@ -28,23 +28,11 @@ DECIDED = ["study.until=decided", "study.max_trainings=9", "decision.margin=0.00
 
 
 def start(home: Path, *words: str, epoch_s: float = 0.0) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.pipeline.toy_decided", *SEARCH, *words]
-    places = [f"outputs={home / 'outputs'}", f"reports={home / 'reports'}"]
-    env = {**os.environ, "TOY_EPOCH_S": str(epoch_s)}
-    return subprocess.Popen(
-        [*command, *places], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return toy_sweep.start(home, "tests.pipeline.toy_decided", [*SEARCH, *words], epoch_s=epoch_s)
 
 
 def run(home: Path, *words: str) -> str:
-    process = start(home, *words)
-    printed = process.communicate(timeout=300)[0]
-    assert process.returncode == 0, printed
-    return printed
-
-
-def trials(home: Path) -> list[TrialRecord]:
-    return [load(TrialRecord, p) for p in sorted((home / "outputs/sweeps/toy/trials").glob("*/record.json"))]
+    return toy_sweep.finished(start(home, *words))
 
 
 def looks(home: Path) -> list[dict[str, Any]]:
@@ -52,7 +40,7 @@ def looks(home: Path) -> list[dict[str, Any]]:
 
 
 def told(home: Path) -> list[tuple[int, str, float, int, float]]:
-    return [(t.trial, t.role, t.lr, t.seed, t.metrics["val/mAP50-95"]) for t in trials(home)]
+    return [(t.trial, t.role, t.lr, t.seed, t.metrics["val/mAP50-95"]) for t in records(home)]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +51,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_further_seeds_are_trained_until_the_bound_and_every_look_is_kept(undisturbed: Path) -> None:
-    found = trials(undisturbed)
+    found = records(undisturbed)
     assert [t.role for t in found] == ["search"] * 4 + ["replicate"] * 5
     assert [t.trial for t in found] == list(range(9))
     assert len({(t.config_id, t.seed) for t in found}) == 9, "fresh seeds"
@@ -95,7 +83,7 @@ def test_killed_in_the_middle_it_ends_with_the_same_records(undisturbed: Path, t
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert len(trials(tmp_path)) == 6, "killed in the middle of a further training"
+    assert len(records(tmp_path)) == 6, "killed in the middle of a further training"
     run(tmp_path, *DECIDED)
     assert told(tmp_path) == told(undisturbed)
     assert looks(tmp_path) == looks(undisturbed)
@@ -109,7 +97,7 @@ def test_it_stops_as_soon_as_nothing_is_open(tmp_path: Path) -> None:
     printed = run(tmp_path, *DECIDED[:1], "study.max_trainings=40", "decision.margin=0.2")
     last = looks(tmp_path)[-1]
     assert last["stopped"] == "decided"
-    assert len(trials(tmp_path)) < 40
+    assert len(records(tmp_path)) < 40
     assert "the decision is settled" in printed
     assert [q["status"] for q in last["questions"]] == ["within"], "and how it closed is kept"
 
