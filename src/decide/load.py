@@ -15,7 +15,14 @@ from src.decide.plausible import check_finalist, check_images, check_sweep, chec
 from src.decide.round_values import rounds_of
 from src.records.find_sweep import read_sweep
 from src.records.parsing import RecordError
-from src.records.schema import EvaluationRecord, FinalistRecord, ImageResamples, SweepRecord, TrialRecord
+from src.records.schema import (
+    DeviceRecord,
+    EvaluationRecord,
+    FinalistRecord,
+    ImageResamples,
+    SweepRecord,
+    TrialRecord,
+)
 from src.records.store import load
 from src.records.sweep_folder import SweepFolder, is_name
 
@@ -33,6 +40,7 @@ class Saved:
     finalists: dict[int, FinalistRecord]  # trial number -> what the finalist stage found
     evaluations: dict[EvaluationKey, EvaluationRecord]  # in depth, where there is one
     images: dict[int, ImageResamples] = field(default_factory=dict)  # trial number -> its mAP under resampled images
+    devices: dict[str, DeviceRecord] = field(default_factory=dict)  # name -> what finalists cost there
 
 
 def load_sweep(folder: Path) -> Saved:
@@ -72,7 +80,18 @@ def _load(folder: Path) -> Saved:
     in_depth = {(e.artifact_sha256, e.runtime, e.split): e for e in evaluations}
     images = _numbered(ImageResamples, _there(f.images() for f in trial_folders), sweep.sweep)
     finalists = {n: _with_rounds(record, folder) for n, record in finalists.items()}
-    return Saved(folder, sweep, [trials[n] for n in sorted(trials)], finalists, in_depth, images)
+    devices = {record.device: record for record in _devices(place)}
+    return Saved(folder, sweep, [trials[n] for n in sorted(trials)], finalists, in_depth, images, devices)
+
+
+def _devices(place: SweepFolder) -> Iterator[DeviceRecord]:
+    """What was measured elsewhere; a record lies in the folder of its device and sweep."""
+    for path in place.device_records():
+        record = _read(DeviceRecord, path)
+        if (record.sweep, record.device) != (place.path.name, path.parent.name):
+            owner = f"{record.sweep}/{record.device}"
+            raise UserError(f"{path} belongs to another sweep or device", value=owner, remedy="import it again")
+        yield record
 
 
 def _with_rounds(record: FinalistRecord, folder: Path) -> FinalistRecord:

@@ -272,6 +272,30 @@ class ImageResamples:
 
 
 @dataclass(frozen=True)
+class DeviceRecord:
+    """What a sweep's finalists cost, and still find, on another machine: the results of a bundle, checked and read in.
+
+    Measurements and verifications pair with those of the finalists by `artifact_sha256` and `runtime`. Their files lie
+    in the device's own folder.
+    """
+
+    sweep: str
+    device: str  # the name that it is decided by
+    protocol: int  # version of the measuring protocol that the bundle was made by
+    bundle_sha256: str  # of the plan that was sent
+    results_sha256: str  # of the file that came back
+    measured_at: str  # ISO 8601, UTC, by the device's clock
+    imported_at: str
+    environment: Environment
+    measurements: list[Measurement] = field(default_factory=list)
+    verifications: list[Verification] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)  # of the run: highest temperature, throttling, interruptions
+    notes: list[str] = field(default_factory=list)  # for the report: another version of a runtime, …
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
 class SweepRecord:
     """What was asked for, and how it ended."""
 

@@ -6,6 +6,7 @@
       truths/             ground truth of each split
       costs/              figures of untrained architectures
       benchmark/          samples of the measurements
+      devices/NAME/       what was measured on another machine: record.json and its samples
       trials/NNNN/
         begun.json        the trial's record as it was when it began
         paused.json       while it waits at a rung: its record if it is given up there
@@ -151,6 +152,23 @@ class SweepFolder:
     def benchmark(self) -> Path:
         """Samples of the measurements."""
         return self.path / "benchmark"
+
+    @property
+    def devices(self) -> Path:
+        """The folder that has a folder for each device that finalists were measured on."""
+        return self.path / "devices"
+
+    def device(self, name: str) -> Path:
+        """The folder of one device; `name` is checked by `is_name` where it comes from outside."""
+        return self.devices / name
+
+    def device_record(self, name: str) -> Path:
+        """What was measured on one device."""
+        return self.device(name) / "record.json"
+
+    def device_records(self) -> list[Path]:
+        """The records that there are of devices, by name."""
+        return sorted(self.devices.glob("*/record.json"))
 
     @property
     def costs(self) -> Path:
