@@ -30,6 +30,7 @@ def judged(process: subprocess.Popen[str], target: Path, timeout: float) -> list
     return found
 
 
+@pytest.mark.slow
 def test_a_selection_of_hostile_inputs_is_refused(tmp_path: Path) -> None:
     found = judged(outcomes(tmp_path / "r.json", "quick=true"), tmp_path / "r.json", 300)
     assert len(found) == len(quick_cases()) >= 8

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from src.pipeline.confirm import fresh_seeds, shipped
 from src.records.schema import TrialRecord
 from src.records.store import load
@@ -25,6 +27,7 @@ def sweep(home: Path, *words: str) -> list[TrialRecord]:
     return [load(TrialRecord, p) for p in sorted((home / "outputs/sweeps/toy/trials").glob("*/record.json"))]
 
 
+@pytest.mark.slow
 def test_the_best_configuration_is_trained_again_with_fresh_seeds_once(tmp_path: Path) -> None:
     first = sweep(tmp_path, "decision.confirm_seeds=2")
     assert [(r.trial, r.role, r.lr, r.seed) for r in first] == [

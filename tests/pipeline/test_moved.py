@@ -44,6 +44,7 @@ def runs_of(outputs: Path) -> list[tuple[str, str]]:
         return store.execute("SELECT name, status FROM runs ORDER BY name").fetchall()
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_in_the_new_place(tmp_path: Path) -> None:
     old, copied, moved = tmp_path / "old", tmp_path / "new" / "copy", tmp_path / "new" / "place"
     done = toy(old)
@@ -74,6 +75,7 @@ def goes_on(new: Path) -> None:
     assert (new / "reports" / "toy" / "decision.md").is_file()
 
 
+@pytest.mark.slow
 def test_another_store_in_the_middle_of_a_sweep_ends_nothing(tmp_path: Path) -> None:
     done = toy(tmp_path / "o")
     assert done.returncode == 0, done.stderr[-3000:]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from src.records.schema import FinalistRecord
 from src.records.store import load
 from tests.conftest import ROOT, Command
 from tests.pipeline.test_sweep import TOY
 
 
+@pytest.mark.slow
 def test_a_sweep_without_survivors_ends_in_1(command: Command, tmp_path: Path) -> None:
     words = ["-m", *TOY, "lr=1e30,1e31", "epochs=2", "tracking=none", f"outputs={tmp_path}/o", f"reports={tmp_path}/r"]
     done = command("src.run", *words, timeout=600)
@@ -17,6 +20,7 @@ def test_a_sweep_without_survivors_ends_in_1(command: Command, tmp_path: Path) -
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_single_run_goes_through_all_stages_and_prints_a_table(command: Command, tmp_path: Path) -> None:
     done = command("src.run", *TOY, "tracking=none", f"outputs={tmp_path}", timeout=600)
     assert done.returncode == 0, done.stderr

@@ -89,6 +89,7 @@ def test_every_trial_has_resamples_over_the_same_draws(toy: Toy) -> None:
         assert found[t.trial].n_images == 4
 
 
+@pytest.mark.slow
 def test_another_group_judges_again_without_training(toy: Toy, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(toy.home, home)
@@ -225,6 +226,7 @@ def test_a_repeated_training_is_bit_identical(toy: Toy, command: Command, tmp_pa
     assert again.history == first.history
 
 
+@pytest.mark.slow
 def test_a_recorded_run_is_replayed_bit_for_bit(toy: Toy, command: Command) -> None:
     run_id = toy.trials()[0].run_id
     done = command("src.run", f"replay={run_id[:10]}", f"outputs={toy.home}/outputs", "tracking=none", timeout=300)

@@ -74,6 +74,7 @@ def test_what_is_printed_later_is_at_the_level_of_the_last_look(undisturbed: Pat
     assert {c.best.trial.role for c in decision.candidates} == {"search"}, "what was exported stays what ships"
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_ends_with_the_same_records(undisturbed: Path, tmp_path: Path) -> None:
     process = start(tmp_path, *DECIDED, epoch_s=0.5)
     deadline = time.monotonic() + 200

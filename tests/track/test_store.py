@@ -126,6 +126,7 @@ open_tracker(TrackingConfig(name="local"), Path(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_a_store_whose_making_was_killed_is_made_again(tmp_path: Path) -> None:
     words = [sys.executable, "-c", KILLED_WHILE_MADE, str(tmp_path)]
     assert subprocess.run(words, cwd=ROOT, check=False, capture_output=True).returncode == 9

@@ -90,6 +90,7 @@ AUGMENTATIONS = {
 }
 
 
+@pytest.mark.slow
 def test_every_augmentation_changes_the_images(dataset: DatasetRef, tmp_path: Path) -> None:
     prepare_environment(tmp_path / "settings")
     from ultralytics.cfg import get_cfg
@@ -117,6 +118,7 @@ def test_every_augmentation_changes_the_images(dataset: DatasetRef, tmp_path: Pa
         assert (images(f"augment.{key}={value}") - plain).abs().mean() > 0.05, key
 
 
+@pytest.mark.slow
 def test_the_best_few_checkpoints_are_kept_and_load(dataset: DatasetRef, tmp_path: Path) -> None:
     scores, seen = iter([0.1, 0.3, 0.2]), [0.0]
 
@@ -142,6 +144,7 @@ def test_the_best_few_checkpoints_are_kept_and_load(dataset: DatasetRef, tmp_pat
     assert all(p.stat().st_size < 1.1 * result.last.stat().st_size for p in kept), "stripped of the optimizer"
 
 
+@pytest.mark.slow
 def test_other_class_counts_load_what_fits(dataset: DatasetRef, tmp_path: Path) -> None:
     from src.models.ultralytics.transfer import transfer
     from tests.tiny import make_checkpoint
@@ -163,6 +166,7 @@ def test_other_class_counts_load_what_fits(dataset: DatasetRef, tmp_path: Path) 
     assert "cv3" in report.text()
 
 
+@pytest.mark.slow
 def test_a_finished_training_goes_on_to_more_epochs(dataset: DatasetRef, tmp_path: Path) -> None:
     # No gradient is carried across epochs: then going on is exact.
     words = ["lr=0.001", "train.accumulate=1", "train.schedule=step", "train.step_epochs=2"]
@@ -185,6 +189,7 @@ def test_a_finished_training_goes_on_to_more_epochs(dataset: DatasetRef, tmp_pat
         check_training(toy(*longer).training)
 
 
+@pytest.mark.slow
 def test_networks_are_trained_in_the_order_that_convolves_fastest(dataset: DatasetRef, tmp_path: Path) -> None:
     import torch
 
@@ -204,6 +209,7 @@ def test_networks_are_trained_in_the_order_that_convolves_fastest(dataset: Datas
     assert all(w.is_contiguous() for w in weights(fast.checkpoint.path).values()), "files keep the plain order"
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn_once(dataset: DatasetRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare_environment(tmp_path / "settings")
     from ultralytics.utils.metrics import ConfusionMatrix

@@ -63,6 +63,7 @@ def test_frozen_weights_stay_bit_for_bit_until_they_are_unfrozen(dataset: Datase
     assert all((second[n] != first[n]).any() for n in learned), "from epoch 2 everything learns"
 
 
+@pytest.mark.slow
 def test_ema_off_keeps_the_weights_themselves(dataset: DatasetRef, tmp_path: Path) -> None:
     distance: list[float] = []
 
@@ -85,6 +86,7 @@ def test_training_stops_where_nothing_is_gained(dataset: DatasetRef, tmp_path: P
     assert [row["epoch"] for row in result.history] == [1, 2]
 
 
+@pytest.mark.slow
 def test_accumulation_halves_the_optimizer_steps(dataset: DatasetRef, tmp_path: Path) -> None:
     steps: list[int] = []
 

@@ -112,6 +112,7 @@ def test_a_planted_pickle_is_never_opened(copy: Path, tmp_path: Path) -> None:
     np.load(copy / "labels" / "train.cache", allow_pickle=False).close()
 
 
+@pytest.mark.slow
 def test_the_cache_in_memory_is_not_changed_by_training(dataset: DatasetRef, tmp_path: Path) -> None:
     before: list[Any] = []
 
@@ -144,6 +145,7 @@ def test_a_cache_spares_reading(copy: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert {image.shape for image in pictures.ims} == {(32, 32, 3)}, "resized when it was cached"
 
 
+@pytest.mark.slow
 def test_encrypted_pictures_train_to_the_same_weights_and_stay_secret(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,7 @@ def test_rounding_is_there_only_while_it_is_on(tmp_path: Path) -> None:
     assert not any("_conv_forward" in vars(m) or m._forward_pre_hooks for m in copy.deepcopy(model).modules())
 
 
+@pytest.mark.slow
 def test_qat_starts_from_a_checkpoint_and_leaves_a_plain_one(
     plain: Checkpoint, dataset: DatasetRef, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def test_qat_starts_from_a_checkpoint_and_leaves_a_plain_one(
     assert off.checkpoint.weights_sha256 != result.checkpoint.weights_sha256
 
 
+@pytest.mark.slow
 def test_distillation_trains_the_small_one_alone(plain: Checkpoint, dataset: DatasetRef, tmp_path: Path) -> None:
     result = run(toy("train=distill", f"train.distill_model={plain.path}"), dataset, tmp_path / "student")
     assert any("dis" in name for name in result.history[0])

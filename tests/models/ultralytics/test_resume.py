@@ -73,6 +73,7 @@ def test_an_epoch_that_ends_at_a_rung_is_not_trained_again(cfg: AppConfig, datas
     assert [row["epoch"] for row in kept["history"]] == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_torn_state_is_not_taken_for_a_whole_one(cfg: AppConfig, dataset: DatasetRef, tmp_path: Path) -> None:
     out = tmp_path / "train"
     trained(cfg, dataset, out, kill_at=2)
