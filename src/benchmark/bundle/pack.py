@@ -185,7 +185,7 @@ def _choice(trial: TrialRecord, record: FinalistRecord, artifact: Artifact, runt
 
 def _unfit(choice: Choice, record: FinalistRecord) -> str:
     """Why a candidate stays out of the bundle; "" where it doesn't."""
-    if choice.runtime not in RUNTIMES:
+    if choice.runtime not in RUNTIMES or choice.artifact.format in ("pytorch", "torchscript"):
         return "it runs in PyTorch, which a bundle does not carry"
     if choice.artifact.format == "tensorrt":
         return "a TensorRT engine runs on the GPU and version that it was built with; pack the ONNX file"

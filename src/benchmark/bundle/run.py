@@ -13,10 +13,13 @@ import base64
 import dataclasses
 import importlib.util
 import random
+import signal
 import sys
+import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from types import FrameType
 
 from src import runtime as engines
 from src.benchmark.bundle import plan as plans
@@ -68,6 +71,7 @@ def main(folder: Path, words: Sequence[str]) -> int:
         from src.machine.parent_process import leave_with_parent
 
         leave_with_parent(gently=True)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return Run(folder, options).work_through()
     except UserError as error:
@@ -81,6 +85,10 @@ def main(folder: Path, words: Sequence[str]) -> int:
             raise
         print(f"error: the disk is full: {error}\n  with some room, the same command goes on", file=sys.stderr)
         return EXIT_FAILED
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 class Run:
@@ -156,6 +164,8 @@ class Run:
         save_results(self.into / FILE, results)
         for line in table(done, self.problems):
             say(line)
+        for name, fact in results.facts.items():
+            say(f"{name}: {fact}")
         say(f"written to {self.into / FILE}")
         return EXIT_OK if done else EXIT_FAILED
 
@@ -242,8 +252,11 @@ class Run:
 
         def measured(block: Blocks) -> Answer | None:
             def make() -> Answer:
+                begun = time.perf_counter()
                 try:
-                    return measure_block(block, setting)
+                    answer = measure_block(block, setting)
+                    # With the block, since rounds that go on after an interruption reckon with it.
+                    return {**answer, "took_s": time.perf_counter() - begun}
                 except (StageError, Unavailable, UserError) as error:
                     stop_if_full(self.work.folder, error)
                     message = error.message if isinstance(error, StageError) else str(error)
