@@ -104,7 +104,7 @@ def measure_on(devices: Sequence[Device], trip: Trip, say: Say) -> tuple[list[De
 
         try:
             with tempfile.TemporaryDirectory(prefix="detsweep-results-") as home:
-                file = _there(device.link, trip, Path(home), told)
+                file = _there(device, trip, Path(home), told)
                 with lock:
                     records.append(import_results(trip.saved, file, device.name, replace_old=trip.replace))
         except (UserError, StageError, OSError) as error:
@@ -121,10 +121,12 @@ def measure_on(devices: Sequence[Device], trip: Trip, say: Say) -> tuple[list[De
     return records, failed
 
 
-def _there(link: Link, trip: Trip, home: Path, say: Say) -> Path:
+def _there(device: Device, trip: Trip, home: Path, say: Say) -> Path:
     """Send the bundle, run it, fetch its results."""
     plan, sha256 = read_plan(trip.bundle)
-    there = f"{trip.folder.rstrip('/')}/detsweep-{sha256[:12]}"
+    link = device.link
+    # With the device's name, since machines may share their home folders.
+    there = f"{trip.folder.rstrip('/')}/{device.name}-{sha256[:12]}"
     files = {**plan.files, FILE: sha256}
     found = link.ask("look", folder=there, files=files)
     if tuple(found["python"][:2]) < PYTHON:
