@@ -46,7 +46,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([str(other_python()), "-m", "venv", str(folder)], check=True, timeout=120)
     python = folder / "bin" / "python"
     pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "numpy", "onnxruntime"]
-    done = subprocess.run(pip, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(list(map(str, pip)), capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:
         pytest.skip(f"numpy and ONNX Runtime can't be had: {done.stderr.strip()[-300:]}")
     return python
