@@ -22,7 +22,7 @@ from src.evaluate.files import load_detections
 from src.records.model_io import Input, Output
 from src.records.schema import Artifact, DatasetRef, FinalistRecord, SweepRecord, Verification
 from src.records.store import save
-from src.records.sweep_folder import SweepFolder
+from src.records.sweep_folder import SweepFolder, TrialFolder
 from tests.report.factory import HOST, WHEN, trial
 
 SIDE, CELL = 64, 8
@@ -33,38 +33,46 @@ def make_sweep(home: Path, images: int = 12, runtimes: tuple[str, ...] = ("onnxr
     """A sweep of one finalist with its dataset below `home/outputs`; returns the sweep's folder."""
     dataset = make_dataset(home, images)
     folder = home / "outputs" / "sweeps" / NAME
+    artifact = make_artifact(SweepFolder(folder).trial(0).artifacts / "onnx-fp32" / "model.onnx")
+    return save_sweep(folder, dataset, {SIDE: [(artifact, runtime) for runtime in runtimes]})
+
+
+def save_sweep(folder: Path, dataset: DatasetRef, finalists: dict[int, list[tuple[Artifact, str]]]) -> Path:
+    """Save a sweep whose finalists are these artifacts, by image size, verified on `val` through their runtimes."""
     place = SweepFolder(folder)
-    own = place.trial(0)
     samples = load_split(dataset, "val")
     keep_ground_truth(place.ground_truth(dataset.fingerprint, "val"), samples, list(range(len(samples))))
-    artifact = make_artifact(own.artifacts / "onnx-fp32" / "model.onnx")
-    source = replace(artifact, format="pytorch", sha256="ab" * 32)
-    judged = [_verified(artifact, samples, runtime, folder) for runtime in runtimes]
-    reference = replace(judged[0], format="pytorch", runtime="pytorch", artifact_sha256=source.sha256, gate="reference")
-    record = replace(trial(0, model="square", imgsz=SIDE), sweep=NAME, dataset=dataset)
-    save(own.record, record)
-    save(
-        own.finalist,
-        FinalistRecord(
-            sweep=NAME,
-            trial=0,
-            config_id=record.config_id,
-            run_id=record.run_id,
-            artifacts=[source, artifact],
-            verifications=[reference, *judged],
-            environment=HOST,
-        ),
-    )
+    for number, (imgsz, jobs) in enumerate(finalists.items()):
+        own = place.trial(number)
+        judged = [_verified(artifact, samples, runtime, folder, own, dataset) for artifact, runtime in jobs]
+        source = replace(jobs[0][0], format="pytorch", sha256=f"{number:02d}" * 32)
+        reference = replace(
+            judged[0], format="pytorch", runtime="pytorch", artifact_sha256=source.sha256, gate="reference"
+        )
+        record = replace(trial(number, model="square", imgsz=imgsz), sweep=folder.name, dataset=dataset)
+        save(own.record, record)
+        save(
+            own.finalist,
+            FinalistRecord(
+                sweep=folder.name,
+                trial=number,
+                config_id=record.config_id,
+                run_id=record.run_id,
+                artifacts=[source, *{a.sha256: a for a, _ in jobs}.values()],
+                verifications=[reference, *judged],
+                environment=HOST,
+            ),
+        )
     save(
         place.record,
         SweepRecord(
-            sweep=NAME,
+            sweep=folder.name,
             kind="grid",
             command="python -m src.run -m …",
             run_id="",
-            identity="squares",
+            identity=folder.name,
             space={},
-            n_trials=1,
+            n_trials=len(finalists),
             objective="val/mAP50-95",
             decision={"latency": "p50"},
             started_at=WHEN,
@@ -74,10 +82,13 @@ def make_sweep(home: Path, images: int = 12, runtimes: tuple[str, ...] = ("onnxr
     return folder
 
 
-def _verified(artifact: Artifact, samples: list[Sample], runtime: str, folder: Path) -> Verification:
-    out = SweepFolder(folder).trial(0).detections / f"val-{runtime}.npz"
+def _verified(
+    artifact: Artifact, samples: list[Sample], runtime: str, folder: Path, own: TrialFolder, dataset: DatasetRef
+) -> Verification:
+    out = own.detections / f"val-{runtime}-{artifact.label.replace('/', '-')}.npz"
     predict(artifact, runtime, [s.image for s in samples], threads=1, out=out, isolated=False)
-    metrics = evaluate(load_detections(out, len(samples)), samples, 1).as_dict()
+    found = load_detections(out, len(samples))
+    metrics = evaluate(found, samples, len(dataset.class_names)).as_dict()
     return Verification(
         format=artifact.format,
         precision=artifact.precision,
