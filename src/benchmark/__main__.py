@@ -2,6 +2,10 @@
 
 Files that this project did not make are taken too. Every file is run over the split by the shared detection path on
 every runtime that can run it, then timed against all others; results land in `out`.
+
+Other machines (docs/device.md): `pack sweep=NAME out=DIR` writes a bundle of a sweep's finalists that measures itself
+wherever it is copied, `import results=FILE sweep=NAME device=NAME` takes over what it found, and
+`remote=ssh://user@host sweep=NAME` does both, and the measuring between, over ssh.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from omegaconf import MISSING
 
 from src import runtime as engines
 from src.benchmark import measure, predict, verify
+from src.benchmark.bundle import commands
 from src.benchmark.model_files import Found, discover, model_files, name_below, notes_on
 from src.benchmark.results import render, rows, write_csv, write_json
 from src.cli.command import application
@@ -256,6 +261,12 @@ def _gflops(artifacts: list[Artifact], trust: bool) -> dict[str, float]:
 
 def main() -> None:
     """Compose the arguments by Hydra and run."""
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    if word in commands.COMMANDS:
+        del sys.argv[1]
+        commands.main(word)
+    if any(one.startswith("remote=") for one in sys.argv[1:]):
+        commands.main("remote")
     application(run, "benchmark", BenchArgs, {"data": "digits", "runtime": "all", "benchmark": "standard"})
 
 

@@ -35,7 +35,7 @@ def read(cores: Iterable[int], proc: Path = PROC) -> Reading | None:
     try:
         rows = _cores(proc)
         ours = [rows[core] for core in cores]
-        sums = [sum(column) / os.sysconf("SC_CLK_TCK") for column in zip(*ours, strict=True)]
+        sums = [sum(column) / os.sysconf("SC_CLK_TCK") for column in zip(*ours)]
         user, nice, system, idle, iowait, irq, softirq, steal = sums
         own = tree_cpu_s(proc)
     except (OSError, ValueError, KeyError):

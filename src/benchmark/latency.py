@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from src.benchmark import disturbance
 from src.common.samples import effective_samples
 from src.inference import Detector, Float, decode_image
+from src.machine.environment import cores
 
 RING = 8  # different inputs
 WARMUP_CAP = 20  # warm-up stops after so many times the asked calls, stable or not
@@ -86,7 +87,7 @@ def time_end_to_end(detector: Detector, files: Sequence[NDArray[np.uint8]], plan
         t2 = time.perf_counter_ns()
         detector.finish(outputs, [prepared])
         t3 = time.perf_counter_ns()
-        for name, span in zip(stages, (t1 - t0, t2 - t1, t3 - t2), strict=True):
+        for name, span in zip(stages, (t1 - t0, t2 - t1, t3 - t2)):
             stages[name].append(span / 1e6)
 
     before = _counters()
@@ -98,12 +99,12 @@ def time_end_to_end(detector: Detector, files: Sequence[NDArray[np.uint8]], plan
 
 
 def _counters() -> disturbance.Reading | None:
-    return disturbance.read(os.sched_getaffinity(0))
+    return disturbance.read(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
 def _other_load(before: disturbance.Reading | None) -> float | None:
     """What others took of this process's cores since `before`, warm-up included: that is when it stirs the clocks."""
-    return disturbance.other_load_share(before, _counters(), len(os.sched_getaffinity(0)))
+    return disturbance.other_load_share(before, _counters(), cores())
 
 
 def warm_up(call: Callable[[int], Any], plan: TimingPlan) -> int:

@@ -10,18 +10,18 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from src import runtime as engines
 from src.benchmark import worker
+from src.benchmark.pictures import key_of
 from src.benchmark.rounds import Effort, Rounds
 from src.benchmark.summary import Blocks, Summary
 from src.common.errors import StageError, Unavailable, UserError
-from src.config.schema import BenchmarkConfig
-from src.inference import VALIDATION, Thresholds
+from src.inference import VALIDATION, Thresholds, spec_of
 from src.machine.environment import cores
 from src.machine.isolation import run_job
 from src.records.schema import Artifact, Failure, Measurement
@@ -30,22 +30,36 @@ Job = tuple[Artifact, str]
 STARTUP_S = 180.0  # imports and loading, before a block counts as hung
 
 
+class Plan(Protocol):
+    """How long and how often to measure: the group `benchmark`, or what a bundle says of it."""
+
+    warmup: int
+    min_seconds: float
+    min_samples: int
+    max_seconds: float
+    rounds: int
+    batches: list[int]
+    precision: float
+    extra_seconds: float
+
+
 @dataclass(frozen=True)
 class Setting:
     """What all blocks of one run share."""
 
-    cfg: BenchmarkConfig
+    cfg: Plan
     images: list[str]
     device: str
     threads: int
     trust: bool
     end_to_end: bool
     decisive: str  # part of a block
+    pictures: Mapping[str, str] = field(default_factory=dict)  # images resized elsewhere, by `pictures.key_of`
 
 
 def measure(
     jobs: Sequence[Job],
-    cfg: BenchmarkConfig,
+    cfg: Plan,
     images: Sequence[str],
     *,
     device: str = "cpu",
@@ -100,14 +114,7 @@ def measure(
 def _measure_block(block: Blocks, setting: Setting, failures: list[Failure]) -> dict[str, Any] | None:
     """Run one block; what goes wrong becomes a `Failure`, and the artifact leaves the competition."""
     try:
-        engines.availability(block.runtime)
-        if not engines.supports(block.runtime, block.artifact.format, block.artifact.precision):
-            raise Unavailable(f"{block.runtime} does not run {block.artifact.label}")
-        answer = run_job(_job(block, setting), target=block.target, threads=setting.threads, timeout_s=_limit(setting))
-        unequal = [k for k, v in answer.items() if isinstance(v, dict) and not v.get("outputs_equal", True)]
-        if unequal:
-            raise StageError("benchmark", block.target, f"timed outputs differ from the first pass ({unequal[0]})")
-        return answer
+        return measure_block(block, setting)
     except Unavailable as error:
         failures.append(Failure("benchmark", block.target, "unavailable", str(error)))
     except UserError as error:
@@ -115,6 +122,24 @@ def _measure_block(block: Blocks, setting: Setting, failures: list[Failure]) -> 
     except StageError as error:
         failures.append(Failure("benchmark", block.target, "error", error.message))
     return None
+
+
+def measure_block(block: Blocks, setting: Setting) -> dict[str, Any]:
+    """One block: what its process answered.
+
+    Raises:
+        StageError: it failed, crashed or hung, or its outputs changed.
+        Unavailable: the runtime can't be had here, or doesn't run such files.
+        UserError: a file is damaged.
+    """
+    engines.availability(block.runtime)
+    if not engines.supports(block.runtime, block.artifact.format, block.artifact.precision):
+        raise Unavailable(f"{block.runtime} does not run {block.artifact.label}")
+    answer = run_job(_job(block, setting), target=block.target, threads=setting.threads, timeout_s=_limit(setting))
+    unequal = [k for k, v in answer.items() if isinstance(v, dict) and not v.get("outputs_equal", True)]
+    if unequal:
+        raise StageError("benchmark", block.target, f"timed outputs differ from the first pass ({unequal[0]})")
+    return answer
 
 
 def _job(block: Blocks, setting: Setting) -> dict[str, Any]:
@@ -128,6 +153,7 @@ def _job(block: Blocks, setting: Setting) -> dict[str, Any]:
         "threads": setting.threads,
         "trust": setting.trust,
         "images": setting.images,
+        "pictures": setting.pictures.get(key_of(spec_of(block.artifact)[0]), ""),
         "batches": list(cfg.batches) if fixed < 0 else [fixed],
         "end_to_end": setting.end_to_end and fixed in (-1, 1),
         "decisive": setting.decisive,
@@ -148,14 +174,14 @@ def _limit(setting: Setting) -> float:
 
 def _zeros(blocks: Sequence[Blocks], setting: Setting) -> dict[int, float]:
     """Peak of a process without an engine, MB, by image size: its inputs are in memory too."""
-    zeros: dict[int, float] = {}
-    for block in blocks:
-        size = block.artifact.input_shape[-1]
-        if size not in zeros:
-            job = {**_job(block, setting), "kind": "baseline"}
-            answer = run_job(job, target="empty process", threads=setting.threads, timeout_s=STARTUP_S)
-            zeros[size] = float(answer["peak_mb"])
-    return zeros
+    sizes = {block.artifact.input_shape[-1]: block for block in reversed(blocks)}
+    return {size: zero_of(block, setting) for size, block in sizes.items()}
+
+
+def zero_of(block: Blocks, setting: Setting) -> float:
+    """Peak of a process that does what a block does but without an engine, MB."""
+    job = {**_job(block, setting), "kind": "baseline"}
+    return float(run_job(job, target="empty process", threads=setting.threads, timeout_s=STARTUP_S)["peak_mb"])
 
 
 def _gemm(setting: Setting, failures: list[Failure]) -> float:
@@ -180,6 +206,7 @@ def predict(
     trust: bool = False,
     timeout_s: float | None = None,
     isolated: bool = True,
+    pictures: str = "",
 ) -> Path:
     """Run the shared detection path over images, in a process of its own unless told otherwise.
 
@@ -195,6 +222,7 @@ def predict(
         trust: allow a checkpoint that needs unsafe unpickling.
         timeout_s: None = three minutes and ten seconds an image.
         isolated: False runs in this process, for a caller that has the engine loaded anyway.
+        pictures: file of the images at the size of the input (`src.benchmark.pictures`); they are not read then.
 
     Returns:
         `out`.
@@ -214,6 +242,7 @@ def predict(
         "threads": threads,
         "trust": trust,
         "images": list(images),
+        "pictures": pictures,
         "thresholds": dataclasses.asdict(thresholds),
         "out": str(out),
     }

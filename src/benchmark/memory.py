@@ -2,12 +2,14 @@
 
 `VmHWM` belongs to the address space of the program that runs now. `ru_maxrss` would not do: Linux hands the peak of
 the process that forked down to its child, so a small worker of a large parent would report the parent's size.
+Elsewhere there is no such trap: macOS and Windows say what they know of the process.
 """
 
 from __future__ import annotations
 
+import ctypes
+import math
 import os
-import resource
 import sys
 from pathlib import Path
 
@@ -22,8 +24,35 @@ def peak_rss_mb(status: Path = Path("/proc/self/status")) -> float:
                 return int(line.split()[1]) * 1024 / MB
     except OSError:
         pass
+    try:
+        import resource
+    except ImportError:
+        return _peak_working_set_mb()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / MB if sys.platform == "darwin" else peak * 1024 / MB
+
+
+class _Counters(ctypes.Structure):
+    """PROCESS_MEMORY_COUNTERS of Windows."""
+
+    _fields_ = [
+        ("cb", ctypes.c_uint32),
+        ("PageFaultCount", ctypes.c_uint32),
+        *((name, ctypes.c_size_t) for name in ("PeakWorkingSetSize", "WorkingSetSize", "a", "b", "c", "d", "e", "f")),
+    ]
+
+
+def _peak_working_set_mb() -> float:
+    """The same on Windows; NaN where it doesn't tell."""
+    try:
+        kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined]
+        kernel.GetCurrentProcess.restype = ctypes.c_void_p
+        counters = _Counters(cb=ctypes.sizeof(_Counters))
+        handle = ctypes.c_void_p(kernel.GetCurrentProcess())
+        known = kernel.K32GetProcessMemoryInfo(handle, ctypes.byref(counters), counters.cb)
+    except (AttributeError, OSError):
+        return math.nan
+    return counters.PeakWorkingSetSize / MB if known else math.nan
 
 
 def peak_vram_mb() -> float:

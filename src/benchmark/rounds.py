@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional
 
 from src.benchmark.disturbance import LIMIT
 from src.benchmark.summary import Blocks
@@ -22,7 +22,7 @@ from src.common.speed import estimate
 MOST_RETAKES = 2  # of one block in one round: what is still there then will stay
 FOR_RETAKES = 0.5  # share of the extra time: on a machine that is never quiet, further rounds help more
 Answer = dict[str, Any]
-Measure = Callable[[Blocks], Answer | None]  # one block; None when the candidate has left the competition
+Measure = Callable[[Blocks], Optional[Answer]]  # one block; None when the candidate has left the competition
 Say = Callable[[str], None]
 
 
@@ -64,7 +64,7 @@ class Rounds:
         return [b for b in self.blocks if len(b.answers) == turn]
 
     def _round(self, turn: int) -> None:
-        start, alive = time.perf_counter(), self._alive(turn)
+        alive, before = self._alive(turn), sum(self._took)
         self.rng.shuffle(alive)
         self.before_round()
         where = f"round {turn + 1}/{self.effort.rounds}" if turn < self.effort.rounds else f"further round {turn + 1}"
@@ -73,7 +73,7 @@ class Rounds:
             if (answer := self._timed(block)) is not None:
                 block.answers.append(answer)
         if turn >= self.effort.rounds:
-            self.spent_s += time.perf_counter() - start
+            self.spent_s += sum(self._took) - before
         self._retake([b for b in alive if len(b.answers) > turn and contaminated(b.answers[turn])], turn)
 
     def _after(self, turn: int) -> int:
@@ -83,7 +83,10 @@ class Rounds:
     def _timed(self, block: Blocks) -> Answer | None:
         start = time.perf_counter()
         answer = self.measure(block)
-        self._took.append(time.perf_counter() - start)
+        took = time.perf_counter() - start
+        if answer is not None:  # one that was kept from before an interruption counts as it did then
+            took = answer.setdefault("took_s", took)
+        self._took.append(took)
         return answer
 
     def _retake(self, disturbed: list[Blocks], turn: int) -> None:
@@ -95,9 +98,8 @@ class Rounds:
                     break
                 share = worst(block.answers[turn])
                 self.say(self._line(f"again, others had {share:.0%}", block, 1 + self._after(turn)))
-                start = time.perf_counter()
                 again = self._timed(block)
-                self.spent_s += time.perf_counter() - start
+                self.spent_s += self._took[-1]
                 if again is None:
                     break
                 block.retakes += 1
@@ -116,7 +118,7 @@ class Rounds:
     def _line(self, where: str, block: Blocks, left: int) -> str:
         parts = [where, block.label, block.engine_and_file]
         if self._took:
-            parts.append(f"{_clock(self._block_s() * left)} left")
+            parts.append(f"{clock(self._block_s() * left)} left")
         return " · ".join(part for part in parts if part)
 
     def _conclude(self, done: Sequence[Blocks]) -> None:
@@ -160,6 +162,7 @@ def precise(block: Blocks, effort: Effort) -> bool:
     return values is not None and estimate(values).precision <= effort.precision
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"

@@ -106,10 +106,11 @@ def timed_outputs_match(samples: Path, predictions: Path) -> bool:
     with np.load(predictions) as saved:
         expected = saved["digests"]
     timed = [r["model_only/1"]["digest"] for r in rounds if "model_only/1" in r]
-    return bool(timed) and all(_close(np.array(t, np.float64), expected[: len(t)]) for t in timed)
+    return bool(timed) and all(close(np.array(t, np.float64), expected[: len(t)]) for t in timed)
 
 
-def _close(a: Array, b: Array) -> bool:
+def close(a: Array, b: Array) -> bool:
+    """Whether two digests are of the same outputs."""
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=DIGEST_TOLERANCE, atol=1e-4))
 
 

@@ -9,7 +9,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from src.benchmark.latency import RING, Timed, TimingPlan, digest, time_end_to_end, time_model
 from src.benchmark.memory import peak_rss_mb, peak_vram_mb
+from src.benchmark.pictures import read_pictures
 from src.benchmark.roofline import gemm_job
 from src.common.whole_files import whole_file, write_text
 from src.inference import (
@@ -25,6 +28,7 @@ from src.inference import (
     Detections,
     Detector,
     Float,
+    Prepared,
     Thresholds,
     decode_image,
     fit,
@@ -32,16 +36,17 @@ from src.inference import (
     spec_of,
 )
 from src.machine.answers import answer_of
+from src.machine.heat import look
 from src.machine.parent_process import leave_with_parent
-from src.records.earlier import artifact_from
+from src.records.plain import artifact_of
 from src.records.schema import Artifact
 
 
 def measure_block(job: dict[str, Any]) -> dict[str, Any]:
     """Load, call once cold, then time: one block of one artifact on one runtime."""
-    artifact = artifact_from(job["artifact"])
-    files = [np.fromfile(path, np.uint8) for path in job["images"][:RING]]
-    inputs = [_input(file, artifact) for file in files]
+    artifact = artifact_of(job["artifact"])
+    files = _files(job)
+    inputs = _inputs(job, artifact, files)
     session, load_ms = _load(job, artifact)
     detector = Detector(session, artifact, DEPLOYMENT)
     start = time.perf_counter_ns()
@@ -64,15 +69,15 @@ def measure_block(job: dict[str, Any]) -> dict[str, Any]:
 
 def predict(job: dict[str, Any]) -> dict[str, Any]:
     """Run the shared detection path over images and save what is found."""
-    artifact = artifact_from(job["artifact"])
+    artifact = artifact_of(job["artifact"])
     session, _ = _load(job, artifact)
     detector = Detector(session, artifact, Thresholds(**job["thresholds"]))
     found: list[Detections] = []
     digests: list[list[float]] = []
     kept: list[Float] = []
     step = detector.input.batch or 1  # a file that insists on several images gets as many
-    for start in range(0, len(job["images"]), step):
-        prepared = [detector.prepare(load_image(path)) for path in job["images"][start : start + step]]
+    images = _prepared(job, detector)
+    while prepared := list(islice(images, step)):
         outputs = detector.run(np.stack([item.x for item in prepared]))
         found += detector.finish(outputs, prepared)
         for i in range(len(prepared)):
@@ -86,9 +91,8 @@ def predict(job: dict[str, Any]) -> dict[str, Any]:
 
 def baseline(job: dict[str, Any]) -> dict[str, Any]:
     """What the process costs with everything but an engine: the zero that peak memory is counted from."""
-    artifact = artifact_from(job["artifact"])
-    files = [np.fromfile(path, np.uint8) for path in job["images"][:RING]]
-    inputs = [_input(file, artifact) for file in files]
+    artifact = artifact_of(job["artifact"])
+    inputs = _inputs(job, artifact, _files(job))
     batches = _batches(inputs, max(job["batches"]))
     return {"peak_mb": peak_rss_mb(), "inputs": len(batches)}
 
@@ -98,9 +102,24 @@ MOST_EXTRA = 3  # times the asked calls, in the part that decides
 RAW_KEPT = 4  # raw outputs saved, for the first level of verification
 
 
-def _input(file: NDArray[np.uint8], artifact: Artifact) -> Float:
+def _files(job: dict[str, Any]) -> list[NDArray[np.uint8]]:
+    """Contents of the ring's image files."""
+    return [np.fromfile(path, np.uint8) for path in job["images"][:RING]]
+
+
+def _inputs(job: dict[str, Any], artifact: Artifact, files: list[NDArray[np.uint8]]) -> list[Float]:
+    """The ring: from the pictures that were resized elsewhere, where the job names such a file."""
     shape, _ = spec_of(artifact)
-    return fit(decode_image(file), shape)[0]
+    if job.get("pictures"):
+        return [item.x for item in read_pictures(job["pictures"], shape, 0, RING)]
+    return [fit(decode_image(file), shape)[0] for file in files]
+
+
+def _prepared(job: dict[str, Any], detector: Detector) -> Iterator[Prepared]:
+    """All images of the job, one at a time."""
+    if job.get("pictures"):
+        return read_pictures(job["pictures"], detector.input)
+    return (detector.prepare(load_image(path)) for path in job["images"])
 
 
 def comparable(outputs: list[Float], detector: Detector) -> list[Float]:
@@ -156,6 +175,7 @@ def _timed(timed: Timed) -> dict[str, Any]:
         "foreign_cpu": timed.foreign_cpu,
         "peak_mb": peak_rss_mb(),
         "vram_mb": peak_vram_mb(),
+        "heat": look(),
     }
 
 
@@ -179,6 +199,8 @@ def _save(out: Path, found: list[Detections], digests: list[list[float]], kept: 
 
 def _bind(cores: int) -> None:
     """Stay on as many cores as there are threads, the last ones: the first tend to serve interrupts."""
+    if not hasattr(os, "sched_getaffinity"):
+        return
     usable = sorted(os.sched_getaffinity(0))
     if 0 < cores < len(usable):
         os.sched_setaffinity(0, usable[-cores:])

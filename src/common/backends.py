@@ -143,7 +143,9 @@ def by_preference() -> list[str]:
 @functools.cache
 def distributions() -> tuple[str, ...]:
     """Distributions that engines run with, each once, in the order of the table."""
-    names = (name for runtime in RUNTIMES for group in engine_facts(runtime).packages for name in group)
+    # A bundle for another machine carries some of the engines only.
+    there = [runtime for runtime, module in RUNTIMES.items() if importlib.util.find_spec(module) is not None]
+    names = (name for runtime in there for group in engine_facts(runtime).packages for name in group)
     return tuple(dict.fromkeys(names))
 
 

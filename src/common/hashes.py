@@ -15,8 +15,11 @@ def sha256_file(path: Path) -> str:
         for item in sorted(p for p in path.rglob("*") if p.is_file()):
             digest.update(f"{item.relative_to(path).as_posix()}\0{sha256_file(item)}\n".encode())
         return digest.hexdigest()
+    digest = hashlib.sha256()
     with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while part := stream.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def hash_of(value: Any) -> str:

@@ -57,7 +57,7 @@ def effective_samples(blocks: Blocks) -> float:
         return float(count)
     noise, time = normal_quantile(LEVEL) / math.sqrt(count), 1.0
     for lag in range(1, min(max(map(len, slow)), MOST_LAGS)):
-        shared = math.fsum(a * b for series in slow for a, b in zip(series, series[lag:], strict=False)) / power
+        shared = math.fsum(a * b for series in slow for a, b in zip(series, series[lag:])) / power
         if shared <= noise:
             break
         time += 2 * shared

@@ -100,7 +100,7 @@ def _logs(values: Sequence[float]) -> list[float]:
 
 def _paired(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
     """Mean difference and half of its interval."""
-    found = spread([a - b for a, b in zip(x, y, strict=True)])
+    found = spread([a - b for a, b in zip(x, y)])
     return found.mean, math.inf if found.n < 2 else found.high - found.mean
 
 

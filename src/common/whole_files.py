@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import shutil
@@ -17,6 +16,11 @@ import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 # Beside it the names of earlier versions: .NAME.PID.tmp, .NAME.PID.tmp.npz, and of datasets .NAME.PID.HEX, .NAME.HEX,
 # .NAME.HEX.old and .digits-XXXXXXXX.
@@ -31,7 +35,9 @@ def read_regular(path: Path | str, most: int = TEXT) -> bytes:
         OSError: it can't be read, is no regular file, or has more than `most` bytes.
     """
     # Without O_NONBLOCK, opening a pipe waits for its other end.
-    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+    number = os.open(
+        path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
     with open(number, "rb") as stream:
         found = os.fstat(number)
         if not stat.S_ISREG(found.st_mode):
@@ -64,7 +70,7 @@ def whole_file(path: Path, *, sync: bool = False) -> Iterator[Path]:
     try:
         yield aside
         if sync:
-            with open(aside, "rb") as stream:
+            with open(aside, "r+b") as stream:  # Windows flushes only what may be written to
                 os.fsync(stream.fileno())
         aside.replace(path)
     finally:
@@ -137,9 +143,18 @@ def lock(handle: int, *, shared: bool = False, wait: bool = True) -> bool:
         OSError: with `wait`, the file system knows no locks.
     """
     try:
-        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        _take(handle, shared, wait)
     except OSError:
         if wait:
             raise
         return False
     return True
+
+
+def _take(handle: int, shared: bool, wait: bool) -> None:
+    if fcntl is not None:
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        return
+    import msvcrt  # it knows no shared locks: they exclude each other too
+
+    msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]

@@ -46,8 +46,7 @@ def decode(
     found = chosen(outputs, output)
     if output.layout == "pair":
         items: Iterator[Decoded] = (
-            _pair(boxes, scores, output, size, thresholds, every)
-            for boxes, scores in zip(found[0], found[1], strict=True)
+            _pair(boxes, scores, output, size, thresholds, every) for boxes, scores in zip(found[0], found[1])
         )
     elif output.layout == "indexed":
         rows = found[0]

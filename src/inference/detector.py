@@ -61,7 +61,7 @@ class Detector:
         if wanted in (0, len(batch)):
             return self.session.run(batch)
         answers = [self._filled(batch[i : i + wanted], wanted) for i in range(0, len(batch), wanted)]
-        return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*answers, strict=True)]
+        return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*answers)]
 
     def _filled(self, batch: Float, wanted: int) -> list[Float]:
         """Outputs for at most `wanted` images."""
@@ -89,7 +89,7 @@ class Detector:
         self._seen = True
         return [
             Detections(item.transform.to_image(boxes), scores, classes)
-            for (boxes, scores, classes), item in zip(decoded, prepared, strict=True)
+            for (boxes, scores, classes), item in zip(decoded, prepared)
         ]
 
     def __call__(self, prepared: Sequence[Prepared]) -> list[Detections]:

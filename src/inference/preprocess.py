@@ -84,6 +84,12 @@ def fit(image: NDArray[np.uint8], shape: Input, *, bgr: bool = False) -> tuple[F
         shape: what the model takes.
         bgr: the image's channels are blue, green, red.
     """
+    fitted, transform = resized(image, shape)
+    return _normalised(_to_planes(fitted, bgr != (shape.colour == "bgr")), shape), transform
+
+
+def resized(image: NDArray[np.uint8], shape: Input) -> tuple[NDArray[np.uint8], LetterboxTransform]:
+    """Bring an image uint8 [h, w, 3] to the input's size, uint8 [height, width, 3], its channels as they are."""
     import cv2
 
     high, wide = shape.size
@@ -99,7 +105,13 @@ def fit(image: NDArray[np.uint8], shape: Input, *, bgr: bool = False) -> tuple[F
         grey = (PAD_VALUE if even else 0,) * 3
         padded = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=grey)
         image = np.asarray(padded, np.uint8)
-    return _normalised(_to_planes(image, bgr != (shape.colour == "bgr")), shape), transform
+    return image, transform
+
+
+def from_planes(planes: NDArray[np.uint8], shape: Input) -> Float:
+    """What `fit` makes of an image that was resized before, uint8 [3, height, width] RGB: it takes numpy alone."""
+    ordered = planes[::-1] if shape.colour == "bgr" else planes
+    return _normalised(np.multiply(ordered, np.float32(1 / 255), dtype=np.float32), shape)
 
 
 def _to_planes(image: NDArray[np.uint8], swap: bool) -> Float:
@@ -110,7 +122,7 @@ def _to_planes(image: NDArray[np.uint8], swap: bool) -> Float:
     import cv2
 
     planes = np.empty((3, *image.shape[:2]), np.float32)
-    for plane, target in zip(cv2.split(np.ascontiguousarray(image)), planes[::-1] if swap else planes, strict=True):
+    for plane, target in zip(cv2.split(np.ascontiguousarray(image)), planes[::-1] if swap else planes):
         np.multiply(plane, np.float32(1 / 255), out=target, dtype=np.float32)
     return planes
 

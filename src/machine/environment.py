@@ -69,7 +69,8 @@ def _cpu() -> str:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
-    except OSError:
+        return Path("/proc/device-tree/model").read_text(encoding="utf-8").strip("\0 \n")  # small boards
+    except (OSError, UnicodeDecodeError):
         pass
     return platform.processor() or platform.machine()
 
@@ -85,6 +86,8 @@ def _gpu() -> str:
 
 
 def _git() -> tuple[str, bool]:
+    if not (ROOT / ".git").exists():  # a copy of the program may lie inside of somebody else's repository
+        return "", False
     return _output("git", "rev-parse", "HEAD"), bool(_output("git", "status", "--porcelain"))
 
 

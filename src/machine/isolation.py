@@ -75,7 +75,7 @@ def _wait(command: list[str], environment: dict[str, str], log: Path, timeout_s:
             stdout=stream,
             stderr=stream,
             env=environment,
-            start_new_session=True,
+            start_new_session=os.name == "posix",
         )
         try:
             return process.wait(timeout_s)
@@ -87,7 +87,10 @@ def _wait(command: list[str], environment: dict[str, str], log: Path, timeout_s:
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:  # Windows knows no groups of processes; workers start none
+            process.kill()
     process.wait()
     if process.stdin is not None:
         process.stdin.close()
@@ -113,6 +116,6 @@ def _death(code: int, log: Path) -> str:
             how = f"the process died of {signal.Signals(-code).name}"
         except ValueError:
             how = f"the process died of signal {-code}"
-        if -code == signal.SIGKILL:
+        if code == -9:
             how += " (often: out of memory)"
     return ": ".join([how, *([" / ".join(tail)] if tail else [])])

@@ -15,12 +15,13 @@ import threading
 def leave_with_parent(*, gently: bool) -> None:
     """Watch standard input from a thread of its own, and end this process when it ends.
 
-    Where standard input is no pipe, somebody else started this process: then it stays.
+    Where standard input is neither pipe nor socket, somebody else started this process: then it stays.
 
     Args:
         gently: as SIGTERM does, so that what was begun is given back; otherwise at once.
     """
-    if not stat.S_ISFIFO(os.fstat(0).st_mode):
+    kind = os.fstat(0).st_mode
+    if not (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)):  # sshd gives sockets where it was built so
         return
 
     def watch() -> None:

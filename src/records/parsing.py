@@ -15,9 +15,10 @@ import math
 import types
 import typing
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 T = TypeVar("T")
+_UNIONS = (Union, getattr(types, "UnionType", Union))  # `X | Y` came with Python 3.10; bundles run on 3.9 too
 
 
 class RecordError(ValueError):
@@ -34,7 +35,7 @@ def parse(cls: type[T], raw: Any, source: str) -> T:
 
 
 # Where a value stands in a record, as (where its parent stands, its own name): put into words only for an error.
-_Place = tuple[Any, str | int]
+_Place = tuple[Any, Union[str, int]]
 _Parse = Callable[[Any, _Place], Any]
 
 
@@ -55,7 +56,7 @@ def _parser(kind: Any) -> _Parse:
     if dataclasses.is_dataclass(kind):
         return _dataclass_parser(typing.cast(type, kind))
     origin, args = get_origin(kind), get_args(kind)
-    if origin in (types.UnionType, typing.Union):
+    if origin in _UNIONS:
         return _optional_parser(args)
     if origin is Literal:
         return _literal_parser(args)

@@ -7,6 +7,7 @@
       costs/              figures of untrained architectures
       benchmark/          samples of the measurements
       devices/NAME/       what was measured on another machine: record.json and its samples
+      bundles/            plans of the bundles that were packed for other machines, by hash
       trials/NNNN/
         begun.json        the trial's record as it was when it began
         paused.json       while it waits at a rung: its record if it is given up there
@@ -168,7 +169,11 @@ class SweepFolder:
 
     def device_records(self) -> list[Path]:
         """The records that there are of devices, by name."""
-        return sorted(self.devices.glob("*/record.json"))
+        return sorted(path for path in self.devices.glob("*/record.json") if is_name(path.parent.name))
+
+    def bundle(self, sha256: str) -> Path:
+        """The plan of a bundle that was packed, by its hash: results name the plan that they were measured by."""
+        return self.path / "bundles" / f"{sha256[:16]}.json"
 
     @property
     def costs(self) -> Path:

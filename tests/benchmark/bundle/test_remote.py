@@ -1,0 +1,179 @@
+"""Devices behind ssh: a real sshd on loopback."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.benchmark.bundle import remote
+from src.benchmark.bundle.commands import RemoteArgs, devices_of
+from src.benchmark.bundle.pack import Asked
+from src.benchmark.bundle.ssh import Link, host_of
+from src.common.errors import UserError
+from src.decide.load import Saved, load_sweep
+from tests.benchmark.bundle.conftest import QUICK
+from tests.conftest import ROOT
+from tests.sshd import Sshd
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    daemon = Sshd(tmp_path_factory.mktemp("sshd"))
+    yield daemon
+    daemon.remove()
+
+
+def words_for(home: Path, sshd: Sshd, *more: str) -> list[str]:
+    """The command, at as little effort as it takes."""
+    effort = ["benchmark=quick", "benchmark.min_samples=140", "benchmark.min_seconds=0"]
+    return [
+        sys.executable, "-m", "src.benchmark", "sweep=squares", f"outputs={home / 'outputs'}", *effort,
+        f"ssh_config={sshd.config}", f"folder={home / 'there'}", f"python={sys.executable}", *more,
+    ]  # fmt: skip
+
+
+def command(home: Path, sshd: Sshd, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        words_for(home, sshd, *more), cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.mark.slow
+def test_two_devices_at_once(home: Path, sshd: Sshd) -> None:
+    done = command(home, sshd, "remote=ssh://pi5,ssh://jetson")
+    assert done.returncode == 0, done.stderr
+    assert set(load_sweep(home / "outputs/sweeps/squares").devices) == {"pi5", "jetson"}
+
+
+@pytest.mark.slow
+def test_one_that_is_killed_goes_on(home: Path, sshd: Sshd) -> None:
+    more = ["remote=ssh://pi5", "benchmark.min_seconds=4", "benchmark.rounds=2"]
+    process = subprocess.Popen(words_for(home, sshd, *more), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "round 2/2" in line:
+            break
+    time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (folder,) = (home / "there").iterdir()
+    runner = int((folder / "work" / "pid").read_text())
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{runner}").exists() and time.monotonic() < deadline:  # nothing works on for nobody
+        time.sleep(0.2)
+    assert not Path(f"/proc/{runner}").exists()
+    kept = {p.name: p.stat().st_mtime_ns for p in (folder / "work" / "blocks").iterdir()}
+    assert kept.keys() == {"01-000.json"}
+    done = command(home, sshd, *more)
+    assert done.returncode == 0, done.stderr
+    assert "sends" not in done.stdout  # the files are there
+    assert "goes on with the run" in done.stdout
+    assert (folder / "work" / "blocks" / "01-000.json").stat().st_mtime_ns == kept["01-000.json"]
+    again = command(home, sshd, *more)
+    assert again.returncode == 0
+    assert "measured already" in again.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [("stranger", "asks for a password"), ("unknown", "host key"), ("pi5:1", "can't be reached")],
+)
+def test_hosts_that_do_not_let_us_in(home: Path, sshd: Sshd, host: str, words: str) -> None:
+    done = command(home, sshd, f"remote=ssh://{host}")
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "remedy:" in done.stderr
+    assert not (home / "there").exists()
+
+
+@pytest.mark.slow
+def test_nothing_is_installed_unasked(home: Path, saved: Saved, sshd: Sshd, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
+    done = command(home, sshd, "remote=ssh://pi5", f"python={tmp_path / 'bare' / 'bin' / 'python'}")
+    assert done.returncode == 2
+    assert "install=true" in done.stderr
+    assert not any(path.name == "venv" for path in (home / "there").glob("*/*"))
+
+
+@pytest.fixture
+def link() -> Link:
+    return Link(host_of("ssh://pi5"))
+
+
+class Played:
+    """A device that is not there: it answers what it is told to."""
+
+    def __init__(self, **answer: Any) -> None:
+        self.answer = {"python": [3, 11, 2], "numpy": True, "venv": False, "free": 1 << 40, "missing": []} | answer
+
+    def ask(self, do: str, **_: Any) -> dict[str, Any]:
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"python": [3, 8, 1]}, "Python 3.9"),
+        ({"numpy": False}, "numpy is not installed"),
+        ({"missing": ["plan.json"], "free": 1 << 20}, "no room"),
+    ],
+)
+def test_what_a_device_may_lack(
+    home: Path, saved: Saved, link: Link, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], words: str
+) -> None:
+    monkeypatch.setattr(Link, "ask", lambda self, do, **data: Played(**answer).ask(do))
+    monkeypatch.setattr(Link, "send", lambda *_: pytest.fail("sent"))
+    trip = remote.Trip(saved, home / "bundle", "there", install=False, replace=False)
+    records, failed = remote.measure_on([remote.Device("pi5", link)], trip, lambda _: None)
+    assert records == []
+    assert [(name, words in str(error)) for name, error in failed] == [("pi5", True)]
+
+
+def test_the_bundle_of_a_command_is_packed_once(home: Path, saved: Saved) -> None:
+    first = remote.packed(saved, Asked(QUICK), home / "outputs", lambda _: None)
+    made = (first / "plan.json").stat().st_mtime_ns
+    assert remote.packed(saved, Asked(QUICK), home / "outputs", lambda _: None) == first
+    assert (first / "plan.json").stat().st_mtime_ns == made
+    assert remote.packed(saved, Asked(replace(QUICK, rounds=1)), home / "outputs", lambda _: None) != first
+
+
+def test_names_of_devices() -> None:
+    args = RemoteArgs(remote="ssh://me@pi5,ssh://jetson:2222")
+    assert [device.name for device in devices_of(args)] == ["pi5", "jetson"]
+    args.device = "a,b"
+    assert [device.name for device in devices_of(args)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("device", "a"), ("device", "a,a"), ("folder", "a b"), ("folder", "-x"), ("folder", "$(ls)"), ("folder", ""),
+        ("python", "python3; ls"), ("python", "-c"), ("ssh_config", "/none"), ("remote", "pi5,pi6"),
+    ],
+)  # fmt: skip
+def test_arguments_that_are_none(key: str, value: str) -> None:
+    args = RemoteArgs(remote="ssh://pi5,ssh://pi6")
+    setattr(args, key, value)
+    with pytest.raises(UserError):
+        devices_of(args)
+
+
+def test_a_process_without_a_device_is_not_left(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "print('here', flush=True); import time; time.sleep(60)"
+    monkeypatch.setattr(Link, "_ssh", lambda self, command: [sys.executable, "-c", code])
+
+    def stopped(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        link.follow("x", ["y"], stopped)
+    assert link.running == []
