@@ -130,4 +130,6 @@ NETWORKS = Networks(
     size_of=size_of,
     input_of=input_of,
     output_of=output_of,
+    backbone=("network.model.backbone.", "network.vit."),
+    half=("fp16",),  # queries are matched to objects in numpy, which has no bfloat16
 )
