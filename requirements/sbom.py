@@ -26,6 +26,11 @@ PINNED = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<extras>\[[^\]]+\])?==(?P<version>[^\s;\\]+)(?P<marker>\s*;[^\\]*)?"
 )
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
+LICENCES = {  # SPDX, of the families of detectors, which are named after their packages
+    "ultralytics": "AGPL-3.0",
+    "torchvision": "BSD-3-Clause",
+    "transformers": "Apache-2.0",
+}
 # Any option but a hash, and any address: a lock file says what is installed, never from where.
 ADDRESS = re.compile(r"--(?!hash=)\S|\S://|git\+|file:|@\s*\S+://", re.IGNORECASE)
 
@@ -76,7 +81,7 @@ def read_all(folder: Path = HERE) -> list[Package]:
 
 def bill(packages: list[Package]) -> dict[str, Any]:
     """The bill of materials."""
-    components = [_component(p) for p in packages]
+    components = [*(_component(p) for p in packages), *models()]
     digest = hashlib.sha256(json.dumps(components, sort_keys=True).encode()).hexdigest()
     return {
         "bomFormat": "CycloneDX",
@@ -96,14 +101,35 @@ def _component(package: Package) -> dict[str, Any]:
         properties.append({"name": "detsweep:marker", "value": package.marker})
     # Which of the files is installed depends on the machine, so the hashes are alternatives, not hashes of one thing.
     properties += [{"name": "detsweep:sha256", "value": value} for value in package.hashes]
+    licence = LICENCES.get(package.name)
     return {
         "type": "library",
         "bom-ref": purl,
         "name": package.name,
         "version": package.version,
+        **({"licenses": [{"license": {"id": licence}}]} if licence else {}),
         "purl": purl,
         "properties": properties,
     }
+
+
+def models(folder: Path = HERE.parent / "conf" / "model") -> list[dict[str, Any]]:
+    """The detectors that can be trained, with the licence of their code and of what is trained with it."""
+    found = []
+    for path in sorted(folder.glob("*.yaml")):
+        said = dict(re.findall(r"^(name|family|licence): *([^\s#]+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+        own = said.get("family", "ultralytics")
+        licences = dict.fromkeys([LICENCES[own], said.get("licence", LICENCES[own])])
+        found.append(
+            {
+                "type": "machine-learning-model",
+                "bom-ref": f"model:{said['name']}",
+                "name": said["name"],
+                "licenses": [{"license": {"id": licence}} for licence in licences],
+                "properties": [{"name": "detsweep:family", "value": own}],
+            }
+        )
+    return found
 
 
 def main(words: list[str]) -> int:
@@ -111,7 +137,8 @@ def main(words: list[str]) -> int:
     target = Path(words[0] if words else "sbom.cdx.json")
     packages = read_all()
     target.write_text(json.dumps(bill(packages), indent=1) + "\n", encoding="utf-8")
-    print(f"{len(packages)} packages of {len(list(HERE.glob('*.txt')))} lock files: {target}")
+    locks = len(list(HERE.glob("*.txt")))
+    print(f"{len(packages)} packages of {locks} lock files, {len(models())} detectors: {target}")
     return 0
 
 

@@ -76,6 +76,17 @@ def test_the_bill_names_every_package_once_and_is_the_same_every_time() -> None:
     json.dumps(made)
 
 
+def test_the_bill_says_the_licence_of_every_detector() -> None:
+    from src.models.base import MODULES, family
+
+    assert {name: family(name).licence for name in MODULES} == sbom.LICENCES
+    told = {c["name"]: c["licenses"][0]["license"]["id"] for c in sbom.models()}
+    assert set(told) == {path.stem for path in (ROOT / "conf" / "model").glob("*.yaml")}
+    assert (told["v8n"], told["fcos"], told["dfine_s"]) == ("AGPL-3.0", "BSD-3-Clause", "Apache-2.0")
+    packages = {c["name"]: c for c in sbom.bill(sbom.read_all())["components"]}
+    assert packages["ultralytics"]["licenses"] == [{"license": {"id": "AGPL-3.0"}}]
+
+
 def test_setup_installs_by_hash_only() -> None:
     recipe = (ROOT / "Makefile").read_text()
     installs = [line for line in recipe.splitlines() if "pip install" in line]

@@ -96,7 +96,7 @@ class Watch:
         value = row.get("val/mAP50-95", 0.0)
         self._current.curve.append(value)
         if self._live is None:
-            self.say(f"{self._name()}: epoch {epoch}/{self._epochs}  val mAP50-95 {value:.3f}  {self._left()}")
+            self.say(f"{self._name()}: epoch {self._counted(epoch)}  val mAP50-95 {value:.3f}  {self._left()}")
 
     def finish(self, label: str, *, epochs_run: int, state: str = "complete") -> None:
         """The current trial ended, with `label` saying how; epochs that never ran no longer count as work."""
@@ -141,7 +141,7 @@ class Watch:
                 str(row.number),
                 escape(row.label),
                 row.state,
-                f"{len(row.curve)}/{self._epochs}",
+                self._counted(len(row.curve)),
                 sparkline(row.curve[-CURVE:], top=top) + last,
                 style=COLOURS.get(row.state, ""),
             )
@@ -155,6 +155,10 @@ class Watch:
 
     def _name(self) -> str:
         return f"trial {self._current.number} · {self._current.label}"
+
+    def _counted(self, epoch: int) -> str:
+        """An epoch among all; those of a training that ends by the clock may be more than were thought."""
+        return f"{epoch}/{self._epochs}" if epoch <= self._epochs else str(epoch)
 
     def _count(self, epochs: int) -> None:
         self._done += epochs

@@ -19,6 +19,16 @@ from src.config.strictness import refuse_odd_numbers
 from src.config.training_checks import Around, check_recipe
 from src.records.sweep_folder import is_name
 
+BY_EPOCH = ("median", "asha", "hyperband")  # pruners that compare trainings at equal epochs
+WHY_NOT = {  # what study.budget=minutes can't be combined with
+    "study.pruner": "it compares trainings at equal epochs; threshold and wilcoxon don't",
+    "train.workers": "the processor time of loader processes isn't counted",
+    "train.resume": "the minutes that the earlier training used are not known",
+    "train.keep_state": "a training that ended by the clock has no more epochs to go",
+    "device": "on several GPUs nothing comes back before the end",
+    "replay": "what ended by the clock won't end there again, bit for bit",
+}
+
 
 def check(cfg: AppConfig) -> None:
     """Refuse values of the right type that make no sense.
@@ -31,6 +41,7 @@ def check(cfg: AppConfig) -> None:
     refuse_odd_numbers(cfg)
     _check_names(cfg)
     _check_choices(cfg)
+    _check_budget(cfg)
     around = Around(cfg.epochs, cfg.batch, cfg.device, cfg.model.weights, pruner=cfg.study.pruner.value)
     check_recipe(cfg.train, cfg.augment, around)
 
@@ -161,6 +172,41 @@ def _check_until(study: StudyConfig) -> None:
         )
     if study.max_hours is not None and study.max_hours <= 0:
         raise UserError("study.max_hours must be above 0", value=study.max_hours, remedy="study.max_hours=8")
+
+
+def _check_budget(cfg: AppConfig) -> None:
+    """`study.budget`, and what can't be had where trainings end by the clock."""
+    study = cfg.study
+    _one_of("study.budget", [study.budget], ["epochs", "minutes"])
+    if study.budget == "epochs":
+        if study.minutes is not None:
+            raise UserError(
+                "study.minutes is set, and the budget is one of epochs",
+                value=f"study.minutes={study.minutes:g}",
+                remedy="study.budget=minutes, or leave study.minutes out",
+            )
+        return
+    if study.minutes is None or study.minutes <= 0:
+        value = "null" if study.minutes is None else f"{study.minutes:g}"
+        raise UserError(
+            "study.budget=minutes needs the minutes of processor time that each training may use, above 0",
+            value=f"study.minutes={value}",
+            remedy="study.minutes=5",
+        )
+    refused = {
+        f"study.pruner={study.pruner.value}": study.pruner.value in BY_EPOCH,
+        f"train.workers={cfg.train.workers}": cfg.train.workers > 0,
+        "train.resume": cfg.train.resume is not None,
+        "train.keep_state": cfg.train.keep_state,
+        f"device={cfg.device}": "," in cfg.device,
+        "replay": cfg.replay is not None,
+    }
+    for value in (word for word, clashes in refused.items() if clashes):
+        raise UserError(
+            f"study.budget=minutes can't be combined with {value.partition('=')[0]}",
+            value=value,
+            remedy=f"leave it out: {WHY_NOT[value.partition('=')[0]]}",
+        )
 
 
 def _check_names(cfg: AppConfig) -> None:

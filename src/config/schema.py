@@ -141,6 +141,8 @@ class StudyConfig:
     trial_timeout: float | None = None  # seconds that one training may take
     max_failures: int | None = None  # failed trials allowed; null = all but one
     report: bool = True  # write the report at the end
+    budget: str = "epochs"  # epochs | minutes: what every training gets the same of
+    minutes: float | None = None  # `minutes`: of processor time (of the clock on a GPU) that each training may use
     until: str = "budget"  # budget | decided: further seeds until no cheaper model is left open
     max_trainings: int | None = None  # `decided`: trainings in all, those of the search among them
     max_hours: float | None = None  # `decided`: hours of training in all, summed over trials
@@ -196,9 +198,11 @@ class AppConfig:
     @property
     def training(self) -> Training:
         """What a family needs to know of this configuration to train a detector."""
+        minutes = self.study.minutes if self.study.budget == "minutes" else None
         return Training(
-            self.model, self.train, self.augment, self.imgsz, self.lr, self.seed, self.epochs, self.batch, self.device
-        )
+            self.model, self.train, self.augment, self.imgsz, self.lr, self.seed, self.epochs, self.batch, self.device,
+            minutes,
+        )  # fmt: skip
 
 
 def register() -> None:
@@ -224,7 +228,10 @@ def identity(cfg: AppConfig, *, without: tuple[str, ...] = ()) -> str:
     plain = plain_config(cfg)
     for group, names in NOT_TRAINED.items():
         plain[group] = {key: value for key, value in plain[group].items() if key not in names}
-    return hash_of({key: plain[key] for key in TRAINING_KEYS if key not in without})
+    chosen = {key: plain[key] for key in TRAINING_KEYS if key not in without}
+    if cfg.study.budget == "minutes":  # else left out, as in sweeps of earlier versions
+        chosen["minutes"] = cfg.study.minutes
+    return hash_of(chosen)
 
 
 def plain_config(cfg: AppConfig) -> dict[str, Any]:

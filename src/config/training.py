@@ -33,6 +33,8 @@ class TrainConfig:
     momentum: float = 0.9  # of the Adam family: beta 1
     betas: list[float] | None = None  # of the Adam family; null = [momentum, 0.999]
     weight_decay: float = 0.0005
+    lr_backbone: float = 1.0  # rate of the backbone as a share of lr; 0.1 is usual where it is pretrained
+    lr_head: float = 1.0  # rate of all that comes after the backbone, as a share of lr
     schedule: str = "linear"  # linear | cosine | step | onecycle
     lrf: float = 0.01  # final learning rate as a share of lr (linear, cosine, onecycle)
     step_epochs: int = 10  # step: epochs between two drops
@@ -121,6 +123,7 @@ class Training:
     epochs: int
     batch: int
     device: str  # cpu | cuda | cuda:N | auto
+    minutes: float | None = None  # of processor time to train for, instead of `epochs`
 
 
 def gpus_of(device: str) -> list[int]:

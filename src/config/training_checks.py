@@ -69,6 +69,8 @@ def _check_ranges(t: TrainConfig) -> None:
     ranges: dict[str, tuple[float, float]] = {
         "momentum": (0, 0.99999),
         "weight_decay": (0, 1),
+        "lr_backbone": (1e-6, 1000),
+        "lr_head": (1e-6, 1000),
         "lrf": (0, 1),
         "step_epochs": (1, infinity),
         "step_gamma": (1e-9, 1),

@@ -25,6 +25,8 @@ class Networks:
     size_of: Callable[[str, int, int], tuple[int, float]]  # of the same: parameters and GFLOPs
     input_of: Callable[[int], Input]  # of imgsz
     output_of: Callable[[str, int], Output]  # of architecture and classes
+    backbone: tuple[str, ...] = ()  # beginnings of the names of its parameters; the rest is the head
+    half: tuple[str, ...] = ("fp16", "bf16")  # values of train.amp, beside fp32, that its losses can be computed in
 
 
 def check_architecture(name: str, known: Collection[str], family: str) -> None:

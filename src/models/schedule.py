@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from src.config.training import TrainConfig
+
 Curve = Callable[[float], float]  # epochs done before, 0 … epochs - 1 -> share of lr
 
 
@@ -27,6 +29,17 @@ def onecycle(epochs: int, rise: float, start: float, end: float) -> Curve:
         return _cosine(1.0, end, min((epoch - peak) / max(last - peak, 1), 1.0))
 
     return curve
+
+
+def curve_of(t: TrainConfig, epochs: int) -> Curve:
+    """The schedule that a recipe asks for."""
+    if t.schedule == "step":
+        return step(t.step_epochs, t.step_gamma)
+    if t.schedule == "onecycle":
+        return onecycle(epochs, t.onecycle_rise, t.onecycle_start, t.lrf)
+    if t.schedule == "cosine":
+        return lambda epoch: _cosine(1.0, t.lrf, min(epoch / epochs, 1))
+    return lambda epoch: max(1 - epoch / epochs, 0) * (1 - t.lrf) + t.lrf
 
 
 def _cosine(begin: float, end: float, share: float) -> float:

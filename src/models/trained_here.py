@@ -39,7 +39,7 @@ class TrainedHere:
 
     def check(self, training: Training) -> None:
         """Refuse keys that mean nothing here, and devices that are not there."""
-        from src.models.devices import usable_gpus
+        from src.models.devices import check_precision, usable_gpus
         from src.models.torchvision.recipe import check_recipe
 
         check_recipe(training)
@@ -49,9 +49,20 @@ class TrainedHere:
                 value=f"device={training.device}",
                 remedy="device=cuda:0",
             )
-        usable_gpus(training.device)
+        gpus = usable_gpus(training.device)
+        if training.train.amp != "fp32":
+            self._check_half(training.train.amp)
+            check_precision(training.train.amp, gpu=bool(gpus))
         if training.train.freeze_names:
             self._check_freeze(training)
+
+    def _check_half(self, amp: str) -> None:
+        if amp not in self._networks.half:
+            raise UserError(
+                f"train.amp={amp} can't be had with model.family={self._networks.family}: its losses need another type",
+                value=amp,
+                remedy=f"train.amp={' or '.join(('fp32', *self._networks.half))}",
+            )
 
     def _check_freeze(self, training: Training) -> None:
         from src.models.freezing import matching

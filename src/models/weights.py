@@ -8,22 +8,15 @@ sweep and handed to every trial, so that trials never differ in their start.
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from src.common.errors import UserError
-from src.common.whole_files import whole_file
 from src.config.training import ModelConfig
 from src.models.base import Start
+from src.models.weights_download import MIRROR, ZIP_MAGIC, check_kept, fetch
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 5.0
-SMALLEST = 100_000  # bytes; anything smaller is an error page
-ZIP_MAGIC = b"PK\x03\x04"  # every checkpoint written by torch.save since 1.6 is a zip archive
 SCRATCH = "scratch"
 SCRATCH_FALLBACK = "scratch (no pretrained weights at hand)"
 
@@ -37,7 +30,7 @@ def resolve_start(model: ModelConfig, folder: Path, url: str) -> Start:
         url: of the folder that they are published in.
 
     Raises:
-        UserError: `model.weights` names a file that is no checkpoint.
+        UserError: `model.weights` names a file that is no checkpoint, or a kept file has changed.
     """
     if model.weights == "scratch":
         return Start(None, SCRATCH)
@@ -47,12 +40,15 @@ def resolve_start(model: ModelConfig, folder: Path, url: str) -> Start:
         return Start(path, f"file:{path.name}")
     kept = folder / model.pretrained
     if kept.is_file() or fetch(model.pretrained, kept, url):
+        check_kept(kept)
         return Start(kept, f"pretrained:{model.pretrained}")
     log.warning(
         "NO PRETRAINED WEIGHTS: %s is not in %s and can't be downloaded; training starts FROM SCRATCH. "
-        "Accuracy will be far below a fine-tuned model's. Put the file there or pass model.weights=PATH.",
+        "Accuracy will be far below a fine-tuned model's. Put the file there, pass model.weights=PATH, or name a "
+        "folder that has it in the environment variable %s.",
         model.pretrained,
         folder,
+        MIRROR,
     )
     return Start(None, SCRATCH_FALLBACK)
 
@@ -72,19 +68,3 @@ def check_checkpoint_file(path: Path) -> None:
             value=path,
             remedy="pass a .pt file of this family, or model.weights=scratch",
         )
-
-
-def fetch(name: str, target: Path, url: str) -> bool:
-    """Download a published weights file to `target`; False when the network is away or switched off."""
-    if os.environ.get("YOLO_OFFLINE", "").lower() in ("1", "true") or os.environ.get("DETSWEEP_OFFLINE") == "1":
-        return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with whole_file(target) as aside:
-            with urllib.request.urlopen(f"{url}/{name}", timeout=TIMEOUT_S) as answer, open(aside, "wb") as stream:
-                shutil.copyfileobj(answer, stream)
-            if aside.stat().st_size < SMALLEST or aside.read_bytes()[:4] != ZIP_MAGIC:
-                raise ValueError("no checkpoint")  # an exception: the file aside goes
-    except (OSError, urllib.error.URLError, ValueError):
-        return False
-    return True

@@ -11,7 +11,7 @@ from src.decide.limits import broken
 from src.decide.notes import note
 from src.report.importance import LEAST_RUNS as LEAST_CONFIGURATIONS
 from src.report.markdown import Raw, escape, table
-from src.report.names import short
+from src.report.names import fitted, short
 from src.report.noise import noise_of
 from src.report.pros_and_cons import cons, pros, top_three
 from src.report.recovery import recoveries, verdict
@@ -135,7 +135,19 @@ class Comparative(Section):
         if not self.decision.candidates:
             return self.say("no_candidates")
         rows: list[list[object]] = [self._row(c) for c in self.decision.candidates[:MOST_ROWS]]
-        names = ("candidate", "val", "test", "gate", "below_val", "throughput", "memory", "size", "feasible", "runs")
+        names = (
+            "candidate",
+            "val",
+            "test",
+            "gate",
+            "below_val",
+            "throughput",
+            "memory",
+            "size",
+            "input",
+            "feasible",
+            "runs",
+        )
         columns = [self.say(f"col_{c}") for c in names]
         return self.cut(table(columns, rows), len(self.decision.candidates), MOST_ROWS)
 
@@ -151,6 +163,7 @@ class Comparative(Section):
             self.number(c.throughput_ips, 1),
             self.number(c.memory_mb, 1),
             self.number(c.size_mb, 2),
+            fitted(c.best.trial, c.best.artifact) or "—",
             self.say("yes") if c.key in self.decision.feasible else self.say("no_because", limits=lost or "—"),
             runs([e.trial for e in c.evidence]),
         ]

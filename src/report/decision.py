@@ -16,6 +16,7 @@ from src.decide.verdict import Verdict
 from src.records.schema import Failure
 from src.report.comparisons import comparisons_json, open_json
 from src.report.json_values import finite
+from src.report.names import fitted
 from src.report.recovery import Recovery, recoveries
 from src.report.resource_use import search_cost
 from src.report.risks import Risk, Step
@@ -197,6 +198,7 @@ def _candidate(c: Candidate, decision: Decision) -> dict[str, Any]:
         "run_ids": [e.trial.run_id for e in c.evidence],
         "artifact_sha256": artifact.sha256 if artifact else None,
         "licence": licence_of(c),
+        "input": fitted(c.best.trial, artifact),
         "metrics": {
             "score": finite(c.score.mean),
             "val/mAP50-95": finite(c.val_map),

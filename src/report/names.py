@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from src.decide.candidates import Candidate
 from src.decide.configurations import Configuration
+from src.records.schema import Artifact, TrialRecord
 from src.report.importance import as_number
 
 MOST_LETTERS = 24  # of a value that is no number
@@ -23,3 +24,10 @@ def _few_digits(value: str) -> str:
     if number is not None:
         return f"{number:.3g}"
     return value if len(value) <= MOST_LETTERS else value[: MOST_LETTERS - 1] + "…"
+
+
+def fitted(trial: TrialRecord, artifact: Artifact | None) -> str:
+    """How an image is fitted into a candidate's input, and the input's sides in px; "" where no record tells."""
+    of_file, of_checkpoint = (x.input if x is not None else None for x in (artifact, trial.checkpoint))
+    shape = of_file or of_checkpoint
+    return f"{shape.resize} {shape.width} x {shape.height}" if shape is not None else ""

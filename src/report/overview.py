@@ -29,11 +29,32 @@ class Overview(Section):
             [self.say("fact_rule"), self.say(rule)],
             *self._goal_rows(),
             [self.say("heading_space"), Raw("; ".join(swept)) if swept else self.say("no_space")],
+            *self._budget_rows(),
             [self.say("fact_trials"), self._counts()],
             *self._dataset_rows(),
             *self._machine_rows(),
         ]
         return table([self.say("col_what"), self.say("col_value")], rows)
+
+    def _budget_rows(self) -> Iterable[list[object]]:
+        """What every training had the same of, where that is no number of epochs."""
+        used = [
+            t.history[-1]["used_minutes"]
+            for t in self.decision.saved.trials
+            if t.history[-1:] and "used_minutes" in t.history[-1]
+        ]
+        minutes = {t.config.get("study", {}).get("minutes") for t in self.decision.saved.trials} - {None}
+        if used and minutes:
+            epochs = [len(t.history) for t in self.decision.saved.trials if t.history]
+            told = note(
+                "budget_minutes",
+                minutes=", ".join(f"{m:g}" for m in sorted(minutes)),
+                low=f"{min(used):.2f}",
+                high=f"{max(used):.2f}",
+                fewest=min(epochs),
+                most=max(epochs),
+            )
+            yield [self.say("fact_budget"), self.say(told)]
 
     def _counts(self) -> Raw:
         trials = self.decision.saved.trials

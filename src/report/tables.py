@@ -15,6 +15,7 @@ from src.decide.configurations import HEADLINE, swept_values
 from src.decide.licence import licence_of_trial
 from src.decide.load import Saved
 from src.records.schema import Artifact, FinalistRecord, Measurement, TrialRecord, Verification
+from src.report.names import fitted
 
 Row = dict[str, Any]
 
@@ -42,6 +43,7 @@ def _trial_row(t: TrialRecord, finalist: FinalistRecord | None, metrics: list[st
         **{name: t.metrics.get(name) for name in metrics},
         "test/mAP50-95": test.get("test/mAP50-95"),
         "epochs": checkpoint.epochs if checkpoint else None,
+        "used_minutes": t.history[-1].get("used_minutes") if t.history else None,
         "best_epoch": checkpoint.best_epoch if checkpoint else None,
         "start": checkpoint.start if checkpoint else None,
         "licence": licence_of_trial(t),
@@ -99,6 +101,7 @@ def _benchmark_row(
         "runtime_version": m.runtime_version,
         "device": m.device,
         "scope": m.scope,
+        "input": fitted(t, artifact),
         "batch": m.batch,
         "threads": m.threads,
         "samples": latency.count,

@@ -32,6 +32,15 @@ def test_without_a_terminal_every_epoch_is_a_plain_line_with_the_time_left(monke
     assert "\x1b" not in out.getvalue()
 
 
+def test_epochs_beyond_those_that_were_thought_are_told_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    with Watch(1, 1, Console(file=out, width=200)) as watch:
+        watch.trial(0, "by the clock")
+        watch.epoch(1, {})
+        watch.epoch(2, {})
+    assert [line.split(": epoch ")[1].split()[0] for line in out.getvalue().splitlines()[1:]] == ["1/1", "2"]
+
+
 def picture(watch: Watch) -> list[str]:
     """What the table shows."""
     out = io.StringIO()

@@ -96,12 +96,43 @@ def test_unknown_key_or_wrong_type_fails_while_composing(override: str) -> None:
         ("augment.mosaic=1.5", "augment.mosaic"),
         ("train.amp=fp16", "train.amp"),
         ("device='cuda:0,0'", "device"),
+        ("study.budget=hours", "study.budget"),
+        ("study.budget=minutes", "study.budget"),
+        ("study.minutes=3", "study.minutes"),
+        ("train.lr_backbone=0", "train.lr_backbone"),
+        ("train.lr_head=nan", "train.lr_head"),
     ],
 )
 def test_values_without_sense_are_refused_with_key_and_value(override: str, key: str) -> None:
     with pytest.raises(UserError) as caught:
         check(composed(override))
     assert key in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("study.minutes=0", "study.budget"),
+        ("study.pruner=asha", "study.pruner"),
+        ("study.pruner=median", "study.pruner"),
+        ("train.workers=2", "train.workers"),
+        ("train.keep_state=true", "train.keep_state"),
+        ("device='cuda:0,1'", "device"),
+        ("replay=0123456789", "replay"),
+    ],
+)
+def test_what_can_not_be_had_by_the_clock_is_refused(word: str, key: str) -> None:
+    words = ("study.budget=minutes", "study.minutes=2")
+    check(composed(*words, "study.pruner=wilcoxon"))
+    with pytest.raises(UserError) as caught:
+        check(composed(*words, word))
+    assert key in caught.value.what
+
+
+def test_minutes_are_part_of_what_is_trained() -> None:
+    two, three = (composed("study.budget=minutes", f"study.minutes={m}") for m in (2, 3))
+    assert len({identity(two), identity(three), identity(composed())}) == 3
+    assert (two.training.minutes, composed().training.minutes) == (2, None)
 
 
 def test_identity_follows_what_is_trained_and_nothing_else() -> None:

@@ -18,7 +18,7 @@ from src.sweeper.space import check_space, parse_space
 from tests.conftest import ROOT
 
 STUDIES = sorted((ROOT / "sweeps").rglob("*.y*ml"))
-NAMES = {"architectures", "edge_budget", "imgsz_lr_seed", "pruned_lr", "quantisation", "sizes"}
+NAMES = {"architectures", "edge_budget", "families", "imgsz_lr_seed", "pruned_lr", "quantisation", "sizes"}
 
 
 def composed(study: str, *words: str, hydra: bool = False) -> DictConfig:
@@ -66,4 +66,6 @@ def test_what_the_studies_set_reaches_the_configuration() -> None:
     edge = typed("edge_budget")
     assert (edge.decision.name, edge.study.constraints) == ("edge", ["latency_p95_ms <= 30", "size_mb <= 15"])
     assert typed("quantisation").export.targets == ["onnx/fp32", "onnx/int8", "openvino/int8"]
+    race = typed("families", "model=dfine_s")
+    assert (race.training.minutes, race.model.weights) == (3, "scratch")
     assert (typed("pruned_lr").study.pruner.value, typed("pruned_lr").epochs) == ("asha", 27)

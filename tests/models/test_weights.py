@@ -10,7 +10,8 @@ import pytest
 from src.common.errors import UserError
 from src.config.training import ModelConfig
 from src.models.base import Start
-from src.models.weights import SCRATCH, SCRATCH_FALLBACK, ZIP_MAGIC, fetch, resolve_start
+from src.models.weights import SCRATCH, SCRATCH_FALLBACK, resolve_start
+from src.models.weights_download import ZIP_MAGIC
 
 
 def model(weights: str) -> ModelConfig:
@@ -42,20 +43,12 @@ def test_a_file_that_is_no_checkpoint_is_refused_without_unpickling(tmp_path: Pa
         resolve_start(model(str(path)), tmp_path, "https://nowhere.invalid")
 
 
-def test_a_download_is_kept_only_when_it_is_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DETSWEEP_OFFLINE", raising=False)
-    monkeypatch.delenv("YOLO_OFFLINE", raising=False)
-    for content, kept in ((b"<html>" + b"x" * 200_000, False), (ZIP_MAGIC + b"x" * 200_000, True)):
-        source = tmp_path / "served" / "yolov8n.pt"
-        source.parent.mkdir(exist_ok=True)
-        source.write_bytes(content)
-        target = tmp_path / "weights" / "yolov8n.pt"
-        assert fetch("yolov8n.pt", target, source.parent.as_uri()) is kept
-        assert target.exists() is kept
-        assert len(list(target.parent.iterdir())) == int(kept)
-
-
-def test_offline_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DETSWEEP_OFFLINE", "1")
-    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: pytest.fail("asked the network"))
-    assert not fetch("yolov8n.pt", tmp_path / "yolov8n.pt", "https://nowhere.invalid")
+def test_a_kept_file_that_has_changed_is_refused(tmp_path: Path) -> None:
+    kept = tmp_path / "yolov8n.pt"
+    kept.write_bytes(ZIP_MAGIC)
+    resolve_start(model("auto"), tmp_path, "")
+    kept.write_bytes(ZIP_MAGIC + b"x")
+    with pytest.raises(UserError, match="damaged or was replaced"):
+        resolve_start(model("auto"), tmp_path, "")
+    (tmp_path / "yolov8n.pt.sha256").unlink()
+    assert resolve_start(model("auto"), tmp_path, "").path == kept

@@ -6,6 +6,7 @@ kill makes the same choices without having kept a generator.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,12 @@ class Images:
             self._kept[i] = self._fit(self.samples[i])
         return self._kept[i]
 
+    def read(self) -> None:
+        """Read all of them now, where they are kept."""
+        if self._kept is not None:
+            for i in range(len(self)):
+                self[i]
+
     def _fit(self, sample: Sample) -> Fitted:
         x, transform = fit(load_image(sample.image), input_of(self.imgsz))
         gain, pad = np.array(transform.gain * 2), np.array(transform.pad * 2)
@@ -60,8 +67,8 @@ class Images:
 def augmented(item: Fitted, a: AugmentConfig, rng: np.random.Generator) -> tuple[Bytes, Boxes, NDArray[np.int64]]:
     """An image [3, h, w] with its boxes, changed as the recipe asks; boxes that leave the picture go."""
     pixels, boxes = item.pixels, item.boxes.copy()
-    if a.scale or a.translate:
-        pixels, boxes = _moved(pixels, boxes, a, rng)
+    if a.scale or a.translate or a.degrees or a.shear or a.perspective:
+        pixels, boxes = moved(pixels, boxes, homography(a, rng, pixels.shape[2], pixels.shape[1]))
     if a.hsv_h or a.hsv_s or a.hsv_v:
         pixels = _coloured(pixels, a, rng)
     height, width = pixels.shape[1:]
@@ -71,36 +78,62 @@ def augmented(item: Fitted, a: AugmentConfig, rng: np.random.Generator) -> tuple
     if rng.random() < a.flipud:
         pixels = pixels[:, ::-1]
         boxes[:, [1, 3]] = height - boxes[:, [3, 1]]
+    if a.bgr and rng.random() < a.bgr:
+        pixels = pixels[::-1]
     boxes = np.clip(boxes, 0, np.array([width, height, width, height]))
     left = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST).all(axis=1)
     return np.ascontiguousarray(pixels), boxes[left], item.classes[left]
 
 
-def _moved(pixels: Bytes, boxes: Boxes, a: AugmentConfig, rng: np.random.Generator) -> tuple[Bytes, Boxes]:
-    """Zoomed about the centre by 1 +/- scale, and shifted by +/- translate of the side."""
-    import cv2
+def homography(a: AugmentConfig, rng: np.random.Generator, width: int, height: int) -> Boxes:
+    """A random matrix [3, 3] from px to px: perspective, turn, zoom and shear about the centre, then a shift."""
+
+    def between(most: float) -> float:
+        return float(rng.uniform(-most, most))
+
+    tilt, turn, slant = np.eye(3), np.eye(3), np.eye(3)
+    tilt[2, :2] = between(a.perspective), between(a.perspective)
+    angle, zoom = math.radians(between(a.degrees)), 1 + between(a.scale)
+    turn[:2, :2] = zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    slant[0, 1], slant[1, 0] = math.tan(math.radians(between(a.shear))), math.tan(math.radians(between(a.shear)))
+    to_centre, back = np.eye(3), np.eye(3)
+    to_centre[:2, 2] = -width / 2, -height / 2
+    back[:2, 2] = width * (0.5 + between(a.translate)), height * (0.5 + between(a.translate))
+    found: Boxes = back @ slant @ turn @ tilt @ to_centre
+    return found
+
+
+def moved(pixels: Bytes, boxes: Boxes, matrix: Boxes) -> tuple[Bytes, Boxes]:
+    """An image and its boxes after a homography, by torchvision's transforms: a box surrounds its corners' places."""
+    import torch
+    from torchvision import tv_tensors
+    from torchvision.transforms.v2 import functional
 
     height, width = pixels.shape[1:]
-    zoom = 1 + rng.uniform(-a.scale, a.scale)
-    shift = rng.uniform(-a.translate, a.translate, 2) * (width, height)
-    offset = np.array([width, height]) / 2 * (1 - zoom) + shift
-    matrix = np.array([[zoom, 0, offset[0]], [0, zoom, offset[1]]])
-    image = cv2.warpAffine(
-        np.ascontiguousarray(pixels.transpose(1, 2, 0)), matrix, (width, height), borderValue=(GREY,) * 3
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
+    there = np.hstack([corners, np.ones((4, 1))]) @ matrix.T
+    ends = (there[:, :2] / there[:, 2:]).tolist()
+    begins = [[int(x), int(y)] for x, y in corners]
+    image = functional.perspective(torch.from_numpy(pixels), begins, ends, fill=[GREY] * 3)
+    framed: Any = tv_tensors.BoundingBoxes(
+        torch.from_numpy(boxes), format="XYXY", canvas_size=(height, width), clamping_mode=None
     )
-    return np.asarray(image, np.uint8).transpose(2, 0, 1), boxes * zoom + np.tile(offset, 2)
+    placed = functional.perspective(framed, begins, ends)
+    return image.numpy(), np.asarray(placed.numpy(), np.float64)
 
 
 def _coloured(pixels: Bytes, a: AugmentConfig, rng: np.random.Generator) -> Bytes:
-    """Hue, saturation and value times 1 +/- their shares."""
+    """Hue, saturation and value, as the keys mean it for Ultralytics: hue turns, the others are multiplied."""
     import cv2
 
-    gains = 1 + rng.uniform(-1, 1, 3) * (a.hsv_h, a.hsv_s, a.hsv_v)
-    hsv = cv2.cvtColor(np.ascontiguousarray(pixels.transpose(1, 2, 0)), cv2.COLOR_RGB2HSV).astype(np.float64)
-    hsv *= gains
-    hsv[..., 0] %= 180
-    whole = np.clip(hsv, 0, (179, 255, 255)).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(whole, cv2.COLOR_HSV2RGB), np.uint8).transpose(2, 0, 1)
+    turn, *gains = rng.uniform(-1, 1, 3) * (a.hsv_h, a.hsv_s, a.hsv_v)
+    values = np.arange(256)
+    hue = (values + turn * 180) % 180
+    saturation, value = (np.clip(values * (1 + gain), 0, 255) for gain in gains)
+    saturation[0] = 0  # white, grey and black stay so
+    table = np.stack([hue, saturation, value], axis=-1).astype(np.uint8)[None]
+    hsv = cv2.cvtColor(np.ascontiguousarray(pixels.transpose(1, 2, 0)), cv2.COLOR_RGB2HSV)
+    return np.asarray(cv2.cvtColor(cv2.LUT(hsv, table), cv2.COLOR_HSV2RGB), np.uint8).transpose(2, 0, 1)
 
 
 def batches(images: Images, batch: int, seed: int, epoch: int) -> list[list[int]]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from src.models import flops
 from src.models.networks import check_architecture
 
 if TYPE_CHECKING:
@@ -100,19 +101,15 @@ def _fixed_transform(own: Any) -> Any:
 
 @functools.cache
 def size_of(architecture: str, classes: int, imgsz: int) -> tuple[int, float]:
-    """Parameters, and GFLOPs of one image: 2 for each multiplication with its addition, as Ultralytics counts.
+    """Parameters, and GFLOPs of one image.
 
     How many regions the second stage looks at depends on the weights; counted are those of the untrained network on
     noise, always the same ones.
     """
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = build_network(architecture, classes, imgsz).eval()
         x = torch.rand(1, 3, imgsz, imgsz)
-        counter = FlopCounterMode(display=False)
-        with torch.inference_mode(False), torch.no_grad(), counter:
-            network(list(x))
-    return sum(p.numel() for p in network.parameters()), counter.get_total_flops() / 1e9
+        return flops.size_of(network, lambda module: module(list(x)))

@@ -59,4 +59,5 @@ NETWORKS = Networks(
     size_of=size_of,
     input_of=input_of,
     output_of=lambda architecture, classes: output_of(classes),
+    backbone=("backbone.body.", "backbone.features."),  # the pyramid and SSD's further layers count as head
 )

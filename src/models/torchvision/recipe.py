@@ -7,16 +7,14 @@ that is taken in silence would look as if it had been tried.
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, fields
 from typing import Any
 
 from src.common.errors import UserError
 from src.common.hashes import sha256_file
-from src.config.training import AugmentConfig, Optimizer, TrainConfig, Training
+from src.config.training import Optimizer, TrainConfig, Training
 from src.models.base import Start
-from src.models.schedule import onecycle, step
 from src.records.schema import DatasetRef
 
 OTHERS = "it belongs to Ultralytics' networks"
@@ -35,7 +33,7 @@ REFUSED = {  # key of `train` -> why
     "dis": OTHERS,
     "qat": "quantisation-aware training is for Ultralytics' networks",
 }
-AUGMENT = ("name", "fliplr", "flipud", "hsv_h", "hsv_s", "hsv_v", "scale", "translate", "close_mosaic")  # what works
+PASTED = ("mosaic", "mixup", "cutmix")  # keys of `augment` that make one image of several
 TORCH_NAMES = {Optimizer.RMSProp: "RMSprop"}
 CLIP = 10.0  # largest norm of the gradient, as Ultralytics clips
 
@@ -52,12 +50,10 @@ def check_recipe(training: Training) -> None:
         refuse_unless(getattr(t, key) == plain[key], f"train.{key}", getattr(t, key), why)
     refuse_unless(t.optimizer is not Optimizer.MuSGD, "train.optimizer", "MuSGD", OTHERS)
     refuse_unless(t.cache != "disk", "train.cache", "disk", "images are kept in memory (ram) or read again (none)")
-    refuse_unless(t.amp == "fp32", "train.amp", t.amp, "it trains in float32")
     refuse_unless(t.stop_metric != "loss", "train.stop_metric", "loss", "it has no loss on val")
-    for item in fields(AugmentConfig):
-        value = getattr(training.augment, item.name)
-        if item.name not in AUGMENT:
-            refuse_unless(value == item.default, f"augment.{item.name}", value, "it is not built for this family")
+    for key in PASTED:
+        value = getattr(training.augment, key)
+        refuse_unless(not value, f"augment.{key}", value, "images are not pasted together here (try augment=light)")
 
 
 def _refuse(family: str, fine: bool, key: str, value: object, why: str) -> None:
@@ -70,24 +66,38 @@ def accumulated(t: TrainConfig, batch: int) -> int:
     return t.accumulate or max(1, round(t.nbs / batch))
 
 
-def build_optimizer(network: Any, t: TrainConfig, lr: float) -> Any:
-    """The optimizer over weights, norms and biases, in this order; only weights decay."""
+def build_optimizer(network: Any, t: TrainConfig, lr: float, backbone: tuple[str, ...] = ()) -> Any:
+    """The optimizer over weights, norms and biases, in this order; only weights decay.
+
+    Args:
+        network: whose parameters learn.
+        t: group `train`.
+        lr: initial rate.
+        backbone: beginnings of the names of its parameters, which have groups of their own where rates differ by part.
+    """
     import torch
 
-    weights: list[Any] = []
-    norms: list[Any] = []
-    biases: list[Any] = []
-    for name, parameter in network.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        (biases if name.endswith("bias") else norms if parameter.ndim < 2 else weights).append(parameter)
+    learning = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    shares = {True: t.lr_backbone, False: t.lr_head}
+    if t.lr_backbone == t.lr_head:
+        groups = [{**group, "share": t.lr_head} for group in _groups(learning, t)]
+    else:
+        parts = {part: [(n, p) for n, p in learning if n.startswith(backbone) is part] for part in shares}
+        groups = [{**group, "share": shares[part]} for part in shares for group in _groups(parts[part], t)]
+    kind: Any = getattr(torch.optim, TORCH_NAMES.get(t.optimizer, t.optimizer.value))
+    return kind(groups, lr=lr, **_options(t))
+
+
+def _groups(named: Collection[tuple[str, Any]], t: TrainConfig) -> list[dict[str, Any]]:
+    biases = [p for name, p in named if name.endswith("bias")]
+    norms = [p for name, p in named if not name.endswith("bias") and p.ndim < 2]
+    weights = [p for name, p in named if not name.endswith("bias") and p.ndim >= 2]
     groups = [
         {"params": weights, "weight_decay": t.weight_decay},
         {"params": norms, "weight_decay": 0.0},
         {"params": biases, "weight_decay": 0.0, "bias": True},
     ]
-    kind: Any = getattr(torch.optim, TORCH_NAMES.get(t.optimizer, t.optimizer.value))
-    return kind([g for g in groups if g["params"]], lr=lr, **_options(t))
+    return [group for group in groups if group["params"]]
 
 
 def _options(t: TrainConfig) -> dict[str, Any]:
@@ -98,19 +108,8 @@ def _options(t: TrainConfig) -> dict[str, Any]:
     return {"betas": (t.betas[0], t.betas[1]) if t.betas is not None else (t.momentum, 0.999)}
 
 
-def curve_of(t: TrainConfig, epochs: int) -> Callable[[float], float]:
-    """Share of `lr` by epochs done."""
-    if t.schedule == "step":
-        return step(t.step_epochs, t.step_gamma)
-    if t.schedule == "onecycle":
-        return onecycle(epochs, t.onecycle_rise, t.onecycle_start, t.lrf)
-    if t.schedule == "cosine":
-        return lambda epoch: t.lrf + (1 - t.lrf) * (1 + math.cos(math.pi * min(epoch / epochs, 1))) / 2
-    return lambda epoch: max(1 - epoch / epochs, 0) * (1 - t.lrf) + t.lrf
-
-
 def set_rates(groups: Iterable[dict[str, Any]], t: TrainConfig, rate: float, warm: float) -> None:
-    """Set the rate of every group, and the momentum of SGD and RMSProp while they warm up.
+    """Set the rate of every group by its part's share, and the momentum of SGD and RMSProp while they warm up.
 
     Args:
         groups: of the optimizer.
@@ -120,7 +119,7 @@ def set_rates(groups: Iterable[dict[str, Any]], t: TrainConfig, rate: float, war
     """
     for group in groups:
         begin = t.warmup_bias_lr if group.get("bias") else 0.0
-        group["lr"] = begin + (rate - begin) * warm
+        group["lr"] = begin + (rate * group.get("share", 1.0) - begin) * warm
         if "momentum" in group:
             group["momentum"] = t.warmup_momentum + (t.momentum - t.warmup_momentum) * warm
 
@@ -132,10 +131,12 @@ def signature(training: Training, dataset: DatasetRef, start: Start) -> list[Any
         del t[key]
     for key in _without_effect(t):
         del t[key]
-    if not t["patience"] or t["patience"] >= training.epochs:
+    if not t["patience"] or (training.minutes is None and t["patience"] >= training.epochs):
         t = {k: v for k, v in t.items() if k not in ("patience", "stop_metric", "min_gain")}
     start_hash = sha256_file(start.path) if start.path else ""
-    rest = [training.imgsz, training.lr, training.seed, training.epochs, training.batch, training.device]
+    by_clock = training.minutes is not None and training.train.schedule in ("linear", "cosine")
+    length = [training.minutes, None if by_clock else training.epochs]  # those schedules count shares of the minutes
+    rest = [training.imgsz, training.lr, training.seed, *length, training.batch, training.device]
     augment = {k: v for k, v in vars(training.augment).items() if k not in ("name", "close_mosaic")}
     steps = accumulated(training.train, training.batch)
     return [training.model.architecture, str(t), str(augment), rest, steps, start_hash, dataset.fingerprint]

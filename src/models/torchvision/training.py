@@ -17,15 +17,17 @@ from src.common.hashes import sha256_file
 from src.config.training import Training
 from src.data import load_split
 from src.models.base import EpochHook, Start, TrainResult, licence_of
+from src.models.budget import Budget
 from src.models.curves import draw_curves
 from src.models.devices import usable_gpus
 from src.models.freezing import freeze, unfreeze
 from src.models.networks import Networks
+from src.models.schedule import curve_of
 from src.models.torchvision import checkpoint
 from src.models.torchvision.average import Average
 from src.models.torchvision.images import Images, as_tensors, batches
 from src.models.torchvision.outputs import NETWORKS
-from src.models.torchvision.recipe import CLIP, accumulated, build_optimizer, curve_of, set_rates
+from src.models.torchvision.recipe import CLIP, accumulated, build_optimizer, set_rates
 from src.models.torchvision.state import State
 from src.models.torchvision.validation import validate
 from src.records.schema import Checkpoint, DatasetRef
@@ -42,6 +44,7 @@ class Progress:
     network: Any
     average: Average
     optimizer: Any
+    scaler: Any  # of gradients in half precision; does nothing in float32 and bfloat16
     history: list[Row]
     best: float = -math.inf  # mAP50-95 of the best checkpoint
     watched: float = -math.inf  # of early stopping
@@ -76,6 +79,8 @@ class Trainer:
         self.images = Images(load_split(dataset, "train"), training.imgsz, keep=keep)
         self.val = Images(load_split(dataset, "val"), training.imgsz, keep=keep)
         self.curve = curve_of(training.train, training.epochs)
+        self.budget = Budget(training.epochs, training.minutes, gpu=bool(gpus))
+        self.half = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(training.train.amp)
         self.state = State(out)
         self.frozen: set[str] = set()  # norms that are frozen whole
         self.progress = self._begin(start)
@@ -99,11 +104,15 @@ class Trainer:
         if t.freeze_names:
             self.frozen = set(freeze(network, t.freeze_names))
         average = Average(network, t.ema_decay if t.ema else 0.0, t.ema_tau)
-        progress = Progress(network, average, build_optimizer(network, t, self.training.lr), [])
+        scaler = torch.amp.GradScaler(self.device.type, enabled=self.half is torch.float16)
+        progress = Progress(network, average, self._optimizer(network), scaler, [])
         state = self.state.load(self.best_file)
         if state is not None:
             self._restore(progress, state)
         return progress
+
+    def _optimizer(self, network: Any) -> Any:
+        return build_optimizer(network, self.training.train, self.training.lr, self.of.backbone)
 
     def _restore(self, p: Progress, state: dict[str, Any]) -> None:
         if state["thawed"]:
@@ -112,6 +121,8 @@ class Trainer:
         p.average.network.load_state_dict(state["average"])
         p.average.updates = state["updates"]
         p.optimizer.load_state_dict(state["optimizer"])
+        if p.scaler.is_enabled():
+            p.scaler.load_state_dict(state["scaler"])
         p.history[:] = state["history"]
         p.best, p.watched, p.watched_epoch = state["best"], state["watched"], state["watched_epoch"]
 
@@ -120,11 +131,14 @@ class Trainer:
         p = self.progress
         for row in p.history:
             on_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
-        while p.epochs < self.training.epochs and not self._stops(p):
+        for images in (self.images, self.val):
+            images.read()
+        self.budget.begin(p.history)
+        while not self.budget.is_used(p.history) and not self._stops(p):
             epoch = p.epochs + 1
             if epoch == self.training.train.unfreeze_epoch:
                 self._thaw(p)
-            row = self._train_epoch(p, epoch) | validate(p.average.network, self.val, self.dataset, self.device)
+            row = self._train_epoch(p, epoch) | self._validate(p, epoch) | self.budget.used()
             self._take(p, epoch, row)
             on_epoch(epoch, row)
         checkpoint.save(self.best_file.with_name("last.pt"), self._saved(p), self.of)
@@ -134,7 +148,7 @@ class Trainer:
         """Frozen layers learn too from here on; the optimizer begins anew over all of them."""
         unfreeze(p.network)
         self.frozen = set()
-        p.optimizer = build_optimizer(p.network, self.training.train, self.training.lr)
+        p.optimizer = self._optimizer(p.network)
 
     def _train_epoch(self, p: Progress, epoch: int) -> Row:
         """One pass over the images; mean losses and the rate."""
@@ -145,7 +159,7 @@ class Trainer:
         plan = batches(self.images, training.batch, training.seed, epoch)
         step_every = accumulated(t, training.batch)
         sums: dict[str, float] = {}
-        rate = training.lr * self.curve(epoch - 1)
+        rate = training.lr * self.curve(self.budget.done(p.history))
         p.network.train()
         for module in self._frozen_norms(p.network):
             module.eval()
@@ -154,26 +168,36 @@ class Trainer:
             warm = (epoch - 1 + (k + 1) / len(plan)) / t.warmup_epochs if t.warmup_epochs else 1.0
             set_rates(p.optimizer.param_groups, t, rate, min(1.0, warm))
             x, targets = as_tensors(self.images, places, training.augment, training.seed, epoch)
-            parts = p.network(
-                list(x.to(self.device)), [{n: v.to(self.device) for n, v in target.items()} for target in targets]
-            )
-            total = torch.stack(list(parts.values())).sum()
-            if not math.isfinite(total.item()):
-                raise StageError(
-                    "train", training.model.name, f"the loss is not finite in epoch {epoch}; try a smaller lr"
+            with torch.autocast(self.device.type, self.half, enabled=self.half is not None):
+                parts = p.network(
+                    list(x.to(self.device)), [{n: v.to(self.device) for n, v in target.items()} for target in targets]
                 )
-            (total / step_every).backward()
+            total = torch.stack([part.float() for part in parts.values()]).sum()
+            if not math.isfinite(total.item()):
+                raise self._diverged("the loss is", epoch)
+            p.scaler.scale(total / step_every).backward()
             for name, value in parts.items():
                 sums[name] = sums.get(name, 0.0) + value.item() / len(plan)
             if (k + 1) % step_every == 0 or k + 1 == len(plan):
                 self._step(p)
         return {"lr": rate, **{f"train/{name}": value for name, value in sums.items()}}
 
+    def _diverged(self, what: str, epoch: int) -> StageError:
+        return StageError("train", self.training.model.name, f"{what} not finite in epoch {epoch}; try a smaller lr")
+
+    def _validate(self, p: Progress, epoch: int) -> Row:
+        try:
+            return validate(p.average.network, self.val, self.dataset, self.device)
+        except FloatingPointError:  # the last step of the epoch did it: no loss was computed after it
+            raise self._diverged("boxes are", epoch) from None
+
     def _step(self, p: Progress) -> None:
         import torch
 
+        p.scaler.unscale_(p.optimizer)
         torch.nn.utils.clip_grad_norm_(p.network.parameters(), CLIP)
-        p.optimizer.step()
+        p.scaler.step(p.optimizer)
+        p.scaler.update()
         p.optimizer.zero_grad()
         p.average.update(p.network)
 
@@ -196,6 +220,7 @@ class Trainer:
             "average": p.average.network.state_dict(),
             "updates": p.average.updates,
             "optimizer": p.optimizer.state_dict(),
+            "scaler": p.scaler.state_dict(),
             "history": p.history,
             "best": p.best,
             "watched": p.watched,

@@ -16,7 +16,11 @@ BATCH = 16
 
 
 def validate(network: Any, images: Images, dataset: DatasetRef, device: Any) -> dict[str, float]:
-    """`val/…` of a network; figures that val can't give (no objects) count as 0."""
+    """`val/…` of a network; figures that val can't give (no objects) count as 0.
+
+    Raises:
+        FloatingPointError: a box or a score is not finite.
+    """
     found: list[Detections] = []
     for begin in range(0, len(images), BATCH):
         found += _detect(network, [images[i] for i in range(begin, min(begin + BATCH, len(images)))], device)
@@ -36,4 +40,7 @@ def _detect(network: Any, items: list[Fitted], device: Any) -> list[Detections]:
 def _in_image(item: Fitted, answer: dict[str, Any]) -> Detections:
     boxes = answer["boxes"].cpu().numpy().astype(np.float32)
     classes = answer["labels"].cpu().numpy().astype(np.int64) - 1
-    return Detections(item.transform.to_image(boxes), answer["scores"].cpu().numpy().astype(np.float32), classes)
+    scores = answer["scores"].cpu().numpy().astype(np.float32)
+    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+        raise FloatingPointError("a box or a score is not finite")
+    return Detections(item.transform.to_image(boxes), scores, classes)

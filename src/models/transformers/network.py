@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from src.models import flops
 from src.models.networks import Networks, check_architecture
 from src.models.transformers.configurations import BUILDERS, SOFTMAX
 from src.records.model_io import Input, Output, layout
@@ -108,17 +109,13 @@ def queries(network: Any) -> nn.Module:
 
 @functools.cache
 def size_of(architecture: str, classes: int, imgsz: int) -> tuple[int, float]:
-    """Parameters, and GFLOPs of one image: 2 for each multiplication with its addition."""
+    """Parameters, and GFLOPs of one image."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = queries(build_network(architecture, classes, imgsz)).requires_grad_(False)  # the counter asks
-        counter = FlopCounterMode(display=False)
-        with torch.inference_mode(False), torch.no_grad(), counter:
-            module(torch.rand(1, 3, imgsz, imgsz))
-    return sum(p.numel() for p in module.parameters()), counter.get_total_flops() / 1e9
+        return flops.size_of(module, lambda network: network(torch.rand(1, 3, imgsz, imgsz)))
 
 
 NETWORKS = Networks(
@@ -130,4 +127,6 @@ NETWORKS = Networks(
     size_of=size_of,
     input_of=input_of,
     output_of=output_of,
+    backbone=("network.model.backbone.", "network.vit."),
+    half=("fp16",),  # queries are matched to objects in numpy, which has no bfloat16
 )

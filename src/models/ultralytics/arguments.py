@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from src.common import encryption
-from src.common.errors import UserError
 from src.config.training import AugmentConfig, TrainConfig, Training
 from src.config.training_checks import WITH_BETAS
-from src.models.devices import usable_gpus
+from src.models.budget import MOST_EPOCHS
+from src.models.devices import check_precision, usable_gpus
 from src.records.schema import DatasetRef
 
 SAME_NAME = ("momentum", "weight_decay", "lrf", "warmup_epochs", "cls_pw", "box", "cls", "dfl", "multi_scale")
-PROCESSOR = Path("/proc/cpuinfo")
 AMP: dict[str, bool | str] = {"fp32": False, "fp16": "fp16", "bf16": "bf16"}
 
 
@@ -38,7 +37,7 @@ def check_training(training: Training) -> None:
     """
     device = check_device(training.device)
     if training.train.amp != "fp32":
-        _check_precision(training.train.amp, device)
+        check_precision(training.train.amp, gpu=device != "cpu")
     if training.train.resume is not None:
         from src.models.ultralytics.more_epochs import check_resume
 
@@ -49,45 +48,16 @@ def check_training(training: Training) -> None:
         check_freeze(training)
 
 
-def _check_precision(amp: str, device: str) -> None:
-    """A precision that the device lacks would be emulated: slower than float32, and less exact."""
-    import torch
-
-    if device != "cpu":
-        if amp == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
-            raise UserError("this GPU has no bfloat16", value=f"train.amp={amp}", remedy="train.amp=fp16")
-        return
-    if amp == "fp16":
-        raise UserError(
-            "train.amp=fp16 needs a GPU, and device=auto found none",
-            value=f"train.amp={amp}",
-            remedy="train.amp=fp32",
-        )
-    if not _has_bf16():
-        raise UserError(
-            "this processor has no bfloat16 instructions: training in it would be slower and less exact than fp32",
-            value=f"train.amp={amp}",
-            remedy="train.amp=fp32",
-        )
-
-
-def _has_bf16() -> bool:
-    try:
-        flags = PROCESSOR.read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
 def training_arguments(training: Training, dataset: DatasetRef, start: Path | None, out: Path) -> dict[str, Any]:
     """The complete arguments of an Ultralytics training; what is left out keeps Ultralytics' default."""
     t, device = training.train, check_device(training.device)
+    epochs = training.epochs if training.minutes is None else MOST_EPOCHS  # the budget ends it
     return {
         "model": training.model.architecture,
         "pretrained": str(start) if start else False,
         "data": dataset.yaml,
         "imgsz": training.imgsz,
-        "epochs": training.epochs,
+        "epochs": epochs,
         "batch": training.batch,
         "seed": training.seed,
         "device": device,
@@ -98,10 +68,10 @@ def training_arguments(training: Training, dataset: DatasetRef, start: Path | No
         "workers": t.workers,
         "plots": t.plots and not holds_secrets(dataset),
         "verbose": False,
-        "patience": t.patience or training.epochs,
+        "patience": t.patience or epochs,
         "cache": False if t.cache == "none" else t.cache,
         **_recipe(t, training.batch),
-        **_augmentation(training.augment, training.epochs),
+        **_augmentation(training.augment, epochs),
     }
 
 
@@ -159,6 +129,9 @@ class Options:
     resume: str = ""
     qat_batches: int = 0  # 0 = no quantisation-aware training
     channels_last: bool = False
+    rates: tuple[float, float] | None = None  # of the backbone and of the head, as shares of lr
+    minutes: float | None = None  # of processor time to train for
+    epochs: int = 0  # with minutes: the scale on which the schedule counts
 
 
 def training_options(training: Training) -> Options:
@@ -177,4 +150,7 @@ def training_options(training: Training) -> Options:
         resume=t.resume or "",
         qat_batches=t.qat_batches if t.qat else 0,
         channels_last=t.channels_last,
+        rates=(t.lr_backbone, t.lr_head) if (t.lr_backbone, t.lr_head) != (1.0, 1.0) else None,
+        minutes=training.minutes,
+        epochs=0 if training.minutes is None or t.schedule in ("linear", "cosine") else training.epochs,
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.common.errors import UserError
+from src.models.weights_download import keep_offline
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +31,7 @@ def prepare_environment(config_dir: Path, *, threads: int = 0) -> None:
         threads: what OMP_NUM_THREADS becomes where it is not set (Ultralytics would set 1); 0 = all usable cores.
     """
     config_dir.mkdir(parents=True, exist_ok=True)
-    os.environ["YOLO_OFFLINE"] = "true"
+    keep_offline()
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ["YOLO_CONFIG_DIR"] = str(config_dir.resolve())
     os.environ["ULTRALYTICS_SAFE_LOAD"] = "true"

@@ -67,8 +67,8 @@ class Ultralytics:
         from src.models.ultralytics.arguments import training_arguments, training_options
 
         arguments = training_arguments(training, dataset, start.path, Path("x"))
-        if arguments.get("patience", 0) >= training.epochs:
-            arguments["patience"] = training.epochs  # stopping can't come before the end
+        if arguments.get("patience", 0) >= arguments["epochs"]:
+            arguments["patience"] = arguments["epochs"]  # stopping can't come before the end
         return [arguments, str(training_options(training)), dataset.fingerprint]
 
     def train(

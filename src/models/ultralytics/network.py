@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
+
+from src.models import flops
 
 
 def build_network(yaml: str, classes: int) -> Any:
@@ -20,7 +23,9 @@ def size_of(network: Any, imgsz: int) -> tuple[int, float]:
     """Parameters, and GFLOPs at an image size. Counting takes as long as a batch: trials of a sweep share it."""
     key = (str(network.yaml), imgsz)
     if key not in _sizes:
-        from ultralytics.utils.torch_utils import get_flops, get_num_params
+        import torch
 
-        _sizes[key] = int(get_num_params(network)), float(get_flops(network, imgsz))
+        weights = next(network.parameters())
+        x = torch.zeros(1, 3, imgsz, imgsz, dtype=weights.dtype, device=weights.device)
+        _sizes[key] = flops.size_of(copy.deepcopy(network).eval(), lambda module: module(x))
     return _sizes[key]

@@ -26,7 +26,9 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils import plotting as plotting_module
 
 from src.common.fonts import local_font
+from src.config.training import TrainConfig
 from src.models import schedule
+from src.models.budget import Budget
 from src.models.freezing import freeze
 from src.models.ultralytics import freezing, image_cache
 from src.models.ultralytics.arguments import Options
@@ -87,6 +89,8 @@ class Recipe:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.options = _options()
+        self.budget = Budget(self.options.epochs or 1, self.options.minutes)
+        self.rows: list[dict[str, float]] = []  # of the history, which whoever trains keeps
         self.rounding: Rounding | None = None
         self._rounds: ExitStack | None = None
         super().__init__(*args, **kwargs)
@@ -97,7 +101,25 @@ class Recipe:
         if self.options.betas is not None:
             for group in [*optimizer.param_groups, optimizer.defaults]:
                 group["betas"] = self.options.betas
+        if self.options.rates is not None:
+            optimizer.param_groups[:] = self._by_part(optimizer.param_groups, *self.options.rates)
         return optimizer
+
+    def _by_part(self: Any, groups: list[Any], backbone: float, head: float) -> list[Any]:
+        """Each group in two, with the rate of its part: those of the head first, in the order that they had."""
+        network = engine.unwrap_model(self.model)
+        network = getattr(network, "student_model", network)
+        own = {id(p) for layer in network.model[: len(network.yaml["backbone"])] for p in layer.parameters()}
+        parts = {head: False, backbone: True} if head != backbone else {head: None}
+        return [
+            {
+                **group,
+                "lr": group["lr"] * share,
+                "params": [p for p in group["params"] if part is None or (id(p) in own) is part],
+            }
+            for share, part in parts.items()
+            for group in groups
+        ]
 
     def setup_model(self: Any) -> Any:
         """The network, in the memory order that this processor convolves fastest.
@@ -122,12 +144,25 @@ class Recipe:
         self.scheduler = LambdaLR(self.optimizer, lr_lambda=curve)
 
     def _curve(self: Any) -> schedule.Curve | None:
+        if self.options.minutes is not None:
+            curve = self._plain_curve()
+            return lambda epoch: curve(self.budget.done(self.rows))
         if self.options.step is not None:
             return schedule.step(*self.options.step)
         if self.options.onecycle is not None:
             rise, start = self.options.onecycle
             return schedule.onecycle(self.epochs, rise, start, self.args.lrf)
         return None
+
+    def _plain_curve(self: Any) -> schedule.Curve:
+        """The schedule on its own scale of epochs, which the minutes that are used are projected on."""
+        options = self.options
+        recipe = TrainConfig(schedule=options.schedule, lrf=self.args.lrf)
+        if options.step is not None:
+            recipe.step_epochs, recipe.step_gamma = options.step
+        if options.onecycle is not None:
+            recipe.onecycle_rise, recipe.onecycle_start = options.onecycle
+        return schedule.curve_of(recipe, options.epochs or 1)
 
     def _setup_train(self: Any) -> None:
         super()._setup_train()  # type: ignore[misc]

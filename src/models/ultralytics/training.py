@@ -21,6 +21,7 @@ from src.common.errors import StageError
 from src.common.hashes import sha256_file
 from src.config.training import Training
 from src.models.base import EpochHook, Start, TrainResult, licence_of
+from src.models.budget import USED, Budget
 from src.models.checkpoints import hash_of_weights
 from src.models.curves import draw_curves
 from src.models.ultralytics.arguments import training_arguments, training_options
@@ -76,16 +77,18 @@ def train(
     keeper = Keeper(out / STATE_FOLDER, history, on_epoch)
     if not trainer.ddp:  # worker processes could not call back
         _hook(trainer, history, training.model.name)
+        _keep_to_budget(trainer, history, gpu=trainer.device.type != "cpu")
         take_up(training, out)
         if training.train.keep_state:
             keep_final(trainer, history, out)
         keeper.attach(trainer)
+        trainer.add_callback("on_train_start", lambda trainer: trainer.budget.begin(history))  # after it is restored
         _tell(trainer, history, on_epoch)
     with _log_to(out / "ultralytics.log"):
         trainer.train()
     if trainer.ddp:
         gather(Path(trainer.save_dir), out)
-        for row in read_history(out / "results.csv"):
+        for row in read_history(out / "results.csv", training.train.lr_head):
             history.append(row)
             on_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
     return _result(training, start, history, out)
@@ -141,6 +144,29 @@ def _hook(trainer: Any, history: list[dict[str, float]], model: str) -> None:
     trainer.add_callback("on_fit_epoch_end", after_validation)
 
 
+def _keep_to_budget(trainer: Any, history: list[dict[str, float]], *, gpu: bool) -> None:
+    """Note what every epoch used of the minutes, and end the training when they are used."""
+    budget = trainer.budget = Budget(trainer.options.epochs or 1, trainer.options.minutes, gpu=gpu)
+    trainer.rows, close_mosaic = history, trainer.args.close_mosaic
+    if budget.minutes is None:
+        return
+
+    def expect(trainer: Any) -> None:
+        if history:  # what counts epochs from the end (mosaics, YOLO26's loss) is told how many there will be
+            total = budget.total(history)
+            trainer.epochs = trainer.args.epochs = total + 1  # the budget ends it, not the count
+            trainer.args.close_mosaic = min(close_mosaic, total // 2)
+
+    def after_epoch(trainer: Any) -> None:
+        if history and int(history[-1]["epoch"]) == trainer.epoch + 1 and USED not in history[-1]:
+            history[-1].update(budget.used())
+            trainer.stop |= budget.is_used(history)
+        expect(trainer)
+
+    trainer.add_callback("on_train_epoch_start", expect)
+    trainer.add_callback("on_fit_epoch_end", after_epoch)
+
+
 def _tell(trainer: Any, history: list[dict[str, float]], on_epoch: EpochHook) -> None:
     """Tell of every epoch once its state is kept: whoever ends the training there can go on with it."""
 
@@ -159,7 +185,8 @@ def epoch_metrics(trainer: Any) -> dict[str, float]:
     """Losses, learning rate and validation metrics of the epoch that just ended, under the field's names."""
     row = {name: float(value) for name, value in trainer.label_loss_items(trainer.tloss, prefix="train").items()}
     rates = [float(value) for value in trainer.lr.values()]
-    row["lr"] = rates[_plain_group(trainer.args.optimizer)]
+    _, head = trainer.options.rates or (1.0, 1.0)
+    row["lr"] = rates[_plain_group(trainer.args.optimizer)] / head
     return row | _renamed({name: float(value) for name, value in (trainer.metrics or {}).items()})
 
 
@@ -175,15 +202,20 @@ def _renamed(metrics: Mapping[str, float]) -> dict[str, float]:
     return row
 
 
-def read_history(path: Path) -> list[dict[str, float]]:
-    """The rows of a training's `results.csv`, as `epoch_metrics` gives them: what several GPUs leave behind."""
+def read_history(path: Path, head: float = 1.0) -> list[dict[str, float]]:
+    """The rows of a training's `results.csv`, as `epoch_metrics` gives them: what several GPUs leave behind.
+
+    Args:
+        path: of the file.
+        head: share of `lr` that the head, whose rate is the first, trained with.
+    """
     with open(path, encoding="utf-8", newline="") as stream:
         rows = [{k.strip(): float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
     found = []
     for row in rows:
         rates = [row.pop(name) for name in list(row) if name.startswith("lr/")]
         row.pop("time", None)
-        found.append(_renamed(row) | {"lr": rates[0] if rates else 0.0})
+        found.append(_renamed(row) | {"lr": rates[0] / head if rates else 0.0})
     return found
 
 

@@ -102,6 +102,14 @@ def _on_line(at: float, x: Sequence[float], y: Sequence[float]) -> float:
     return max(height + slope * (at - centre), min(y) * min(1.0, at / max(x)))
 
 
+def by_the_clock(kinds: Sequence[Kind], costs: Sequence[Training], threads: int) -> None:
+    """Enter the epochs of trainings that end when their minutes of processor time are used, with all threads busy."""
+    for kind, cost in zip(kinds, costs, strict=True):
+        study = kind.cfg.study
+        if study.budget == "minutes" and study.minutes is not None and cost.epoch_s > 0:
+            kind.epochs = kind.trainings * max(1.0, study.minutes * 60 / (cost.epoch_s * threads))
+
+
 def cost_of(
     request: SweepRequest, kinds: Sequence[Kind], costs: Sequence[Training], finalist: Finalist | None, volume: Volume
 ) -> Cost:

@@ -57,7 +57,7 @@ def key_of(cfg: AppConfig) -> str:
     plain = plain_config(cfg)
     recipe = {name: value for name, value in plain["train"].items() if not _is_fraction(value)}
     augment = {name: bool(value) if _is_fraction(value) else value for name, value in plain["augment"].items()}
-    return repr(({key: plain[key] for key in COSTLY}, recipe, augment))
+    return repr(({key: plain[key] for key in COSTLY}, plain["study"]["minutes"], recipe, augment))
 
 
 def _is_fraction(value: Any) -> bool:

@@ -58,6 +58,7 @@ def shortened(cfg: AppConfig, epochs: int = WARM + MEASURED) -> AppConfig:
     """The configuration at the length that is measured, with nothing that only a whole sweep needs."""
     cfg = copy.deepcopy(cfg)
     cfg.epochs = epochs
+    cfg.study.budget, cfg.study.minutes = "epochs", None
     cfg.train.resume = None
     cfg.study.trial_timeout, cfg.study.retries = None, 0
     cfg.benchmark.rounds, cfg.benchmark.precision, cfg.benchmark.extra_seconds = 1, 0.0, 0.0

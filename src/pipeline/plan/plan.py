@@ -15,7 +15,7 @@ from src.cli.progress import Watch
 from src.common.errors import EXIT_OK
 from src.common.whole_files import locked
 from src.pipeline.context import Context, Inputs
-from src.pipeline.plan.cost import Row, cost_of, reckoned, volume_of
+from src.pipeline.plan.cost import Row, by_the_clock, cost_of, reckoned, volume_of
 from src.pipeline.plan.kinds import Kind, kinds_of
 from src.pipeline.plan.measure import (
     MEASURED,
@@ -59,6 +59,7 @@ def plan_sweep(request: SweepRequest, inputs: Inputs, threads: int, say: Say | N
             costs, finalist, start_s = _measure(request, kinds, context, inputs, say)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+    by_the_clock(kinds, costs, threads)
     cost = cost_of(request, kinds, costs, finalist, volume)
     cost.rows.insert(0, Row("start", start_s, "libraries, checks"))
     say_cost(cost, request, outputs, say)

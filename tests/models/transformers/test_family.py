@@ -34,16 +34,12 @@ from tests.models.transformers.toy import asked, trained
 NO_HUB = {**os.environ, "HF_HUB_OFFLINE": "1"}
 
 
-QUICK = "dfine_s"  # with every run of the tests; the others in the slow tier
-MODELS = [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in BUILDERS]
-
-
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=BUILDERS)
 def result(request: pytest.FixtureRequest, dataset: DatasetRef, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    epochs = "epochs=2" if request.param == QUICK else "epochs=6"
-    return trained(asked(request.param, epochs), dataset, tmp_path_factory.mktemp(request.param))
+    return trained(asked(request.param, "epochs=6"), dataset, tmp_path_factory.mktemp(request.param))
 
 
+@pytest.mark.slow
 def test_a_training_gives_curves_a_checkpoint_and_records(result: Any) -> None:
     made = result.checkpoint
     assert [row["epoch"] for row in result.history] == list(range(1, made.epochs + 1))
@@ -75,6 +71,7 @@ def lively(made: Checkpoint, folder: Path) -> Checkpoint:
     return replace(made, path=str(path), sha256=sha, weights_sha256=FAMILY.weights_hash(path))
 
 
+@pytest.mark.slow
 def test_the_exported_file_answers_as_its_source(result: Any, dataset: DatasetRef, tmp_path: Path) -> None:
     import torch
 
@@ -105,6 +102,7 @@ trained(asked(), dataset, Path(sys.argv[1]), hook)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_bit_for_bit(dataset: DatasetRef, tmp_path: Path) -> None:
     words = [sys.executable, "-c", KILLED, str(tmp_path / "cut"), repr(vars(dataset))]
     done = subprocess.run(words, cwd=ROOT, check=False, capture_output=True, text=True, env=NO_HUB)
@@ -115,6 +113,7 @@ def test_a_killed_training_goes_on_bit_for_bit(dataset: DatasetRef, tmp_path: Pa
     assert FAMILY.weights_hash(resumed.last) == FAMILY.weights_hash(whole.last)
 
 
+@pytest.mark.slow
 def test_shared_tensors_are_averaged_once() -> None:
     """D-FINE's heads stand in two modules: the average after one step is what its formula says."""
     import torch

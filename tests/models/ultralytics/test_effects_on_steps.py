@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,40 @@ def test_every_optimizer_steps_its_own_way(dataset: DatasetRef, tmp_path: Path) 
     ends = {o.value: moved(dataset, tmp_path / o.value, f"train.optimizer={o.value}") for o in Optimizer}
     first = [tuple(end["model.0.conv.weight"].flatten()[:50].tolist()) for end in ends.values()]
     assert len(set(first)) == len(Optimizer)
+
+
+def test_backbone_and_head_learn_at_their_own_rates(dataset: DatasetRef, tmp_path: Path) -> None:
+    seen: dict[str, float] = {}
+
+    def note(trainer: Any) -> None:
+        rates = {id(p): group["lr"] for group in trainer.optimizer.param_groups for p in group["params"]}
+        seen.update({name: rates[id(p)] for name, p in trainer.model.named_parameters()})
+
+    words = ["lr=0.001", "train.lr_backbone=0.1", "train.lr_head=2"]
+    result = run(toy(*words), dataset, tmp_path / "t", hooks={"on_train_epoch_end": note})
+    assert len(seen) > 100, "every parameter learns"
+    for name, rate in seen.items():
+        assert rate == pytest.approx(1e-4 if int(name.split(".")[1]) < 10 else 2e-3), name
+    assert result.history[0]["lr"] == pytest.approx(1e-3), "what the records say is lr itself"
+
+
+@pytest.mark.slow
+def test_it_ends_when_its_minutes_are_used_and_goes_on_counting_after_a_kill(
+    dataset: DatasetRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count(0, 15)  # each reading of the clock, once to begin and once an epoch, is 15 s later
+    monkeypatch.setattr("src.models.budget.time.process_time", lambda: float(next(ticks)))
+    training = toy("study.budget=minutes", "study.minutes=1", "lr=0.001", "augment.mosaic=1", "augment.close_mosaic=9")
+    seen: list[int] = []
+
+    def kill(trainer: Any) -> None:
+        seen.append(trainer.epoch)
+        if trainer.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(training, dataset, tmp_path / "t", hooks={"on_train_epoch_start": kill})
+    result = run(training, dataset, tmp_path / "t", hooks={"on_train_epoch_start": lambda t: seen.append(t.epoch)})
+    assert seen == [0, 1, 2, 2, 3]
+    assert [row["used_minutes"] for row in result.history] == [0.25, 0.5, 0.75, 1.0]
+    assert [row["lr"] for row in result.history] == pytest.approx([0.001 * (1 - 0.99 * k / 4) for k in range(4)])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from src.common.errors import UserError
-from src.models.ultralytics import arguments
+from src.models import devices
 from src.models.ultralytics.arguments import check_training, training_arguments, training_options
 from src.models.ultralytics.family import FAMILY
 from tests.models.ultralytics.toy import toy
@@ -78,7 +78,7 @@ def test_layers_and_devices_that_are_not_there_are_refused_before_training(words
 def test_half_precision_is_refused_where_the_processor_would_emulate_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(arguments, "PROCESSOR", tmp_path / "cpuinfo")
+    monkeypatch.setattr(devices, "PROCESSOR", tmp_path / "cpuinfo")
     for flags in (None, "flags: fma avx512f avx512_vnni"):
         if flags:
             (tmp_path / "cpuinfo").write_text(flags)

@@ -8,7 +8,7 @@ import pytest
 
 from src.config.schema import AppConfig
 from src.pipeline.plan import noise
-from src.pipeline.plan.cost import cost_of, reckoned, volume_of
+from src.pipeline.plan.cost import by_the_clock, cost_of, reckoned, volume_of
 from src.pipeline.plan.kinds import kinds_of
 from src.pipeline.plan.measure import Finalist, Training, spread_out
 from src.pipeline.plan.noise import noise_of
@@ -72,6 +72,16 @@ def test_the_bill_adds_up_trainings_evaluations_and_finalists() -> None:
     assert cost.seconds == sum(rows.values())
     assert cost.joules == {"package-0": pytest.approx(50 * cost.seconds)}
     assert cost.disk_bytes == 2 * 1000 + 2 * 3000 + 2 * 500
+
+
+def test_trainings_that_end_by_the_clock_are_billed_by_it() -> None:
+    asked = request("imgsz=96,128", fixed=(*FIXED, "study.budget=minutes", "study.minutes=2"))
+    kinds = kinds_of(asked)
+    by_the_clock(kinds, [ONE, TWO], threads=2)
+    assert [k.epochs for k in kinds] == [30, 10], "120 s of processor time are 60 s on two threads"
+    plain = kinds_of(request("imgsz=96,128"))[:1]
+    by_the_clock(plain, [ONE], threads=2)
+    assert [k.epochs for k in plain] == [10]
 
 
 def test_what_is_finished_is_not_billed_again_and_workers_of_one_machine_are_no_faster() -> None:
