@@ -20,13 +20,14 @@ from src.common.errors import StageError, Unavailable, UserError
 from src.common.hashes import hash_of, sha256_file
 from src.common.whole_files import whole_folder, write_text
 from src.config.schema import ExportConfig
+from src.export import script
 from src.export.readback import check_label
 from src.export.request import Built, Job, versions
 from src.models.base import family
 from src.records.earlier import artifact_from
 from src.records.schema import Artifact, Checkpoint
 
-REVISION = 6  # raised when an exporter changes what it writes, so that old artifacts are made again
+REVISION = 7  # raised when an exporter changes what it writes, so that old artifacts are made again
 MANIFEST = "manifest.json"
 
 
@@ -141,6 +142,7 @@ def _make(job: Job, module: Any, key: str, tools: dict[str, str]) -> Artifact:
         artifact = dataclasses.replace(artifact, path=str(folder / built.path.name))
         text = json.dumps({"key": key, "artifact": dataclasses.asdict(artifact)}, indent=1, sort_keys=True)
         write_text(aside / MANIFEST, text + "\n")
+        script.write(aside, artifact)
         shutil.rmtree(folder, ignore_errors=True)
     return artifact
 
@@ -169,6 +171,7 @@ def _artifact(job: Job, built: Built, tools: dict[str, str], seconds: float) -> 
         source_sha256=job.checkpoint.sha256,
         tool_versions=tools,
         facts=built.facts,
+        names=built.names,
         family=job.checkpoint.family,
         input=built.input,
         output=built.output,

@@ -51,14 +51,14 @@ def build(job: Job, folder: Path) -> Built:
         shape, unit = replace(source.input, batch=1), _in_pixels(source.output)
         output = replace(source.output, units="unit") if unit else source.output
         _convert(source, path, unit)
-        metadata = dict(source.metadata)
+        metadata, names = dict(source.metadata), source.names
     else:
         base = job.base("litert/fp32")
         shape, output = spec_of(base)
         _quantise(Path(base.path), path, job, shape)
-        metadata = _read_metadata(Path(base.path))
+        metadata, names = _read_metadata(Path(base.path)), base.names
     _write_metadata(path, metadata)
-    return Built(path, shape, output, readback.litert_facts(path))
+    return Built(path, shape, output, readback.litert_facts(path), names)
 
 
 def _in_pixels(output: Output) -> bool:

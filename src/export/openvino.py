@@ -38,7 +38,7 @@ def build(job: Job, folder: Path) -> Built:
     path.mkdir()
     ov.save_model(model, str(path / "model.xml"), compress_to_fp16=job.precision == "fp16")
     _write_metadata(Path(base.path), path)
-    return Built(path, shape, output, readback.openvino_facts(path))
+    return Built(path, shape, output, readback.openvino_facts(path), base.names)
 
 
 def _quantised(model: Any, job: Job, shape: Input, *, transformer: bool) -> Any:

@@ -14,6 +14,7 @@ from src.common.errors import StageError
 
 MOST = 0.9  # share of weight elements that must have the type of the label
 MIN_INT8 = 0.5  # heads and first layers may stay float in a quantised file
+SIMPLIFIED = "simplified"  # entry of an ONNX file's own properties: whether its graph was slimmed
 SMALL = 64  # tensors of fewer elements (biases, scales, shapes) say nothing
 
 
@@ -55,7 +56,8 @@ def onnx_facts(path: Path) -> dict[str, str]:
         onnx.TensorProto.INT8: "i8",
         onnx.TensorProto.UINT8: "i8",
     }
-    graph = onnx.load(str(path)).graph
+    model = onnx.load(str(path))
+    graph = model.graph
     elements: Counter[str] = Counter()
     for tensor in graph.initializer:
         count = 1
@@ -72,7 +74,18 @@ def onnx_facts(path: Path) -> dict[str, str]:
         "dequantize_nodes": str(nodes["DequantizeLinear"]),
         "integer_nodes": str(integer),
         "cast_nodes": str(nodes["Cast"]),
+        **_onnx_form(model),
     }
+
+
+def _onnx_form(model: Any) -> dict[str, str]:
+    """The standard that an ONNX file is written in, the axes of its input that are free, whether it was slimmed."""
+    own = next((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), 0)
+    dims = model.graph.input[0].type.tensor_type.shape.dim if model.graph.input else []
+    free = [d.dim_param or "unnamed" for d in dims if not d.HasField("dim_value")]
+    said = {p.key: p.value for p in model.metadata_props}
+    told = {SIMPLIFIED: said[SIMPLIFIED].lower()} if SIMPLIFIED in said else {}
+    return {"opset": str(own), "ir_version": str(model.ir_version), "free_axes": ",".join(free) or "none", **told}
 
 
 def openvino_facts(path: Path) -> dict[str, str]:

@@ -84,6 +84,7 @@ class Built:
     input: Input
     output: Output
     facts: dict[str, str] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)  # of the classes; the index is the class id
 
 
 @contextlib.contextmanager

@@ -58,11 +58,12 @@ def build(job: Job, folder: Path) -> Built:
     work = plan(job, folder)
     path = folder / FILE
     path.write_bytes(_engine(work))
-    shape, output = spec_of(job.base("onnx/fp32"))
+    base = job.base("onnx/fp32")
+    shape, output = spec_of(base)
     facts = readback.onnx_facts(work.onnx)
     if work.onnx.parent == folder:
         work.onnx.unlink()
-    return Built(path, shape, output, facts)
+    return Built(path, shape, output, facts, base.names)
 
 
 def plan(job: Job, folder: Path) -> EnginePlan:

@@ -24,7 +24,7 @@ from src.records.schema import Checkpoint
 
 def make(job: dict[str, Any]) -> None:
     """Make every target of a job."""
-    checkpoint, cfg = parse(Checkpoint, job["checkpoint"], "checkpoint"), ExportConfig(**job["cfg"])
+    checkpoint, cfg = parse(Checkpoint, job["checkpoint"], "checkpoint"), parse(ExportConfig, job["cfg"], "export")
     out_dir, notes = Path(job["out_dir"]), Path(job["notes"])
     for target in job["targets"]:
         _note(notes, {"target": target})
