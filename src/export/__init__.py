@@ -21,6 +21,7 @@ from src.common.hashes import hash_of, sha256_file
 from src.common.whole_files import whole_folder, write_text
 from src.config.schema import ExportConfig
 from src.export import script
+from src.export.calibration import hashes_of
 from src.export.readback import check_label
 from src.export.request import Built, Job, versions
 from src.models.base import family
@@ -114,9 +115,12 @@ def _tools(job: Job, module: Any) -> dict[str, str]:
 
 def _key(job: Job, tool_versions: dict[str, str]) -> str:
     """Identity of an artifact: everything that decides its content."""
-    images = [sha256_file(Path(image)) for image in job.calibration] if job.uses_calibration else []
-    source = job.checkpoint
-    return hash_of([REVISION, source.sha256, source.imgsz, job.label, job.cfg.opset, images, tool_versions])
+    source, cfg = job.checkpoint, job.cfg
+    options: list[Any] = [cfg.opset, cfg.simplify, cfg.dynamic]
+    if job.uses_calibration:
+        images = hashes_of(job.calibration_images() if job.calibration else [])
+        options += [images, cfg.int8.weights, list(job.kept)]
+    return hash_of([REVISION, source.sha256, source.imgsz, job.label, options, tool_versions])
 
 
 def _existing(folder: Path, key: str) -> Artifact | None:

@@ -73,7 +73,8 @@ def plan(job: Job, folder: Path) -> EnginePlan:
     if job.precision == "int8":
         source = folder / "explicit.onnx"
         inputs = onnx_precision.calibration_inputs(job, shape)
-        onnx_precision.static(Path(base.path), source, inputs, symmetric=True)
+        per_channel = job.cfg.int8.weights == "channel"
+        onnx_precision.static(Path(base.path), source, inputs, symmetric=True, per_channel=per_channel, kept=job.kept)
         check_explicit(source)
     else:
         source = Path(job.base(f"onnx/{job.precision}").path)
