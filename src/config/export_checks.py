@@ -10,6 +10,7 @@ from src.config.schema import ExportConfig
 
 OPSETS = (11, 20)  # that PyTorch's tracer writes and this program's engines read
 CHANNEL_OPSET = 13  # the first in which a scale may belong to a channel
+REWRITES = ("upsample", "hardswish")
 AXES = ("none", "batch", "size")
 FIXED = ("litert", "savedmodel")  # their converters write every side into the file
 MOST_CALIBRATION = 100_000
@@ -38,6 +39,9 @@ def _check_onnx(cfg: ExportConfig, batches: Sequence[int]) -> None:
         raise UserError(f"export.opset must be {low} to {high}", value=cfg.opset, remedy=f"export.opset={nearest}")
     if cfg.dynamic not in AXES:
         raise UserError("export.dynamic is not known", value=cfg.dynamic, remedy=f"one of: {', '.join(AXES)}")
+    for name in cfg.rewrite:
+        if name not in REWRITES:
+            raise UserError("export.rewrite holds an unknown rewrite", value=name, remedy=f"of: {', '.join(REWRITES)}")
     fixed = [target for target in cfg.targets if target.partition("/")[0] in FIXED]
     if cfg.dynamic == "size" and fixed:
         raise UserError(

@@ -68,6 +68,7 @@ class ExportConfig:
     opset: int = 17  # of ONNX, and of what is made from it; 11 to 20
     simplify: bool = True  # slim the ONNX graph: fold constants, drop what does nothing
     dynamic: str = "batch"  # none | batch | size: axes of the ONNX input that stay free; size = batch, height and width
+    rewrite: list[str] = field(default_factory=list)  # upsample, hardswish: operators exchanged before the export
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     int8: Int8Config = field(default_factory=Int8Config)
     warn_below: float = 0.95  # share of the source's mAP50-95: above it a loss warns, below it fails

@@ -116,7 +116,7 @@ def _tools(job: Job, module: Any) -> dict[str, str]:
 def _key(job: Job, tool_versions: dict[str, str]) -> str:
     """Identity of an artifact: everything that decides its content."""
     source, cfg = job.checkpoint, job.cfg
-    options: list[Any] = [cfg.opset, cfg.simplify, cfg.dynamic]
+    options: list[Any] = [cfg.opset, cfg.simplify, cfg.dynamic, list(cfg.rewrite)]
     if job.uses_calibration:
         images = hashes_of(job.calibration_images() if job.calibration else [])
         options += [images, cfg.int8.weights, list(job.kept)]
@@ -164,6 +164,7 @@ def _convert(job: Job, module: Any, folder: Path) -> Built:
 
 
 def _artifact(job: Job, built: Built, tools: dict[str, str], seconds: float) -> Artifact:
+    rewrites = {"rewritten": ", ".join(job.cfg.rewrite)} if job.cfg.rewrite and job.format != "pytorch" else {}
     return Artifact(
         format=job.format,
         precision=job.precision,
@@ -174,7 +175,7 @@ def _artifact(job: Job, built: Built, tools: dict[str, str], seconds: float) -> 
         export_s=round(seconds, 3),
         source_sha256=job.checkpoint.sha256,
         tool_versions=tools,
-        facts=built.facts,
+        facts={**built.facts, **rewrites},
         names=built.names,
         family=job.checkpoint.family,
         input=built.input,

@@ -51,16 +51,29 @@ def build(job: Job, folder: Path) -> Built:
         source = job.source()
         shape, unit = replace(source.input, batch=1), _in_pixels(source.output)
         output = replace(source.output, units="unit") if unit else source.output
+        before = _undelegated_before(job, folder, unit)
         _convert(source, path, unit)
         metadata, names = dict(source.metadata), source.names
     else:
         _refuse_kept(job)
+        before = {}
         base = job.base("litert/fp32")
         shape, output = spec_of(base)
         _quantise(Path(base.path), path, job, shape)
         metadata, names = _read_metadata(Path(base.path)), base.names
     _write_metadata(path, metadata)
-    return Built(path, shape, output, readback.litert_facts(path), names)
+    return Built(path, shape, output, {**readback.litert_facts(path), **before}, names)
+
+
+def _undelegated_before(job: Job, folder: Path, unit: bool) -> dict[str, str]:
+    """What XNNPACK does not take of the network without `export.rewrite`, to hold against what it leaves with it."""
+    if not job.cfg.rewrite:
+        return {}
+    path = folder / "before.tflite"
+    _convert(replace(job, cfg=replace(job.cfg, rewrite=[])).source(), path, unit)
+    left = readback.undelegated(path)
+    path.unlink()
+    return {"not_delegated_before": readback.listed(left)}
 
 
 def _refuse_kept(job: Job) -> None:

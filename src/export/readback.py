@@ -139,8 +139,13 @@ def litert_facts(path: Path) -> dict[str, str]:
     return shares_of(elements) | {
         "nodes": str(sum(nodes.values())),
         "quantize_nodes": str(nodes["QUANTIZE"]),
-        "not_delegated": ", ".join(f"{count} {name}" for name, count in sorted(left.items())) or "none",
+        "not_delegated": listed(left),
     }
+
+
+def listed(operations: Counter[str]) -> str:
+    """Operations with their numbers, in words."""
+    return ", ".join(f"{count} {name}" for name, count in sorted(operations.items())) or "none"
 
 
 def undelegated(path: Path) -> Counter[str]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from src.common.errors import UserError
 from src.config.schema import ExportConfig
 from src.export.calibration import chosen
+from src.export.rewrite import rewritten
 from src.models.base import ExportSource, family
 from src.records.model_io import Input, Output
 from src.records.schema import Artifact, Checkpoint
@@ -44,7 +45,8 @@ class Job:
 
     def source(self) -> ExportSource:
         """The checkpoint's network, as its family prepares it for this format."""
-        return family(self.checkpoint.family).export_source(self.checkpoint, trust=self.trust, fmt=self.format)
+        found = family(self.checkpoint.family).export_source(self.checkpoint, trust=self.trust, fmt=self.format)
+        return found if self.format == "pytorch" else rewritten(found, self.cfg.rewrite)
 
     @property
     def folder(self) -> Path:

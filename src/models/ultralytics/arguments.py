@@ -158,6 +158,8 @@ class Options:
     keep_top: int = 0
     resume: str = ""
     qat_batches: int = 0  # 0 = no quantisation-aware training
+    qat_scheme: str = "static"
+    qat_freeze_bn: int = 0  # epochs before the statistics of batch norms stay
     channels_last: bool = False
 
 
@@ -176,5 +178,7 @@ def training_options(training: Training) -> Options:
         keep_top=t.keep_top,
         resume=t.resume or "",
         qat_batches=t.qat_batches if t.qat else 0,
+        qat_scheme=t.qat_scheme if t.qat else "static",
+        qat_freeze_bn=t.qat_freeze_bn if t.qat else 0,
         channels_last=t.channels_last,
     )
