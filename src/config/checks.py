@@ -8,6 +8,7 @@ from pathlib import Path
 from src.common import backends
 from src.common.errors import UserError
 from src.common.licences import check_limit
+from src.config.export_checks import check_export
 from src.config.schema import (
     SAMPLES_FOR,
     AppConfig,
@@ -222,6 +223,7 @@ def _check_names(cfg: AppConfig) -> None:
 def _check_choices(cfg: AppConfig) -> None:
     _targets("export.targets", cfg.export.targets)
     _one_of("runtime.engines", cfg.runtime.engines, list(backends.RUNTIMES))
+    check_export(cfg.export, cfg.benchmark.batches)
     _targets("study.cost_artifact", [cfg.study.cost_artifact])
     _one_of("study.cost_runtime", [cfg.study.cost_runtime], list(backends.RUNTIMES))
     _one_of("decision.latency", [cfg.decision.latency], ["mean", "p50", "p90", "p95", "p99"])

@@ -15,6 +15,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from src.common.hashes import hash_of
+from src.config.exporting import CalibrationConfig, Int8Config
 from src.config.strictness import refuse_unknown
 from src.config.training import AugmentConfig, ModelConfig, TrainConfig, Training
 
@@ -64,7 +65,12 @@ class ExportConfig:
 
     name: str = MISSING
     targets: list[str] = field(default_factory=list)  # e.g. [onnx/fp32]
-    opset: int = 17
+    opset: int = 17  # of ONNX, and of what is made from it; 11 to 20
+    simplify: bool = True  # slim the ONNX graph: fold constants, drop what does nothing
+    dynamic: str = "batch"  # none | batch | size: axes of the ONNX input that stay free; size = batch, height and width
+    rewrite: list[str] = field(default_factory=list)  # upsample, hardswish: operators exchanged before the export
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+    int8: Int8Config = field(default_factory=Int8Config)
     warn_below: float = 0.95  # share of the source's mAP50-95: above it a loss warns, below it fails
     tolerance: float | None = None  # older name of 1 - decision.max_export_loss: refused with the key that counts
 

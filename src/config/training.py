@@ -71,6 +71,8 @@ class TrainConfig:
     dis: float = 6.0  # gain of the distillation loss
     qat: bool = False  # learn with 8-bit rounding in the forward pass; needs model.weights=PATH
     qat_batches: int = 8  # batches that set the ranges of activations
+    qat_scheme: str = "static"  # static | x86 | fbgemm | qnnpack: whose rounding; static = that of the exporters here
+    qat_freeze_bn: int = 0  # epochs after which batch norms keep their statistics; 0 = they go on learning
     plots: bool = True  # PR, F1, P, R curves, confusion matrix, pictures
 
 

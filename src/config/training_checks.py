@@ -17,6 +17,7 @@ from src.config.training import AugmentConfig, Optimizer, TrainConfig, gpus_of
 SCHEDULES = ("linear", "cosine", "step", "onecycle")
 PRECISIONS = ("fp32", "fp16", "bf16")
 CACHES = ("ram", "disk", "none")
+QAT_SCHEMES = ("static", "x86", "fbgemm", "qnnpack")
 STOP_METRICS = ("mAP50-95", "mAP50", "precision", "recall", "f1", "loss")
 DEVICE = re.compile(r"cpu|auto|cuda(:\d+(,\d+)*)?")
 WITH_BETAS = (Optimizer.Adam, Optimizer.Adamax, Optimizer.AdamW, Optimizer.NAdam, Optimizer.RAdam)
@@ -58,7 +59,13 @@ def _refuse(what: str, value: object, remedy: str) -> None:
 
 
 def _check_choices(t: TrainConfig) -> None:
-    known = {"schedule": SCHEDULES, "amp": PRECISIONS, "cache": CACHES, "stop_metric": STOP_METRICS}
+    known = {
+        "schedule": SCHEDULES,
+        "amp": PRECISIONS,
+        "cache": CACHES,
+        "stop_metric": STOP_METRICS,
+        "qat_scheme": QAT_SCHEMES,
+    }
     for key, choices in known.items():
         if getattr(t, key) not in choices:
             _refuse(f"train.{key} is not known", getattr(t, key), f"one of: {', '.join(choices)}")
@@ -96,6 +103,7 @@ def _check_ranges(t: TrainConfig) -> None:
         "workers": (0, infinity),
         "dis": (0, infinity),
         "qat_batches": (1, infinity),
+        "qat_freeze_bn": (0, infinity),
     }
     for key, (low, high) in ranges.items():
         _in_range(f"train.{key}", getattr(t, key), low, high)
@@ -191,10 +199,25 @@ def _check_special(t: TrainConfig, around: Around) -> None:
     if t.distill_model is not None and not Path(t.distill_model).is_file():
         _refuse("train.distill_model names no file", t.distill_model, "the path of a larger detector's .pt file")
     if not t.qat:
+        _check_without_qat(t)
         return
+    if t.qat_freeze_bn >= around.epochs > 0 and t.qat_freeze_bn:
+        _refuse(
+            f"train.qat_freeze_bn would freeze nothing in {around.epochs} epochs",
+            t.qat_freeze_bn,
+            f"train.qat_freeze_bn={around.epochs // 2}, or 0: never",
+        )
     if around.weights in ("auto", "scratch"):
         _refuse("train.qat starts from a finished checkpoint", around.weights, "model.weights=PATH/best.pt")
     clashes: dict[str, Any] = {"amp": t.amp != "fp32" and t.amp, "distill_model": t.distill_model}
     for key, value in clashes.items():
         if value:
             _refuse(f"train.qat can't be combined with train.{key}", value, f"leave train.{key} out")
+
+
+def _check_without_qat(t: TrainConfig) -> None:
+    """Keys of quantisation-aware training mean nothing without it."""
+    given = {"qat_scheme": t.qat_scheme != "static" and t.qat_scheme, "qat_freeze_bn": t.qat_freeze_bn}
+    for key, value in given.items():
+        if value:
+            _refuse(f"train.{key} needs quantisation-aware training, which is off", value, "train=qat")

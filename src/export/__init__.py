@@ -20,13 +20,15 @@ from src.common.errors import StageError, Unavailable, UserError
 from src.common.hashes import hash_of, sha256_file
 from src.common.whole_files import whole_folder, write_text
 from src.config.schema import ExportConfig
+from src.export import script
+from src.export.calibration import hashes_of
 from src.export.readback import check_label
 from src.export.request import Built, Job, versions
 from src.models.base import family
 from src.records.earlier import artifact_from
 from src.records.schema import Artifact, Checkpoint
 
-REVISION = 6  # raised when an exporter changes what it writes, so that old artifacts are made again
+REVISION = 7  # raised when an exporter changes what it writes, so that old artifacts are made again
 MANIFEST = "manifest.json"
 
 
@@ -113,9 +115,12 @@ def _tools(job: Job, module: Any) -> dict[str, str]:
 
 def _key(job: Job, tool_versions: dict[str, str]) -> str:
     """Identity of an artifact: everything that decides its content."""
-    images = [sha256_file(Path(image)) for image in job.calibration] if job.uses_calibration else []
-    source = job.checkpoint
-    return hash_of([REVISION, source.sha256, source.imgsz, job.label, job.cfg.opset, images, tool_versions])
+    source, cfg = job.checkpoint, job.cfg
+    options: list[Any] = [cfg.opset, cfg.simplify, cfg.dynamic, list(cfg.rewrite)]
+    if job.uses_calibration:
+        images = hashes_of(job.calibration_images() if job.calibration else [])
+        options += [images, cfg.int8.weights, list(job.kept)]
+    return hash_of([REVISION, source.sha256, source.imgsz, job.label, options, tool_versions])
 
 
 def _existing(folder: Path, key: str) -> Artifact | None:
@@ -141,6 +146,7 @@ def _make(job: Job, module: Any, key: str, tools: dict[str, str]) -> Artifact:
         artifact = dataclasses.replace(artifact, path=str(folder / built.path.name))
         text = json.dumps({"key": key, "artifact": dataclasses.asdict(artifact)}, indent=1, sort_keys=True)
         write_text(aside / MANIFEST, text + "\n")
+        script.write(aside, artifact)
         shutil.rmtree(folder, ignore_errors=True)
     return artifact
 
@@ -158,6 +164,7 @@ def _convert(job: Job, module: Any, folder: Path) -> Built:
 
 
 def _artifact(job: Job, built: Built, tools: dict[str, str], seconds: float) -> Artifact:
+    rewrites = {"rewritten": ", ".join(job.cfg.rewrite)} if job.cfg.rewrite and job.format != "pytorch" else {}
     return Artifact(
         format=job.format,
         precision=job.precision,
@@ -168,7 +175,8 @@ def _artifact(job: Job, built: Built, tools: dict[str, str], seconds: float) -> 
         export_s=round(seconds, 3),
         source_sha256=job.checkpoint.sha256,
         tool_versions=tools,
-        facts=built.facts,
+        facts={**built.facts, **rewrites},
+        names=built.names,
         family=job.checkpoint.family,
         input=built.input,
         output=built.output,

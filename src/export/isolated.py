@@ -16,6 +16,7 @@ from typing import Any
 
 from src.common.errors import StageError, Unavailable, UserError
 from src.config.schema import ExportConfig
+from src.export import calibration as calibrated
 from src.export import export, find
 from src.machine.answers import error_of
 from src.machine.environment import cores
@@ -73,6 +74,7 @@ def export_all(
         "out_dir": str(out_dir.absolute()),
         "cfg": dataclasses.asdict(cfg),
         "calibration": [str(Path(image).absolute()) for image in calibration],
+        "hashes": calibrated.remembered(calibration),
         "trust": trust,
     }
     while left:

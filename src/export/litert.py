@@ -1,7 +1,8 @@
 """LiteRT (the successor of TensorFlow Lite), converted from PyTorch; INT8 by Google's own quantiser.
 
 The batch is fixed: the converter writes it into the shapes. Boxes leave the network in 0..1 of the input, so that one
-8-bit scale can hold boxes and scores together.
+8-bit scale can hold boxes and scores together. A float16 file holds its weights in half the space; they are unpacked to
+float32 on loading, and the arithmetic is float32.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.common.backends import Format
+from src.common.errors import UserError
 from src.export import readback
 from src.export.onnx_precision import calibration_inputs, counts_up
 from src.export.request import Built, Job, quiet, versions
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 FORMAT = Format(
-    precisions=("fp32", "int8", "int8-dynamic"),
+    precisions=("fp32", "fp16", "int8", "int8-dynamic"),
     suffix=".tflite",
     needs={
         "litert_torch": "litert-torch",
@@ -35,7 +37,6 @@ FORMAT = Format(
     install='install the extra "litert" (make setup)',
 )
 FILE = "model.tflite"
-CALIBRATION = 48  # images: this quantiser runs them through its reference kernels
 
 
 def tool_versions() -> dict[str, str]:
@@ -50,15 +51,43 @@ def build(job: Job, folder: Path) -> Built:
         source = job.source()
         shape, unit = replace(source.input, batch=1), _in_pixels(source.output)
         output = replace(source.output, units="unit") if unit else source.output
+        before = _undelegated_before(job, folder, unit)
         _convert(source, path, unit)
-        metadata = dict(source.metadata)
+        metadata, names = dict(source.metadata), source.names
     else:
+        _refuse_kept(job)
+        before = {}
         base = job.base("litert/fp32")
         shape, output = spec_of(base)
         _quantise(Path(base.path), path, job, shape)
-        metadata = _read_metadata(Path(base.path))
+        metadata, names = _read_metadata(Path(base.path)), base.names
     _write_metadata(path, metadata)
-    return Built(path, shape, output, readback.litert_facts(path))
+    return Built(path, shape, output, {**readback.litert_facts(path), **before}, names)
+
+
+def _undelegated_before(job: Job, folder: Path, unit: bool) -> dict[str, str]:
+    """What XNNPACK does not take of the network without `export.rewrite`, to hold against what it leaves with it."""
+    if not job.cfg.rewrite:
+        return {}
+    path = folder / "before.tflite"
+    _convert(replace(job, cfg=replace(job.cfg, rewrite=[])).source(), path, unit)
+    left = readback.undelegated(path)
+    path.unlink()
+    return {"not_delegated_before": readback.listed(left)}
+
+
+def _refuse_kept(job: Job) -> None:
+    """Layers have other names in this format, and its quantiser excludes operations by tensor.
+
+    Raises:
+        UserError: layers are listed that are to stay float.
+    """
+    if job.kept:
+        raise UserError(
+            "export.int8.keep lists layers by the names of ONNX, which LiteRT files don't have",
+            value=list(job.kept),
+            remedy="leave litert/int8 out of export.targets, or export.int8.keep=null; onnx/int8 and openvino/int8 can",
+        )
 
 
 def _in_pixels(output: Output) -> bool:
@@ -115,9 +144,16 @@ def _quantise(source: Path, path: Path, job: Job, shape: Input) -> None:
         from ai_edge_quantizer import qtyping, quantizer, recipe
 
         work: Any = quantizer.Quantizer(str(source))
-        static = job.precision == "int8"
-        work.load_quantization_recipe(recipe.static_wi8_ai8() if static else recipe.dynamic_wi8_afp32())
-        names = qtyping.TFLOperationName
+        static, names = job.precision == "int8", qtyping.TFLOperationName
+        if job.precision == "fp16":
+            _halve(work)
+            work.quantize().export_model(str(path))
+            return
+        if static:
+            per = "CHANNELWISE" if job.cfg.int8.weights == "channel" else "TENSORWISE"
+            work.add_static_config(".*", names.ALL_SUPPORTED, 8, 8, weight_granularity=qtyping.QuantGranularity[per])
+        else:
+            work.load_quantization_recipe(recipe.dynamic_wi8_afp32())
         left = [(f"^{re.escape(name)};?$", names.ALL_SUPPORTED) for name in decoding(source)]
         if static:  # callers feed and read float32, whatever is inside
             left += [(".*", names.INPUT), (".*", names.OUTPUT)]
@@ -128,9 +164,22 @@ def _quantise(source: Path, path: Path, job: Job, shape: Input) -> None:
         if not static:
             work.quantize().export_model(str(path))
             return
-        inputs = [{"args_0": x} for x in calibration_inputs(job, shape, CALIBRATION)]
+        inputs = [{"args_0": x} for x in calibration_inputs(job, shape)]
         result = work.calibrate({"serving_default": inputs})
         work.quantize(calibration_result=result).export_model(str(path))
+
+
+def _halve(work: Any) -> None:
+    """Weights as float16, unpacked by an operation of their own."""
+    from ai_edge_quantizer import qtyping, recipe
+
+    half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+    config = qtyping.OpQuantizationConfig(
+        weight_tensor_config=half, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
+    )
+    work.update_quantization_recipe(
+        ".*", qtyping.TFLOperationName.ALL_SUPPORTED, config, algorithm_key=recipe.AlgorithmName.FLOAT_CASTING
+    )
 
 
 def decoding(path: Path) -> list[str]:

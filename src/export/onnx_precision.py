@@ -8,20 +8,22 @@ reason.
 
 from __future__ import annotations
 
+import difflib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.common.errors import StageError
+from src.common.errors import StageError, UserError
+from src.export import layer_loss
 from src.export.request import Job
 from src.inference import Input, fit, load_image
 
 Float = NDArray[np.float32]
-MAX_CALIBRATION = 128  # images; ranges settle long before
 
 
 def convert(source: Path, target: Path, job: Job, shape: Input) -> None:
@@ -32,7 +34,9 @@ def convert(source: Path, target: Path, job: Job, shape: Input) -> None:
     elif job.precision == "int8-dynamic":
         dynamic(source, target)
     else:
-        static(source, target, calibration_inputs(job, shape))
+        per_channel = job.cfg.int8.weights == "channel"
+        static(source, target, calibration_inputs(job, shape), per_channel=per_channel, kept=job.kept)
+        layer_loss.save_losses(source, target, islice(calibration_inputs(job, shape), layer_loss.IMAGES))
 
 
 def half(source: Path, target: Path) -> None:
@@ -74,8 +78,16 @@ def dynamic(source: Path, target: Path) -> None:
     )
 
 
-def static(source: Path, target: Path, inputs: Iterable[Float], *, symmetric: bool = False) -> None:
-    """Q/DQ nodes with ranges from calibration inputs [1, 3, h, w], weights signed and per channel.
+def static(
+    source: Path,
+    target: Path,
+    inputs: Iterable[Float],
+    *,
+    symmetric: bool = False,
+    per_channel: bool = True,
+    kept: Sequence[str] = (),
+) -> None:
+    """Q/DQ nodes with ranges from calibration inputs [1, 3, h, w], weights signed.
 
     Args:
         source: float32 file.
@@ -83,6 +95,11 @@ def static(source: Path, target: Path, inputs: Iterable[Float], *, symmetric: bo
         inputs: what to calibrate on.
         symmetric: activations signed, zero points 0, as TensorRT asks for. Otherwise unsigned (U8S8), which x86
             processors multiply fastest.
+        per_channel: a scale for each output channel, or one for all weights of a layer.
+        kept: names of convolutions that stay float.
+
+    Raises:
+        UserError: there is no layer of such a name.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
@@ -92,8 +109,8 @@ def static(source: Path, target: Path, inputs: Iterable[Float], *, symmetric: bo
         _reader(inputs),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=["Conv"],
-        nodes_to_exclude=unquantised(source),
-        per_channel=True,
+        nodes_to_exclude=[*unquantised(source), *checked(kept, convolutions(source))],
+        per_channel=per_channel,
         reduce_range=not symmetric and not has_vnni(),
         activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
         weight_type=QuantType.QInt8,
@@ -125,24 +142,44 @@ def unquantised(source: Path) -> list[str]:
     return names
 
 
+def convolutions(source: Path) -> list[str]:
+    """Names of the layers that static INT8 quantises, from the input to the output."""
+    import onnx
+
+    left = set(unquantised(source))
+    return [node.name for node in onnx.load(str(source)).graph.node if node.op_type == "Conv" and node.name not in left]
+
+
+def checked(kept: Sequence[str], known: Sequence[str]) -> Sequence[str]:
+    """The names of `export.int8.keep`, which must be those of layers.
+
+    Raises:
+        UserError: one isn't; the message names the nearest.
+    """
+    for name in kept:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 3, 0.3) or list(known[:3])
+            raise UserError(
+                "export.int8.keep names a layer that is not there", value=name, remedy=f"such as: {', '.join(near)}"
+            )
+    return kept
+
+
 def counts_up(weights: NDArray[Any]) -> bool:
     """Whether the weights count up from 0 in steps of 1."""
     values = np.asarray(weights).ravel()
     return len(values) > 1 and np.array_equal(values, np.arange(len(values)))
 
 
-def calibration_inputs(job: Job, shape: Input, most: int = MAX_CALIBRATION) -> Iterator[Float]:
-    """Network inputs [1, 3, h, w] of the calibration images, evenly chosen when there are many.
+def calibration_inputs(job: Job, shape: Input) -> Iterator[Float]:
+    """Network inputs [1, 3, h, w] of the calibration images.
 
     Args:
         job: with the images.
         shape: what the network takes: ranges are worth something only on images that are fitted in as later ones are.
-        most: images.
     """
-    images = job.calibration_images()
-    step = max(len(images) / most, 1.0)
-    for i in range(min(len(images), most)):
-        yield fit(load_image(images[int(i * step)]), shape)[0][None]
+    for image in job.calibration_images():
+        yield fit(load_image(image), shape)[0][None]
 
 
 def _reader(inputs: Iterable[Float]) -> Any:

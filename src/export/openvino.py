@@ -7,7 +7,7 @@ from typing import Any
 
 from src.common.backends import Format
 from src.export import readback
-from src.export.onnx_precision import calibration_inputs, counts_up
+from src.export.onnx_precision import calibration_inputs, checked, counts_up
 from src.export.request import Built, Job, quiet, versions
 from src.inference import Input, spec_of
 
@@ -38,23 +38,33 @@ def build(job: Job, folder: Path) -> Built:
     path.mkdir()
     ov.save_model(model, str(path / "model.xml"), compress_to_fp16=job.precision == "fp16")
     _write_metadata(Path(base.path), path)
-    return Built(path, shape, output, readback.openvino_facts(path))
+    return Built(path, shape, output, readback.openvino_facts(path), base.names)
 
 
 def _quantised(model: Any, job: Job, shape: Input, *, transformer: bool) -> Any:
     """Quantise all but the decoding after the last convolutions: see `src.export.onnx_precision`."""
-    inputs = list(calibration_inputs(job, shape))
+    inputs, known = list(calibration_inputs(job, shape)), layers(model)
     with quiet():
         import nncf
+        from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, QuantizationParameters
 
+        rounding = QuantizationParameters(per_channel=job.cfg.int8.weights == "channel")
+        kept = [known[name] for name in checked(job.kept, list(known))]
         return nncf.quantize(
             model,
             nncf.Dataset(inputs),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(inputs),
             model_type=nncf.ModelType.TRANSFORMER if transformer else None,
-            ignored_scope=nncf.IgnoredScope(names=decoding(model), validate=False),
+            ignored_scope=nncf.IgnoredScope(names=[*decoding(model), *kept], validate=False),
+            advanced_parameters=AdvancedQuantizationParameters(weights_quantization_params=rounding),
         )
+
+
+def layers(model: Any) -> dict[str, str]:
+    """Convolutions by the name that ONNX gives them, with their own: a bias makes an operation of its own here."""
+    names = [op.get_friendly_name() for op in model.get_ops() if "Convolution" in op.get_type_name()]
+    return {name.removesuffix("/WithoutBiases"): name for name in names}
 
 
 def decoding(model: Any) -> list[str]:

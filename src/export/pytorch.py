@@ -19,4 +19,4 @@ def tool_versions() -> dict[str, str]:
 def build(job: Job, folder: Path) -> Built:
     """Nothing is written; what the network takes and answers with, its family says."""
     source = job.source()
-    return Built(Path(job.checkpoint.path), replace(source.input, batch=0), source.output)
+    return Built(Path(job.checkpoint.path), replace(source.input, batch=0), source.output, names=source.names)

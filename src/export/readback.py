@@ -14,6 +14,8 @@ from src.common.errors import StageError
 
 MOST = 0.9  # share of weight elements that must have the type of the label
 MIN_INT8 = 0.5  # heads and first layers may stay float in a quantised file
+SIMPLIFIED = "simplified"  # entry of an ONNX file's own properties: whether its graph was slimmed
+DELEGATE = "DELEGATE"  # the operation that stands for all those that XNNPACK takes together
 SMALL = 64  # tensors of fewer elements (biases, scales, shapes) say nothing
 
 
@@ -55,7 +57,8 @@ def onnx_facts(path: Path) -> dict[str, str]:
         onnx.TensorProto.INT8: "i8",
         onnx.TensorProto.UINT8: "i8",
     }
-    graph = onnx.load(str(path)).graph
+    model = onnx.load(str(path))
+    graph = model.graph
     elements: Counter[str] = Counter()
     for tensor in graph.initializer:
         count = 1
@@ -72,7 +75,27 @@ def onnx_facts(path: Path) -> dict[str, str]:
         "dequantize_nodes": str(nodes["DequantizeLinear"]),
         "integer_nodes": str(integer),
         "cast_nodes": str(nodes["Cast"]),
+        **_convolutions(graph),
+        **_onnx_form(model),
     }
+
+
+def _convolutions(graph: Any) -> dict[str, str]:
+    """How many convolutions of a Q/DQ file compute in integers, and how many stay float; nothing of other files."""
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    weights = [made_by.get(node.input[1]) for node in graph.node if node.op_type == "Conv"]
+    rounded = weights.count("DequantizeLinear")
+    return {"int8_layers": str(rounded), "float_layers": str(len(weights) - rounded)} if rounded else {}
+
+
+def _onnx_form(model: Any) -> dict[str, str]:
+    """The standard that an ONNX file is written in, the axes of its input that are free, whether it was slimmed."""
+    own = next((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), 0)
+    dims = model.graph.input[0].type.tensor_type.shape.dim if model.graph.input else []
+    free = [d.dim_param or "unnamed" for d in dims if not d.HasField("dim_value")]
+    said = {p.key: p.value for p in model.metadata_props}
+    told = {SIMPLIFIED: said[SIMPLIFIED].lower()} if SIMPLIFIED in said else {}
+    return {"opset": str(own), "ir_version": str(model.ir_version), "free_axes": ",".join(free) or "none", **told}
 
 
 def openvino_facts(path: Path) -> dict[str, str]:
@@ -111,8 +134,39 @@ def litert_facts(path: Path) -> dict[str, str]:
         kind, count = tensor["dtype"].__name__, int(tensor["shape"].prod()) if len(tensor["shape"]) else 1
         if tensor["index"] not in made | inputs and count >= SMALL and kind in names:
             elements[names[kind]] += count
-    nodes = Counter(op["op_name"] for op in operations)
-    return shares_of(elements) | {"nodes": str(sum(nodes.values())), "quantize_nodes": str(nodes["QUANTIZE"])}
+    nodes = Counter(op["op_name"] for op in operations if op["op_name"] != DELEGATE)
+    left = undelegated(path)
+    return shares_of(elements) | {
+        "nodes": str(sum(nodes.values())),
+        "quantize_nodes": str(nodes["QUANTIZE"]),
+        "not_delegated": listed(left),
+    }
+
+
+def listed(operations: Counter[str]) -> str:
+    """Operations with their numbers, in words."""
+    return ", ".join(f"{count} {name}" for name, count in sorted(operations.items())) or "none"
+
+
+def undelegated(path: Path) -> Counter[str]:
+    """Operations of a LiteRT file that XNNPACK does not take: the reference kernels run them, one by one."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    operations = list(interpreter._get_ops_details())
+    own = [op for op in operations if op["op_name"] != DELEGATE]
+    made_by = {int(i): place for place, op in enumerate(own) for i in op["outputs"]}
+    taken: set[int] = set()
+    for delegate in (op for op in operations if op["op_name"] == DELEGATE):
+        given = {int(i) for i in delegate["inputs"]}
+        waiting = [int(i) for i in delegate["outputs"]]
+        while waiting:  # all that lies between what goes into the delegate and what comes out
+            place = made_by.get(waiting.pop())
+            if place is not None and place not in taken:
+                taken.add(place)
+                waiting += [int(i) for i in own[place]["inputs"] if int(i) not in given]
+    return Counter(op["op_name"] for place, op in enumerate(own) if place not in taken)
 
 
 def torchscript_facts(module: Any) -> dict[str, str]:

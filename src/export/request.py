@@ -19,6 +19,8 @@ from pathlib import Path
 
 from src.common.errors import UserError
 from src.config.schema import ExportConfig
+from src.export.calibration import chosen
+from src.export.rewrite import rewritten
 from src.models.base import ExportSource, family
 from src.records.model_io import Input, Output
 from src.records.schema import Artifact, Checkpoint
@@ -43,12 +45,20 @@ class Job:
 
     def source(self) -> ExportSource:
         """The checkpoint's network, as its family prepares it for this format."""
-        return family(self.checkpoint.family).export_source(self.checkpoint, trust=self.trust, fmt=self.format)
+        found = family(self.checkpoint.family).export_source(self.checkpoint, trust=self.trust, fmt=self.format)
+        return found if self.format == "pytorch" else rewritten(found, self.cfg.rewrite)
 
     @property
     def folder(self) -> Path:
-        """Where the artifact lies, with its manifest."""
-        return self.out_dir / f"{self.format}-{self.precision}"
+        """Where the artifact lies, with its manifest; a file with layers that stay float has a folder of its own."""
+        mixed = f"-keep{len(self.kept)}" if self.kept else ""
+        return self.out_dir / f"{self.format}-{self.precision}{mixed}"
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Layers of a static INT8 file that stay float. `auto` begins with none: who judges the file names them."""
+        keep = self.cfg.int8.keep
+        return tuple(keep) if self.uses_calibration and isinstance(keep, (list, tuple)) else ()
 
     def base(self, target: str) -> Artifact:
         """Another artifact of the same checkpoint that this one is made from; made now if it isn't there."""
@@ -62,7 +72,7 @@ class Job:
         return self.precision == "int8"
 
     def calibration_images(self) -> Sequence[str]:
-        """The images to calibrate on.
+        """The images to calibrate on, evenly chosen when there are many.
 
         Raises:
             UserError: there are none.
@@ -73,7 +83,7 @@ class Job:
                 value=self.label,
                 remedy="use a dataset with a training split of at least one image, or leave int8 out of export.targets",
             )
-        return self.calibration
+        return chosen(self.calibration, self.format, self.cfg)
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,7 @@ class Built:
     input: Input
     output: Output
     facts: dict[str, str] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)  # of the classes; the index is the class id
 
 
 @contextlib.contextmanager

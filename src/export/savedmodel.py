@@ -33,7 +33,8 @@ def build(job: Job, folder: Path) -> Built:
     onnx2tf.download_test_image_data = _noise
     base = job.base("onnx/fp32")
     path, fixed = folder / FOLDER, folder / "fixed.onnx"
-    _fix_batch(Path(base.path), fixed)
+    shape, output = spec_of(base)
+    _fix_shape(Path(base.path), fixed, (1, 3, *shape.size))
     onnx2tf.convert(
         input_onnx_file_path=str(fixed),
         output_folder_path=str(path),
@@ -44,17 +45,18 @@ def build(job: Job, folder: Path) -> Built:
         verbosity="error",
     )
     fixed.unlink()
-    shape, output = spec_of(base)
-    return Built(path, replace(shape, batch=1), output)
+    return Built(path, replace(shape, batch=1), output, names=base.names)
 
 
-def _fix_batch(source: Path, target: Path) -> None:
+def _fix_shape(source: Path, target: Path, sides: tuple[int, ...]) -> None:
     """Give an ONNX file a batch of one and the shapes that follow from it; without them layers are turned wrongly."""
     import onnx
     import onnxslim
 
     model = onnx.load(str(source))
-    for value in (*model.graph.input, *model.graph.output):
+    for axis, side in enumerate(sides):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = side
+    for value in model.graph.output:
         value.type.tensor_type.shape.dim[0].dim_value = 1
     del model.graph.value_info[:]
     onnx.save(onnx.shape_inference.infer_shapes(onnxslim.slim(model)), str(target))

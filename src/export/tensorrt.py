@@ -58,11 +58,12 @@ def build(job: Job, folder: Path) -> Built:
     work = plan(job, folder)
     path = folder / FILE
     path.write_bytes(_engine(work))
-    shape, output = spec_of(job.base("onnx/fp32"))
+    base = job.base("onnx/fp32")
+    shape, output = spec_of(base)
     facts = readback.onnx_facts(work.onnx)
     if work.onnx.parent == folder:
         work.onnx.unlink()
-    return Built(path, shape, output, facts)
+    return Built(path, shape, output, facts, base.names)
 
 
 def plan(job: Job, folder: Path) -> EnginePlan:
@@ -72,7 +73,8 @@ def plan(job: Job, folder: Path) -> EnginePlan:
     if job.precision == "int8":
         source = folder / "explicit.onnx"
         inputs = onnx_precision.calibration_inputs(job, shape)
-        onnx_precision.static(Path(base.path), source, inputs, symmetric=True)
+        per_channel = job.cfg.int8.weights == "channel"
+        onnx_precision.static(Path(base.path), source, inputs, symmetric=True, per_channel=per_channel, kept=job.kept)
         check_explicit(source)
     else:
         source = Path(job.base(f"onnx/{job.precision}").path)

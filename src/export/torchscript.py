@@ -33,4 +33,4 @@ def build(job: Job, folder: Path) -> Built:
     traced.save(str(path), _extra_files={"config.txt": json.dumps(dict(source.metadata))})
     facts = readback.torchscript_facts(traced)
     shape = replace(source.input, batch=0 if source.dynamic_batch else 1)
-    return Built(path, shape, source.output, facts)
+    return Built(path, shape, source.output, facts, source.names)

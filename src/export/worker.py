@@ -16,6 +16,7 @@ from typing import Any
 from src.common.whole_files import write_text
 from src.config.schema import ExportConfig
 from src.export import export
+from src.export.calibration import remember
 from src.machine.answers import answer_of
 from src.machine.parent_process import leave_with_parent
 from src.records.parsing import parse
@@ -24,7 +25,8 @@ from src.records.schema import Checkpoint
 
 def make(job: dict[str, Any]) -> None:
     """Make every target of a job."""
-    checkpoint, cfg = parse(Checkpoint, job["checkpoint"], "checkpoint"), ExportConfig(**job["cfg"])
+    checkpoint, cfg = parse(Checkpoint, job["checkpoint"], "checkpoint"), parse(ExportConfig, job["cfg"], "export")
+    remember(job.get("hashes", []))
     out_dir, notes = Path(job["out_dir"]), Path(job["notes"])
     for target in job["targets"]:
         _note(notes, {"target": target})

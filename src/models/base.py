@@ -76,6 +76,8 @@ class ExportSource:
     output: Output
     dynamic_batch: bool  # whether a traced graph may take any number of images
     metadata: Mapping[str, str]  # entries for the exported file
+    # The network with a grid that follows its input's size, in place of constants; None: it is made for one size.
+    free_size: Callable[[], nn.Module] | None = None
 
     def example(self, batch: int = 1) -> Tensor:
         """An input to trace with, [batch, 3, height, width]."""

@@ -23,6 +23,7 @@ from src.data import load_split
 from src.export.isolated import export_one
 from src.models.base import family
 from src.pipeline.accuracy import device_of
+from src.pipeline.calibration import calibration_images
 from src.pipeline.context import Context, Inputs
 from src.pipeline.leftovers import clear_leftovers
 from src.pipeline.measured import figures_of
@@ -79,7 +80,7 @@ class Costs:
     def _build(self, cfg: AppConfig, folder: Path) -> tuple[Checkpoint, Artifact]:
         dataset, study = self._inputs.dataset(cfg), cfg.study
         checkpoint = family(cfg.model.family).save_untrained(cfg.training, dataset.class_names, folder / "untrained.pt")
-        images = [s.image for s in load_split(dataset, "calibration")]
+        images = calibration_images(cfg, dataset)
         try:
             made = export_one(checkpoint, study.cost_artifact, folder, cfg.export, calibration=images)
         except Unavailable as error:

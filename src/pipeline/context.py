@@ -18,6 +18,7 @@ from src.config.schema import AppConfig
 from src.data import resolve
 from src.machine.environment import cores, environment
 from src.models.base import Start, family, licence_of
+from src.pipeline.calibration import calibration_images
 from src.records.schema import DatasetRef
 from src.records.sweep_folder import WEIGHTS, SweepFolder
 from src.track import Tracker, open_tracker
@@ -91,6 +92,8 @@ def prepare(cfgs: list[AppConfig]) -> Inputs:
         own = family(cfg.model.family)
         own.check(cfg.training)
         own.check_start(cfg.training, inputs.start(cfg), inputs.dataset(cfg))
+        if cfg.export.calibration.folder is not None:
+            calibration_images(cfg, inputs.dataset(cfg))
     return inputs
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from src.benchmark.verify import agreement
 from src.common.errors import StageError, Unavailable, UserError
 from src.config.schema import AppConfig
-from src.data import load_split
 from src.export.isolated import SOURCE, export_all
+from src.export.layer_loss import losses_beside
 from src.machine.environment import environment
 from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, judged
+from src.pipeline.calibration import calibration_images
 from src.pipeline.context import Context, Inputs
 from src.pipeline.measured import Findings, Say, bench_metrics, measure_all, pairs
+from src.pipeline.mixed_precision import keep_layers_float
 from src.pipeline.post_training import judge_start
 from src.pipeline.runs import closing
 from src.records.schema import FinalistRecord, TrialRecord
@@ -46,8 +48,10 @@ def run_finalists(
         with one.used.of("export"):
             _export(one, inputs)
         with one.used.of("verify"):
-            verify(one, context, inputs, "val")
+            reference = verify(one, context, inputs, "val")
+            keep_layers_float(one, context, inputs, reference, say)
             _keep_test(one)
+        one.layer_losses = {a.sha256: rows for a in one.artifacts if (rows := losses_beside(Path(a.path)))}
     measure_all(found, context, inputs, say)
     return [_save(one, context) for one in found]
 
@@ -55,7 +59,7 @@ def run_finalists(
 def _export(one: Findings, inputs: Inputs) -> None:
     checkpoint = one.record.checkpoint
     assert checkpoint is not None
-    images = [s.image for s in load_split(inputs.dataset(one.cfg), "calibration")]
+    images = calibration_images(one.cfg, inputs.dataset(one.cfg))
     one.artifacts += export_all(
         checkpoint,
         [SOURCE, *one.cfg.export.targets],
@@ -78,7 +82,7 @@ def _keep_test(one: Findings) -> None:
         one.post_training += [v for v in earlier.post_training if v.split == "test"]
 
 
-def verify(one: Findings, context: Context, inputs: Inputs, split: str, wanted: Collection[File] | None = None) -> None:
+def verify(one: Findings, context: Context, inputs: Inputs, split: str, wanted: Collection[File] | None = None) -> Path:
     """Accuracy of artifacts on their runtimes; the PyTorch checkpoint is the reference.
 
     Args:
@@ -87,6 +91,9 @@ def verify(one: Findings, context: Context, inputs: Inputs, split: str, wanted: 
         inputs: datasets.
         split: the images.
         wanted: the files to judge, as (format, precision, runtime); None = all.
+
+    Returns:
+        The file with the checkpoint's detections.
     """
     dataset, checkpoint = inputs.dataset(one.cfg), one.record.checkpoint
     assert checkpoint is not None
@@ -118,8 +125,9 @@ def verify(one: Findings, context: Context, inputs: Inputs, split: str, wanted: 
             )
         )
     if wanted is not None and all(precision != "int8" for _, precision, _ in wanted):
-        return  # there is nothing to hold the starting network against
+        return reference_file  # there is nothing to hold the starting network against
     one.post_training += judge_start(checkpoint, one.cfg, context, inputs, one.folder / "start", split, one.fail)
+    return reference_file
 
 
 def _save(one: Findings, context: Context) -> FinalistRecord:
@@ -133,6 +141,8 @@ def _save(one: Findings, context: Context) -> FinalistRecord:
         measurements=one.measurements,
         test_metrics=one.test,
         post_training=one.post_training,
+        layer_losses=one.layer_losses,
+        kept_float=one.kept_float,
         timings_s=one.used.seconds,
         energy_j=one.used.joules,
         failures=one.failures,

@@ -49,6 +49,8 @@ def refuse_ineffective_keys(request: SweepRequest, inputs: Inputs) -> None:
 
 
 def _reason(key: str) -> str:
+    if key.startswith("export.") and key != "export.targets":
+        return f"give the same command again with another {key}: it exports, judges and measures, and trains nothing"
     if key.split(".")[0] in ("export", "runtime", "benchmark", "decision", "tracking", "study"):
         return "every finalist is exported, measured and judged with all of these anyway"
     if key == "model.weights":

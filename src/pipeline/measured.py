@@ -14,7 +14,16 @@ from src.data import load_split
 from src.pipeline.accuracy import device_of
 from src.pipeline.context import Context, Inputs
 from src.pipeline.resource_use import ResourceUse
-from src.records.schema import Artifact, Failure, FinalistRecord, Measurement, TrialRecord, Verification
+from src.records.schema import (
+    Artifact,
+    Failure,
+    FinalistRecord,
+    KeptFloat,
+    LayerLoss,
+    Measurement,
+    TrialRecord,
+    Verification,
+)
 from src.runtime import supports
 
 Say = Callable[[str], None]
@@ -33,6 +42,8 @@ class Findings:
     failures: list[Failure] = field(default_factory=list)
     test: dict[str, float] = field(default_factory=dict)
     post_training: list[Verification] = field(default_factory=list)  # of the network that QAT began from
+    layer_losses: dict[str, list[LayerLoss]] = field(default_factory=dict)  # by artifact's sha256
+    kept_float: list[KeptFloat] = field(default_factory=list)
     used: ResourceUse = field(default_factory=ResourceUse)
 
     def fail(self, stage: str, target: str, error: Exception) -> None:

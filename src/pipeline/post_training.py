@@ -13,10 +13,10 @@ from pathlib import Path
 from src.common.errors import StageError, Unavailable, UserError
 from src.common.hashes import sha256_file
 from src.config.schema import AppConfig
-from src.data import load_split
 from src.export.isolated import export_one
 from src.models.base import family
 from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, judged
+from src.pipeline.calibration import calibration_images
 from src.pipeline.context import Context, Inputs
 from src.records.schema import Checkpoint, Verification
 from src.records.sweep_folder import TrialFolder
@@ -50,7 +50,7 @@ def judge_start(
     sha = sha256_file(start)
     before = replace(trained, path=str(start), sha256=sha, weights_sha256=sha)
     reference, _ = evaluate_checkpoint(before, dataset, split, cfg, context, folder)
-    images, found = [s.image for s in load_split(dataset, "calibration")], []
+    images, found = calibration_images(cfg, dataset), []
     for target in targets:
         engines = [e for e in cfg.runtime.engines if supports(e, *target.split("/"))]
         if not engines:

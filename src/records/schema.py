@@ -143,6 +143,30 @@ class Verification:
 
 
 @dataclass(frozen=True)
+class LayerLoss:
+    """How much noise static INT8 adds to one layer: ratio of signal to quantisation noise, dB; less is worse."""
+
+    layer: str
+    alone_db: float  # its own input and weights rounded, everything before it float
+    here_db: float  # in the INT8 network, with what has gathered before it
+    weights: int
+
+
+@dataclass(frozen=True)
+class KeptFloat:
+    """One attempt at mixed precision: which layers stayed float, and what came of it on val."""
+
+    format: str
+    precision: str
+    artifact_sha256: str
+    layers: list[str]
+    lowest: float  # mAP50-95 on the runtime that lost most
+    reference_map: float
+    gate: AccuracyGate  # the worst of its runtimes
+    taken: bool  # whether it replaced the file without such layers
+
+
+@dataclass(frozen=True)
 class Failure:
     """Something that did not happen, and why."""
 
@@ -217,6 +241,9 @@ class FinalistRecord:
     environment: Environment | None = None
     # Static INT8 of the network that quantisation-aware training began from, judged on the same images.
     post_training: list[Verification] = field(default_factory=list)
+    # Artifact's sha256 -> its layers, the one that loses most by itself first; of static INT8 from ONNX.
+    layer_losses: dict[str, list[LayerLoss]] = field(default_factory=dict)
+    kept_float: list[KeptFloat] = field(default_factory=list)  # export.int8.keep=auto: every attempt
     schema_version: int = SCHEMA_VERSION
 
 

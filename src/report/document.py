@@ -14,6 +14,7 @@ from src.decide.verdict import Verdict, verdict
 from src.report.comparative import Comparative
 from src.report.final_decision import FinalDecision
 from src.report.in_depth import InDepthTables
+from src.report.layers import Layers
 from src.report.looks import Looks
 from src.report.overview import Overview
 from src.report.page_one import PageOne
@@ -88,6 +89,9 @@ def appendix(judged: Judged, words: Catalogue) -> dict[str, Any]:
         "latencies": comparative.latencies(MOST_ROWS) if len(decision.candidates) > MOST_SHOWN + 1 else "",
         "looks": Looks(decision, words).table(),
         "rungs": Rungs(decision, words).table(),
+        "layers": Layers(decision, words).table(),
+        "layers_intro": Layers(decision, words).title(),
+        "attempts": Layers(decision, words).attempts(),
         "depth": InDepthTables(decision, words).context(),
         "top": comparative.top(),
         "trends": Recommended(decision, words).trends(),

@@ -128,6 +128,8 @@ class Options:
     keep_top: int = 0
     resume: str = ""
     qat_batches: int = 0  # 0 = no quantisation-aware training
+    qat_scheme: str = "static"
+    qat_freeze_bn: int = 0  # epochs before the statistics of batch norms stay
     channels_last: bool = False
     rates: tuple[float, float] | None = None  # of the backbone and of the head, as shares of lr
     minutes: float | None = None  # of processor time to train for
@@ -149,6 +151,8 @@ def training_options(training: Training) -> Options:
         keep_top=t.keep_top,
         resume=t.resume or "",
         qat_batches=t.qat_batches if t.qat else 0,
+        qat_scheme=t.qat_scheme if t.qat else "static",
+        qat_freeze_bn=t.qat_freeze_bn if t.qat else 0,
         channels_last=t.channels_last,
         rates=(t.lr_backbone, t.lr_head) if (t.lr_backbone, t.lr_head) != (1.0, 1.0) else None,
         minutes=training.minutes,

@@ -34,7 +34,16 @@ def export_source(checkpoint: Checkpoint, *, trust: bool = False, fmt: str = "on
         output=output,
         dynamic_batch=True,
         metadata=_metadata(model, shape, output),
+        free_size=functools.partial(_with_free_size, model),
     )
+
+
+def _with_free_size(model: nn.Module) -> nn.Module:
+    """The same network, whose heads make their grid anew for every input."""
+    for module in model.modules():
+        if getattr(module, "export", False):
+            module.dynamic = True  # type: ignore[assignment]
+    return model
 
 
 def _metadata(model: Any, shape: Input, output: Output) -> dict[str, str]:

@@ -4,33 +4,53 @@ Ultralytics' own support needs NVIDIA's modelopt and exports Q/DQ for TensorRT; 
 a plain checkpoint, from which the static INT8 exporters of every format (ONNX, OpenVINO, LiteRT) start as always. It
 rounds as they do: weights to signed 8 bits per output channel, activations to unsigned 8 bits per tensor, over ranges
 taken from a few batches. Folding a batch norm scales a channel and its step alike, so rounding before folding is
-rounding after it. Gradients pass rounding unchanged (straight-through estimator; Jacob et al., 2018).
+rounding after it. `train.qat_scheme` names other rounding, that of PyTorch's own back ends. Gradients pass rounding
+unchanged (straight-through estimator; Jacob et al., 2018).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-LEVELS = 255  # of an unsigned activation
-HALF = 127  # of a signed weight
+
+@dataclass(frozen=True)
+class Scheme:
+    """How numbers are rounded."""
+
+    levels: int = 255  # steps of an unsigned activation
+    per_channel: bool = True  # a scale of weights for each output channel, or one for the layer
+    lowest: int = -127  # of a signed weight; the highest is 127
 
 
-def round_weight(weight: Tensor) -> Tensor:
-    """Weights [out, …] on 8-bit steps, a scale for each output channel; gradients as without rounding."""
-    scale = weight.detach().abs().flatten(1).amax(1).clamp_min(1e-8) / HALF
-    scale = scale.reshape(-1, *[1] * (weight.ndim - 1))
-    rounded = (weight / scale).round().clamp(-HALF, HALF) * scale
+STATIC = Scheme()
+# As PyTorch's `get_default_qat_qconfig` rounds for its back ends: x86 and fbgemm leave a bit of the activations free,
+# so that sums of products fit 16 bits on processors without VNNI; qnnpack, for ARM, has one scale a layer.
+SCHEMES = {
+    "static": STATIC,
+    "x86": Scheme(levels=127, lowest=-128),
+    "fbgemm": Scheme(levels=127, lowest=-128),
+    "qnnpack": Scheme(per_channel=False, lowest=-128),
+}
+
+
+def round_weight(weight: Tensor, scheme: Scheme = STATIC) -> Tensor:
+    """Weights [out, …] on 8-bit steps; gradients as without rounding."""
+    rows = weight.detach().flatten(1 if scheme.per_channel else 0)
+    size = (rows.amax(-1) / 127).maximum(rows.amin(-1) / scheme.lowest)
+    scale = size.clamp_min(1e-8 / 127).reshape(-1, *[1] * (weight.ndim - 1))
+    rounded = (weight / scale).round().clamp(scheme.lowest, 127) * scale
     return weight + (rounded - weight).detach()
 
 
-def round_activation(x: Tensor, low: float, high: float) -> Tensor:
-    """Activations on the 256 steps of low … high, clipped to it; gradients stop outside the range."""
-    scale = max(high - low, 1e-8) / LEVELS
+def round_activation(x: Tensor, low: float, high: float, levels: int = STATIC.levels) -> Tensor:
+    """Activations on the steps of low … high, clipped to it; gradients stop outside the range."""
+    scale = max(high - low, 1e-8) / levels
     clipped = x.clamp(low, high)
     rounded = ((clipped - low) / scale).round() * scale + low
     return clipped + (rounded - clipped).detach()
@@ -51,7 +71,8 @@ class Rounding:
     They sit on a network only while they are switched on, so that copies and checkpoints of it are plain.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scheme: str = "static") -> None:
+        self.scheme = SCHEMES[scheme]
         self.ranges: dict[str, tuple[float, float]] = {}
 
     def calibrate(self, model: Any, run: Callable[[Any], None]) -> None:
@@ -91,9 +112,9 @@ class Rounding:
         handles = []
         for name, module in targets(model):
             if name in self.ranges:
-                handles.append(module.register_forward_pre_hook(_rounds_input(*self.ranges[name])))
+                handles.append(module.register_forward_pre_hook(_rounds_input(*self.ranges[name], self.scheme.levels)))
         for module in changed:
-            module._conv_forward = _rounds_weight(module._conv_forward)
+            module._conv_forward = _rounds_weight(module._conv_forward, self.scheme)
         try:
             yield
         finally:
@@ -103,15 +124,24 @@ class Rounding:
                 del module._conv_forward  # the class's own shows again
 
 
-def _rounds_input(low: float, high: float) -> Any:
+def _rounds_input(low: float, high: float, levels: int) -> Any:
     def hook(module: Any, inputs: Any) -> Any:
-        return (round_activation(inputs[0], low, high), *inputs[1:])
+        return (round_activation(inputs[0], low, high, levels), *inputs[1:])
 
     return hook
 
 
-def _rounds_weight(forward: Any) -> Any:
+def _rounds_weight(forward: Any, scheme: Scheme) -> Any:
     def rounded(x: Any, weight: Any, bias: Any) -> Any:
-        return forward(x, round_weight(weight), bias)
+        return forward(x, round_weight(weight, scheme), bias)
 
     return rounded
+
+
+def freeze_statistics(model: Any) -> None:
+    """Batch norms keep their mean and variance from here on; their scale and shift go on learning."""
+    import torch
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.eval()

@@ -32,7 +32,7 @@ from src.models.budget import Budget
 from src.models.freezing import freeze
 from src.models.ultralytics import freezing, image_cache
 from src.models.ultralytics.arguments import Options
-from src.models.ultralytics.qat import Rounding
+from src.models.ultralytics.qat import Rounding, freeze_statistics
 from src.models.ultralytics.stopping import Stopper, stop_value
 from src.models.ultralytics.top_checkpoints import TopK
 
@@ -173,7 +173,7 @@ class Recipe:
             metric, min_gain = self.options.stop
             self.stopper = Stopper(self.args.patience, min_gain, lambda: stop_value(metric, self.metrics))
         if self.options.qat_batches:
-            self.rounding = Rounding()
+            self.rounding = Rounding(self.options.qat_scheme)
             self.rounding.calibrate(engine.unwrap_model(self.model), self._feed)
 
     def _feed(self: Any, model: Any) -> None:
@@ -187,6 +187,8 @@ class Recipe:
     def _model_train(self: Any) -> None:
         self._unfreeze()
         super()._model_train()  # type: ignore[misc]
+        if self.options.qat_freeze_bn and self.epoch >= self.options.qat_freeze_bn:
+            freeze_statistics(engine.unwrap_model(self.model))
         if self.rounding and not self._rounds:
             self._rounds = ExitStack()
             self._rounds.enter_context(self._rounded(self.model))

@@ -10,6 +10,7 @@ from src.common.figures import save_png
 from src.decide.choice import Decision
 from src.report.figures.candidates import latency_figure, tradeoff_figure
 from src.report.figures.in_depth import errors_figure, thresholds_figure
+from src.report.figures.layers import layers_figure
 from src.report.figures.looks import closing_figure
 from src.report.figures.study import history_figure, importance_figure, parallel_figure, pruning_figure
 from src.report.figures.style import STYLE
@@ -31,6 +32,7 @@ MAKERS: dict[str, Callable[[Decision, Catalogue], Figure | None]] = {
     "closing": closing_figure,
     "errors": errors_figure,
     "thresholds": thresholds_figure,
+    "layers": layers_figure,
 }
 
 

@@ -46,6 +46,37 @@ def test_weights_and_activations_land_on_their_steps() -> None:
     assert (x.grad[x > 2.01] == 0).all()
 
 
+@pytest.mark.parametrize("name", ["x86", "fbgemm", "qnnpack"])
+def test_a_scheme_rounds_as_pytorchs_own(name: str) -> None:
+    import torch
+    from torch.ao.quantization import get_default_qat_qconfig
+
+    from src.models.ultralytics.qat import SCHEMES, round_activation, round_weight
+
+    torch.manual_seed(0)
+    weight, x = torch.randn(8, 4, 3, 3) * torch.linspace(0.1, 2, 8)[:, None, None, None], torch.rand(2, 4, 8, 8) * 3
+    config: Any = get_default_qat_qconfig(name)
+    assert torch.allclose(round_weight(weight, SCHEMES[name]), config.weight()(weight), atol=1e-6)
+    levels = SCHEMES[name].levels
+    assert torch.allclose(round_activation(x, 0.0, float(x.max()), levels), config.activation()(x), atol=1e-5)
+    assert len(round_activation(x, 0.0, float(x.max()), levels).unique()) <= levels + 1
+
+
+def test_frozen_statistics_stay_while_weights_learn() -> None:
+    import torch
+
+    from src.models.ultralytics.qat import freeze_statistics
+
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4)).train()
+    network(torch.rand(4, 3, 8, 8))
+    before = network[1].running_mean.clone()  # type: ignore[union-attr, operator]
+    freeze_statistics(network)
+    network(torch.rand(4, 3, 8, 8) + 3).sum().backward()
+    assert torch.equal(network[1].running_mean, before)  # type: ignore[arg-type]
+    assert network[1].weight.grad is not None
+    assert network[0].training
+
+
 def test_rounding_is_there_only_while_it_is_on(tmp_path: Path) -> None:
     import torch
 
@@ -94,3 +125,22 @@ def test_distillation_trains_the_small_one_alone(plain: Checkpoint, dataset: Dat
     assert any("dis" in name for name in result.history[0])
     assert plain.weights_sha256 != result.checkpoint.weights_sha256
     assert plain.parameters == result.checkpoint.parameters, "neither teacher nor projector is left"
+
+
+@pytest.mark.slow
+def test_statistics_are_frozen_after_as_many_epochs_as_asked(
+    plain: Checkpoint, dataset: DatasetRef, tmp_path: Path
+) -> None:
+    import torch
+
+    words = ["train=qat", f"model.weights={plain.path}", "train.qat_batches=1", "epochs=3", "train.qat_freeze_bn=2"]
+    means: dict[int, Any] = {}
+
+    def look(trainer: Any) -> None:
+        norms = [m for m in trainer.model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        means[trainer.epoch] = torch.cat([m.state_dict()["running_mean"].clone() for m in norms])
+
+    run(toy(*words, "train.qat_scheme=qnnpack"), dataset, tmp_path / "qat", start=Path(plain.path),
+        hooks={"on_train_epoch_end": look})  # fmt: skip
+    assert not torch.equal(means[0], means[1])
+    assert torch.equal(means[1], means[2])
