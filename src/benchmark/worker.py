@@ -31,10 +31,12 @@ from src.inference import (
     load_image,
     spec_of,
 )
+from src.inference.tiles import TiledDetector
 from src.machine.answers import answer_of
 from src.machine.parent_process import leave_with_parent
 from src.records.earlier import artifact_from
 from src.records.schema import Artifact
+from src.records.tiling import Tiling
 
 
 def measure_block(job: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def measure_block(job: dict[str, Any]) -> dict[str, Any]:
         answer[part] = _timed(time_model(session, _batches(inputs, batch), _scaled(_plan(job, part), batch)))
     if job["end_to_end"]:
         plan = _plan(job, "end_to_end/1")
-        answer["end_to_end/1"] = _timed(time_end_to_end(detector, files, plan))
+        answer["end_to_end/1"] = _timed(time_end_to_end(detector, files, plan, _tiling(job)))
     return answer
 
 
@@ -67,14 +69,18 @@ def predict(job: dict[str, Any]) -> dict[str, Any]:
     artifact = artifact_from(job["artifact"])
     session, _ = _load(job, artifact)
     detector = Detector(session, artifact, Thresholds(**job["thresholds"]))
+    tiling = _tiling(job)
+    tiled = TiledDetector(detector, tiling) if tiling is not None else None
     found: list[Detections] = []
     digests: list[list[float]] = []
     kept: list[Float] = []
     step = detector.input.batch or 1  # a file that insists on several images gets as many
     for start in range(0, len(job["images"]), step):
-        prepared = [detector.prepare(load_image(path)) for path in job["images"][start : start + step]]
+        images = [load_image(path) for path in job["images"][start : start + step]]
+        prepared = [detector.prepare(image) for image in images]
         outputs = detector.run(np.stack([item.x for item in prepared]))
-        found += detector.finish(outputs, prepared)
+        whole = detector.finish(outputs, prepared)
+        found += [tiled.with_tiles(i, d) for i, d in zip(images, whole, strict=True)] if tiled else whole
         for i in range(len(prepared)):
             own = [item[i : i + 1] if len(item) == len(prepared) else item for item in outputs]
             digests.append(digest(own))
@@ -96,6 +102,10 @@ def baseline(job: dict[str, Any]) -> dict[str, Any]:
 JOBS = {"measure": measure_block, "predict": predict, "baseline": baseline, "gemm": gemm_job}
 MOST_EXTRA = 3  # times the asked calls, in the part that decides
 RAW_KEPT = 4  # raw outputs saved, for the first level of verification
+
+
+def _tiling(job: dict[str, Any]) -> Tiling | None:
+    return Tiling(**job["tiling"]) if job.get("tiling") else None
 
 
 def _input(file: NDArray[np.uint8], artifact: Artifact) -> Float:

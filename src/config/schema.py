@@ -17,6 +17,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from src.common.hashes import hash_of
 from src.config.strictness import refuse_unknown
 from src.config.training import AugmentConfig, ModelConfig, TrainConfig, Training
+from src.records.tiling import Tiling, tiling_of
 
 SAMPLES_FOR = {"p90": 64, "p95": 130, "p99": 662}  # MLPerf's formula, 99 % confidence
 
@@ -180,6 +181,9 @@ class AppConfig:
     study: StudyConfig = field(default_factory=StudyConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     imgsz: int = 160  # px, multiple of 32
+    tile: int | None = None  # px; large pictures are judged and measured by tiles of this side too; null = whole only
+    tile_overlap: float = 0.2  # share of a tile that the next one repeats
+    tile_merge: str = "iou"  # boxes of several tiles are one by: iou, or smaller (share of the smaller box)
     lr: float = 0.002  # initial learning rate
     seed: int = 1
     epochs: int = 10
@@ -192,6 +196,11 @@ class AppConfig:
     outputs: str = "outputs"
     reports: str = "reports"
     report: ReportConfig = field(default_factory=ReportConfig)
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How large pictures are cut where models are judged and measured."""
+        return tiling_of(self.tile, self.tile_overlap, self.tile_merge, prefix="tile_")
 
     @property
     def training(self) -> Training:
@@ -218,13 +227,17 @@ def to_typed(cfg: DictConfig) -> AppConfig:
 NOT_TRAINED = {"data": ("group",)}  # keys within those groups that only evaluation reads
 TRAINING_KEYS = ("model", "data", "train", "augment", "imgsz", "lr", "seed", "epochs", "batch", "device")
 
+TILES = ("tile", "tile_overlap", "tile_merge")  # they decide what a trained network is worth
+
 
 def identity(cfg: AppConfig, *, without: tuple[str, ...] = ()) -> str:
-    """Hash of everything that decides what is trained, less the keys named in `without`."""
+    """Hash of everything that decides what is trained and judged, less the keys named in `without`."""
     plain = plain_config(cfg)
+    if cfg.tile is None:  # a configuration without tiles is what it was before there were any
+        without = (*without, *TILES)
     for group, names in NOT_TRAINED.items():
         plain[group] = {key: value for key, value in plain[group].items() if key not in names}
-    return hash_of({key: plain[key] for key in TRAINING_KEYS if key not in without})
+    return hash_of({key: plain[key] for key in (*TRAINING_KEYS, *TILES) if key not in without})
 
 
 def plain_config(cfg: AppConfig) -> dict[str, Any]:

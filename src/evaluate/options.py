@@ -8,9 +8,9 @@ from typing import Any
 from src.cli.ranges import refuse_outside
 from src.common.errors import UserError
 from src.config.schema import DataConfig, RuntimeConfig
+from src.records.tiling import tiling_of
 
 SPLITS = ("train", "val", "test")
-MERGES = ("iou", "smaller")
 
 
 @dataclass
@@ -66,15 +66,12 @@ def check_arguments(args: EvaluateArgs) -> None:
         "limit": (1 if args.limit is None else args.limit, 1, 1e12),
         "threads": (args.threads, 0, 4096),
         "imgsz": (args.imgsz or 32, 32, 8192),
-        "tile": (32 if args.tile is None else args.tile, 32, 100_000),
-        "overlap": (args.overlap, 0, 0.9),
     }
     refuse_outside(ranges)
     for key in ("split", "confirm"):
         if getattr(args, key) not in SPLITS:
             raise UserError(f"{key} is no split", value=getattr(args, key), remedy=f"one of: {', '.join(SPLITS)}")
-    if args.merge not in MERGES:
-        raise UserError("merge is not known", value=args.merge, remedy=f"one of: {', '.join(MERGES)}")
+    tiling_of(args.tile, args.overlap, args.merge)
     _check_costs(args)
 
 

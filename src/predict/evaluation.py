@@ -29,10 +29,11 @@ from src.evaluate.matching import match
 from src.evaluate.options import EvaluateArgs, files_of
 from src.evaluate.terminal import files_dashboard
 from src.inference import Detections, Detector, Thresholds, load_image
-from src.inference.tiles import TiledDetector, Tiling
+from src.inference.tiles import TiledDetector
 from src.machine.environment import cores
 from src.predict.model import Opened, choose_runtime, open_model
 from src.records.schema import DatasetRef, EvaluationRecord
+from src.records.tiling import Tiling, tiling_of
 
 LEVEL = 0.975  # of each bound: together an interval of 95 %
 
@@ -104,7 +105,7 @@ def _judge(args: EvaluateArgs, file: str, opened: Opened, ref: DatasetRef, split
     thresholds = Thresholds(conf=args.conf, iou=args.iou, max_det=args.max_det)
     detector = Detector(session, opened.artifact, thresholds)
     classes, notes = shared_classes(opened, ref.class_names)
-    tiling = Tiling(args.tile, args.overlap, args.merge) if args.tile else None
+    tiling = tiling_of(args.tile, args.overlap, args.merge)
     found = [renumbered(detect(detector, s.samples, tiling), classes) for s in splits]
     subject = Subject(
         sweep="",
