@@ -224,7 +224,7 @@ def to_typed(cfg: DictConfig) -> AppConfig:
 
 
 # What decides the trained weights. The rest (export, runtime, benchmark, decision, …) may change without training.
-NOT_TRAINED = {"data": ("group",)}  # keys within those groups that only evaluation reads
+NOT_TRAINED = {"data": ("group",), "train": ("epoch_curves",)}  # keys of those groups that change no weight
 TRAINING_KEYS = ("model", "data", "train", "augment", "imgsz", "lr", "seed", "epochs", "batch", "device")
 
 TILES = ("tile", "tile_overlap", "tile_merge")  # they decide what a trained network is worth

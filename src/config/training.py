@@ -70,6 +70,7 @@ class TrainConfig:
     qat: bool = False  # learn with 8-bit rounding in the forward pass; needs model.weights=PATH
     qat_batches: int = 8  # batches that set the ranges of activations
     plots: bool = True  # PR, F1, P, R curves, confusion matrix, pictures
+    epoch_curves: bool = False  # keep precision, recall and F1 by threshold of every epoch too
 
 
 @dataclass

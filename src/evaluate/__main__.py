@@ -1,12 +1,11 @@
 """`python -m src.evaluate sweep=NAME|latest`: evaluate finalists in depth from saved detections, and show it.
 
-With `artifacts=FILE[,FILE] data=…` it evaluates model files instead. That takes engines, which are of higher rooms, so
-`predict` does it and is found by its name.
+With `artifacts=FILE[,FILE] data=…` it evaluates model files instead. That takes engines, which are of higher rooms:
+this entry point, which nothing imports, is the one module of the room that may reach up to them.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -22,14 +21,14 @@ from src.records.schema import TrialRecord
 from src.records.store import load
 from src.records.sweep_folder import SweepFolder
 
-OF_FILES = "src.predict.evaluation"
-
 
 def run(args: EvaluateArgs) -> int:
     """Evaluate and print."""
     check_arguments(args)
     if args.artifacts is not None:
-        import_module(OF_FILES).evaluate_files(args)
+        from src.predict.evaluation import evaluate_files
+
+        evaluate_files(args)
         return EXIT_OK
     folder = find_sweep(Path(args.outputs), args.sweep)
     console = Console()
