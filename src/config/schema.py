@@ -164,6 +164,7 @@ class TrackingConfig:
     experiment: str | None = None  # null = MLFLOW_EXPERIMENT_NAME, else detsweep
     system_metrics: bool = True
     system_interval_s: float = 5.0
+    also: list[str] = field(default_factory=list)  # beside MLflow: tensorboard, wandb
 
 
 @dataclass
