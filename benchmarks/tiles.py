@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ OUT = Path("outputs/bench/tiles")
 ACROSS, DOWN, SCENES = 4, 3, 20  # scenes of a large picture, and large pictures
 SIDE, TILE, OVERLAPS = 320, 320, (0.0, 0.2)  # px of a scene and of a tile: one fits the other as a user would choose
 CONF, RESAMPLES = 0.25, 2000
-DATA = {"n_train": 240, "n_val": 60, "n_test": SCENES * ACROSS * DOWN, "size": SIDE}
+DATA: dict[str, Any] = {"n_train": 240, "n_val": 60, "n_test": SCENES * ACROSS * DOWN, "size": SIDE}
 TRAIN = ["model=v8n", "imgsz=160", "epochs=20", "export=none", "tracking=none", "benchmark=quick"]
 
 

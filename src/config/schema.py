@@ -38,7 +38,7 @@ class DataConfig:
     """Group `data`: which dataset, and how to prepare it."""
 
     name: str = MISSING
-    kind: str = MISSING  # digits | yolo | coco | voc | coco128 | tiny_person | roboflow
+    kind: str = MISSING  # digits | yolo | coco | voc | label_studio | cvat | coco128 | tiny_person | roboflow
     path: str | None = None  # data.yaml or folder of a user's own dataset
     source: str | None = None  # folder that tiny_person and coco128 take their images from
     n_train: int = 240

@@ -88,6 +88,7 @@ def records(file: Path) -> list[Any]:
     """What an offline run holds: protocol buffers in LevelDB's log format, blocks of 32 KiB after 7 bytes of header."""
     from wandb.proto import wandb_internal_pb2
 
+    made: Any = wandb_internal_pb2
     content, found, part, at = file.read_bytes(), list[Any](), b"", 7
     while at + 7 <= len(content):
         if (left := 32768 - at % 32768) < 7:
@@ -97,7 +98,7 @@ def records(file: Path) -> list[Any]:
         part += content[at + 7 : at + 7 + size]
         at += 7 + size
         if kind in (1, 4):  # whole, or the last of several
-            record = wandb_internal_pb2.Record()
+            record = made.Record()
             record.ParseFromString(part)
             found.append(record)
             part = b""
