@@ -14,6 +14,7 @@ from src.cli.command import application
 from src.common.errors import EXIT_OK, UserError
 from src.evaluate.options import EvaluateArgs, check_arguments
 from src.evaluate.resamples import ensure_resamples
+from src.evaluate.suspects_of_sweep import suspects_of_sweep
 from src.evaluate.sweep import evaluate_sweep
 from src.evaluate.terminal import dashboard
 from src.records.find_sweep import find_sweep
@@ -32,6 +33,9 @@ def run(args: EvaluateArgs) -> int:
         return EXIT_OK
     folder = find_sweep(Path(args.outputs), args.sweep)
     console = Console()
+    if args.suspects is not None:
+        suspects_of_sweep(folder, args.split, args.suspects, _say)
+        return EXIT_OK
     ensure_resamples(folder)
     found = evaluate_sweep(folder, production=args.production, again=args.again, say=console.print)
     numbers = sorted({r.trial for r in found})
@@ -43,6 +47,10 @@ def run(args: EvaluateArgs) -> int:
     if not found:
         console.print("no finalist has a verified artifact: nothing to evaluate")
     return EXIT_OK
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ class EvaluateArgs:
     trial: int | None = None  # show this finalist only
     production: float = 0.25  # confidence threshold in use
     again: bool = False  # evaluate again what was evaluated
+    suspects: int | None = None  # list so many likely label errors and hard images, as an HTML sheet
     outputs: str = "outputs"
     # Model files instead of a sweep:
     artifacts: Any = None  # one file, or several: a.pt,b.onnx; each after the first is compared with the first
@@ -42,7 +43,7 @@ class EvaluateArgs:
     miss: float | None = None  # cost of a missed object: thresholds per class are chosen on `split` ...
     false_alarm: float | None = None  # ... for this cost of a detection on nothing ...
     confirm: str = "test"  # ... and confirmed on this split
-    out: str = "outputs/evaluation"  # evaluation.json, curves.png, detections
+    out: str = "outputs/evaluation"  # evaluation.json, curves.png, suspects.html
     figures: bool = True
 
 
@@ -64,6 +65,7 @@ def check_arguments(args: EvaluateArgs) -> None:
         "iou": (args.iou, 0, 1),
         "max_det": (args.max_det, 1, 10_000),
         "limit": (1 if args.limit is None else args.limit, 1, 1e12),
+        "suspects": (1 if args.suspects is None else args.suspects, 1, 10_000),
         "threads": (args.threads, 0, 4096),
         "imgsz": (args.imgsz or 32, 32, 8192),
     }
