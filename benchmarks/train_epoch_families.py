@@ -145,4 +145,5 @@ def shown(result: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     numbers = [int(word) for word in sys.argv[1:3]]
-    print(shown(measure(*numbers, **({"models": tuple(sys.argv[3:])} if sys.argv[3:] else {}))))
+    images, epochs = [*numbers, *(48, 6)[len(numbers) :]]
+    print(shown(measure(images, epochs, tuple(sys.argv[3:]) or MODELS)))

@@ -7,7 +7,7 @@ compile() { uv pip compile --universal --generate-hashes --no-emit-index-url --n
 compile pyproject.toml --extra openvino --extra litert --extra transformers -o requirements/runtimes.txt
 compile pyproject.toml -c requirements/runtimes.txt -o requirements/base.txt
 compile pyproject.toml --extra dev -c requirements/base.txt -c requirements/runtimes.txt -o requirements/dev.txt
-for extra in tensorflow joblib slurm dashboard dvc roboflow postgresql auth s3; do
+for extra in tensorflow joblib slurm dashboard dvc roboflow postgresql auth tensorboard wandb s3; do
 	compile pyproject.toml --extra "$extra" -c requirements/base.txt -c requirements/runtimes.txt -c requirements/dev.txt \
 		-o "requirements/$extra.txt"
 done

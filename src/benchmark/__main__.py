@@ -31,6 +31,7 @@ from src.evaluate.files import load_detections
 from src.evaluate.gate import accuracy_gate
 from src.models.base import family
 from src.records.schema import AccuracyGate, Artifact, Failure, Measurement, Verification
+from src.records.tiling import tiling_of
 
 Job = tuple[Artifact, str]
 Reference = tuple[float, Path]  # mAP50-95 of a checkpoint, and the file with its detections
@@ -48,6 +49,9 @@ class BenchArgs:
     split: str = "val"
     imgsz: int | None = None  # px; for files that don't say theirs
     limit: int | None = None  # images of the split to verify on; null = all
+    tile: int | None = None  # px; verified and timed end to end with tiles of this side too; null = whole only
+    overlap: float = 0.2  # share of a tile that the next one repeats
+    merge: str = "iou"  # boxes of several tiles are one by: iou, or smaller (share of the smaller box)
     trust: bool = False  # allow checkpoints that need unsafe unpickling
     device: str = "cpu"
     threads: int = 0  # 0 = all cores that this process may use
@@ -69,6 +73,7 @@ def run(args: BenchArgs) -> int:
     from rich.console import Console
 
     check_benchmark(args.benchmark)
+    tiling = tiling_of(args.tile, args.overlap, args.merge)
     out = Path(args.out)
     model_files(Path(args.artifacts))  # before a dataset is prepared for nothing
     samples, names = _samples(args)
@@ -94,6 +99,7 @@ def run(args: BenchArgs) -> int:
         trust=args.trust,
         gflops=_gflops(artifacts, args.trust),
         labels=[Path(a.path).name for a, _ in timed],
+        tilings=[tiling] * len(timed),
         progress=lambda text: console.print(text, style="dim", highlight=False),
     )
     idle = _without_engine(found, jobs, files)
@@ -235,6 +241,7 @@ def _accuracy(
         threads=args.threads,
         out=out / "detections" / f"{engine}-{artifact.label.replace('/', '-')}-{artifact.sha256[:8]}.npz",
         trust=args.trust,
+        tiling=tiling_of(args.tile, args.overlap, args.merge),
     )
     found = load_detections(saved, len(samples))
     highest = max((int(item.classes.max(initial=-1)) for item in found), default=-1)

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from src.benchmark import disturbance
 from src.common.samples import effective_samples
 from src.inference import Detector, Float, decode_image
+from src.inference.tiles import TiledDetector
 from src.machine.environment import cores
+from src.records.tiling import Tiling
 
 RING = 8  # different inputs
 WARMUP_CAP = 20  # warm-up stops after so many times the asked calls, stable or not
@@ -75,19 +77,27 @@ def time_model(session: Runs, batches: Sequence[Float], plan: TimingPlan) -> Tim
     return Timed(samples, calls, all(map(_same, first, last)), [digest(o) for o in first], foreign_cpu=other_load)
 
 
-def time_end_to_end(detector: Detector, files: Sequence[NDArray[np.uint8]], plan: TimingPlan) -> Timed:
-    """Time an image file in memory to boxes in its own pixels, at deployment thresholds, with its stages apart."""
+def time_end_to_end(
+    detector: Detector, files: Sequence[NDArray[np.uint8]], plan: TimingPlan, tiling: Tiling | None = None
+) -> Timed:
+    """Time an image file in memory to boxes in its own pixels, at deployment thresholds, with its stages apart.
+
+    With a tiling a call is a whole picture: all its tiles, cut, looked at and merged.
+    """
     stages: dict[str, list[float]] = {"preprocess": [], "inference": [], "postprocess": []}
+    detect = _whole(detector) if tiling is None else TiledDetector(detector, tiling)
 
     def call(i: int) -> None:
-        t0 = time.perf_counter_ns()
-        prepared = detector.prepare(decode_image(files[i % len(files)]))
-        t1 = time.perf_counter_ns()
-        outputs = detector.run(prepared.x[None])
-        t2 = time.perf_counter_ns()
-        detector.finish(outputs, [prepared])
-        t3 = time.perf_counter_ns()
-        for name, span in zip(stages, (t1 - t0, t2 - t1, t3 - t2)):
+        spans, last = dict.fromkeys(stages, 0), time.perf_counter_ns()
+
+        def lap(name: str) -> None:
+            nonlocal last
+            now = time.perf_counter_ns()
+            spans[name] += now - last
+            last = now
+
+        detect(decode_image(files[i % len(files)]), lap=lap)
+        for name, span in spans.items():
             stages[name].append(span / 1e6)
 
     before = _counters()
@@ -96,6 +106,20 @@ def time_end_to_end(detector: Detector, files: Sequence[NDArray[np.uint8]], plan
         values.clear()
     samples = sample(call, plan)
     return Timed(samples, calls, True, [], stages, _other_load(before))
+
+
+def _whole(detector: Detector) -> Callable[..., Any]:
+    """A picture looked at once, as `TiledDetector` is called."""
+
+    def detect(image: NDArray[np.uint8], *, lap: Callable[[str], None]) -> None:
+        prepared = detector.prepare(image)
+        lap("preprocess")
+        outputs = detector.run(prepared.x[None])
+        lap("inference")
+        detector.finish(outputs, [prepared])
+        lap("postprocess")
+
+    return detect
 
 
 def _counters() -> disturbance.Reading | None:

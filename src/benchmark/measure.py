@@ -25,8 +25,10 @@ from src.inference import VALIDATION, Thresholds, spec_of
 from src.machine.environment import cores
 from src.machine.isolation import run_job
 from src.records.schema import Artifact, Failure, Measurement
+from src.records.tiling import Tiling
 
 Job = tuple[Artifact, str]
+TILES_TAKE = 10  # times as long as a whole picture, before a job counts as hung
 STARTUP_S = 180.0  # imports and loading, before a block counts as hung
 
 
@@ -71,6 +73,7 @@ def measure(
     end_to_end: bool = True,
     gflops: Mapping[str, float] | None = None,
     labels: Sequence[str] = (),
+    tilings: Sequence[Tiling | None] = (),
     decisive: tuple[str, str] = ("p50", "model_only/1"),
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Measurement], list[Failure]]:
@@ -90,6 +93,7 @@ def measure(
         gflops: GFLOPs of one image by `Artifact.source_sha256`; with them the machine's own limit is measured too, and
             each measurement says which share of it is reached.
         labels: what to call the configuration of each job on the terminal, in the order of `jobs`.
+        tilings: how each job cuts large pictures, in the order of `jobs`; end to end it is timed with all tiles.
         decisive: the statistic, and the part (`scope/batch`) of a block, that must be known to within `cfg.precision`.
         progress: told what is being measured.
 
@@ -100,7 +104,8 @@ def measure(
         raise UserError("no images to measure with", remedy="use a dataset whose val split is not empty")
     setting = Setting(cfg, list(images)[:8], device, threads or cores(), trust, end_to_end, decisive[1])
     names = list(labels) or [""] * len(jobs)
-    blocks = [Blocks(artifact, runtime, label=name) for (artifact, runtime), name in zip(jobs, names, strict=True)]
+    cut = list(tilings) or [None] * len(jobs)
+    blocks = [Blocks(a, e, label=name, tiling=t) for (a, e), name, t in zip(jobs, names, cut, strict=True)]
     failures: list[Failure] = []
     peaks = [0.0]
     peak = (lambda: peaks.append(_gemm(setting, failures))) if gflops and device == "cpu" else (lambda: None)
@@ -154,6 +159,7 @@ def _job(block: Blocks, setting: Setting) -> dict[str, Any]:
         "trust": setting.trust,
         "images": setting.images,
         "pictures": setting.pictures.get(key_of(spec_of(block.artifact)[0]), ""),
+        "tiling": dataclasses.asdict(block.tiling) if block.tiling else None,
         "batches": list(cfg.batches) if fixed < 0 else [fixed],
         "end_to_end": setting.end_to_end and fixed in (-1, 1),
         "decisive": setting.decisive,
@@ -207,6 +213,7 @@ def predict(
     timeout_s: float | None = None,
     isolated: bool = True,
     pictures: str = "",
+    tiling: Tiling | None = None,
 ) -> Path:
     """Run the shared detection path over images, in a process of its own unless told otherwise.
 
@@ -220,9 +227,10 @@ def predict(
             `n_images`, and `digests` [n_images, 2] of the raw outputs.
         thresholds: what counts as a detection.
         trust: allow a checkpoint that needs unsafe unpickling.
-        timeout_s: None = three minutes and ten seconds an image.
+        timeout_s: None = three minutes and ten seconds an image; with tiles ten times that, as nobody knows how many.
         isolated: False runs in this process, for a caller that has the engine loaded anyway.
         pictures: file of the images at the size of the input (`src.benchmark.pictures`); they are not read then.
+        tiling: how large pictures are cut; None = they are looked at whole. Digests are those of whole pictures.
 
     Returns:
         `out`.
@@ -244,11 +252,12 @@ def predict(
         "images": list(images),
         "pictures": pictures,
         "thresholds": dataclasses.asdict(thresholds),
+        "tiling": dataclasses.asdict(tiling) if tiling else None,
         "out": str(out),
     }
     if not isolated:
         worker.predict(job)
         return out
-    limit = timeout_s if timeout_s is not None else STARTUP_S + 10 * len(images)
+    limit = timeout_s if timeout_s is not None else STARTUP_S + 10 * len(images) * (TILES_TAKE if tiling else 1)
     run_job(job, target=f"{runtime}/{artifact.label}", threads=threads, timeout_s=limit, stage="verify")
     return out

@@ -23,7 +23,7 @@ COLUMNS = (
     "preprocess_ms", "inference_ms", "postprocess_ms", "load_ms", "cold_ms", "memory_mb", "vram_mb", "size_mb",
     "ratio_to_fp32", "ratio_to_fp32_low", "ratio_to_fp32_high", "slower_than_fp32", "gemm_share", "offline_ips",
     "offline_batch", "effective_samples", "foreign_cpu", "contaminated_rounds", "remeasured_blocks",
-    "artifact_sha256", "runtime_version",
+    "artifact_sha256", "runtime_version", "tile",
 )  # fmt: skip
 
 

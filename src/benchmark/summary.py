@@ -12,9 +12,11 @@ from typing import Any
 from src.benchmark import stats
 from src.benchmark.disturbance import LIMIT
 from src.benchmark.roofline import share
+from src.common.hashes import hash_of
 from src.common.whole_files import write_text
 from src.machine.environment import cores
 from src.records.schema import Artifact, Measurement, Scope
+from src.records.tiling import Tiling, numbers_of
 
 
 @dataclass
@@ -25,6 +27,7 @@ class Blocks:
     runtime: str
     answers: list[dict[str, Any]] = field(default_factory=list)  # one for every round
     label: str = ""  # of the configuration, for people
+    tiling: Tiling | None = None  # how large pictures are cut, end to end
     retakes: int = 0  # blocks that were measured again, because others disturbed them
 
     @property
@@ -75,13 +78,15 @@ class Summary:
     def _save(self, block: Blocks) -> str:
         """Write the raw samples; returns the file relative to the base folder."""
         artifact = block.artifact
-        name = f"{block.runtime}-{artifact.format}-{artifact.precision}-{artifact.sha256[:12]}.json"
+        cut = f"-tile{hash_of(dataclasses.asdict(block.tiling))[:8]}" if block.tiling else ""
+        name = f"{block.runtime}-{artifact.format}-{artifact.precision}-{artifact.sha256[:12]}{cut}.json"
         raw = {
             "runtime": block.runtime,
             "artifact": dataclasses.asdict(artifact),
             "threads": self.threads,
             "device": self.device,
             "gemm_gflops": self.gemm,
+            **({"tiling": dataclasses.asdict(block.tiling)} if block.tiling else {}),
             "rounds": block.answers,
         }
         write_text(self.out_dir / name, json.dumps(raw, sort_keys=True) + "\n")
@@ -114,6 +119,7 @@ class Summary:
             samples_file=file,
             extra=_stages(rounds)
             | {"warmup_calls": float(sum(r["warmup_calls"] for r in rounds))}
+            | numbers_of(block.tiling)
             | {"vram_mb": max(float(r.get("vram_mb", 0.0)) for r in rounds)}
             | self._against_peak(artifact, batch, latency.p50, scope)
             | {"effective_samples": stats.effective_samples(samples)}
@@ -139,6 +145,7 @@ def _reference(block: Blocks, blocks: Sequence[Blocks]) -> Blocks | None:
         for other in blocks
         if other.artifact.precision == "fp32"
         and other.runtime == block.runtime
+        and other.tiling == block.tiling
         and other.artifact.source_sha256 == block.artifact.source_sha256
     ]
     return min(same, key=lambda other: other.artifact.format != block.artifact.format, default=None)

@@ -35,11 +35,13 @@ from src.inference import (
     load_image,
     spec_of,
 )
+from src.inference.tiles import TiledDetector
 from src.machine.answers import answer_of
 from src.machine.heat import look
 from src.machine.parent_process import leave_with_parent
 from src.records.plain import artifact_of
 from src.records.schema import Artifact
+from src.records.tiling import Tiling
 
 
 def measure_block(job: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def measure_block(job: dict[str, Any]) -> dict[str, Any]:
         answer[part] = _timed(time_model(session, _batches(inputs, batch), _scaled(_plan(job, part), batch)))
     if job["end_to_end"]:
         plan = _plan(job, "end_to_end/1")
-        answer["end_to_end/1"] = _timed(time_end_to_end(detector, files, plan))
+        answer["end_to_end/1"] = _timed(time_end_to_end(detector, files, plan, _tiling(job)))
     return answer
 
 
@@ -72,14 +74,18 @@ def predict(job: dict[str, Any]) -> dict[str, Any]:
     artifact = artifact_of(job["artifact"])
     session, _ = _load(job, artifact)
     detector = Detector(session, artifact, Thresholds(**job["thresholds"]))
+    tiling = _tiling(job)
+    tiled = TiledDetector(detector, tiling) if tiling is not None else None
     found: list[Detections] = []
     digests: list[list[float]] = []
     kept: list[Float] = []
     step = detector.input.batch or 1  # a file that insists on several images gets as many
     images = _prepared(job, detector)
-    while prepared := list(islice(images, step)):
+    while rows := list(islice(images, step)):
+        prepared = [item for _, item in rows]
         outputs = detector.run(np.stack([item.x for item in prepared]))
-        found += detector.finish(outputs, prepared)
+        whole = detector.finish(outputs, prepared)
+        found += [tiled.with_tiles(i, d) for (i, _), d in zip(rows, whole)] if tiled else whole
         for i in range(len(prepared)):
             own = [item[i : i + 1] if len(item) == len(prepared) else item for item in outputs]
             digests.append(digest(own))
@@ -102,6 +108,10 @@ MOST_EXTRA = 3  # times the asked calls, in the part that decides
 RAW_KEPT = 4  # raw outputs saved, for the first level of verification
 
 
+def _tiling(job: dict[str, Any]) -> Tiling | None:
+    return Tiling(**job["tiling"]) if job.get("tiling") else None
+
+
 def _files(job: dict[str, Any]) -> list[NDArray[np.uint8]]:
     """Contents of the ring's image files."""
     return [np.fromfile(path, np.uint8) for path in job["images"][:RING]]
@@ -115,11 +125,12 @@ def _inputs(job: dict[str, Any], artifact: Artifact, files: list[NDArray[np.uint
     return [fit(decode_image(file), shape)[0] for file in files]
 
 
-def _prepared(job: dict[str, Any], detector: Detector) -> Iterator[Prepared]:
-    """All images of the job, one at a time."""
+def _prepared(job: dict[str, Any], detector: Detector) -> Iterator[tuple[Any, Prepared]]:
+    """All images of the job, one at a time: as they are, and fitted; those resized elsewhere are not there whole."""
     if job.get("pictures"):
-        return read_pictures(job["pictures"], detector.input)
-    return (detector.prepare(load_image(path)) for path in job["images"])
+        return ((None, item) for item in read_pictures(job["pictures"], detector.input))
+    images = (load_image(path) for path in job["images"])
+    return ((image, detector.prepare(image)) for image in images)
 
 
 def comparable(outputs: list[Float], detector: Detector) -> list[Float]:

@@ -240,6 +240,12 @@ def _check_decision(cfg: AppConfig) -> None:
     """Refuse a decision that this very configuration could not judge."""
     d = cfg.decision
     _one_of("decision.scope", [d.scope], ["model_only", "end_to_end"])
+    if cfg.tiling is not None and d.scope != "end_to_end":
+        raise UserError(
+            "with tile a picture takes many calls of the network, so the latency of one call compares nothing",
+            value=f"tile={cfg.tile} decision.scope={d.scope}",
+            remedy="decision.scope=end_to_end (in a sweep over tile=null,640 too)",
+        )
     _one_of("report.language", [cfg.report.language], ["en", "fr"])
     if d.batch not in cfg.benchmark.batches:
         raise UserError(

@@ -18,6 +18,7 @@ from src.common.hashes import hash_of
 from src.config.exporting import CalibrationConfig, Int8Config
 from src.config.strictness import refuse_unknown
 from src.config.training import AugmentConfig, ModelConfig, TrainConfig, Training
+from src.records.tiling import Tiling, tiling_of
 
 SAMPLES_FOR = {"p90": 64, "p95": 130, "p99": 662}  # MLPerf's formula, 99 % confidence
 
@@ -38,7 +39,7 @@ class DataConfig:
     """Group `data`: which dataset, and how to prepare it."""
 
     name: str = MISSING
-    kind: str = MISSING  # digits | yolo | coco | voc | coco128 | tiny_person | roboflow
+    kind: str = MISSING  # digits | yolo | coco | voc | label_studio | cvat | coco128 | tiny_person | roboflow
     path: str | None = None  # data.yaml or folder of a user's own dataset
     source: str | None = None  # folder that tiny_person and coco128 take their images from
     n_train: int = 240
@@ -171,6 +172,7 @@ class TrackingConfig:
     experiment: str | None = None  # null = MLFLOW_EXPERIMENT_NAME, else detsweep
     system_metrics: bool = True
     system_interval_s: float = 5.0
+    also: list[str] = field(default_factory=list)  # beside MLflow: tensorboard, wandb
 
 
 @dataclass
@@ -188,6 +190,9 @@ class AppConfig:
     study: StudyConfig = field(default_factory=StudyConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     imgsz: int = 160  # px, multiple of 32
+    tile: int | None = None  # px; large pictures are judged and measured by tiles of this side too; null = whole only
+    tile_overlap: float = 0.2  # share of a tile that the next one repeats
+    tile_merge: str = "iou"  # boxes of several tiles are one by: iou, or smaller (share of the smaller box)
     lr: float = 0.002  # initial learning rate
     seed: int = 1
     epochs: int = 10
@@ -200,6 +205,11 @@ class AppConfig:
     outputs: str = "outputs"
     reports: str = "reports"
     report: ReportConfig = field(default_factory=ReportConfig)
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How large pictures are cut where models are judged and measured."""
+        return tiling_of(self.tile, self.tile_overlap, self.tile_merge, prefix="tile_")
 
     @property
     def training(self) -> Training:
@@ -225,16 +235,20 @@ def to_typed(cfg: DictConfig) -> AppConfig:
 
 
 # What decides the trained weights. The rest (export, runtime, benchmark, decision, …) may change without training.
-NOT_TRAINED = {"data": ("group",)}  # keys within those groups that only evaluation reads
+NOT_TRAINED = {"data": ("group",), "train": ("epoch_curves",)}  # keys of those groups that change no weight
 TRAINING_KEYS = ("model", "data", "train", "augment", "imgsz", "lr", "seed", "epochs", "batch", "device")
+
+TILES = ("tile", "tile_overlap", "tile_merge")  # they decide what a trained network is worth
 
 
 def identity(cfg: AppConfig, *, without: tuple[str, ...] = ()) -> str:
-    """Hash of everything that decides what is trained, less the keys named in `without`."""
+    """Hash of everything that decides what is trained and judged, less the keys named in `without`."""
     plain = plain_config(cfg)
+    if cfg.tile is None:  # a configuration without tiles is what it was before there were any
+        without = (*without, *TILES)
     for group, names in NOT_TRAINED.items():
         plain[group] = {key: value for key, value in plain[group].items() if key not in names}
-    chosen = {key: plain[key] for key in TRAINING_KEYS if key not in without}
+    chosen = {key: plain[key] for key in (*TRAINING_KEYS, *TILES) if key not in without}
     if cfg.study.budget == "minutes":  # else left out, as in sweeps of earlier versions
         chosen["minutes"] = cfg.study.minutes
     return hash_of(chosen)

@@ -74,6 +74,7 @@ class TrainConfig:
     qat_scheme: str = "static"  # static | x86 | fbgemm | qnnpack: whose rounding; static = that of the exporters here
     qat_freeze_bn: int = 0  # epochs after which batch norms keep their statistics; 0 = they go on learning
     plots: bool = True  # PR, F1, P, R curves, confusion matrix, pictures
+    epoch_curves: bool = False  # keep precision, recall and F1 by threshold of every epoch too
 
 
 @dataclass

@@ -139,7 +139,8 @@ def _check_several_gpus(t: TrainConfig, around: Around) -> None:
         return
     if around.batch % n:
         _refuse(f"batch must be a multiple of the {n} GPUs", around.batch, f"batch={n * around.batch}")
-    for key, value in {"qat": t.qat, "resume": t.resume, "keep_state": t.keep_state}.items():
+    alone = {"qat": t.qat, "resume": t.resume, "keep_state": t.keep_state, "epoch_curves": t.epoch_curves}
+    for key, value in alone.items():
         if value:
             _refuse(f"train.{key} works on one device only", around.device, "device=cuda:0")
     if around.pruner != "none":

@@ -2,7 +2,7 @@
 
 check         run the gate, draw the pictures, tell what val can resolve     data=…
 fingerprint   the content hash, whole and per split                          data=…
-convert       to another layout, in a new folder                             data=… out=DIR to=yolo|coco|voc
+convert       to another layout, in a new folder       data=… out=DIR to=yolo|coco|voc|label_studio|cvat
 split         new seeded, class-stratified splits                            data=… out=DIR data.val_share=0.15
 dedupe        leave out exact and near duplicates                            data=… out=DIR near=true
 balance       repeat train images of rare classes                            data=… out=DIR threshold=0.1
@@ -40,7 +40,7 @@ class DatasetArgs:
     outputs: str = "outputs"
     pictures: bool = True  # check: draw them
     out: str | None = None  # new folder
-    to: str = "yolo"  # layout of the new folder: yolo | coco | voc
+    to: str = "yolo"  # layout of the new folder: yolo | coco | voc | label_studio | cvat
     dry_run: bool = False  # say what would be done
     link: bool = False  # link to the images instead of copying them
     near: bool = True  # dedupe: near duplicates too

@@ -64,6 +64,18 @@ def _voc(cfg: DataConfig, base: Path) -> RawDataset:
     return read_voc(_path(cfg, "DIR"), one_based=cfg.one_based)
 
 
+def _label_studio(cfg: DataConfig, base: Path) -> RawDataset:
+    from src.data.label_studio import read_label_studio
+
+    return read_label_studio(_path(cfg, "DIR/export.json"))
+
+
+def _cvat(cfg: DataConfig, base: Path) -> RawDataset:
+    from src.data.cvat import read_cvat
+
+    return read_cvat(_path(cfg, "DIR/annotations.xml"))
+
+
 def _roboflow(cfg: DataConfig, base: Path) -> RawDataset:
     from src.data.roboflow import read_roboflow
 
@@ -76,6 +88,8 @@ KINDS: dict[str, Callable[[DataConfig, Path], RawDataset]] = {
     "coco128": _coco128,
     "tiny_person": _tiny_person,
     "voc": _voc,
+    "label_studio": _label_studio,
+    "cvat": _cvat,
     "roboflow": _roboflow,
 }
 

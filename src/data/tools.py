@@ -27,6 +27,7 @@ from src.data.scan import Scanner
 from src.data.sources import MADE, check_kind, read_source
 from src.data.types import Finding, RawDataset
 from src.data.writers import (
+    KEEP_REGIONS,
     Output,
     Pixels,
     check_target,
@@ -119,7 +120,7 @@ def _pixels(command: str, options: Options, checked: Sequence[Checked]) -> Pixel
 def _manifest(
     command: str, cfg: DataConfig, options: Options, plan: ToolPlan, findings: Sequence[Finding], before: str
 ) -> dict[str, Any]:
-    lost = sum(len(image.ignored_classes) for image in plan.images) if options.to == "yolo" else 0
+    lost = sum(len(image.ignored_classes) for image in plan.images) if options.to not in KEEP_REGIONS else 0
     return {
         "command": command,
         "source": cfg.path or cfg.source or cfg.kind,
@@ -128,7 +129,7 @@ def _manifest(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "source_fingerprint": before,
         "left_out": sorted({f.image for f in findings if f.level == "error" and f.image}),
-        "crowd_regions_lost": lost,  # the YOLO layout can't hold them
+        "crowd_regions_lost": lost,  # what the format can't hold
         "actions": plan.actions,
     }
 

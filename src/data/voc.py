@@ -72,7 +72,7 @@ def parse_voc(data: bytes) -> Parsed:
     except (ET.ParseError, ValueError, LookupError, RecursionError) as error:
         raise VocError(f"not valid XML ({str(error)[:100]}){_hint(data)}") from None
     if root.tag != "annotation":
-        own = ": this is CVAT's own XML; export it as Pascal VOC, COCO or YOLO" if root.tag == "annotations" else ""
+        own = ": this is CVAT's own XML: data=cvat data.path=DIR" if root.tag == "annotations" else ""
         raise VocError(f"expected <annotation>, found <{root.tag[:40]}>{own}")
     parsed = Parsed(filename=_text(root, "filename"), size=_size(root))
     for number, item in enumerate(root.iter("object"), start=1):

@@ -18,7 +18,9 @@ from src.common import encryption
 from src.common.errors import UserError
 from src.common.whole_files import whole_folder, write_text
 from src.data.coco import coco_json
+from src.data.cvat import cvat_xml
 from src.data.fingerprint import fingerprint, label_fingerprint
+from src.data.label_studio import label_config, tasks_of
 from src.data.labels import format_labels, to_corners
 from src.data.layout import Ready
 from src.data.naming import distinct
@@ -206,6 +208,36 @@ def flat_names(images: Sequence[Ready]) -> list[str]:
     return distinct(names, [""] * len(names))
 
 
+def _write_label_studio(output: Output, base: Path, pixels: Pixels) -> list[Ready]:
+    done = []
+    for split in SPLITS:
+        own = [image for image in output.images if image.split == split]
+        if not own:
+            continue
+        written = _under_images(own, base, pixels)
+        rows = [(f"images/{split}/{i.name}", *_row(i)[1:5]) for i in written]
+        tasks = tasks_of([(n, w, h, b.tolist(), c.tolist()) for n, w, h, b, c in rows], split, output.class_names)
+        write_text(base / f"tasks_{split}.json", json.dumps(tasks) + "\n")
+        done += written
+    write_text(base / "label_config.xml", label_config(output.class_names))
+    return done
+
+
+def _write_cvat(output: Output, base: Path, pixels: Pixels) -> list[Ready]:
+    done = _under_images(output.images, base, pixels)
+    rows = [(f"{i.split}/{i.name}", i.split, *_row(i)[1:5]) for i in done]
+    images = [(n, s, w, h, b.tolist(), c.tolist()) for n, s, w, h, b, c in rows]
+    write_text(base / "annotations.xml", cvat_xml(images, output.class_names))
+    return done
+
+
+def _under_images(images: Sequence[Ready], base: Path, pixels: Pixels) -> list[Ready]:
+    """The image files as images/<split>/<name>."""
+    for split in {image.split for image in images}:
+        (base / "images" / split).mkdir(parents=True, exist_ok=True)
+    return [pixels(image, base / "images" / image.split / image.name) for image in images]
+
+
 def _xml(image: Ready, name: str, names: Sequence[str]) -> str:
     _, width, height, boxes, classes, ignored, ignored_classes = _row(image)
     objects = [(names[c], box, False) for box, c in zip(boxes.tolist(), classes.tolist(), strict=True)]
@@ -217,4 +249,7 @@ FORMATS: dict[str, Callable[[Output, Path, Pixels], list[Ready]]] = {
     "yolo": _write_yolo,
     "coco": _write_coco,
     "voc": _write_voc,
+    "label_studio": _write_label_studio,
+    "cvat": _write_cvat,
 }
+KEEP_REGIONS = frozenset({"coco", "voc"})  # formats that can hold regions to ignore

@@ -1,12 +1,11 @@
 """`python -m src.evaluate sweep=NAME|latest`: evaluate finalists in depth from saved detections, and show it.
 
-With `artifacts=FILE[,FILE] data=…` it evaluates model files instead. That takes engines, which are of higher rooms, so
-`predict` does it and is found by its name.
+With `artifacts=FILE[,FILE] data=…` it evaluates model files instead. That takes engines, which are of higher rooms:
+this entry point, which nothing imports, is the one module of the room that may reach up to them.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +14,7 @@ from src.cli.command import application
 from src.common.errors import EXIT_OK, UserError
 from src.evaluate.options import EvaluateArgs, check_arguments
 from src.evaluate.resamples import ensure_resamples
+from src.evaluate.suspects_of_sweep import suspects_of_sweep
 from src.evaluate.sweep import evaluate_sweep
 from src.evaluate.terminal import dashboard
 from src.records.find_sweep import find_sweep
@@ -22,17 +22,20 @@ from src.records.schema import TrialRecord
 from src.records.store import load
 from src.records.sweep_folder import SweepFolder
 
-OF_FILES = "src.predict.evaluation"
-
 
 def run(args: EvaluateArgs) -> int:
     """Evaluate and print."""
     check_arguments(args)
     if args.artifacts is not None:
-        import_module(OF_FILES).evaluate_files(args)
+        from src.predict.evaluation import evaluate_files
+
+        evaluate_files(args)
         return EXIT_OK
     folder = find_sweep(Path(args.outputs), args.sweep)
     console = Console()
+    if args.suspects is not None:
+        suspects_of_sweep(folder, args.split, args.suspects, _say)
+        return EXIT_OK
     ensure_resamples(folder)
     found = evaluate_sweep(folder, production=args.production, again=args.again, say=console.print)
     numbers = sorted({r.trial for r in found})
@@ -44,6 +47,10 @@ def run(args: EvaluateArgs) -> int:
     if not found:
         console.print("no finalist has a verified artifact: nothing to evaluate")
     return EXIT_OK
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 from src.cli.ranges import refuse_outside
 from src.common.errors import UserError
 from src.config.schema import DataConfig, RuntimeConfig
+from src.records.tiling import tiling_of
 
 SPLITS = ("train", "val", "test")
-MERGES = ("iou", "smaller")
 
 
 @dataclass
@@ -21,6 +21,7 @@ class EvaluateArgs:
     trial: int | None = None  # show this finalist only
     production: float = 0.25  # confidence threshold in use
     again: bool = False  # evaluate again what was evaluated
+    suspects: int | None = None  # list so many likely label errors and hard images, as an HTML sheet
     outputs: str = "outputs"
     # Model files instead of a sweep:
     artifacts: Any = None  # one file, or several: a.pt,b.onnx; each after the first is compared with the first
@@ -42,7 +43,7 @@ class EvaluateArgs:
     miss: float | None = None  # cost of a missed object: thresholds per class are chosen on `split` ...
     false_alarm: float | None = None  # ... for this cost of a detection on nothing ...
     confirm: str = "test"  # ... and confirmed on this split
-    out: str = "outputs/evaluation"  # evaluation.json, curves.png, detections
+    out: str = "outputs/evaluation"  # evaluation.json, curves.png, suspects.html
     figures: bool = True
 
 
@@ -64,17 +65,15 @@ def check_arguments(args: EvaluateArgs) -> None:
         "iou": (args.iou, 0, 1),
         "max_det": (args.max_det, 1, 10_000),
         "limit": (1 if args.limit is None else args.limit, 1, 1e12),
+        "suspects": (1 if args.suspects is None else args.suspects, 1, 10_000),
         "threads": (args.threads, 0, 4096),
         "imgsz": (args.imgsz or 32, 32, 8192),
-        "tile": (32 if args.tile is None else args.tile, 32, 100_000),
-        "overlap": (args.overlap, 0, 0.9),
     }
     refuse_outside(ranges)
     for key in ("split", "confirm"):
         if getattr(args, key) not in SPLITS:
             raise UserError(f"{key} is no split", value=getattr(args, key), remedy=f"one of: {', '.join(SPLITS)}")
-    if args.merge not in MERGES:
-        raise UserError("merge is not known", value=args.merge, remedy=f"one of: {', '.join(MERGES)}")
+    tiling_of(args.tile, args.overlap, args.merge)
     _check_costs(args)
 
 

@@ -70,6 +70,7 @@ def evaluate_artifact(
         out=TrialFolder(folder).detections / name,
         trust=cfg.model.trust,
         isolated=isolated,
+        tiling=cfg.tiling,
     )
     detections = load_detections(out, len(samples))
     return evaluate(detections, samples, len(dataset.class_names)), out

@@ -24,9 +24,12 @@ from src.records.schema import (
     TrialRecord,
     Verification,
 )
+from src.records.tiling import SMALLEST, Tiling, numbers_of
 from src.runtime import supports
 
 Say = Callable[[str], None]
+Key = tuple[str, str, tuple[float, ...]]  # hash of the file, engine, numbers of its tiling
+TILE_NUMBERS = tuple(numbers_of(Tiling(SMALLEST)))
 
 
 @dataclass
@@ -66,8 +69,9 @@ def pairs(one: Findings) -> list[tuple[Artifact, str]]:
 
 def measure_all(found: Sequence[Findings], context: Context, inputs: Inputs, say: Say) -> None:
     """Time all artifacts of all finalists together, interleaved, so that drift of the machine hits all alike."""
-    owners = {(a.sha256, engine): one for one in found for a, engine in pairs(one) if _passed(one, a, engine)}
-    jobs = [(a, engine) for one in found for a, engine in pairs(one) if owners.get((a.sha256, engine)) is one]
+    owners = {_key(one, a, engine): one for one in found for a, engine in pairs(one) if _passed(one, a, engine)}
+    ours = [(one, a, engine) for one in found for a, engine in pairs(one) if owners.get(_key(one, a, engine)) is one]
+    jobs = [(a, engine) for _, a, engine in ours]
     if not jobs:
         return
     cfg = found[0].cfg
@@ -83,7 +87,8 @@ def measure_all(found: Sequence[Findings], context: Context, inputs: Inputs, say
         seed=cfg.seed,
         trust=cfg.model.trust,
         gflops={r.checkpoint.sha256: r.checkpoint.gflops for r in (one.record for one in found) if r.checkpoint},
-        labels=[_label(owners[(a.sha256, engine)].record) for a, engine in jobs],
+        labels=[_label(one) for one, _, _ in ours],
+        tilings=[one.cfg.tiling for one, _, _ in ours],
         decisive=(cfg.decision.latency, f"{cfg.decision.scope}/{cfg.decision.batch}"),
         progress=say,
     )
@@ -92,24 +97,33 @@ def measure_all(found: Sequence[Findings], context: Context, inputs: Inputs, say
         found[0].failures.append(failure)
 
 
-def _label(record: TrialRecord) -> str:
+def _label(one: Findings) -> str:
     """What tells a finalist from the others on a narrow terminal."""
-    return f"T{record.trial} {record.model} {record.imgsz} px lr {record.lr:.3g}"
+    record, cut = one.record, f" tile {one.cfg.tile}" if one.cfg.tile else ""
+    return f"T{record.trial} {record.model} {record.imgsz} px lr {record.lr:.3g}{cut}"
 
 
-def keep_measurements(
-    measurements: Sequence[Measurement], owners: Mapping[tuple[str, str], Findings], folder: Path
-) -> None:
+def _key(one: Findings, artifact: Artifact, engine: str) -> Key:
+    """What is measured: with and without tiles the same file is two things."""
+    return artifact.sha256, engine, tuple(numbers_of(one.cfg.tiling).values())
+
+
+def key_of(m: Measurement) -> Key:
+    """The same of a measurement."""
+    return m.artifact_sha256, m.runtime, tuple(m.extra[k] for k in TILE_NUMBERS if k in m.extra)
+
+
+def keep_measurements(measurements: Sequence[Measurement], owners: Mapping[Key, Findings], folder: Path) -> None:
     """Give each measurement to its finalist, unless what was timed is not what was judged."""
-    strangers: set[tuple[str, str]] = set()
+    strangers: set[Key] = set()
     for m in measurements:
-        key = (m.artifact_sha256, m.runtime)
+        key = key_of(m)
         if key not in strangers and not is_same_model(m, owners[key], folder):
             strangers.add(key)
             message = "outputs of timed runs differ from those of the accuracy pass"
             owners[key].failures.append(Failure("benchmark", f"{m.runtime}/{m.format}/{m.precision}", "error", message))
     for m in measurements:
-        if (key := (m.artifact_sha256, m.runtime)) not in strangers:
+        if (key := key_of(m)) not in strangers:
             owners[key].measurements.append(m)
 
 

@@ -24,6 +24,7 @@ from src.predict.run import AHEAD, Done, Stats, ahead, in_turn, keep
 from src.predict.sources import Frame, Notes, find_files, is_live, is_video, open_video, read_picture, read_video
 from src.predict.stream import Stream
 from src.predict.writers import Aside, make_writers
+from src.records.tiling import says, tiling_of
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def execute(args: PredictArgs) -> int:
         files and opened.fixed_batch
     ):  # a file that insists on a number of pictures gets as many, the last call filled up
         args.batch = opened.fixed_batch
-    wanted = Wanted(args.conf, args.iou, args.max_det, args.nms, classes_of(args.classes, opened))  # type: ignore[arg-type]
+    wanted = wanted_of(args, opened)
     clips = {name: open_clip(path) for name, path in files if is_video(path)}
     aside = Aside(out_folder(args))
     total = args.frames if not files else frames_in(files, clips, args.every)
@@ -69,11 +70,18 @@ def execute(args: PredictArgs) -> int:
                 stream.stop()
         for why, names in notes.depths.items():
             log.warning("%d picture(s): %s, e.g. %s", len(names), why, ", ".join(names[:3]))
-        facts = summary(stats, opened, source, stream) | notes.as_dict()
+        facts = summary(stats, opened, source, stream, says(wanted.tiling)) | notes.as_dict()
         write_text(aside.folder / "summary.json", json.dumps(facts, indent=1) + "\n")
     print("\n".join(f"{key:<12} {value}" for key, value in facts.items()))
     print(f"{'results':<12} {aside.target}")
     return 0
+
+
+def wanted_of(args: PredictArgs, opened: Opened) -> Wanted:
+    """What the user wants to see of this model."""
+    tiling = tiling_of(args.tile, args.overlap, args.merge, batch=args.batch)
+    classes = classes_of(args.classes, opened)
+    return Wanted(args.conf, args.iou, args.max_det, args.nms, classes, tiling)  # type: ignore[arg-type]
 
 
 def predicted(
@@ -149,11 +157,12 @@ def classes_of(words: list[str] | None, opened: Opened) -> tuple[int, ...] | Non
     return tuple(found)
 
 
-def summary(stats: Stats, opened: Opened, source: str, stream: Stream | None) -> dict[str, Any]:
+def summary(stats: Stats, opened: Opened, source: str, stream: Stream | None, tiling: str = "") -> dict[str, Any]:
     """What a run did, as plain data."""
     facts: dict[str, Any] = {
         "model": f"{opened.artifact.label} {opened.size} px",
         "source": redact_text(source),
+        **({"tiles": tiling} if tiling else {}),
         "frames": stats.frames,
         "boxes": stats.boxes,
         "fps": round(stats.fps, 2),

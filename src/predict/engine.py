@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from src.common.errors import UserError
 from src.inference import Detections, Detector, Prepared, Thresholds
+from src.inference.tiles import TiledDetector
 from src.inference.types import Float
 from src.predict.suppress import Kind, agnostic, soft, take
 from src.records.schema import Artifact
+from src.records.tiling import Tiling
 from src.runtime import Session
 
 MOST_CANDIDATES = 1000  # that soft suppression looks at
+MOST_OF_TILES = 10_000  # the same of all tiles of a picture together
 Image = NDArray[np.uint8]
 
 
@@ -28,6 +31,7 @@ class Wanted:
     max_det: int
     nms: Kind
     classes: tuple[int, ...] | None  # ids; None = all
+    tiling: Tiling | None = None  # None = pictures are looked at whole
 
 
 class Predictor:
@@ -49,15 +53,32 @@ class Predictor:
             multi_label=False,
         )
         self._detector = Detector(session, artifact, thresholds)
+        self._tiled = self._by_tiles() if wanted.tiling is not None else None
         self.size = self._detector.input.size
+
+    def _by_tiles(self) -> TiledDetector:
+        """What is left to suppress afterwards is not cut short by the number that one picture may have."""
+        wanted = self.wanted
+        assert wanted.tiling is not None
+        most = wanted.max_det if wanted.nms == "class" and wanted.classes is None else MOST_OF_TILES
+        return TiledDetector(self._detector, wanted.tiling, iou=wanted.iou, max_det=most)
 
     def prepare(self, image: Image) -> Prepared:
         """Fit a picture uint8 [h, w, 3] in OpenCV's order of colours (BGR) into the input."""
         return self._detector.prepare(image, bgr=True)
 
-    def __call__(self, prepared: Sequence[Prepared]) -> list[Detections]:
-        """Detections of each picture, best score first, in its px."""
-        return [self._suppress(item) for item in self._detector(prepared)]
+    def __call__(self, prepared: Sequence[Prepared], images: Sequence[Image] = ()) -> list[Detections]:
+        """Detections of each picture, best score first, in its px.
+
+        Args:
+            prepared: the whole pictures.
+            images: the same as they are, BGR: tiles are cut of them. Without them none are.
+        """
+        found = self._detector(prepared)
+        if self._tiled is not None and images:
+            pairs = zip(images, found, strict=True)
+            found = [self._tiled.with_tiles(image, whole, bgr=True) for image, whole in pairs]
+        return [self._suppress(item) for item in found]
 
     def raw(self, x: Float) -> list[Float]:
         """All outputs of the network for inputs [n, 3, h, w], as it gives them."""

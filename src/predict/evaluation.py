@@ -27,12 +27,16 @@ from src.evaluate.costs import Costs, confirmed
 from src.evaluate.in_depth import Subject, evaluate_in_depth
 from src.evaluate.matching import match
 from src.evaluate.options import EvaluateArgs, files_of
+from src.evaluate.suspects import suspects
+from src.evaluate.suspects_of_sweep import sources_of
+from src.evaluate.suspects_sheet import Checked, write_sheet
 from src.evaluate.terminal import files_dashboard
 from src.inference import Detections, Detector, Thresholds, load_image
-from src.inference.tiles import TiledDetector, Tiling
+from src.inference.tiles import TiledDetector
 from src.machine.environment import cores
 from src.predict.model import Opened, choose_runtime, open_model
 from src.records.schema import DatasetRef, EvaluationRecord
+from src.records.tiling import Tiling, tiling_of
 
 LEVEL = 0.975  # of each bound: together an interval of 95 %
 
@@ -54,6 +58,7 @@ class Judged:
     record: EvaluationRecord
     notes: list[str]
     costs: dict[str, Any]  # thresholds per class; empty unless costs are given
+    found: list[Detections]  # of every image of the split
 
 
 def evaluate_files(args: EvaluateArgs) -> list[Judged]:
@@ -74,6 +79,8 @@ def evaluate_files(args: EvaluateArgs) -> list[Judged]:
     judged = [_judge(args, file, one, ref, splits) for file, one in zip(files, opened, strict=True)]
     differences = [difference(judged[0], other) for other in judged[1:]]
     _write(args, judged, differences)
+    if args.suspects is not None:
+        _write_suspects(args, judged, ref, splits[0].samples)
     records = [j.record for j in judged]
     console.print(files_dashboard([Path(f).name for f in files], records, differences, [j.costs for j in judged]))
     for j in judged:
@@ -104,7 +111,7 @@ def _judge(args: EvaluateArgs, file: str, opened: Opened, ref: DatasetRef, split
     thresholds = Thresholds(conf=args.conf, iou=args.iou, max_det=args.max_det)
     detector = Detector(session, opened.artifact, thresholds)
     classes, notes = shared_classes(opened, ref.class_names)
-    tiling = Tiling(args.tile, args.overlap, args.merge) if args.tile else None
+    tiling = tiling_of(args.tile, args.overlap, args.merge)
     found = [renumbered(detect(detector, s.samples, tiling), classes) for s in splits]
     subject = Subject(
         sweep="",
@@ -121,7 +128,7 @@ def _judge(args: EvaluateArgs, file: str, opened: Opened, ref: DatasetRef, split
     record = evaluate_in_depth(
         subject, found[0], splits[0].samples, production=args.production, groups=np.asarray(splits[0].groups)
     )
-    return Judged(file, record, notes, _costs(args, found, splits, ref.class_names))
+    return Judged(file, record, notes, _costs(args, found, splits, ref.class_names), found[0])
 
 
 def detect(detector: Detector, samples: Sequence[Sample], tiling: Tiling | None = None) -> list[Detections]:
@@ -188,6 +195,16 @@ def difference(first: Judged, other: Judged) -> dict[str, Any]:
         low = high = math.nan
     value = other.record.figures["mAP50-95"] - first.record.figures["mAP50-95"]
     return {"file": other.file, "less": first.file, "mAP50-95": value, "low": low, "high": high, "note": note}
+
+
+def _write_suspects(args: EvaluateArgs, judged: list[Judged], ref: DatasetRef, samples: list[Sample]) -> None:
+    """The sheet of likely label errors: it holds for images that the files were not trained on, which nobody knows."""
+    assert args.suspects is not None
+    listed, hard = suspects([j.found for j in judged], samples, len(ref.class_names))
+    names = ", ".join(Path(j.file).name for j in judged)
+    about = f"From {names}, on {args.split}: label errors of images that a network was trained on stay hidden."
+    checked = Checked(samples, ref.class_names, sources_of(ref, args.split)[: args.limit], listed, hard)
+    write_sheet(Path(args.out), [checked], args.suspects, about)
 
 
 def _write(args: EvaluateArgs, judged: list[Judged], differences: list[dict[str, Any]]) -> None:

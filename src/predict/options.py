@@ -13,6 +13,7 @@ from src.cli.ranges import refuse_outside
 from src.common.errors import UserError
 from src.config.training import gpus_of
 from src.machine.environment import cores
+from src.records.tiling import tiling_of
 
 
 @dataclass
@@ -25,11 +26,14 @@ class PredictArgs:
     device: str = "cpu"  # cpu | cuda | cuda:N
     threads: int = 0  # 0 = all cores that this process may use
     imgsz: int | None = None  # px; of a checkpoint only, exported files have their own
-    batch: int = 1
+    batch: int = 1  # pictures in a call; tiles too
     conf: float = 0.25  # lowest score
     iou: float = 0.7  # overlap above which two boxes are one
     max_det: int = 300  # per frame
     nms: str = "class"  # class | agnostic | soft | none
+    tile: int | None = None  # px; large pictures are cut into tiles of this side too; null = whole only
+    overlap: float = 0.2  # share of a tile that the next one repeats
+    merge: str = "iou"  # boxes of several tiles are one by: iou, or smaller (share of the smaller box)
     classes: list[str] | None = None  # only these, by name or id
     names: str | None = None  # data.yaml with the names, where the file has none
     save: list[str] = field(default_factory=lambda: ["json"])  # json, txt, csv, pictures, video
@@ -70,6 +74,13 @@ def check_arguments(args: PredictArgs) -> None:
         raise UserError("imgsz must be a multiple of 32", value=args.imgsz, remedy="imgsz=640")
     if args.nms not in NMS:
         raise UserError("nms is not known", value=args.nms, remedy=f"one of: {', '.join(NMS)}")
+    tiling = tiling_of(args.tile, args.overlap, args.merge)
+    if tiling is not None and args.merge == "smaller" and args.nms not in ("class", "agnostic"):
+        raise UserError(
+            "merge=smaller takes boxes away, which this nms leaves or only lowers",
+            value=f"nms={args.nms}",
+            remedy="merge=iou, or nms=class",
+        )
     for kind in args.save:
         if kind not in KINDS:
             raise UserError("save holds an unknown kind", value=kind, remedy=f"some of: {', '.join(KINDS)}")

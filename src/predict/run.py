@@ -94,7 +94,7 @@ def ahead(frames: Iterable[Frame], predictor: Predictor, *, batch: int, depth: i
 def call(predictor: Predictor, pairs: Sequence[Pair]) -> Done:
     """Predict a batch, and time it."""
     start = time.perf_counter()
-    found = predictor([item for _, item in pairs])
+    found = predictor([item for _, item in pairs], [frame.image for frame, _ in pairs])
     return Done([frame for frame, _ in pairs], found, (time.perf_counter() - start) * 1000)
 
 

@@ -20,6 +20,8 @@ from src.decide.uncertainty import Gap
 from src.decide.verdict import Verdict, verdict
 from src.promote.recorded_model import RecordedModel, deficit
 from src.promote.rule import MOST_USES, Rule, images_needed
+from src.records.schema import TrialRecord
+from src.records.tiling import recorded
 from src.report.text import catalogue
 
 SLOWER = 1.10  # times the champion's latency from which a model without clearly better accuracy is refused
@@ -67,7 +69,17 @@ def own_gates(decision: Decision, accept: str = "approve") -> list[GateResult]:
             "accuracy", winner.gate not in (None, "fail"), f"accuracy after export: {winner.gate or 'not verified'}"
         ),
         GateResult("latency", winner.measured, "measured" if winner.measured else "its latency was not measured"),
+        *_served_as_judged(winner.best.trial),
     ]
+
+
+def _served_as_judged(trial: TrialRecord) -> list[GateResult]:
+    """A model that was judged by tiles finds less without them, and the service looks at whole pictures."""
+    tiling = recorded(trial.config)
+    if tiling is None:
+        return []
+    way = f"python -m src.predict tile={tiling.size} overlap={tiling.overlap:g} merge={tiling.merge} runs it as judged"
+    return [GateResult("tiles", False, f"judged by tiles of {tiling.size} px, which the service does not cut; {way}")]
 
 
 def _verdict(judged: Verdict, accept: str) -> GateResult:

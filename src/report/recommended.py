@@ -12,6 +12,7 @@ from src.decide.notes import Note, note
 from src.decide.signal import chosen_configuration
 from src.decide.verdict import from_scratch
 from src.records.schema import Checkpoint
+from src.records.tiling import Tiling, recorded
 from src.report.markdown import Raw, code, escape, table
 from src.report.section import Section, interval_of, runs
 
@@ -30,10 +31,16 @@ class Recommended(Section):
             [self.say("col_configuration"), f"{chosen.model}, {chosen.imgsz} px, lr {chosen.lr:g}"],
         ]
         rows += [[code(k), code(v)] for k, v in chosen.extra.items()]
+        if tiling := recorded(chosen.trials[0].config):
+            rows.append([self.say("col_tiles"), self._tiles(tiling)])
         rows.append([self.say("col_seeds"), ", ".join(str(t.seed) for t in chosen.trials)])
         if winner:
             rows += self._artifact_rows(winner) + [[label, value] for label, value in self._figures(winner)]
         return table([self.say("col_what"), self.say("col_value")], rows)
+
+    def _tiles(self, tiling: Tiling) -> Raw:
+        """How pictures were cut where it was judged and timed: a service without tiles is another model."""
+        return self.say("tiles_of", size=tiling.size, overlap=100 * tiling.overlap, merge=tiling.merge)
 
     def _artifact_rows(self, winner: Candidate) -> list[list[object]]:
         ships = runs([winner.best.trial])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from src.common.errors import UserError
 from src.config.schema import TrackingConfig
+from src.track.beside import beside, check_also
 from src.track.protocol import NullTracker, Tracker
 from src.track.remote import RemoteTracker
 from src.track.store import MlflowTracker
@@ -16,11 +17,16 @@ log = logging.getLogger(__name__)
 
 
 def open_tracker(cfg: TrackingConfig, outputs: Path) -> Tracker:
-    """The tracker that the configuration, or else MLflow's environment, asks for.
+    """The tracker that the configuration, or else MLflow's environment, asks for, with the places beside it.
 
     Raises:
-        UserError: no store that MLflow writes to, or a server that refuses us.
+        UserError: no store that MLflow writes to, a server that refuses us, or a place that can't be written to.
     """
+    check_also(cfg)
+    return beside(_main(cfg, outputs), cfg, outputs)
+
+
+def _main(cfg: TrackingConfig, outputs: Path) -> Tracker:
     if not cfg.enabled:
         return NullTracker()
     cfg, said = in_force(cfg, outputs)

@@ -13,10 +13,12 @@ import pytest
 
 from src.benchmark import latency, measure, predict, worker
 from src.benchmark.latency import TimingPlan, sample, time_model, warm_up
+from src.benchmark.verify import timed_outputs_match
 from src.common.errors import StageError, UserError
 from src.config.schema import BenchmarkConfig
 from src.inference import Float
 from src.records.schema import Artifact
+from src.records.tiling import Tiling
 
 CFG = BenchmarkConfig(name="test", warmup=2, min_seconds=0.0, min_samples=140, max_seconds=5, rounds=2, batches=[1, 2])
 
@@ -64,6 +66,31 @@ def test_predictions_are_saved_in_input_order(
     assert np.allclose(ours["digests"], reference["digests"], rtol=1e-3)
     assert np.allclose(np.sort(ours["scores"])[-20:], np.sort(reference["scores"])[-20:], atol=1e-3)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.slow
+def test_end_to_end_a_picture_by_tiles_costs_what_its_tiles_cost(
+    onnx: Artifact, images: list[str], tmp_path: Path
+) -> None:
+    found, failures = measure(
+        [(onnx, "onnxruntime"), (onnx, "onnxruntime")],
+        replace(CFG, batches=[1]),
+        images,
+        threads=1,
+        out_dir=tmp_path / "raw",
+        base=tmp_path,
+        tilings=[None, Tiling(32, 0.0)],
+    )
+    assert failures == []
+    whole, tiled = (m for m in found if m.scope == "end_to_end")
+    calls = 1 + 3 * 2  # 80 x 48 px: the whole, and tiles of 32
+    ratio = tiled.extra["inference_ms"] / whole.extra["inference_ms"]
+    assert calls / 2 < ratio < calls * 2
+    assert tiled.extra["tile"] == 32
+    assert "tile" not in whole.extra
+    assert whole.samples_file != tiled.samples_file
+    saved = predict(onnx, "onnxruntime", images, threads=1, out=tmp_path / "by-tiles.npz", tiling=Tiling(32, 0.0))
+    assert timed_outputs_match(tmp_path / tiled.samples_file, saved), "digests are those of whole pictures"
 
 
 def test_no_images_is_refused(onnx: Artifact, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from src.common.errors import UserError
 from src.config.checks import check
 from src.config.schema import AppConfig, identity, plain_config, register, to_typed
 from src.models.base import family
+from src.records.tiling import Tiling
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
@@ -141,6 +142,19 @@ def test_identity_follows_what_is_trained_and_nothing_else() -> None:
     for word in ("imgsz=320", "lr=0.01", "seed=2", "epochs=3", "model=v11n", "augment.mosaic=1.0", "data.n_train=10"):
         assert identity(base) != identity(composed(word)), word
     assert identity(base, without=("seed",)) == identity(composed("seed=9"), without=("seed",))
+
+
+def test_tiles_are_part_of_what_is_judged_and_change_nothing_where_there_are_none() -> None:
+    base = composed()
+    assert identity(base) == identity(composed("tile_overlap=0.5"))
+    tiled = composed("tile=320", "decision.scope=end_to_end")
+    assert len({identity(c) for c in (base, tiled, composed("tile=320", "tile_overlap=0.5"))}) == 3
+    check(tiled)
+    assert tiled.tiling == Tiling(320)
+    with pytest.raises(UserError, match="scope"):
+        check(composed("tile=320"))
+    with pytest.raises(UserError, match="tile_overlap"):
+        check(composed("tile=320", "tile_overlap=1", "decision.scope=end_to_end"))
 
 
 def test_plain_config_is_plain() -> None:

@@ -75,6 +75,7 @@ def start(home: Path, *words: str) -> subprocess.Popen[str]:
     "words",
     [
         pytest.param((), id="local-store"),
+        pytest.param((SERVER, "tracking.also=[tensorboard,wandb]"), id="copies", marks=pytest.mark.slow),
         pytest.param((SERVER, "study.workers=2"), id="absent-server-two-workers", marks=pytest.mark.slow),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from src.pipeline.measured import Findings, keep_measurements
+from src.pipeline.measured import Findings, Key, keep_measurements
 from src.records.schema import Latency, Measurement, Verification
 
 
@@ -45,7 +45,7 @@ def judged(folder: Path, sha: str, digests: list[list[float]]) -> Findings:
 def test_a_latency_of_other_outputs_is_not_taken(tmp_path: Path) -> None:
     seen = [[1.0, 2.0], [3.0, 4.0]]
     good, bad = judged(tmp_path, "good", seen), judged(tmp_path, "bad", seen)
-    owners = {("good", "onnxruntime"): good, ("bad", "onnxruntime"): bad}
+    owners: dict[Key, Findings] = {("good", "onnxruntime", ()): good, ("bad", "onnxruntime", ()): bad}
     measured = [
         measurement(tmp_path, "good", seen),
         measurement(tmp_path, "bad", [[1.0, 2.0], [3.0, 4.1]]),

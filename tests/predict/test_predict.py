@@ -18,6 +18,7 @@ import pytest
 from src import inference, runtime
 from src.common import encryption
 from src.common.errors import UserError
+from src.inference.tiles import TiledDetector
 from src.predict.__main__ import run
 from src.predict.engine import Predictor
 from src.predict.model import open_model
@@ -25,6 +26,7 @@ from src.predict.options import PredictArgs
 from src.predict.sources import Notes, find_files, read_picture
 from src.records.model_io import Output
 from src.records.schema import Artifact
+from src.records.tiling import Tiling
 from tests.conftest import Command
 from tests.predict import rtsp
 from tests.predict.conftest import FRAMES, exported
@@ -196,6 +198,39 @@ def test_class_filter_and_suppression_change_what_is_found(artifact: Artifact, p
     assert max(r["score"] for r in soft) == max(r["score"] for r in hard)
 
 
+def mosaic(pictures: Path, path: Path) -> Path:
+    """A picture of four: 160 x 96 px, for a model of 64."""
+    rows = [np.concatenate([cv2.imread(str(pictures / f"{2 * y + x}.png")) for x in range(2)], axis=1) for y in (0, 1)]
+    cv2.imwrite(str(path), np.concatenate(rows))
+    return path
+
+
+def test_tiles_find_what_the_shared_path_finds_of_them(artifact: Artifact, pictures: Path, tmp_path: Path) -> None:
+    large = mosaic(pictures, tmp_path / "large.png")
+    detector = inference.Detector(
+        runtime.load("onnxruntime", artifact, threads=1),
+        artifact,
+        inference.Thresholds(conf=CONF, multi_label=False),
+    )
+    found = TiledDetector(detector, Tiling(64))(inference.load_image(large))
+    rows = predict(artifact, large, tmp_path / "tiles", tile=64, batch=3)
+    assert [row["score"] for row in rows] == pytest.approx(found.scores.tolist(), abs=1e-4)
+    assert len(rows) > len(predict(artifact, large, tmp_path / "whole"))
+    assert json.loads((tmp_path / "tiles" / "summary.json").read_text())["tiles"].startswith("64 px")
+    assert "tiles" not in json.loads((tmp_path / "whole" / "summary.json").read_text())
+
+
+def test_suppression_and_classes_hold_over_all_tiles(artifact: Artifact, pictures: Path, tmp_path: Path) -> None:
+    large = mosaic(pictures, tmp_path / "large.png")
+    words: dict[str, Any] = {"tile": 48, "overlap": 0.5, "iou": 0.3}
+    found = {n: predict(artifact, large, tmp_path / n, nms=n, **words) for n in ("class", "agnostic", "none")}
+    assert len(found["agnostic"]) < len(found["class"]) < len(found["none"])
+    only = predict(artifact, large, tmp_path / "only", classes=["b"], **words)
+    assert [r for r in found["class"] if r["category_id"] == 1] == only
+    smaller = predict(artifact, large, tmp_path / "smaller", merge="smaller", **words)
+    assert len(smaller) < len(found["class"]), "what a tile's border cut goes where a surer box holds it"
+
+
 def test_nothing_found_is_an_empty_list(artifact: Artifact, pictures: Path, tmp_path: Path) -> None:
     assert predict(artifact, pictures, tmp_path / "out", conf=1.0) == []
 
@@ -230,6 +265,10 @@ def test_globs_and_names(pictures: Path, tmp_path: Path) -> None:
         ({"imgsz": 128}, "64 px"),
         ({"threads": 4096}, "threads"),
         ({"out": "BROKEN"}, "written over"),
+        ({"tile": 8}, "tile"),
+        ({"tile": 64, "overlap": 1.5}, "overlap"),
+        ({"tile": 64, "merge": "mean"}, "merge"),
+        ({"tile": 64, "merge": "smaller", "nms": "none"}, "merge=smaller"),
     ],
     ids=str,
 )

@@ -182,6 +182,17 @@ def test_a_rejected_sweep_fails_its_gate(tmp_path: Path) -> None:
     assert [g.passed for g in own_gates(decision)] == [False]
 
 
+def test_what_was_judged_by_tiles_is_not_served_without_them(tmp_path: Path) -> None:
+    tiled = study()
+    config = {"tile": 320, "tile_overlap": 0.25, "tile_merge": "smaller"}
+    tiled.trials = [replace(t, config=config) for t in tiled.trials]
+    gates = own_gates(load_decision(tiled.write(tmp_path / "tiled")))
+    (gate,) = (g for g in gates if g.name == "tiles")
+    assert not gate.passed
+    assert "tile=320 overlap=0.25 merge=smaller" in gate.said
+    assert "tiles" not in [g.name for g in own_gates(load_decision(study().write(tmp_path / "whole")))]
+
+
 def tiny_onnx(path: Path, bias: float) -> None:
     """A model of 64 px that finds one box of class 1 at every place."""
     import onnx

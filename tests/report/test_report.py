@@ -290,3 +290,11 @@ def test_a_refused_trial_is_counted_and_its_reason_shown(tmp_path: Path) -> None
     assert "max mAP50-95, size_mb <= 8" in text
     assert "not run" in text
     assert [s["kind"] for s in decision["skipped"] if s["where"] == "trial 99"] == ["refused"]
+
+
+def test_tiles_that_it_was_judged_by_stand_beside_the_model(tmp_path: Path) -> None:
+    one = replace(trial(0), config={"tile": 320, "tile_overlap": 0.2, "tile_merge": "iou"})
+    text, _ = report(Sweep([one], [finalist(one)]), tmp_path / "tiled")
+    assert "320 px, 20 % overlap" in text
+    plain, _ = report(Sweep([trial(0)], [finalist(trial(0))]), tmp_path / "plain")
+    assert "Tiles" not in plain

@@ -207,7 +207,7 @@ class Judge:
                 continue
             check_rounds(item, self.plan, self.file)
             artifact = self.plan.artifact(candidate, Path())
-            block = Blocks(artifact, item.runtime, item.rounds, candidate.label, item.retakes)
+            block = Blocks(artifact, item.runtime, item.rounds, candidate.label, retakes=item.retakes)
             blocks.append(block)
             self._note_version(candidate, item)
         zeros = {int(size): value for size, value in self.results.zeros.items() if size.isdigit()}

@@ -33,6 +33,7 @@ from src.inference import spec_of
 from src.records.model_io import Input
 from src.records.schema import Artifact, DatasetRef, FinalistRecord, Measurement, TrialRecord, Verification
 from src.records.sweep_folder import SweepFolder
+from src.records.tiling import recorded
 
 SPLIT = "val"
 CODE, ARTIFACTS, PICTURES = "code", "artifacts", "pictures"
@@ -187,6 +188,8 @@ def _unfit(choice: Choice, record: FinalistRecord) -> str:
     """Why a candidate stays out of the bundle; "" where it doesn't."""
     if choice.runtime not in RUNTIMES or choice.artifact.format in ("pytorch", "torchscript"):
         return "it runs in PyTorch, which a bundle does not carry"
+    if recorded(choice.trial.config):
+        return "it looks at large pictures by tiles, and a bundle carries pictures at the size of the input"
     if choice.artifact.format == "tensorrt":
         return "a TensorRT engine runs on the GPU and version that it was built with; pack the ONNX file"
     judged = [v for v in record.verifications if v.artifact_sha256 == choice.artifact.sha256 and v.split == SPLIT]

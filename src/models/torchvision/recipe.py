@@ -127,7 +127,7 @@ def set_rates(groups: Iterable[dict[str, Any]], t: TrainConfig, rate: float, war
 def signature(training: Training, dataset: DatasetRef, start: Start) -> list[Any]:
     """Everything that decides the weights; keys that have no effect in this combination are left out."""
     t = asdict(training.train)
-    for key in ("name", "plots", "cache", "channels_last", "workers", "nbs", "accumulate"):
+    for key in ("name", "plots", "epoch_curves", "cache", "channels_last", "workers", "nbs", "accumulate"):
         del t[key]
     for key in _without_effect(t):
         del t[key]

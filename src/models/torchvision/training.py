@@ -16,6 +16,8 @@ from src.common.errors import StageError
 from src.common.hashes import sha256_file
 from src.config.training import Training
 from src.data import load_split
+from src.evaluate.thresholds import Curve
+from src.models import epoch_curves
 from src.models.base import EpochHook, Start, TrainResult, licence_of
 from src.models.budget import Budget
 from src.models.curves import draw_curves
@@ -29,7 +31,7 @@ from src.models.torchvision.images import Images, as_tensors, batches
 from src.models.torchvision.outputs import NETWORKS
 from src.models.torchvision.recipe import CLIP, accumulated, build_optimizer, set_rates
 from src.models.torchvision.state import State
-from src.models.torchvision.validation import validate
+from src.models.torchvision.validation import KeepCurve, validate
 from src.records.schema import Checkpoint, DatasetRef
 
 log = logging.getLogger(__name__)
@@ -138,11 +140,24 @@ class Trainer:
             epoch = p.epochs + 1
             if epoch == self.training.train.unfreeze_epoch:
                 self._thaw(p)
-            row = self._train_epoch(p, epoch) | self._validate(p, epoch) | self.budget.used()
+            losses, keep = self._train_epoch(p, epoch), self._keep_curve(epoch)
+            row = losses | self._validate(p, epoch, keep) | self.budget.used()
             self._take(p, epoch, row)
             on_epoch(epoch, row)
         checkpoint.save(self.best_file.with_name("last.pt"), self._saved(p), self.of)
         return p.history
+
+    def _keep_curve(self, epoch: int) -> KeepCurve | None:
+        """What keeps an epoch's curves, where that is asked for; they fall in threshold, and are kept rising."""
+        if not self.training.train.epoch_curves:
+            return None
+        out = self.out
+
+        def keep(found: Curve) -> None:
+            values = {name: getattr(found, name)[::-1] for name in epoch_curves.NAMES}
+            epoch_curves.keep(out, epoch, found.thresholds[::-1], values)
+
+        return keep
 
     def _thaw(self, p: Progress) -> None:
         """Frozen layers learn too from here on; the optimizer begins anew over all of them."""
@@ -185,9 +200,9 @@ class Trainer:
     def _diverged(self, what: str, epoch: int) -> StageError:
         return StageError("train", self.training.model.name, f"{what} not finite in epoch {epoch}; try a smaller lr")
 
-    def _validate(self, p: Progress, epoch: int) -> Row:
+    def _validate(self, p: Progress, epoch: int, keep: KeepCurve | None) -> Row:
         try:
-            return validate(p.average.network, self.val, self.dataset, self.device)
+            return validate(p.average.network, self.val, self.dataset, self.device, keep)
         except FloatingPointError:  # the last step of the epoch did it: no loss was computed after it
             raise self._diverged("boxes are", epoch) from None
 
@@ -261,6 +276,7 @@ def train(
     _write_rows(history, out / "results.csv")
     if training.train.plots:
         draw_curves(history, out)
+    epoch_curves.draw(out)
     files = sorted(p for p in out.iterdir() if p.suffix in {".png", ".jpg", ".csv"})
     best = trainer.best_file
     made = _checkpoint(training, dataset, start, best, history, of)

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from src.evaluate import evaluate
+from src.evaluate import match, summarise
+from src.evaluate.thresholds import Curve, curve
 from src.inference import Detections
 from src.models.torchvision.images import Fitted, Images
 from src.records.schema import DatasetRef
 
+KeepCurve = Callable[[Curve], None]
 NAMES = ("mAP50-95", "mAP50", "precision", "recall", "f1")
 BATCH = 16
 
 
-def validate(network: Any, images: Images, dataset: DatasetRef, device: Any) -> dict[str, float]:
+def validate(
+    network: Any, images: Images, dataset: DatasetRef, device: Any, keep: KeepCurve | None = None
+) -> dict[str, float]:
     """`val/…` of a network; figures that val can't give (no objects) count as 0.
+
+    Args:
+        network: in any mode.
+        images: of val.
+        dataset: names its classes.
+        device: that the network is on.
+        keep: told of precision, recall and F1 by threshold.
 
     Raises:
         FloatingPointError: a box or a score is not finite.
@@ -24,7 +36,10 @@ def validate(network: Any, images: Images, dataset: DatasetRef, device: Any) -> 
     found: list[Detections] = []
     for begin in range(0, len(images), BATCH):
         found += _detect(network, [images[i] for i in range(begin, min(begin + BATCH, len(images)))], device)
-    figures = evaluate(found, images.samples, len(dataset.class_names)).as_dict()
+    matches = match(found, images.samples, len(dataset.class_names))
+    if keep is not None:
+        keep(curve(matches))
+    figures = summarise(matches).as_dict()
     return {f"val/{name}": float(np.nan_to_num(figures[name])) for name in NAMES}
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from src.common.errors import StageError
 from src.common.hashes import sha256_file
 from src.config.training import Training
+from src.models import epoch_curves
 from src.models.base import EpochHook, Start, TrainResult, licence_of
 from src.models.budget import USED, Budget
 from src.models.checkpoints import hash_of_weights
@@ -78,6 +79,8 @@ def train(
     if not trainer.ddp:  # worker processes could not call back
         _hook(trainer, history, training.model.name)
         _keep_to_budget(trainer, history, gpu=trainer.device.type != "cpu")
+        if training.train.epoch_curves:
+            _keep_curves(trainer, history, out)
         take_up(training, out)
         if training.train.keep_state:
             keep_final(trainer, history, out)
@@ -167,6 +170,21 @@ def _keep_to_budget(trainer: Any, history: list[dict[str, float]], *, gpu: bool)
     trainer.add_callback("on_fit_epoch_end", after_epoch)
 
 
+def _keep_curves(trainer: Any, history: list[dict[str, float]], out: Path) -> None:
+    """Keep what the validator knows by threshold; the final evaluation of best.pt is no epoch."""
+    kept: list[int] = []
+
+    def after_validation(trainer: Any) -> None:
+        found, epoch = trainer.validator.metrics.box, trainer.epoch + 1
+        if not history or int(history[-1]["epoch"]) != epoch or kept[-1:] == [epoch] or not len(found.f1_curve):
+            return
+        kept.append(epoch)
+        curves = {"precision": found.p_curve, "recall": found.r_curve, "f1": found.f1_curve}
+        epoch_curves.keep(out, epoch, found.px, {name: rows.mean(axis=0) for name, rows in curves.items()})
+
+    trainer.add_callback("on_fit_epoch_end", after_validation)
+
+
 def _tell(trainer: Any, history: list[dict[str, float]], on_epoch: EpochHook) -> None:
     """Tell of every epoch once its state is kept: whoever ends the training there can go on with it."""
 
@@ -236,6 +254,7 @@ def _result(training: Training, start: Start, history: list[dict[str, float]], o
     curve = [row["val/mAP50-95"] for row in history]
     if training.train.plots:
         draw_curves(history, out)
+    epoch_curves.draw(out)
     model = load_checkpoint(best)
     parameters, gflops = size_of(model, training.imgsz)
     checkpoint = Checkpoint(

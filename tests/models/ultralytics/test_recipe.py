@@ -40,6 +40,7 @@ FILE = str(Path(__file__))
         (["device='cuda:,'"], "device"),
         (["device='cuda:0,1'", "train.resume=state"], "train.resume works on one device"),
         (["device='cuda:0,1'", "train.keep_state=true"], "train.keep_state works on one device"),
+        (["device='cuda:0,1'", "train.epoch_curves=true"], "train.epoch_curves works on one device"),
         (["device='cuda:0,1'", "study.pruner=median"], "study.pruner"),
         (["train=distill", "train.distill_model=/no/such.pt"], "distill_model"),
         (["train=qat"], "finished checkpoint"),
