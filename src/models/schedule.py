@@ -13,6 +13,11 @@ def step(period: int, gamma: float) -> Curve:
     return lambda epoch: float(gamma ** (int(epoch) // period))
 
 
+def exponential(gamma: float) -> Curve:
+    """Times `gamma` after every epoch."""
+    return lambda epoch: float(gamma**epoch)
+
+
 def onecycle(epochs: int, rise: float, start: float, end: float) -> Curve:
     """One cycle (Smith, "Super-Convergence", 2018): cosine from `start` to 1 over the share `rise`, cosine to `end`.
 

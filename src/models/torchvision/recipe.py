@@ -16,7 +16,7 @@ from src.common.errors import UserError
 from src.common.hashes import sha256_file
 from src.config.training import AugmentConfig, Optimizer, TrainConfig, Training
 from src.models.base import Start
-from src.models.schedule import onecycle, step
+from src.models.schedule import exponential, onecycle, step
 from src.records.schema import DatasetRef
 
 OTHERS = "it belongs to Ultralytics' networks"
@@ -34,6 +34,12 @@ REFUSED = {  # key of `train` -> why
     "distill_model": OTHERS,
     "dis": OTHERS,
     "qat": "quantisation-aware training is for Ultralytics' networks",
+    "unfreeze_steps": "frozen layers are freed at once here: use train.unfreeze_epoch",
+    "box_loss": "each of its networks has the loss that it was published with",
+    "focal_gamma": "each of its networks has the loss that it was published with (retinanet and fcos: focal)",
+    "focal_alpha": "each of its networks has the loss that it was published with (retinanet and fcos: focal)",
+    "label_smoothing": "each of its networks has the loss that it was published with",
+    "dropout": "its networks are built as they were published",
 }
 AUGMENT = ("name", "fliplr", "flipud", "hsv_h", "hsv_s", "hsv_v", "scale", "translate", "close_mosaic")  # what works
 TORCH_NAMES = {Optimizer.RMSProp: "RMSprop"}
@@ -46,8 +52,11 @@ def check_recipe(training: Training) -> None:
     Raises:
         UserError: naming the key, its value and the reason.
     """
-    t, plain = training.train, {f.name: f.default for f in fields(TrainConfig)}
+    t, plain = training.train, vars(TrainConfig(name=""))
     refuse_unless = functools.partial(_refuse, training.model.family)
+    refuse_unless(
+        t.schedule != "plateau", "train.schedule", "plateau", "its rates are known beforehand: step or cosine"
+    )
     for key, why in REFUSED.items():
         refuse_unless(getattr(t, key) == plain[key], f"train.{key}", getattr(t, key), why)
     refuse_unless(t.optimizer is not Optimizer.MuSGD, "train.optimizer", "MuSGD", OTHERS)
@@ -104,6 +113,8 @@ def curve_of(t: TrainConfig, epochs: int) -> Callable[[float], float]:
         return step(t.step_epochs, t.step_gamma)
     if t.schedule == "onecycle":
         return onecycle(epochs, t.onecycle_rise, t.onecycle_start, t.lrf)
+    if t.schedule == "exponential":
+        return exponential(t.exponential_gamma)
     if t.schedule == "cosine":
         return lambda epoch: t.lrf + (1 - t.lrf) * (1 + math.cos(math.pi * min(epoch / epochs, 1))) / 2
     return lambda epoch: max(1 - epoch / epochs, 0) * (1 - t.lrf) + t.lrf
@@ -148,7 +159,10 @@ def _without_effect(t: dict[str, Any]) -> list[str]:
         dead += ["step_epochs", "step_gamma"]
     if t["schedule"] != "onecycle":
         dead += ["onecycle_rise", "onecycle_start"]
-    if t["schedule"] == "step":
+    if t["schedule"] != "exponential":
+        dead += ["exponential_gamma"]
+    dead += ["plateau_factor", "plateau_patience"]
+    if t["schedule"] in ("step", "exponential"):
         dead += ["lrf"]
     if not t["ema"]:
         dead += ["ema_decay", "ema_tau"]
