@@ -28,6 +28,7 @@ from ultralytics.utils import plotting as plotting_module
 from src.common.fonts import local_font
 from src.models import schedule
 from src.models.freezing import freeze
+from src.models.gradients import Gradients
 from src.models.plateau import Plateau
 from src.models.ultralytics import freezing, image_cache, losses
 from src.models.ultralytics.arguments import Options
@@ -98,6 +99,7 @@ class Recipe:
         self.options = _options()
         self.rounding: Rounding | None = None
         self.plateau = self._plateau()
+        self.gradients = Gradients()
         self._frozen: list[int] = []  # layers, in rising order, that `unfreeze_steps` frees
         self._rounds: ExitStack | None = None
         super().__init__(*args, **kwargs)
@@ -167,6 +169,11 @@ class Recipe:
         if self.options.qat_batches:
             self.rounding = Rounding()
             self.rounding.calibrate(engine.unwrap_model(self.model), self._feed)
+
+    def optimizer_step(self: Any) -> None:
+        """Look at the gradients first: Ultralytics cuts them, and mixed precision has them scaled."""
+        self.gradients.look(self.model.parameters(), self.scaler.get_scale())
+        super().optimizer_step()  # type: ignore[misc]
 
     def _feed(self: Any, model: Any) -> None:
         for batch in islice(self.train_loader, self.options.qat_batches):
