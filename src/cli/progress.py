@@ -14,7 +14,9 @@ from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from src.cli.epoch_line import METRIC, counted, epoch_line
 from src.common.sparkline import sparkline
 
 ROWS = 8  # trials shown at once: those that run, then the latest that ended
@@ -64,6 +66,7 @@ class Watch:
         )
         self._task = self._bar.add_task("", total=self._total, left="")
         self._live: Live | None = None
+        self._latest = ""  # what the last epoch of this process came to
 
     def __enter__(self) -> Watch:
         """Start the live table where there is a terminal."""
@@ -93,10 +96,11 @@ class Watch:
     def epoch(self, epoch: int, row: dict[str, float]) -> None:
         """An epoch of the current trial ended."""
         self._count(1)
-        value = row.get("val/mAP50-95", 0.0)
-        self._current.curve.append(value)
+        line = epoch_line(epoch, self._epochs, row, self._current.curve)
+        self._current.curve.append(row.get(METRIC, 0.0))
+        self._latest = f"trial {self._current.number}: {line}"
         if self._live is None:
-            self.say(f"{self._name()}: epoch {self._counted(epoch)}  val mAP50-95 {value:.3f}  {self._left()}")
+            self.say(f"{self._name()}: {line}  {self._left()}")
 
     def finish(self, label: str, *, epochs_run: int, state: str = "complete") -> None:
         """The current trial ended, with `label` saying how; epochs that never ran no longer count as work."""
@@ -141,12 +145,12 @@ class Watch:
                 str(row.number),
                 escape(row.label),
                 row.state,
-                self._counted(len(row.curve)),
+                counted(len(row.curve), self._epochs),
                 sparkline(row.curve[-CURVE:], top=top) + last,
                 style=COLOURS.get(row.state, ""),
             )
         self._bar.update(self._task, completed=self._done, total=self._total, left=self._left())
-        return Group(table, self._bar)
+        return Group(table, Text(self._latest), self._bar) if self._latest else Group(table, self._bar)
 
     def _shown(self) -> list[Row]:
         """The trials that run, then the latest that ended, by number."""
@@ -155,10 +159,6 @@ class Watch:
 
     def _name(self) -> str:
         return f"trial {self._current.number} · {self._current.label}"
-
-    def _counted(self, epoch: int) -> str:
-        """An epoch among all; those of a training that ends by the clock may be more than were thought."""
-        return f"{epoch}/{self._epochs}" if epoch <= self._epochs else str(epoch)
 
     def _count(self, epochs: int) -> None:
         self._done += epochs

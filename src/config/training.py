@@ -35,12 +35,15 @@ class TrainConfig:
     weight_decay: float = 0.0005
     lr_backbone: float = 1.0  # rate of the backbone as a share of lr; 0.1 is usual where it is pretrained
     lr_head: float = 1.0  # rate of all that comes after the backbone, as a share of lr
-    schedule: str = "linear"  # linear | cosine | step | onecycle
-    lrf: float = 0.01  # final learning rate as a share of lr (linear, cosine, onecycle)
+    schedule: str = "linear"  # linear | cosine | step | onecycle | exponential | plateau
+    lrf: float = 0.01  # final learning rate as a share of lr (linear, cosine, onecycle); plateau: the lowest
     step_epochs: int = 10  # step: epochs between two drops
     step_gamma: float = 0.1  # step: factor of every drop
     onecycle_rise: float = 0.3  # onecycle: share of the epochs in which the rate rises to lr
     onecycle_start: float = 0.04  # onecycle: first rate as a share of lr
+    exponential_gamma: float = 0.95  # exponential: factor of every epoch
+    plateau_factor: float = 0.1  # plateau: factor when stop_metric has not improved by more than min_gain …
+    plateau_patience: int = 5  # … for so many epochs
     warmup_epochs: float = 0.0  # the rate rises from 0, batch by batch
     warmup_momentum: float = 0.8  # first momentum; of SGD, MuSGD and RMSProp
     warmup_bias_lr: float = 0.0  # first rate of biases; 0.1, as the YOLO papers have it, is for SGD alone
@@ -52,6 +55,7 @@ class TrainConfig:
     freeze: int = 0  # first layers whose weights stay
     freeze_names: list[str] = field(default_factory=list)  # patterns of parameter names, e.g. model.22.cv3.*
     unfreeze_epoch: int = 0  # 1-based epoch from which frozen layers learn too; 0 = never
+    unfreeze_steps: list[int] = field(default_factory=list)  # epochs: each frees a share of the layers, the last first
     patience: int = 0  # epochs without improvement before stopping; 0 = never
     stop_metric: str = "mAP50-95"  # mAP50-95 | mAP50 | precision | recall | f1 | loss: what has to improve, on val
     min_gain: float = 0.0  # smaller improvements don't count
@@ -61,6 +65,11 @@ class TrainConfig:
     box: float = 7.5  # gains of the parts of the loss
     cls: float = 0.5
     dfl: float = 1.5
+    box_loss: str | None = None  # iou | giou | diou | ciou; null = the network's own (YOLO: ciou, RT-DETR: giou)
+    focal_gamma: float = 0.0  # classes that are found already weigh less, by this power of what is left; 0 = off
+    focal_alpha: float = 0.0  # weight of objects against background, which gets 1 - alpha; 0 = equal
+    label_smoothing: float = 0.0  # share of an object's score that is spread over all classes
+    dropout: float = 0.0  # probability; RT-DETR has such layers, YOLO has none
     multi_scale: float = 0.0  # image size varies by this share from batch to batch
     keep_top: int = 0  # checkpoints kept beside best and last, the metric in their names
     keep_state: bool = False  # keep all that is needed to go on for more epochs (three times the weights)

@@ -14,7 +14,8 @@ from typing import Any
 from src.common.errors import UserError
 from src.config.training import AugmentConfig, Optimizer, TrainConfig, gpus_of
 
-SCHEDULES = ("linear", "cosine", "step", "onecycle")
+SCHEDULES = ("linear", "cosine", "step", "onecycle", "exponential", "plateau")
+BOX_LOSSES = ("iou", "giou", "diou", "ciou")
 PRECISIONS = ("fp32", "fp16", "bf16")
 CACHES = ("ram", "disk", "none")
 QAT_SCHEMES = ("static", "x86", "fbgemm", "qnnpack")
@@ -69,6 +70,8 @@ def _check_choices(t: TrainConfig) -> None:
     for key, choices in known.items():
         if getattr(t, key) not in choices:
             _refuse(f"train.{key} is not known", getattr(t, key), f"one of: {', '.join(choices)}")
+    if t.box_loss is not None and t.box_loss not in BOX_LOSSES:
+        _refuse("train.box_loss is not known", t.box_loss, f"one of: {', '.join(BOX_LOSSES)}; null = the network's own")
 
 
 def _check_ranges(t: TrainConfig) -> None:
@@ -83,6 +86,9 @@ def _check_ranges(t: TrainConfig) -> None:
         "step_gamma": (1e-9, 1),
         "onecycle_rise": (0, 1),
         "onecycle_start": (0, 1),
+        "exponential_gamma": (1e-9, 1),
+        "plateau_factor": (1e-9, 0.999),
+        "plateau_patience": (1, infinity),
         "warmup_epochs": (0, infinity),
         "warmup_momentum": (0, 0.99999),
         "warmup_bias_lr": (0, infinity),
@@ -98,6 +104,10 @@ def _check_ranges(t: TrainConfig) -> None:
         "box": (0, infinity),
         "cls": (0, infinity),
         "dfl": (0, infinity),
+        "focal_gamma": (0, 10),
+        "focal_alpha": (0, 0.999),
+        "label_smoothing": (0, 0.5),
+        "dropout": (0, 0.9),
         "multi_scale": (0, 0.9),
         "keep_top": (0, infinity),
         "workers": (0, infinity),
@@ -143,6 +153,10 @@ def _check_several_gpus(t: TrainConfig, around: Around) -> None:
     for key, value in alone.items():
         if value:
             _refuse(f"train.{key} works on one device only", around.device, "device=cuda:0")
+    if t.schedule == "plateau":
+        _refuse(
+            "schedule=plateau works on one device only: the others don't hear of val", around.device, "device=cuda:0"
+        )
     if around.pruner != "none":
         _refuse("study.pruner can't stop a training on several GPUs", around.pruner, "study.pruner=none")
 
@@ -170,9 +184,22 @@ def _check_schedule(t: TrainConfig, epochs: int) -> None:
             f"train.step_epochs={t.step_epochs}",
             f"train.step_epochs={max(epochs // 3, 1)}, or another train.schedule",
         )
+    if t.schedule == "plateau" and t.plateau_patience >= epochs > 1:
+        _refuse(
+            f"the rate would never drop in {epochs} epochs",
+            f"train.plateau_patience={t.plateau_patience}",
+            f"train.plateau_patience={max(epochs // 5, 1)}, or another train.schedule",
+        )
+    if t.schedule == "plateau" and t.patience and t.patience <= t.plateau_patience:
+        _refuse(
+            "early stopping would come before the rate drops",
+            f"train.patience={t.patience}",
+            f"train.patience={2 * t.plateau_patience} or more, or a smaller train.plateau_patience",
+        )
 
 
 def _check_freeze(t: TrainConfig, epochs: int) -> None:
+    _check_unfreeze_steps(t, epochs)
     if not t.unfreeze_epoch:
         return
     if not t.freeze and not t.freeze_names:
@@ -185,8 +212,24 @@ def _check_freeze(t: TrainConfig, epochs: int) -> None:
         )
 
 
+def _check_unfreeze_steps(t: TrainConfig, epochs: int) -> None:
+    steps = t.unfreeze_steps
+    if not steps:
+        return
+    if t.unfreeze_epoch:
+        _refuse("train.unfreeze_epoch frees everything at once: with unfreeze_steps it is 0", steps, "one of the two")
+    if not t.freeze and not t.freeze_names:
+        _refuse("train.unfreeze_steps is set, and nothing is frozen", steps, "train.freeze=10")
+    if sorted(set(steps)) != list(steps) or steps[0] < 2 or steps[-1] > epochs:
+        _refuse(
+            f"train.unfreeze_steps must be rising epochs in 2..{epochs}, the epochs of this training",
+            steps,
+            "for example train.unfreeze_steps=[3,6]",
+        )
+
+
 def _check_stopping(t: TrainConfig) -> None:
-    if t.min_gain > 0 and not t.patience:
+    if t.min_gain > 0 and not t.patience and t.schedule != "plateau":
         _refuse("train.min_gain needs early stopping, which is off", t.min_gain, "train.patience=10")
 
 

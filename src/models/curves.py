@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.common.figures import save_png
+from src.models.gradients import LARGEST, NORM
 
 FILE = "results.png"
 COLUMNS, HEIGHT, WIDTH = 3, 2.4, 4.0  # panels beside each other, and the inches of one
@@ -18,6 +19,7 @@ def panels(names: Sequence[str]) -> list[tuple[str, list[str]]]:
     losses = [name.removeprefix("train/") for name in names if name.startswith("train/")]
     wanted = [(loss, [f"train/{loss}", f"val/{loss}"]) for loss in losses]
     wanted += [("mAP", list(ACCURACY)), ("precision, recall, F1", list(SHARES)), ("learning rate", ["lr"])]
+    wanted += [("length of the gradient", [NORM, LARGEST])]
     known = [(title, [name for name in figures if name in names]) for title, figures in wanted]
     return [(title, figures) for title, figures in known if figures]
 

@@ -15,6 +15,11 @@ def step(period: int, gamma: float) -> Curve:
     return lambda epoch: float(gamma ** (int(epoch) // period))
 
 
+def exponential(gamma: float) -> Curve:
+    """Times `gamma` after every epoch."""
+    return lambda epoch: float(gamma**epoch)
+
+
 def onecycle(epochs: int, rise: float, start: float, end: float) -> Curve:
     """One cycle (Smith, "Super-Convergence", 2018): cosine from `start` to 1 over the share `rise`, cosine to `end`.
 
@@ -37,6 +42,8 @@ def curve_of(t: TrainConfig, epochs: int) -> Curve:
         return step(t.step_epochs, t.step_gamma)
     if t.schedule == "onecycle":
         return onecycle(epochs, t.onecycle_rise, t.onecycle_start, t.lrf)
+    if t.schedule == "exponential":
+        return exponential(t.exponential_gamma)
     if t.schedule == "cosine":
         return lambda epoch: _cosine(1.0, t.lrf, min(epoch / epochs, 1))
     return lambda epoch: max(1 - epoch / epochs, 0) * (1 - t.lrf) + t.lrf

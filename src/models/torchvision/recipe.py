@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 from src.common.errors import UserError
@@ -32,6 +32,12 @@ REFUSED = {  # key of `train` -> why
     "distill_model": OTHERS,
     "dis": OTHERS,
     "qat": "quantisation-aware training is for Ultralytics' networks",
+    "unfreeze_steps": "frozen layers are freed at once here: use train.unfreeze_epoch",
+    "box_loss": "each of its networks has the loss that it was published with",
+    "focal_gamma": "each of its networks has the loss that it was published with (retinanet and fcos: focal)",
+    "focal_alpha": "each of its networks has the loss that it was published with (retinanet and fcos: focal)",
+    "label_smoothing": "each of its networks has the loss that it was published with",
+    "dropout": "its networks are built as they were published",
 }
 PASTED = ("mosaic", "mixup", "cutmix")  # keys of `augment` that make one image of several
 TORCH_NAMES = {Optimizer.RMSProp: "RMSprop"}
@@ -44,8 +50,11 @@ def check_recipe(training: Training) -> None:
     Raises:
         UserError: naming the key, its value and the reason.
     """
-    t, plain = training.train, {f.name: f.default for f in fields(TrainConfig)}
+    t, plain = training.train, vars(TrainConfig(name=""))
     refuse_unless = functools.partial(_refuse, training.model.family)
+    refuse_unless(
+        t.schedule != "plateau", "train.schedule", "plateau", "its rates are known beforehand: step or cosine"
+    )
     for key, why in REFUSED.items():
         refuse_unless(getattr(t, key) == plain[key], f"train.{key}", getattr(t, key), why)
     refuse_unless(t.optimizer is not Optimizer.MuSGD, "train.optimizer", "MuSGD", OTHERS)
@@ -149,7 +158,10 @@ def _without_effect(t: dict[str, Any]) -> list[str]:
         dead += ["step_epochs", "step_gamma"]
     if t["schedule"] != "onecycle":
         dead += ["onecycle_rise", "onecycle_start"]
-    if t["schedule"] == "step":
+    if t["schedule"] != "exponential":
+        dead += ["exponential_gamma"]
+    dead += ["plateau_factor", "plateau_patience"]
+    if t["schedule"] in ("step", "exponential"):
         dead += ["lrf"]
     if not t["ema"]:
         dead += ["ema_decay", "ema_tau"]

@@ -121,9 +121,14 @@ class Options:
     betas: tuple[float, float] | None = None
     step: tuple[int, float] | None = None  # epochs, factor
     onecycle: tuple[float, float] | None = None  # rise, start
+    exponential: float | None = None  # factor of every epoch
+    plateau: tuple[float, int, float, str] | None = None  # factor, patience, smallest gain, metric
+    loss: tuple[str | None, float, float, float] | None = None  # fields of LossOptions
+    dropout: float = 0.0
     ema: tuple[float, float] | None = None  # decay, tau; decay 0 keeps the weights themselves
     freeze_names: tuple[str, ...] = ()
     unfreeze_epoch: int = 0
+    unfreeze_steps: tuple[int, ...] = ()
     stop: tuple[str, float] | None = None  # metric, smallest gain
     keep_top: int = 0
     resume: str = ""
@@ -144,9 +149,14 @@ def training_options(training: Training) -> Options:
         betas=(t.betas[0], t.betas[1]) if t.betas is not None else None,
         step=(t.step_epochs, t.step_gamma) if t.schedule == "step" else None,
         onecycle=(t.onecycle_rise, t.onecycle_start) if t.schedule == "onecycle" else None,
+        exponential=t.exponential_gamma if t.schedule == "exponential" else None,
+        plateau=_plateau(t) if t.schedule == "plateau" else None,
+        loss=_loss(t),
+        dropout=t.dropout,
         ema=(t.ema_decay, t.ema_tau) if t.ema else (0.0, 1.0),
         freeze_names=tuple(t.freeze_names),
         unfreeze_epoch=t.unfreeze_epoch,
+        unfreeze_steps=tuple(t.unfreeze_steps),
         stop=(t.stop_metric, t.min_gain) if t.patience else None,
         keep_top=t.keep_top,
         resume=t.resume or "",
@@ -158,3 +168,12 @@ def training_options(training: Training) -> Options:
         minutes=training.minutes,
         epochs=0 if training.minutes is None or t.schedule in ("linear", "cosine") else training.epochs,
     )
+
+
+def _plateau(t: TrainConfig) -> tuple[float, int, float, str]:
+    return t.plateau_factor, t.plateau_patience, t.min_gain, t.stop_metric
+
+
+def _loss(t: TrainConfig) -> tuple[str | None, float, float, float] | None:
+    asked = (t.box_loss, t.focal_gamma, t.focal_alpha, t.label_smoothing)
+    return asked if any(asked) else None

@@ -15,7 +15,15 @@ from src.records.schema import Checkpoint, DatasetRef
 
 MOST_PICKLE = 64 << 20  # bytes looked at: a network's classes come early
 PUBLISHED = "https://github.com/ultralytics/assets/releases/download/v8.4.0"
-NOT_FOR_TRANSFORMERS = ("cls_pw", "distill_model", "qat")  # keys of `train`
+NOT_FOR_TRANSFORMERS = {  # keys of `train`, and what to do instead
+    "cls_pw": "",
+    "distill_model": "",
+    "qat": "",
+    "box_loss": ": it matches and learns by giou",
+    "focal_gamma": ": its loss of classes is a varifocal one",
+    "focal_alpha": ": its loss of classes is a varifocal one",
+    "label_smoothing": ": its targets are overlaps, not 1",
+}
 
 
 class Ultralytics:
@@ -35,11 +43,18 @@ class Ultralytics:
         from src.models.ultralytics.arguments import check_training
 
         if training.model.architecture.startswith("rtdetr"):
-            for key in NOT_FOR_TRANSFORMERS:
+            for key, why in NOT_FOR_TRANSFORMERS.items():
                 if value := getattr(training.train, key):
                     raise UserError(
-                        f"train.{key} is not to be had for RT-DETR", value=value, remedy=f"leave train.{key} out"
+                        f"train.{key} is not to be had for RT-DETR{why}", value=value, remedy=f"leave train.{key} out"
                     )
+        elif training.train.dropout:
+            raise UserError(
+                "train.dropout needs layers that drop, and YOLO has none: its batch norms take their place",
+                value=training.train.dropout,
+                remedy="leave train.dropout out; a larger train.weight_decay or augment=small_dataset helps against "
+                "learning by heart, and model=rtdetr has such layers",
+            )
         check_training(training)
 
     def start(self, training: Training, folder: Path) -> Start:

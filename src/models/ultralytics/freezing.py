@@ -6,8 +6,10 @@ weights are frozen keep their statistics too, or the frozen part would drift all
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +24,35 @@ if TYPE_CHECKING:
 ALWAYS = ".dfl"  # a fixed convolution that Ultralytics never trains
 
 
-def unfreeze(model: nn.Module) -> None:
-    """Let everything learn again that can."""
+LAYER = re.compile(r"(?:^|\.)model\.(\d+)\.")
+
+
+def layer_of(name: str) -> int | None:
+    """Number of the layer that a parameter or batch norm lies in."""
+    found = LAYER.search(f"{name}.")
+    return int(found[1]) if found else None
+
+
+def _learns(name: str, parameter: nn.Parameter) -> bool:
+    return ALWAYS not in name and "teacher_model." not in name and parameter.dtype.is_floating_point
+
+
+def unfreeze(model: nn.Module, keep: Collection[int] = ()) -> None:
+    """Let everything learn again that can, but for the layers to keep as they are."""
     for name, parameter in model.named_parameters():
-        if ALWAYS not in name and "teacher_model." not in name and parameter.dtype.is_floating_point:
+        if _learns(name, parameter) and layer_of(name) not in keep:
             parameter.requires_grad = True
+
+
+def frozen_layers(model: nn.Module) -> list[int]:
+    """Layers that hold a frozen weight, in rising order."""
+    names = [n for n, p in model.named_parameters() if _learns(n, p) and not p.requires_grad]
+    return sorted({layer for name in names if (layer := layer_of(name)) is not None})
+
+
+def still_frozen(layers: Sequence[int], steps: int, of: int) -> list[int]:
+    """Which layers stay frozen after some of the steps: the first ones longest."""
+    return list(layers[: len(layers) - -(-len(layers) * steps // of)])
 
 
 def check_freeze(training: Training) -> None:

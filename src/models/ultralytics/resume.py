@@ -103,6 +103,7 @@ def state_of(trainer: Any, history: list[Row], best_sha256: str) -> dict[str, An
         "ema_updates": trainer.ema.updates,
         "optimizer": trainer.optimizer.state_dict(),
         "scaler": trainer.scaler.state_dict(),
+        "plateau": trainer.plateau.state() if trainer.plateau is not None else [],
         "stopper": [float(trainer.stopper.best_fitness), int(trainer.stopper.best_epoch)],
         "results_csv": Path(trainer.csv).read_text(encoding="utf-8"),
         "buffer": list(getattr(loader.dataset, "buffer", [])),
@@ -129,6 +130,8 @@ def restore_state(trainer: Any, state: dict[str, Any]) -> None:
     trainer.scaler.load_state_dict(state["scaler"])
     trainer.best_fitness = trainer.fitness = state["best_fitness"]
     trainer.stopper.best_fitness, trainer.stopper.best_epoch = state["stopper"]
+    if trainer.plateau is not None and state.get("plateau"):
+        trainer.plateau.restore(state["plateau"])
     trainer.start_epoch = state["epoch"] + 1
     trainer.scheduler.last_epoch = trainer.start_epoch - 1
     Path(trainer.csv).write_text(state["results_csv"], encoding="utf-8")

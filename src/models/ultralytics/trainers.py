@@ -30,7 +30,9 @@ from src.config.training import TrainConfig
 from src.models import schedule
 from src.models.budget import Budget
 from src.models.freezing import freeze
-from src.models.ultralytics import freezing, image_cache
+from src.models.gradients import Gradients
+from src.models.plateau import Plateau
+from src.models.ultralytics import freezing, image_cache, losses
 from src.models.ultralytics.arguments import Options
 from src.models.ultralytics.qat import Rounding, freeze_statistics
 from src.models.ultralytics.stopping import Stopper, stop_value
@@ -84,6 +86,14 @@ def _for_the_screen() -> Iterator[None]:
         Figure.savefig = save  # type: ignore[method-assign]
 
 
+def _loss_options() -> losses.LossOptions:
+    asked = _options().loss if VARIABLE in os.environ else None
+    return losses.LossOptions(*asked) if asked else losses.LossOptions()
+
+
+losses.install(_loss_options)
+
+
 class Recipe:
     """The additions, to be mixed into a trainer of Ultralytics."""
 
@@ -92,6 +102,9 @@ class Recipe:
         self.budget = Budget(self.options.epochs or 1, self.options.minutes)
         self.rows: list[dict[str, float]] = []  # of the history, which whoever trains keeps
         self.rounding: Rounding | None = None
+        self.plateau = self._plateau()
+        self.gradients = Gradients()
+        self._frozen: list[int] = []  # layers, in rising order, that `unfreeze_steps` frees
         self._rounds: ExitStack | None = None
         super().__init__(*args, **kwargs)
 
@@ -127,6 +140,8 @@ class Recipe:
         Ultralytics knows that order on CUDA only. It writes its checkpoints in the plain order.
         """
         checkpoint = super().setup_model()  # type: ignore[misc]
+        if self.options.dropout:
+            losses.set_dropout(self.model, self.options.dropout)
         if self.options.channels_last and self.device.type == "cpu":
             import torch
 
@@ -143,10 +158,22 @@ class Recipe:
         self.lf = curve
         self.scheduler = LambdaLR(self.optimizer, lr_lambda=curve)
 
+    def _plateau(self) -> Plateau | None:
+        if self.options.plateau is None:
+            return None
+        factor, patience, min_gain, _ = self.options.plateau
+        return Plateau(factor, patience, min_gain)
+
     def _curve(self: Any) -> schedule.Curve | None:
+        if self.plateau is not None:
+            plateau = self.plateau
+            plateau.lowest = self.args.lrf
+            return lambda epoch: plateau.share
         if self.options.minutes is not None:
             curve = self._plain_curve()
             return lambda epoch: curve(self.budget.done(self.rows))
+        if self.options.exponential is not None:
+            return schedule.exponential(self.options.exponential)
         if self.options.step is not None:
             return schedule.step(*self.options.step)
         if self.options.onecycle is not None:
@@ -162,6 +189,8 @@ class Recipe:
             recipe.step_epochs, recipe.step_gamma = options.step
         if options.onecycle is not None:
             recipe.onecycle_rise, recipe.onecycle_start = options.onecycle
+        if options.exponential is not None:
+            recipe.exponential_gamma = options.exponential
         return schedule.curve_of(recipe, options.epochs or 1)
 
     def _setup_train(self: Any) -> None:
@@ -169,12 +198,19 @@ class Recipe:
         self._shape_ema()
         if self.options.freeze_names:
             self.freeze_layer_names += freeze(engine.unwrap_model(self.model), self.options.freeze_names)
+        if self.options.unfreeze_steps:
+            self._frozen = freezing.frozen_layers(engine.unwrap_model(self.model))
         if self.options.stop is not None:
             metric, min_gain = self.options.stop
             self.stopper = Stopper(self.args.patience, min_gain, lambda: stop_value(metric, self.metrics))
         if self.options.qat_batches:
             self.rounding = Rounding(self.options.qat_scheme)
             self.rounding.calibrate(engine.unwrap_model(self.model), self._feed)
+
+    def optimizer_step(self: Any) -> None:
+        """Look at the gradients first: Ultralytics cuts them, and mixed precision has them scaled."""
+        self.gradients.look(self.model.parameters(), self.scaler.get_scale())
+        super().optimizer_step()  # type: ignore[misc]
 
     def _feed(self: Any, model: Any) -> None:
         for batch in islice(self.train_loader, self.options.qat_batches):
@@ -217,6 +253,20 @@ class Recipe:
         if wanted and self.epoch + 1 >= wanted and self.freeze_layer_names != [freezing.ALWAYS]:
             freezing.unfreeze(engine.unwrap_model(self.model))
             self.freeze_layer_names = [freezing.ALWAYS]
+        if self._frozen:
+            self._unfreeze_some(sum(self.epoch + 1 >= epoch for epoch in self.options.unfreeze_steps))
+
+    def _unfreeze_some(self: Any, steps: int) -> None:
+        """Free the last of the frozen layers: after the last step all, after half of them half."""
+        kept = freezing.still_frozen(self._frozen, steps, len(self.options.unfreeze_steps))
+        freezing.unfreeze(engine.unwrap_model(self.model), keep=kept)
+        self.freeze_layer_names = [name for name in self.freeze_layer_names if freezing.layer_of(name) in (None, *kept)]
+
+    def save_metrics(self: Any, metrics: Any) -> None:
+        """Also let a rate that waits for val know of it: once an epoch, and not of one that is trained again."""
+        super().save_metrics(metrics)  # type: ignore[misc]
+        if self.plateau is not None:
+            self.plateau.epoch(stop_value(self.options.plateau[3], self.metrics))
 
     def save_model(self: Any) -> bool:
         """Also keep the best few."""

@@ -25,6 +25,7 @@ from src.models.base import EpochHook, Start, TrainResult, licence_of
 from src.models.budget import USED, Budget
 from src.models.checkpoints import hash_of_weights
 from src.models.curves import draw_curves
+from src.models.gradients import complaints
 from src.models.ultralytics.arguments import training_arguments, training_options
 from src.models.ultralytics.checkpoint import load_checkpoint, prepare_environment, quiet_settings
 from src.models.ultralytics.more_epochs import keep_final, take_up
@@ -129,6 +130,7 @@ def _trainer_class(yaml: str) -> Any:
 
 def _hook(trainer: Any, history: list[dict[str, float]], model: str) -> None:
     """Enter every epoch into the history."""
+    told: set[str] = set()  # kinds of complaint
     trained: list[int] = []  # the final evaluation of best.pt also ends in on_fit_epoch_end, without an epoch trained
 
     def after_training(trainer: Any) -> None:
@@ -138,9 +140,13 @@ def _hook(trainer: Any, history: list[dict[str, float]], model: str) -> None:
         if not trained:
             return
         epoch = trained.pop()
-        row = epoch_metrics(trainer)
+        row = epoch_metrics(trainer) | trainer.gradients.row()
         if bad := [name for name, value in row.items() if "loss" in name and not math.isfinite(value)]:
             raise StageError("train", model, f"{bad[0]} is not finite in epoch {epoch}; try a smaller lr")
+        for kind, text in complaints(row, history).items():
+            if kind not in told:
+                log.warning("%s, epoch %d: %s", model, epoch, text)
+            told.add(kind)
         history.append({"epoch": float(epoch), **row})
 
     trainer.add_callback("on_train_epoch_end", after_training)

@@ -35,9 +35,11 @@ def test_each_schedule_draws_its_curve(dataset: DatasetRef, tmp_path: Path) -> N
         "train.schedule=cosine": [1, 0.7525, 0.2575],
         "train.schedule=step": [1, 0.1, 0.01],
         "train.schedule=onecycle": [0.04, 1, 0.01],
+        "train.schedule=exponential": [1, 0.95, 0.9025],
+        "train.schedule=plateau": [1, 1, 1],  # before val has said anything
     }
     for word, curve in expected.items():
-        extra = ["train.step_epochs=1", "train.onecycle_rise=0.5"]
+        extra = ["train.step_epochs=1", "train.onecycle_rise=0.5", "train.plateau_patience=1"]
         assert rates(dataset, tmp_path / word, word, *extra) == pytest.approx(curve, abs=1e-4), word
 
 
@@ -201,3 +203,51 @@ def test_it_ends_when_its_minutes_are_used_and_goes_on_counting_after_a_kill(
     assert seen == [0, 1, 2, 2, 3]
     assert [row["used_minutes"] for row in result.history] == [0.25, 0.5, 0.75, 1.0]
     assert [row["lr"] for row in result.history] == pytest.approx([0.001 * (1 - 0.99 * k / 4) for k in range(4)])
+
+
+@pytest.mark.slow
+def test_frozen_layers_are_freed_in_steps_the_last_ones_first(dataset: DatasetRef, tmp_path: Path) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def snapshot(trainer: Any) -> None:
+        seen.append({name: value.detach().clone() for name, value in trainer.model.state_dict().items()})
+
+    words = ["epochs=3", "train.freeze=4", "train.unfreeze_steps=[2,3]"]
+    run(toy(*words), dataset, tmp_path / "t", hooks={"on_train_start": snapshot, "on_train_epoch_end": snapshot})
+
+    def moved(epoch: int) -> set[int]:
+        before, after = seen[epoch - 1], seen[epoch]
+        changed = {n for n in after if (after[n] != before[n]).any() and "num_batches" not in n}
+        return {int(n.split(".")[1]) for n in changed} & {0, 1, 2, 3}
+
+    assert [moved(epoch) for epoch in (1, 2, 3)] == [set(), {2, 3}, {0, 1, 2, 3}], "statistics of batch norms too"
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_with_a_rate_that_waits_for_val(dataset: DatasetRef, tmp_path: Path) -> None:
+    from src.models.base import Start
+    from src.models.ultralytics.training import train
+
+    words = [
+        "epochs=5",
+        "train.accumulate=1",
+        "train.schedule=plateau",
+        "train.plateau_patience=1",
+        "train.plateau_factor=0.5",
+    ]
+    cfg = toy(*words, "train.unfreeze_steps=[2,4]", "train.freeze=4", "train.focal_gamma=1", "train.box_loss=diou")
+
+    class KilledError(BaseException):
+        pass
+
+    def on_epoch(epoch: int, row: dict[str, float]) -> None:
+        if epoch == 3:
+            raise KilledError
+
+    whole = run(cfg, dataset, tmp_path / "whole")
+    with pytest.raises(KilledError):
+        train(cfg.training, dataset, Start(None, "test"), tmp_path / "cut", 1, on_epoch)
+    cut = run(cfg, dataset, tmp_path / "cut")
+    assert [round(row["lr"] / cfg.lr, 6) for row in whole.history] == [1, 1, 0.5, 0.25, 0.125], "nothing is found here"
+    assert cut.history == whole.history
+    assert cut.checkpoint.weights_sha256 == whole.checkpoint.weights_sha256

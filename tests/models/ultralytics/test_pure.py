@@ -12,6 +12,7 @@ from src.common.errors import UserError
 from src.config.training import gpus_of
 from src.models import schedule
 from src.models.freezing import matching
+from src.models.ultralytics import freezing
 from src.models.ultralytics.stopping import Stopper, stop_value
 from src.models.ultralytics.top_checkpoints import TopK
 
@@ -21,6 +22,24 @@ NAMES = ["model.0.conv.weight", "model.0.bn.weight", "model.1.conv.weight", "mod
 def test_step_drops_after_every_period() -> None:
     curve = schedule.step(2, 0.5)
     assert [curve(e) for e in range(5)] == [1, 1, 0.5, 0.5, 0.25]
+
+
+def test_exponential_drops_every_epoch() -> None:
+    curve = schedule.exponential(0.5)
+    assert [curve(e) for e in range(4)] == [1, 0.5, 0.25, 0.125]
+
+
+@pytest.mark.parametrize(
+    ("steps", "of", "kept"),
+    [(0, 2, [0, 1, 2, 3, 4]), (1, 2, [0, 1]), (2, 2, []), (1, 3, [0, 1, 2]), (1, 9, [0, 1, 2, 3]), (9, 9, [])],
+)
+def test_the_last_layers_are_freed_first(steps: int, of: int, kept: list[int]) -> None:
+    assert freezing.still_frozen([0, 1, 2, 3, 4], steps, of) == kept
+
+
+def test_layers_are_read_from_names() -> None:
+    names = ["model.12.conv.weight", "student_model.model.3.bn", "model.3.", ".dfl", "projector.0.weight"]
+    assert [freezing.layer_of(name) for name in names] == [12, 3, 3, None, None]
 
 
 def test_onecycle_rises_to_its_peak_and_falls_to_its_end() -> None:

@@ -21,6 +21,17 @@ FILE = str(Path(__file__))
         (["train.schedule=sawtooth"], "train.schedule"),
         (["train.schedule=onecycle", "train.warmup_epochs=1"], "onecycle"),
         (["train.schedule=step", "train.step_epochs=9", "epochs=9"], "never drop"),
+        (["train.schedule=exponential", "train.exponential_gamma=1.5"], "train.exponential_gamma"),
+        (["train.schedule=plateau", "epochs=5"], "never drop"),
+        (["train.schedule=plateau", "train.patience=3", "epochs=9"], "early stopping would come before"),
+        (["train.schedule=plateau", "train.plateau_patience=1", "device='cuda:0,1'", "epochs=9"], "one device only"),
+        (["train.unfreeze_steps=[2]", "epochs=3"], "nothing is frozen"),
+        (["train.unfreeze_steps=[3,2]", "train.freeze=3", "epochs=3"], "rising epochs"),
+        (["train.unfreeze_steps=[2,9]", "train.freeze=3", "epochs=3"], "2..3"),
+        (["train.unfreeze_steps=[2]", "train.unfreeze_epoch=2", "train.freeze=3", "epochs=3"], "at once"),
+        (["train.box_loss=siou"], "train.box_loss"),
+        (["train.focal_gamma=-1"], "train.focal_gamma"),
+        (["train.label_smoothing=0.9"], "train.label_smoothing"),
         (["train.betas=[0.9]"], "train.betas"),
         (["train.betas=[0.9,1.0]"], "train.betas"),
         (["train.betas=[0.9,0.99]", "train.optimizer=SGD"], "SGD"),
@@ -67,6 +78,9 @@ def test_what_makes_no_sense_is_refused_with_the_reason(words: list[str], key: s
         (["device='cuda:0,1'"], "no CUDA device is usable here"),
         (["device=auto", "train.amp=fp16"], "device=auto found none"),
         (["train.cls_pw=1", "model=rtdetr"], "not to be had for RT-DETR"),
+        (["train.box_loss=iou", "model=rtdetr"], "matches and learns by giou"),
+        (["train.focal_gamma=2", "model=rtdetr"], "varifocal"),
+        (["train.dropout=0.1"], "YOLO has none"),
     ],
     ids=" ".join,
 )
@@ -100,7 +114,16 @@ def test_an_option_without_effect_is_left_out() -> None:
         training_options(toy("train.step_gamma=0.7", "train.onecycle_rise=0.1", "train.stop_metric=f1").training)
         == plain
     )
-    for word in ("train.schedule=step", "train.ema=false", "train.keep_top=2", "train.betas=[0.8,0.9]"):
+    assert training_options(toy("train.exponential_gamma=0.5", "train.plateau_factor=0.5").training) == plain
+    for word in (
+        "train.schedule=exponential",
+        "train.box_loss=iou",
+        "train.focal_alpha=0.3",
+        "train.schedule=step",
+        "train.ema=false",
+        "train.keep_top=2",
+        "train.betas=[0.8,0.9]",
+    ):
         assert training_options(toy(word, "train.step_epochs=1").training) != plain
 
 
