@@ -33,6 +33,7 @@ from src.machine.environment import cores
 from src.predict.engine import Predictor, Wanted
 from src.predict.model import Opened, open_model
 from src.serve.engine import Engine
+from src.serve.held import Held
 from src.serve.pictures import picture
 from tests.services import free_port
 from tests.tiny import make_checkpoint
@@ -53,7 +54,7 @@ def bare(opened: Opened, content: bytes) -> float:
     end, done = time.perf_counter() + SECONDS, 0
 
     def prepared() -> Prepared:
-        return engine.predictor.prepare(picture(content, 10**8))
+        return engine.predictor.prepare(picture(content, 10**8, Held(10**9)))
 
     def client(_: int) -> int:
         count = 0
@@ -95,7 +96,7 @@ def single(port: int, opened: Opened, content: bytes, calls: int = 60) -> float:
             begun = time.perf_counter()
             await connections.post(request)
             between = time.perf_counter()
-            predictor([predictor.prepare(picture(content, 10**8))])
+            predictor([predictor.prepare(picture(content, 10**8, Held(10**9)))])
             over.append((between - begun) - (time.perf_counter() - between))
         return over
 

@@ -1,7 +1,8 @@
 """Artifact to session: one thin adapter per engine, imported only when asked for.
 
 A module has `ENGINE` (its facts, see `src.common.backends`) and `load(artifact, threads, device, trust)`, which gives a
-`Session`. It may have `check_available()`, for what the facts can't say (raises `Unavailable`).
+`Session`. It may have `check_available()`, for what the facts can't say (raises `Unavailable`), and
+`load_beside_others`, which is `load` for a process whose other threads need the cores too.
 
 An engine that is not installed raises `Unavailable` with the remedy; a file that it can't read raises `UserError` with
 the file's name. Processes of engines that need no torch don't import it.
@@ -40,7 +41,15 @@ def availability(runtime: str) -> None:
         module.check_available()
 
 
-def load(runtime: str, artifact: Artifact, *, threads: int, device: str = "cpu", trust: bool = False) -> Session:
+def load(
+    runtime: str,
+    artifact: Artifact,
+    *,
+    threads: int,
+    device: str = "cpu",
+    trust: bool = False,
+    beside_others: bool = False,
+) -> Session:
     """Load an artifact into an engine.
 
     Args:
@@ -49,6 +58,8 @@ def load(runtime: str, artifact: Artifact, *, threads: int, device: str = "cpu",
         threads: threads that the engine may use.
         device: cpu, cuda or cuda:N.
         trust: allow a checkpoint that needs unsafe unpickling.
+        beside_others: other threads need the cores too, as in a service: an engine's threads that have nothing to do
+            leave them at once, where the engine can be told so. Outputs are the same.
 
     Raises:
         UserError: no such engine, or the file is missing, damaged or of another kind.
@@ -59,5 +70,7 @@ def load(runtime: str, artifact: Artifact, *, threads: int, device: str = "cpu",
         raise Unavailable(f"{runtime} does not run {artifact.label}")
     if not Path(artifact.path).exists():
         raise UserError("the model file does not exist", value=artifact.path, remedy="export it again")
-    session: Session = backends.runtime_module(runtime).load(artifact, threads, device, trust)
+    module: Any = backends.runtime_module(runtime)
+    call = getattr(module, "load_beside_others", module.load) if beside_others else module.load
+    session: Session = call(artifact, threads, device, trust)
     return session

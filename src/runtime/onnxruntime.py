@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -52,15 +54,43 @@ class OrtSession:
 
 def load(artifact: Artifact, threads: int, device: str, trust: bool) -> OrtSession:
     """Open a session on the provider of the device: the processor, or CUDA."""
+    return _load(artifact, threads, device, {})
+
+
+def load_beside_others(artifact: Artifact, threads: int, device: str, trust: bool) -> OrtSession:
+    """The same for a process with other work: idle threads sleep.
+
+    As it is, the library's threads spin for tens of ms when they have nothing to do: a call takes twice the processor
+    time, and what else wants the cores waits.
+    """
+    return _load(artifact, threads, device, {"session.intra_op.allow_spinning": "0"})
+
+
+def _load(artifact: Artifact, threads: int, device: str, entries: Mapping[str, str]) -> OrtSession:
     if not device.startswith("cuda"):
-        return open_session(artifact, threads, device, [CPU], "onnxruntime")
+        return open_session(artifact, threads, device, [CPU], "onnxruntime", entries)
     check_provider(CUDA, "install onnxruntime-gpu or use device=cpu")
     index = int(device.partition(":")[2] or 0)
-    return open_session(artifact, threads, device, [(CUDA, {"device_id": index})], "onnxruntime")
+    return open_session(artifact, threads, device, [(CUDA, {"device_id": index})], "onnxruntime", entries)
 
 
-def open_session(artifact: Artifact, threads: int, device: str, providers: list[Any], name: str) -> OrtSession:
+def open_session(
+    artifact: Artifact,
+    threads: int,
+    device: str,
+    providers: list[Any],
+    name: str,
+    entries: Mapping[str, str] = MappingProxyType({}),
+) -> OrtSession:
     """Open a session, and check that the first provider was really taken: a missing library only makes it warn.
+
+    Args:
+        artifact: the file.
+        threads: of one call.
+        device: cpu, cuda or cuda:N.
+        providers: execution providers, the wanted one first.
+        name: of the engine.
+        entries: further settings of the session, as the library names them.
 
     Raises:
         UserError: the file is damaged or no ONNX file.
@@ -70,7 +100,9 @@ def open_session(artifact: Artifact, threads: int, device: str, providers: list[
 
     fallback = [] if providers == [CPU] else [CPU]
     try:
-        session = ort.InferenceSession(artifact.path, _options(ort, threads), providers=[*providers, *fallback])
+        session = ort.InferenceSession(
+            artifact.path, _options(ort, threads, entries), providers=[*providers, *fallback]
+        )
     except Exception as error:
         text = str(error).splitlines()[0]
         raise UserError(
@@ -84,10 +116,12 @@ def open_session(artifact: Artifact, threads: int, device: str, providers: list[
     return OrtSession(session, name, ort.__version__, device)
 
 
-def _options(ort: Any, threads: int) -> Any:
+def _options(ort: Any, threads: int, entries: Mapping[str, str]) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
+    for key, value in entries.items():
+        options.add_session_config_entry(key, value)
     return options

@@ -69,13 +69,17 @@ class Engine:
         """Jobs that wait."""
         return self._jobs.qsize()
 
-    def submit(self, item: Prepared | Float) -> Future[Any]:
+    def submit(self, item: Prepared | Float, future: Future[Any] | None = None) -> Future[Any]:
         """Put a picture (answered with an `Answer`) or a raw input (with the outputs) into the queue.
+
+        Args:
+            item: the picture or input.
+            future: who is told; None = a new one, which is returned.
 
         Raises:
             Refusal: the queue is full, or the engine is closed.
         """
-        job = Job(item)
+        job = Job(item, future or Future())
         with self._lock:
             if self._closed:
                 raise not_ready()
@@ -138,10 +142,10 @@ class Engine:
             results = work()
         except Exception as error:
             for job in jobs:
-                _settle(job.future.set_exception, error)
+                settle(job.future.set_exception, error)
         else:
             for job, result in zip(jobs, results, strict=True):
-                _settle(job.future.set_result, result)
+                settle(job.future.set_result, result)
 
     def _predict(self, jobs: list[Job]) -> list[Answer]:
         begun = time.perf_counter()
@@ -155,6 +159,7 @@ class Engine:
         ]
 
 
-def _settle(call: Callable[[Any], None], value: Any) -> None:
+def settle(call: Callable[[Any], None], value: Any) -> None:
+    """Tell a future, if anybody waits for it."""
     with contextlib.suppress(Exception):  # nobody waits any more
         call(value)

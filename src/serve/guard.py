@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from src.serve.held import Held
 from src.serve.metrics import Metrics
 from src.serve.options import ServeArgs, token
 from src.serve.refusals import Refusal, internal
@@ -23,6 +24,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+DIRECT = "/predict"  # answered without a router
 OPEN = {"/", "/v2/health/live", "/v2/health/ready"}  # asked for without the token
 log = logging.getLogger(__name__)
 
@@ -34,10 +36,11 @@ class Guard:
         app: answers what passes.
         args: the limits.
         metrics: told of every request.
+        held: where the bytes of requests under way count.
     """
 
-    def __init__(self, app: App, args: ServeArgs, metrics: Metrics) -> None:
-        self._app, self._args, self._metrics = app, args, metrics
+    def __init__(self, app: App, args: ServeArgs, metrics: Metrics, held: Held) -> None:
+        self._app, self._args, self._metrics, self._held = app, args, metrics, held
         self._token = token().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +48,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, status = time.perf_counter(), 0
+        begun, status, body = time.perf_counter(), 0, Body(self._args, self._held)
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -55,7 +58,7 @@ class Guard:
 
         try:
             self._check(scope)
-            await self._app(scope, self._limited(receive), noted)
+            await self._app(scope, body.limited(receive), noted)
         except Refusal as refusal:
             if not status:
                 await answer(noted, refusal)
@@ -64,8 +67,8 @@ class Guard:
             if not status:
                 await answer(noted, internal())
         finally:
-            route = scope.get("route")
-            self._metrics.answered(getattr(route, "path", "other"), status, time.perf_counter() - begun)
+            body.release()
+            self._metrics.answered(path_of(scope), status, time.perf_counter() - begun)
 
     def _check(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
@@ -79,25 +82,51 @@ class Guard:
         if length.isdigit() and int(length) > self._args.max_bytes:
             raise too_large(self._args.max_bytes)
 
-    def _limited(self, receive: Receive) -> Receive:
-        """`receive` that counts bytes, and that does not wait for ever."""
-        taken, deadline, whole = 0, time.monotonic() + self._args.timeout_s, False
 
-        async def limited() -> Message:
-            nonlocal taken, whole
-            if whole:  # what is waited for now is that the client leaves
+class Body:
+    """The content of one request, counted as it arrives.
+
+    Args:
+        args: the limits.
+        held: where its bytes count.
+    """
+
+    def __init__(self, args: ServeArgs, held: Held) -> None:
+        self._args, self._held = args, held
+        self._taken, self._whole = 0, False
+
+    def limited(self, receive: Receive) -> Receive:
+        """`receive` that counts bytes, and that does not wait for ever."""
+        deadline = asyncio.get_running_loop().time() + self._args.timeout_s
+
+        async def received() -> Message:
+            if self._whole:  # what is waited for now is that the client leaves
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), max(deadline - time.monotonic(), 0.001))
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
             except TimeoutError:
                 raise Refusal(408, "slow", "the request did not arrive in time", "send it faster") from None
-            taken += len(message.get("body", b""))
-            whole = not message.get("more_body", False)
-            if taken > self._args.max_bytes:
-                raise too_large(self._args.max_bytes)
+            self._count(len(message.get("body", b"")))
+            self._whole = not message.get("more_body", False)
             return message
 
-        return limited
+        return received
+
+    def release(self) -> None:
+        """The request is over."""
+        self._held.give(self._taken)
+
+    def _count(self, arrived: int) -> None:
+        if self._taken + arrived > self._args.max_bytes:
+            raise too_large(self._args.max_bytes)
+        self._held.take(arrived)
+        self._taken += arrived
+
+
+def path_of(scope: Scope) -> str:
+    """The address that a request was answered at, as the metrics name it; one word for all that are unknown."""
+    return scope["path"] if scope["path"] == DIRECT else str(getattr(scope.get("route"), "path", "other"))
 
 
 def too_large(most: int) -> Refusal:

@@ -151,7 +151,7 @@ class Source:
         return self.args.threads or min(measured or share, share)
 
     def _predictor(self, artifact: Artifact, engine: str, threads: int, confidence: float) -> Predictor:
-        session = runtime.load(engine, artifact, threads=threads, device=self.args.device)
+        session = runtime.load(engine, artifact, threads=threads, device=self.args.device, beside_others=True)
         wanted = Wanted(confidence, self.args.iou, self.args.max_det, "class", None)
         return Predictor(session, artifact, wanted)
 

@@ -50,6 +50,7 @@ class ServeArgs:
     queue: int = 64  # pictures that may wait in a process; further ones are told to come again (429)
     max_bytes: int = 20_000_000  # of a request
     max_pixels: int = 50_000_000  # of a picture, read from its header before it is decoded
+    max_held: int = 512_000_000  # bytes of requests and decoded pictures that a process holds at once
     max_connections: int = 512  # of a process
     timeout_s: float = 30.0  # for a request to arrive, and for its answer
     drain_s: float = 20.0  # for requests under way when the service is asked to end
@@ -89,6 +90,7 @@ def check_arguments(args: ServeArgs) -> None:
         "queue": (args.queue, 1, 100_000),
         "max_bytes": (args.max_bytes, 1000, 1 << 30),
         "max_pixels": (args.max_pixels, 1000, 1 << 30),
+        "max_held": (args.max_held, 1000, 1 << 40),
         "max_connections": (args.max_connections, 1, 100_000),
         "timeout_s": (args.timeout_s, 0.1, 3600),
         "drain_s": (args.drain_s, 0, 3600),

@@ -9,20 +9,23 @@ from pathlib import Path
 from src.common.errors import UserError
 from src.predict.engine import Image
 from src.predict.sources import decode_picture
+from src.serve.held import Held
 from src.serve.refusals import Refusal
 
+CHANNELS = 3
 SENT = Path("image")  # how a picture that was sent is named
 
 
-def picture(content: bytes, max_pixels: int) -> Image:
+def picture(content: bytes, max_pixels: int, held: Held) -> Image:
     """A picture uint8 [h, w, 3] in OpenCV's order of colours (BGR), as `src.predict` reads it from a file.
 
     Args:
         content: the bytes of an image file.
         max_pixels: height x width that is decoded at most.
+        held: where it counts for as long as anything refers to it.
 
     Raises:
-        Refusal: there is none, it is too large, or it can't be decoded.
+        Refusal: there is none, it is too large, it can't be decoded, or others hold too much.
     """
     if not content:
         raise Refusal(
@@ -35,7 +38,7 @@ def picture(content: bytes, max_pixels: int) -> Image:
     if is_cut_short(content):
         raise Refusal(422, "not_an_image", "the image ends in the middle", "send the whole file")
     try:
-        return decode_picture(content, SENT)
+        return held.picture(width * height * CHANNELS, lambda: decode_picture(content, SENT))
     except UserError as error:
         raise Refusal(422, "not_an_image", error.what, "send a whole JPEG, PNG, WebP or another image file") from None
     except MemoryError:
@@ -67,4 +70,6 @@ def is_cut_short(content: bytes) -> bool:
 
     The end is looked for behind the last start of a scan, since a thumbnail before it has an end of its own.
     """
-    return content[:2] == b"\xff\xd8" and content.find(b"\xff\xd9", content.rfind(b"\xff\xda")) < 0
+    if content[:2] != b"\xff\xd8" or content.endswith(b"\xff\xd9"):
+        return False
+    return content.find(b"\xff\xd9", content.rfind(b"\xff\xda")) < 0

@@ -19,7 +19,7 @@ from src.serve.model_source import Served
 from src.serve.refusals import Refusal, not_ready
 
 if TYPE_CHECKING:
-    from src.serve.app import Service
+    from src.serve.service import Service
 
 HEADER = "inference-header-content-length"
 INPUT = "images"
@@ -55,9 +55,10 @@ def add_routes(app: FastAPI, service: Service) -> None:
     async def infer(request: Request, name: str, version: str = "") -> Response:
         current = service.state.current
         named(current.served, name, version)
-        asked, x = tensor_of(await request.body(), request.headers, input_shape(current.served))
+        body, shape = await request.body(), input_shape(current.served)
+        asked, x = await service.aside(lambda: tensor_of(body, request.headers, shape))
         outputs = await service.wait(current.engine.submit(x))
-        return answered(asked, current.served, outputs)
+        return await service.aside(lambda: answered(asked, current.served, outputs))
 
     for path in ("/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer"):
         app.add_api_route(path, infer, methods=["POST"], response_model=None)

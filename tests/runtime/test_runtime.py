@@ -31,6 +31,27 @@ def test_onnxruntime_gives_what_pytorch_gives(onnx: Artifact, pytorch: Artifact,
     assert session.providers == ["CPUExecutionProvider"]
 
 
+def test_beside_others_the_numbers_are_the_same_and_idle_threads_sleep(onnx: Artifact) -> None:
+    import time
+
+    x = np.random.default_rng(0).random((8, 3, 64, 64), np.float32)
+    alone = runtime.load("onnxruntime", onnx, threads=1).run(x)[0]
+    session = runtime.load("onnxruntime", onnx, threads=4, beside_others=True)
+    assert np.array_equal(session.run(x)[0], alone)
+    begun = time.process_time()
+    for _ in range(10):
+        session.run(x)
+        time.sleep(0.02)
+    beside = time.process_time() - begun
+    spinning = runtime.load("onnxruntime", onnx, threads=4)
+    spinning.run(x)
+    begun = time.process_time()
+    for _ in range(10):
+        spinning.run(x)
+        time.sleep(0.02)
+    assert beside < 0.7 * (time.process_time() - begun)
+
+
 @pytest.mark.parametrize("name", ["dense", "rows", "objectness", "queries", "end2end"])
 def test_null_finds_nothing(name: str, onnx: Artifact) -> None:
     from src.inference import decode
