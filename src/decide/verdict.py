@@ -14,6 +14,7 @@ from src.decide.choice import Decision
 from src.decide.configurations import Configuration
 from src.decide.judgement import paired_gap
 from src.decide.limits import broken, limits_of
+from src.decide.machines import device_name
 from src.decide.notes import Note, note
 from src.decide.sensitivity import seeds_that_flip
 from src.decide.signal import signal_of
@@ -50,9 +51,11 @@ def verdict(decision: Decision) -> Verdict:
 
 def _without_winner(decision: Decision) -> Verdict:
     """No candidate: either nothing was measured, or everything breaks a limit."""
-    closest = decision.closest
+    closest, device = decision.closest, device_name(decision.settings)
     if closest is None:
         return Verdict("conditional", [note("reason_unmeasured")], [note("cond_unmeasured")])
+    if device is not None and not any(c.measured for c in decision.candidates):
+        return Verdict("conditional", [note("reason_device_unmeasured", device=device)], _unmeasured(decision, device))
     lost = ", ".join(broken(closest, decision.settings)) or "decision.runtime"
     reason = note("reason_none_feasible", n=len(decision.candidates), label=closest.label, limits=lost)
     return Verdict("reject", [reason], [])
@@ -107,8 +110,7 @@ def conditions_of(decision: Decision, winner: Candidate) -> list[Note]:
             found.append(note("cond_small_split", split=split, n=size, least=MIN_IMAGES))
     if winner.test_map != winner.test_map:
         found.append(note("cond_no_test"))
-    if not winner.measured:
-        found.append(note("cond_no_latency"))
+    found += _measured_conditions(decision, winner)
     if winner.gate == "warn":
         found.append(note("cond_gate", loss=100 * winner.loss))
     if lacks_pretrained(configuration):
@@ -116,6 +118,25 @@ def conditions_of(decision: Decision, winner: Candidate) -> list[Note]:
     if still_improving(configuration):
         found.append(note("cond_unconverged", epochs=epochs_of(configuration)))
     return found + _contradicted(decision, winner) + _fragile(decision)
+
+
+def _measured_conditions(decision: Decision, winner: Candidate) -> list[Note]:
+    """What the machine that decides lacks: a latency, or a look at what the file finds there."""
+    device = device_name(decision.settings)
+    if device is None:
+        return [] if winner.measured else [note("cond_no_latency")]
+    if not winner.measured:
+        return _unmeasured(decision, device)
+    if winner.device_gate is None:
+        return [note("cond_device_unchecked", device=device)]
+    if winner.device_gate == "warn":
+        return [note("cond_device_gate", device=device, loss=100 * winner.loss_there)]
+    return []
+
+
+def _unmeasured(decision: Decision, device: str) -> list[Note]:
+    """What has to be done before a device can decide."""
+    return [note("cond_device_unmeasured", device=device, sweep=decision.saved.sweep.sweep)]
 
 
 def _contradicted(decision: Decision, winner: Candidate) -> list[Note]:
