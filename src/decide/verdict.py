@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from src.config.devices import OWN
 from src.decide.candidates import Candidate
 from src.decide.choice import Decision
 from src.decide.configurations import Configuration
@@ -44,9 +45,22 @@ def verdict(decision: Decision) -> Verdict:
     if signal is not None and not signal.found:
         return Verdict("reject", [signal.said("reason_nothing_detected")], [])
     if decision.recommended is None:
-        return _without_winner(decision)
+        return _none_for_all(decision) or _without_winner(decision)
     conditions = conditions_of(decision, decision.recommended)
     return Verdict("conditional" if conditions else "approve", _reasons(decision, decision.recommended), conditions)
+
+
+def _none_for_all(decision: Decision) -> Verdict | None:
+    """Each device can have a model, and no file keeps the limits of all; None where that isn't so."""
+    across = decision.across
+    if across is None or across.shared is None or across.shared.files:
+        return None
+    alone = [(d.name, d.choice.recommended) for d in across.devices]
+    if not any(c for _, c in alone):
+        return None
+    best = [note("best_there" if c else "none_there", device=name, label=c.label if c else "") for name, c in alone]
+    reasons = [note("reason_none_for_all", devices=", ".join(name for name, _ in alone)), *best]
+    return Verdict("conditional", reasons, [note("cond_model_each")])
 
 
 def _without_winner(decision: Decision) -> Verdict:
@@ -63,8 +77,10 @@ def _without_winner(decision: Decision) -> Verdict:
 
 def _reasons(decision: Decision, winner: Candidate) -> list[Note]:
     """Why this one: the limits, and either the bound on what it may lose or that it is the best."""
-    settings = decision.settings
+    settings, across = decision.settings, decision.across
     reasons = [note("reason_limits_hold", n=len(limits_of(winner, settings)))]
+    if across is not None and across.shared is not None:
+        reasons.append(note("reason_for_all", devices=", ".join(d.name for d in across.devices)))
     found = decision.comparison(winner)
     if found is None or decision.best is None:
         return [*reasons, note("reason_best", n=len(decision.feasible)), *_tie(decision, winner)]
@@ -122,16 +138,22 @@ def conditions_of(decision: Decision, winner: Candidate) -> list[Note]:
 
 def _measured_conditions(decision: Decision, winner: Candidate) -> list[Note]:
     """What the machine that decides lacks: a latency, or a look at what the file finds there."""
-    device = device_name(decision.settings)
-    if device is None:
-        return [] if winner.measured else [note("cond_no_latency")]
-    if not winner.measured:
-        return _unmeasured(decision, device)
-    if winner.device_gate is None:
+    device, across = device_name(decision.settings), decision.across
+    found = [note("cond_no_latency")] if device is None and not winner.measured else []
+    if device is not None:
+        found += _checked(device, winner) if winner.measured else _unmeasured(decision, device)
+    if across is not None:
+        found += [n for name in across.missing if name != device for n in _unmeasured(decision, name)]
+        there = [p for p in across.prices(winner) if p.device.name not in (device, OWN)]
+        found += [n for p in there for n in _checked(p.device.name, p.shared)]
+    return found
+
+
+def _checked(device: str, c: Candidate) -> list[Note]:
+    """What is doubtful of a file's accuracy on a device."""
+    if c.device_gate is None:
         return [note("cond_device_unchecked", device=device)]
-    if winner.device_gate == "warn":
-        return [note("cond_device_gate", device=device, loss=100 * winner.loss_there)]
-    return []
+    return [note("cond_device_gate", device=device, loss=100 * c.loss_there)] if c.device_gate == "warn" else []
 
 
 def _unmeasured(decision: Decision, device: str) -> list[Note]:

@@ -12,6 +12,7 @@ from src.common.whole_files import write_text
 from src.decide.choice import Decision
 from src.decide.settings import load_decision
 from src.report.decision import decision_json
+from src.report.devices_json import devices_json
 from src.report.document import Judged, appendix, contents, judge
 from src.report.figures import MAKERS, draw_figures
 from src.report.html import render_html
@@ -67,6 +68,7 @@ def texts(decision: Decision, options: Options, figures: list[Path]) -> dict[str
         "decision.json": _json(
             {
                 **decision_json(decision, judged.verdict, judged.risks, judged.steps),
+                **devices_json(decision),
                 "sensitivity": _cases(judged),
                 "language": options.language,
                 "decided_with": dict(options.again),
