@@ -34,7 +34,7 @@ from src.records.parsing import RecordError
 T = TypeVar("T")
 # Option of hydra/launcher -> the extra that brings it.
 LAUNCHERS = {"joblib": "joblib", "ray": "ray", "ray_aws": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
-NAMES = ("replay", "sweep", "tracking.experiment")
+NAMES = ("replay", "sweep", "tracking.experiment", "decision.device")
 NUMBER = re.compile(r"[0-9_]*\.?[0-9_]+([eE][+-]?[0-9_]+)?|inf|nan", re.IGNORECASE)
 CONF = str(ROOT / "conf")
 MAX_LINES = 12  # of an error message: Hydra lists every option of a group

@@ -64,7 +64,12 @@ def estimate(rounds: Sequence[float]) -> Estimate:
 
 
 def compare_rounds(
-    a: Sequence[float], b: Sequence[float], *, margin: float = TIE_MARGIN, paired: bool | None = None
+    a: Sequence[float],
+    b: Sequence[float],
+    *,
+    margin: float = TIE_MARGIN,
+    paired: bool | None = None,
+    level: float = CONFIDENCE,
 ) -> Comparison:
     """Compare two candidates by one value for each round, such as their p90.
 
@@ -78,6 +83,7 @@ def compare_rounds(
         b: those of B, in the same unit.
         margin: ratios within 1 ± margin count as equal.
         paired: whether round i of A and round i of B were the same one; None = where there are equally many.
+        level: confidence of the interval; above 0.95 where several comparisons have to hold together.
 
     Raises:
         ValueError: a side has no round, a value is not above 0, or pairs are asked for and the numbers differ.
@@ -87,7 +93,7 @@ def compare_rounds(
         paired = len(x) == len(y)
     if paired and len(x) != len(y):
         raise ValueError("pairs need the same number of rounds on both sides")
-    centre, half = _paired(x, y) if paired else _welch(x, y)
+    centre, half = _paired(x, y, level) if paired else _welch(x, y, level)
     ratio, low, high = (_exp(v) for v in (centre, centre - half, centre + half))
     return Comparison(ratio, low, high, verdict_of(ratio, low, high, margin))
 
@@ -98,20 +104,22 @@ def _logs(values: Sequence[float]) -> list[float]:
     return [math.log(v) for v in values]
 
 
-def _paired(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+def _paired(x: Sequence[float], y: Sequence[float], level: float) -> tuple[float, float]:
     """Mean difference and half of its interval."""
     found = spread([a - b for a, b in zip(x, y)])
-    return found.mean, math.inf if found.n < 2 else found.high - found.mean
+    if found.n < 2:
+        return found.mean, math.inf
+    return found.mean, t_quantile(0.5 + level / 2, found.n - 1) * found.sd / math.sqrt(found.n)
 
 
-def _welch(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+def _welch(x: Sequence[float], y: Sequence[float], level: float) -> tuple[float, float]:
     """Difference of means and half of its interval; a side of a single round has no spread, so nothing is known."""
     one, other = spread(x), spread(y)
     centre = one.mean - other.mean
     if min(one.n, other.n) < 2:
         return centre, math.inf
     variance, freedom = satterthwaite([(s.sd**2 / s.n, s.n - 1) for s in (one, other)])
-    return centre, t_quantile(0.5 + CONFIDENCE / 2, freedom) * math.sqrt(variance)
+    return centre, t_quantile(0.5 + level / 2, freedom) * math.sqrt(variance)
 
 
 def _exp(value: float) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from src.common import backends
 from src.common.errors import UserError
 from src.common.licences import check_limit
+from src.config.devices import LATENCIES, SCOPES, check_device, check_devices
 from src.config.export_checks import check_export
 from src.config.schema import (
     SAMPLES_FOR,
@@ -226,7 +227,7 @@ def _check_choices(cfg: AppConfig) -> None:
     check_export(cfg.export, cfg.benchmark.batches)
     _targets("study.cost_artifact", [cfg.study.cost_artifact])
     _one_of("study.cost_runtime", [cfg.study.cost_runtime], list(backends.RUNTIMES))
-    _one_of("decision.latency", [cfg.decision.latency], ["mean", "p50", "p90", "p95", "p99"])
+    _one_of("decision.latency", [cfg.decision.latency], list(LATENCIES))
     _check_decision(cfg)
     if cfg.model.weights not in ("auto", "scratch") and not Path(cfg.model.weights).is_file():
         raise UserError(
@@ -239,7 +240,9 @@ def _check_choices(cfg: AppConfig) -> None:
 def _check_decision(cfg: AppConfig) -> None:
     """Refuse a decision that this very configuration could not judge."""
     d = cfg.decision
-    _one_of("decision.scope", [d.scope], ["model_only", "end_to_end"])
+    check_device(d.device)
+    check_devices(d.devices)
+    _one_of("decision.scope", [d.scope], list(SCOPES))
     if cfg.tiling is not None and d.scope != "end_to_end":
         raise UserError(
             "with tile a picture takes many calls of the network, so the latency of one call compares nothing",

@@ -114,7 +114,10 @@ class DecisionConfig:
     scope: str = "model_only"  # model_only | end_to_end: which latency decides
     batch: int = 1  # images per call at which candidates are compared
     runtime: str | None = None  # only this runtime may be recommended; null = any
-    device: str | None = None  # only measurements on this device count; null = any
+    # Whose measurements decide: a device that finalists were measured on, `sweep` for the sweep's own machine, or a
+    # processor of that machine (cpu, cuda:0); null = the sweep's machine.
+    device: str | None = None
+    devices: Any = None  # {pi5: {max_latency_ms: 80}, …}: limits of several devices, which one model has to keep
     min_throughput_ips: float | None = None  # images per second
     max_size_mb: float | None = None
     max_memory_mb: float | None = None

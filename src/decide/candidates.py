@@ -17,6 +17,7 @@ from src.common.statistics import Spread
 from src.config.schema import DecisionConfig
 from src.decide.configurations import Configuration
 from src.decide.load import Saved
+from src.decide.machines import Pair, checks, measurements
 from src.decide.uncertainty import Effect, Floats, Model, mean_interval
 from src.records.schema import (
     AccuracyGate,
@@ -46,6 +47,7 @@ class Evidence:
     val_depth: EvaluationRecord | None  # the evaluation in depth, where there is one
     test_depth: EvaluationRecord | None
     test_map: float  # of the artifact on test, or of its checkpoint; NaN when test was not opened
+    there: Verification | None = None  # on the device that decides, where that is not the sweep's machine
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Candidate:
     throughput_ips: float
     memory_mb: float
     size_mb: float
+    device_gate: AccuracyGate | None = None  # of its accuracy on the device that decides, against its source's
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -108,6 +111,11 @@ class Candidate:
         """Whether its accuracy was measured."""
         return math.isfinite(self.retention)
 
+    @property
+    def loss_there(self) -> float:
+        """Share of its source's mAP50-95 that it lacks on the device that decides; NaN where that is not known."""
+        return 1 - mean([_retention(e.there) for e in self.evidence if e.there])
+
 
 def cost_statistic(decision: DecisionConfig, found: list[Candidate]) -> str:
     """The latency statistic that candidates are ranked by: the decision's, or the next lower one that all have."""
@@ -132,14 +140,12 @@ def candidates(
     """
     finalists = saved.finalists
     # Trainings of equal weights export to equal files, which are timed once for all of them.
-    timed = {
-        (m.artifact_sha256, m.runtime): m for r in finalists.values() for m in r.measurements if _decides(m, decision)
-    }
+    timed, there = measurements(saved, decision), checks(saved, decision)
     result = []
     for configuration in found:
         taken = [(t, finalists[t.trial]) for t in _shipped_first(configuration, finalists) if t.trial in finalists]
         for key in sorted({k for _, record in taken for k in _keys(record)}):
-            evidence = tuple(_evidence(trial, record, key, timed, saved) for trial, record in taken)
+            evidence = tuple(_evidence(trial, record, key, timed, there, saved) for trial, record in taken)
             present = tuple(e for e in evidence if e.val or e.measurement)
             if present:
                 result.append(_candidate(configuration, key, present, models[configuration.config_id], saved))
@@ -168,27 +174,24 @@ def _evidence(
     trial: TrialRecord,
     record: FinalistRecord,
     key: tuple[str, str, str],
-    timed: dict[tuple[str, str], Measurement],
+    timed: dict[Pair, Measurement],
+    there: dict[Pair, Verification],
     saved: Saved,
 ) -> Evidence:
-    checks = {v.split: v for v in record.verifications if (v.format, v.precision, v.runtime) == key}
-    test = checks.get("test")
+    found = {v.split: v for v in record.verifications if (v.format, v.precision, v.runtime) == key}
+    test = found.get("test")
     artifact = next((a for a in record.artifacts if (a.format, a.precision) == key[:2]), None)
     return Evidence(
         trial=trial,
         artifact=artifact,
-        val=checks.get("val"),
+        val=found.get("val"),
         test=test,
         measurement=timed.get((artifact.sha256, key[2])) if artifact else None,
         val_depth=saved.evaluations.get((artifact.sha256, key[2], "val")) if artifact else None,
         test_depth=saved.evaluations.get((artifact.sha256, key[2], "test")) if artifact else None,
         test_map=test.metrics.get(MAP, math.nan) if test else record.test_metrics.get(f"test/{MAP}", math.nan),
+        there=there.get((artifact.sha256, key[2])) if artifact else None,
     )
-
-
-def _decides(m: Measurement, decision: DecisionConfig) -> bool:
-    """Whether the decision is made on `m`."""
-    return m.scope == decision.scope and m.batch == decision.batch and decision.device in (None, m.device)
 
 
 def _candidate(
@@ -198,10 +201,10 @@ def _candidate(
     source: Model,
     saved: Saved,
 ) -> Candidate:
-    checks = [e.val for e in evidence if e.val]
+    checked = [e.val for e in evidence if e.val]
     costs = [e.measurement for e in evidence if e.measurement]
-    retention = mean([_retention(v) for v in checks])
-    gates = [v.gate for v in checks]
+    retention = mean([_retention(v) for v in checked])
+    gates = [v.gate for v in checked]
     sizes = [m.size_bytes for m in costs] or [e.artifact.size_bytes for e in evidence if e.artifact]
     score = configuration.spread.scaled(retention)
     effect = Effect(score.mean - configuration.spread.mean, _effect_resamples(evidence[0], key, saved))
@@ -216,15 +219,20 @@ def _candidate(
         model=model,
         interval=mean_interval(model),
         retention=retention,
-        val_map=mean([v.metrics.get(MAP, math.nan) for v in checks]),
+        val_map=mean([v.metrics.get(MAP, math.nan) for v in checked]),
         test_map=mean([e.test_map for e in evidence if math.isfinite(e.test_map)]),  # opened for what may ship alone
-        gate=max(gates, key=GATES.index) if gates else None,
+        gate=_worst(gates),
         latency={name: value for name in PERCENTILES if (value := _latency(costs, name)) is not None},
         latency_interval=_intervals(costs),
         throughput_ips=mean([m.throughput_ips for m in costs]),
         memory_mb=mean([m.memory_mb for m in costs]),
         size_mb=mean([size / 1e6 for size in sizes]),
+        device_gate=_worst([e.there.gate for e in evidence if e.there and e.there.gate != "none"]),
     )
+
+
+def _worst(gates: list[AccuracyGate]) -> AccuracyGate | None:
+    return max(gates, key=GATES.index) if gates else None
 
 
 def _effect_resamples(own: Evidence, key: tuple[str, str, str], saved: Saved) -> Floats | None:

@@ -15,42 +15,21 @@ from dataclasses import dataclass, field
 
 from src.common.errors import UserError
 from src.config.schema import DecisionConfig
-from src.decide.bounds import Deficit, deficit_of, deficits, shared_level
+from src.decide.across import Across, across_devices
+from src.decide.bounds import shared_level
 from src.decide.candidates import Candidate, candidates, cost_statistic
 from src.decide.configurations import Configuration, configurations
-from src.decide.limits import feasible, limits_of, require_measured
+from src.decide.limits import limits_of, require_measured
 from src.decide.load import Saved
 from src.decide.looks import level_at, share_of
 from src.decide.models import models_of
 from src.decide.pareto import pareto
-from src.decide.speed import cost, fastest, slower
-from src.decide.uncertainty import SAME, Model
-
-Key = tuple[str, str, str, str]  # config_id, format, precision, runtime
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A candidate against the rival that bounds its deficit."""
-
-    other: Candidate  # the one that is judged
-    rival: Candidate  # the one that it may be worse than
-    deficit: Deficit  # rival less other
-
-    @property
-    def within(self) -> bool:
-        """Whether we are confident that it is at most the margin worse than the best."""
-        return self.deficit.status == "within"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is chosen among candidates."""
-
-    feasible: list[Candidate]
-    best: Candidate | None
-    comparisons: list[Comparison]
-    recommended: Candidate | None
+from src.decide.rule import Choice as Choice
+from src.decide.rule import Comparison as Comparison
+from src.decide.rule import Key as Key
+from src.decide.rule import choose as choose
+from src.decide.speed import cost
+from src.decide.uncertainty import Model
 
 
 @dataclass(frozen=True)
@@ -69,6 +48,7 @@ class Decision:
     best: Candidate | None  # highest score among the feasible
     recommended: Candidate | None
     comparisons: list[Comparison] = field(default_factory=list)  # of every feasible candidate but the best
+    across: Across | None = None  # what every device of `decision.devices` asks for, and gets
 
     @property
     def finished(self) -> list[Configuration]:
@@ -103,7 +83,9 @@ def decide(saved: Saved, settings: DecisionConfig) -> Decision:
     require_measured(found, settings)
     statistic = cost_statistic(settings, found)
     rivals = rivals_of(groups)
-    choice = choose(found, settings, statistic, shared_level(level_of(saved, settings), rivals))
+    level = shared_level(level_of(saved, settings), rivals)
+    across = across_devices(groups, saved, settings, models, level) if settings.devices else None
+    choice = choose(found, settings, statistic, level, across.shared if across else None)
     keys = {c.key for c in choice.feasible}
     return Decision(
         saved=saved,
@@ -118,6 +100,7 @@ def decide(saved: Saved, settings: DecisionConfig) -> Decision:
         best=choice.best,
         recommended=choice.recommended,
         comparisons=choice.comparisons,
+        across=across,
     )
 
 
@@ -140,62 +123,6 @@ def level_of(saved: Saved, settings: DecisionConfig) -> float:
     return settings.confidence if share is None else level_at(settings.confidence, share)
 
 
-def choose(found: Sequence[Candidate], settings: DecisionConfig, statistic: str, level: float) -> Choice:
-    """The best among the feasible, and the cheapest that is at most the margin worse.
-
-    Args:
-        found: candidates.
-        settings: limits and the margin.
-        statistic: of latency.
-        level: confidence of each comparison.
-    """
-    kept = [c for c in found if _eligible(c, found, settings)]
-    best = max(kept, key=lambda c: (c.score.mean, -cost(c, statistic)), default=None)
-    if best is None:
-        return Choice(kept, None, [], None)
-    weights, representatives = _by_weights(kept)
-    representatives[weights[best.key]] = best
-    models = [c.model for c in representatives]
-    judged = deficits(models, settings.margin, level)
-    own = [i for i, c in enumerate(representatives) if c.configuration is best.configuration]
-    for i in own:  # whatever ships in place of the best by its own training is held against the best alone
-        judged[i] = deficit_of(models, i, [weights[best.key]], settings.margin, level)
-    comparisons = [
-        Comparison(c, representatives[judged[weights[c.key]].rival], judged[weights[c.key]])
-        for c in kept
-        if c is not best
-    ]
-    pool = [best, *(c.other for c in comparisons if c.within)]
-    return Choice(kept, best, comparisons, cheapest(pool, statistic))
-
-
-def _by_weights(kept: Sequence[Candidate]) -> tuple[dict[Key, int], list[Candidate]]:
-    """Candidates that detect the same: their number by key, and one candidate for each number.
-
-    One file on several runtimes, or several files that lose nothing, are one model to the comparison.
-    """
-    numbers: dict[tuple[str, int], int] = {}
-    where: dict[Key, int] = {}
-    representatives: list[Candidate] = []
-    for c in kept:
-        # Effects are counted in steps of what is rounding; a file that differs by more is another model.
-        kind = (c.configuration.config_id, round(c.model.effect.value / SAME))
-        if kind not in numbers:
-            numbers[kind] = len(representatives)
-            representatives.append(c)
-        where[c.key] = numbers[kind]
-    return where, representatives
-
-
-def cheapest(pool: Sequence[Candidate], statistic: str) -> Candidate:
-    """The fastest; within a tie of speed the more accurate one, and of one configuration's equals the fastest again."""
-    first = fastest(pool, statistic)
-    tied = [c for c in pool if c is first or not slower(c, first, statistic)]
-    most = max(tied, key=lambda c: c.score.mean)
-    alike = [c for c in tied if c.configuration is most.configuration and most.score.mean - c.score.mean < SAME]
-    return fastest(alike, statistic)
-
-
 def require_one_machine(saved: Saved) -> None:
     """Refuse latencies of different machines in one decision.
 
@@ -212,12 +139,6 @@ def require_one_machine(saved: Saved) -> None:
             value="; ".join(f"{host[:16]}: trials {', '.join(map(str, n))}" for host, n in machines.items()),
             remedy="remove the finalist.json of the trials measured elsewhere and run the sweep's command again",
         )
-
-
-def _eligible(candidate: Candidate, found: Sequence[Candidate], settings: DecisionConfig) -> bool:
-    """Feasible, verified, and benchmarked unless nothing was."""
-    benchmarked = candidate.measured or not any(c.measured for c in found)
-    return candidate.verified and benchmarked and feasible(candidate, settings)
 
 
 def _score(candidate: Candidate) -> float:

@@ -8,6 +8,7 @@ never takes a candidate away.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from src.common.errors import UserError
@@ -68,6 +69,8 @@ def _statistic(key: str, decision: DecisionConfig) -> str:
 def disqualified(candidate: Candidate) -> list[str]:
     """Why a candidate can't be recommended whatever the limits are: it is another model, or reduced for nothing."""
     reasons = ["gate"] if candidate.gate == "fail" else []
+    if candidate.device_gate == "fail":
+        reasons.append("device_gate")
     costs = [e.measurement for e in candidate.evidence if e.measurement]
     if any(m.extra.get("slower_than_fp32") == 1 for m in costs):
         reasons.append("slower_than_fp32")
@@ -81,6 +84,12 @@ def broken(candidate: Candidate, decision: DecisionConfig) -> list[str]:
     if not may_ship(candidate, decision):
         reasons.append("licence")
     return [x.key for x in limits_of(candidate, decision) if not x.holds] + reasons
+
+
+def refusals(candidate: Candidate, found: Sequence[Candidate], decision: DecisionConfig) -> list[str]:
+    """Why a candidate among others can't be recommended; `unmeasured` where it lacks what they were measured for."""
+    lacks = not candidate.measured and any(c.measured for c in found)
+    return broken(candidate, decision) + (["unmeasured"] if lacks else [])
 
 
 def feasible(candidate: Candidate, decision: DecisionConfig) -> bool:

@@ -45,7 +45,8 @@ def _outcome(
     settings: DecisionConfig | None = None,
 ) -> Outcome:
     found = decision.candidates if found is None else found
-    chosen = choose(found, settings or decision.settings, decision.statistic, decision.level).recommended
+    shared = decision.across.shared if decision.across else None
+    chosen = choose(found, settings or decision.settings, decision.statistic, decision.level, shared).recommended
     before = decision.recommended.key if decision.recommended else None
     return Outcome(scenario, chosen, (chosen.key if chosen else None) != before)
 

@@ -1,16 +1,84 @@
-"""A saved sweep's own decision group, and the decision under it."""
+"""A saved sweep's own decision group, the keys that may be given again, and the decision under them."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from src.common.errors import UserError
 from src.common.licences import ANY, check_limit
+from src.config.devices import LATENCIES, SCOPES, check_device, check_devices
 from src.config.schema import DecisionConfig
 from src.decide.choice import Decision, decide
 from src.decide.load import Saved, load_sweep
+from src.decide.machines import require_devices
 from src.records.sweep_folder import SweepFolder
+
+RECORDED = "recorded"
+
+
+@dataclass
+class Again:
+    """Group `decision` of commands that read a sweep: whose measurements decide, and the limits on them.
+
+    `recorded` is what the sweep was started with. What is asked of accuracy (the margin, its confidence) is not among
+    them: a rule that follows the result promises nothing.
+    """
+
+    device: Any = RECORDED
+    devices: Any = RECORDED
+    latency: Any = RECORDED
+    scope: Any = RECORDED
+    batch: Any = RECORDED
+    runtime: Any = RECORDED
+    max_latency_ms: Any = RECORDED
+    min_throughput_ips: Any = RECORDED
+    max_memory_mb: Any = RECORDED
+    max_size_mb: Any = RECORDED
+
+
+def given_again(group: Again) -> dict[str, Any]:
+    """The keys that were given, checked.
+
+    Raises:
+        UserError: naming the key, the value and the remedy.
+    """
+    found = {k: v for k, v in dataclasses.asdict(group).items() if v != RECORDED}
+    for key, value in found.items():
+        check_again(key, value)
+    return found
+
+
+def check_again(key: str, value: object) -> None:
+    """Refuse a value that a key of `Again` can't have.
+
+    Raises:
+        UserError: naming the key, the value and the remedy.
+    """
+    where = f"decision.{key}"
+    if key == "device":
+        check_device(value)
+    elif key == "devices":
+        check_devices(value)
+    elif key in (choices := {"latency": LATENCIES, "scope": SCOPES}):
+        if value not in choices[key]:
+            raise UserError(f"{where} holds an unknown value", value=value, remedy=f"one of: {', '.join(choices[key])}")
+    elif key == "batch":
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UserError(f"{where} must be a number of images, at least 1", value=value, remedy=f"{where}=1")
+    elif key == "runtime":
+        if value is not None and not isinstance(value, str):
+            raise UserError(f"{where} must be the name of a runtime", value=value, remedy=f"{where}=null")
+    elif value is not None and not _is_limit(value):
+        raise UserError(f"{where} must be a finite number above 0", value=value, remedy=f"{where}=null, or a number")
+
+
+def _is_limit(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def decision_of(saved: Saved) -> DecisionConfig:
@@ -22,6 +90,8 @@ def decision_of(saved: Saved) -> DecisionConfig:
     known = {f.name: f.type for f in dataclasses.fields(DecisionConfig)}
     given = {key: value for key, value in saved.sweep.decision.items() if key in known}
     check_limit(given.get("licence", ANY))
+    check_device(given.get("device"))
+    check_devices(given.get("devices"))
     for key, value in given.items():
         if known[key] == "Any":
             continue
@@ -32,7 +102,17 @@ def decision_of(saved: Saved) -> DecisionConfig:
     return DecisionConfig(**{"name": "recorded", **given})
 
 
-def load_decision(sweep_dir: Path) -> Decision:
-    """Read a sweep and decide under its own decision group."""
+def load_decision(sweep_dir: Path, again: Mapping[str, Any] | None = None) -> Decision:
+    """Read a sweep and decide under its own decision group.
+
+    Args:
+        sweep_dir: folder of the sweep.
+        again: keys of the group that take the place of the recorded ones, see `Again`.
+
+    Raises:
+        UserError: malformed records, a limit that can't be judged, or a device that is not known.
+    """
     saved = load_sweep(sweep_dir)
-    return decide(saved, decision_of(saved))
+    given = again or {}
+    require_devices(saved, given.get("device"), given.get("devices") or {})  # what was recorded may be yet to measure
+    return decide(saved, replace(decision_of(saved), **given))

@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from src.config.devices import OWN
 from src.decide.candidates import Candidate
 from src.decide.choice import Decision
 from src.decide.configurations import Configuration
 from src.decide.judgement import paired_gap
 from src.decide.limits import broken, limits_of
+from src.decide.machines import device_name
 from src.decide.notes import Note, note
 from src.decide.sensitivity import seeds_that_flip
 from src.decide.signal import signal_of
@@ -43,16 +45,31 @@ def verdict(decision: Decision) -> Verdict:
     if signal is not None and not signal.found:
         return Verdict("reject", [signal.said("reason_nothing_detected")], [])
     if decision.recommended is None:
-        return _without_winner(decision)
+        return _none_for_all(decision) or _without_winner(decision)
     conditions = conditions_of(decision, decision.recommended)
     return Verdict("conditional" if conditions else "approve", _reasons(decision, decision.recommended), conditions)
 
 
+def _none_for_all(decision: Decision) -> Verdict | None:
+    """Each device can have a model, and no file keeps the limits of all; None where that isn't so."""
+    across = decision.across
+    if across is None or across.shared is None or across.shared.files:
+        return None
+    alone = [(d.name, d.choice.recommended) for d in across.devices]
+    if not any(c for _, c in alone):
+        return None
+    best = [note("best_there" if c else "none_there", device=name, label=c.label if c else "") for name, c in alone]
+    reasons = [note("reason_none_for_all", devices=", ".join(name for name, _ in alone)), *best]
+    return Verdict("conditional", reasons, [note("cond_model_each")])
+
+
 def _without_winner(decision: Decision) -> Verdict:
     """No candidate: either nothing was measured, or everything breaks a limit."""
-    closest = decision.closest
+    closest, device = decision.closest, device_name(decision.settings)
     if closest is None:
         return Verdict("conditional", [note("reason_unmeasured")], [note("cond_unmeasured")])
+    if device is not None and not any(c.measured for c in decision.candidates):
+        return Verdict("conditional", [note("reason_device_unmeasured", device=device)], _unmeasured(decision, device))
     lost = ", ".join(broken(closest, decision.settings)) or "decision.runtime"
     reason = note("reason_none_feasible", n=len(decision.candidates), label=closest.label, limits=lost)
     return Verdict("reject", [reason], [])
@@ -60,8 +77,10 @@ def _without_winner(decision: Decision) -> Verdict:
 
 def _reasons(decision: Decision, winner: Candidate) -> list[Note]:
     """Why this one: the limits, and either the bound on what it may lose or that it is the best."""
-    settings = decision.settings
+    settings, across = decision.settings, decision.across
     reasons = [note("reason_limits_hold", n=len(limits_of(winner, settings)))]
+    if across is not None and across.shared is not None:
+        reasons.append(note("reason_for_all", devices=", ".join(d.name for d in across.devices)))
     found = decision.comparison(winner)
     if found is None or decision.best is None:
         return [*reasons, note("reason_best", n=len(decision.feasible)), *_tie(decision, winner)]
@@ -107,8 +126,7 @@ def conditions_of(decision: Decision, winner: Candidate) -> list[Note]:
             found.append(note("cond_small_split", split=split, n=size, least=MIN_IMAGES))
     if winner.test_map != winner.test_map:
         found.append(note("cond_no_test"))
-    if not winner.measured:
-        found.append(note("cond_no_latency"))
+    found += _measured_conditions(decision, winner)
     if winner.gate == "warn":
         found.append(note("cond_gate", loss=100 * winner.loss))
     if lacks_pretrained(configuration):
@@ -116,6 +134,31 @@ def conditions_of(decision: Decision, winner: Candidate) -> list[Note]:
     if still_improving(configuration):
         found.append(note("cond_unconverged", epochs=epochs_of(configuration)))
     return found + _contradicted(decision, winner) + _fragile(decision)
+
+
+def _measured_conditions(decision: Decision, winner: Candidate) -> list[Note]:
+    """What the machine that decides lacks: a latency, or a look at what the file finds there."""
+    device, across = device_name(decision.settings), decision.across
+    found = [note("cond_no_latency")] if device is None and not winner.measured else []
+    if device is not None:
+        found += _checked(device, winner) if winner.measured else _unmeasured(decision, device)
+    if across is not None:
+        found += [n for name in across.missing if name != device for n in _unmeasured(decision, name)]
+        there = [p for p in across.prices(winner) if p.device.name not in (device, OWN)]
+        found += [n for p in there for n in _checked(p.device.name, p.shared)]
+    return found
+
+
+def _checked(device: str, c: Candidate) -> list[Note]:
+    """What is doubtful of a file's accuracy on a device."""
+    if c.device_gate is None:
+        return [note("cond_device_unchecked", device=device)]
+    return [note("cond_device_gate", device=device, loss=100 * c.loss_there)] if c.device_gate == "warn" else []
+
+
+def _unmeasured(decision: Decision, device: str) -> list[Note]:
+    """What has to be done before a device can decide."""
+    return [note("cond_device_unmeasured", device=device, sweep=decision.saved.sweep.sweep)]
 
 
 def _contradicted(decision: Decision, winner: Candidate) -> list[Note]:

@@ -11,6 +11,7 @@ from typing import Any
 from src.common.hashes import hash_of
 from src.decide.choice import Decision
 from src.decide.judgement import paired_gap
+from src.decide.machines import device_record
 from src.decide.speed import cost
 from src.decide.uncertainty import Gap
 from src.records.schema import EvaluationRecord
@@ -42,9 +43,10 @@ def recorded_model_of(decision: Decision) -> RecordedModel:
     best = winner.best
     finalist = decision.saved.finalists[best.trial.trial]
     m, dataset = best.measurement, best.trial.dataset
+    measured_by = device_record(decision.saved, decision.settings) or finalist
     return RecordedModel(
         sha256=best.artifact.sha256 if best.artifact else "",
-        host=finalist.environment.host if finalist.environment else "",
+        host=measured_by.environment.host if measured_by.environment else "",
         latency_ms=cost(winner, decision.statistic) if winner.measured else math.nan,
         statistic=decision.statistic,
         conditions=hash_of([m.device, m.batch, m.scope, m.threads]) if m else "",

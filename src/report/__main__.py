@@ -1,6 +1,7 @@
 """`python -m src.report sweep=NAME|latest`: write a sweep's report again from its saved records, without training.
 
-`check=true` derives every number of a written report again; `compare=A,B` puts sweeps side by side.
+`decision.device=NAME` decides by what was measured on another machine. `check=true` derives every number of a written
+report again; `compare=A,B` puts sweeps side by side.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.cli.command import application
-from src.common.errors import EXIT_FAILED, EXIT_OK
+from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.config.schema import ReportConfig
-from src.decide.settings import load_decision
+from src.decide.settings import Again, given_again, load_decision
 from src.records.find_sweep import find_sweep
 from src.report.check import check_report
 from src.report.compare import compare
@@ -29,6 +30,7 @@ class ReportArgs:
     check: bool = False  # derive every number of the written report again, and fail on one that was altered
     compare: str | None = None  # two or more sweeps: compare=A\,B or 'compare="A,B"'
     report: ReportConfig = field(default_factory=ReportConfig)
+    decision: Again = field(default_factory=Again)  # decides again, by other measurements or limits
     outputs: str = "outputs"
     reports: str = "reports"
 
@@ -37,14 +39,24 @@ def run(args: ReportArgs) -> int:
     """Write, check or compare, as `args` asks for."""
     outputs, reports = Path(args.outputs), Path(args.reports)
     catalogue(args.report.language)  # an unknown language is told before anything is read
+    again = given_again(args.decision)
+    if again and (args.check or args.compare is not None):
+        what = "check" if args.check else "compare"
+        raise UserError(
+            f"{what} takes decisions as they were made",
+            value=", ".join(f"decision.{key}" for key in again),
+            remedy="leave out these keys: a written report is checked under the keys that it was written with"
+            if args.check
+            else "leave out these keys",
+        )
     if args.compare is not None:
         return _compare([name.strip() for name in args.compare.split(",")], outputs, reports, args.report.language)
     folder = find_sweep(outputs, args.sweep)
     if args.check:
         return _check(folder, reports)
     complete_resamples(folder)
-    decision = load_decision(folder)
-    path = write_decision(decision, reports, Options(language=args.report.language))
+    decision = load_decision(folder, again)
+    path = write_decision(decision, reports, Options(args.report.language, again))
     print_summary(decision)
     print(f"report: {path}")
     return EXIT_OK

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 from src.common.errors import UserError
-from src.decide.settings import load_decision
+from src.decide.settings import Again, given_again, load_decision
 from src.report.html import render_html
 from src.report.write import DOCUMENTS, FIGURES, Options, texts
 
@@ -17,11 +18,11 @@ def check_report(sweep_dir: Path, reports_dir: Path) -> list[str]:
     Raises:
         UserError: there is no report, or the records are malformed.
     """
-    decision = load_decision(sweep_dir)
-    folder = reports_dir / decision.saved.sweep.sweep
+    folder = reports_dir / sweep_dir.name
     if not (folder / "decision.json").is_file():
-        raise UserError(f"{folder} holds no report", remedy=f"python -m src.report sweep={decision.saved.sweep.sweep}")
-    options = Options(language=_language(folder / "decision.json"))
+        raise UserError(f"{folder} holds no report", remedy=f"python -m src.report sweep={sweep_dir.name}")
+    options = _options(folder / "decision.json")
+    decision = load_decision(sweep_dir, options.again)
     figures = [Path("figures") / f"{name}.png" for name in FIGURES if (folder / "figures" / f"{name}.png").is_file()]
     wanted = texts(decision, options, figures)
     problems = [p for name, text in wanted.items() if (p := _difference(folder / name, text))]
@@ -45,11 +46,15 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _language(path: Path) -> str:
+def _options(path: Path) -> Options:
+    """How the report was written; a document that does not say was written plainly, or it was altered."""
     try:
-        return str(json.loads(_read(path))["language"])
-    except (ValueError, KeyError, TypeError):
-        return "en"
+        told = json.loads(_read(path))
+        again = {k: v for k, v in told.get("decided_with", {}).items() if k in {f.name for f in fields(Again)}}
+        given_again(Again(**again))
+        return Options(str(told["language"]), again)
+    except (ValueError, KeyError, TypeError, AttributeError, UserError):
+        return Options()
 
 
 def _difference(path: Path, wanted: str) -> str:

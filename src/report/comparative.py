@@ -7,7 +7,6 @@ from typing import Any
 from src.decide.candidates import Candidate
 from src.decide.choice import Comparison
 from src.decide.configurations import Configuration
-from src.decide.limits import broken
 from src.decide.notes import note
 from src.report.importance import LEAST_RUNS as LEAST_CONFIGURATIONS
 from src.report.markdown import Raw, escape, table
@@ -152,7 +151,6 @@ class Comparative(Section):
         return self.cut(table(columns, rows), len(self.decision.candidates), MOST_ROWS)
 
     def _row(self, c: Candidate) -> list[object]:
-        lost = ", ".join(broken(c, self.decision.settings))
         found = self.decision.comparison(c)
         return [
             short(c),
@@ -164,7 +162,7 @@ class Comparative(Section):
             self.number(c.memory_mb, 1),
             self.number(c.size_mb, 2),
             fitted(c.best.trial, c.best.artifact) or "—",
-            self.say("yes") if c.key in self.decision.feasible else self.say("no_because", limits=lost or "—"),
+            self.say("yes") if c.key in self.decision.feasible else self.say("no_because", limits=self.refusal(c)),
             runs([e.trial for e in c.evidence]),
         ]
 
@@ -198,7 +196,11 @@ class Comparative(Section):
                 "label": escape(short(c)),
                 "runs": runs([e.trial for e in c.evidence]),
                 "pros": [self.say(n) for n in pros(c, self.decision)] or [self.say("none_found")],
-                "cons": [self.say(n) for n in cons(c, self.decision, self.below)] or [self.say("none_found")],
+                "cons": [self.say(n) for n in cons(c, self.decision, self.below, self.refusal)]
+                or [self.say("none_found")],
             }
             for c in top_three(self.decision)
         ]
+
+    def _cons(self, c: Candidate) -> list[Raw]:
+        return [self.say(n) for n in cons(c, self.decision, self.below, self.refusal)]

@@ -10,7 +10,8 @@ from src.common.statistics import Spread
 from src.decide.candidates import Candidate, failures_of
 from src.decide.choice import Decision
 from src.decide.licence import licence_of, licence_of_trial, may_ship
-from src.decide.limits import Limit, broken, limits_of
+from src.decide.limits import Limit, limits_of, refusals
+from src.decide.machines import device_name
 from src.decide.signal import chosen_configuration
 from src.decide.verdict import Verdict
 from src.records.schema import Failure
@@ -44,6 +45,7 @@ def decision_json(decision: Decision, judged: Verdict, found: list[Risk], steps:
         "open": open_json(decision),
         "looks": decision.saved.sweep.looks,
         "latency_statistic": decision.statistic,
+        "decided_on": device_name(decision.settings),
         "candidates": [_candidate(c, decision) for c in decision.candidates],
         "configurations": [
             {
@@ -215,7 +217,8 @@ def _candidate(c: Candidate, decision: Decision) -> dict[str, Any]:
         },
         "gate": c.gate,
         "feasible": c.key in decision.feasible,
-        "broken_limits": broken(c, decision.settings),
+        "broken_limits": refusals(c, decision.candidates, decision.settings),
+        "device_gate": c.device_gate,
         "pareto": c.key in decision.pareto,
         "within_margin": c is decision.best or ((found := decision.comparison(c)) is not None and found.within),
     }

@@ -12,6 +12,7 @@ from src.decide.choice import Decision
 from src.decide.sensitivity import Outcome, sensitivity
 from src.decide.verdict import Verdict, verdict
 from src.report.comparative import Comparative
+from src.report.devices import Devices
 from src.report.final_decision import FinalDecision
 from src.report.in_depth import InDepthTables
 from src.report.layers import Layers
@@ -47,6 +48,7 @@ def contents(judged: Judged, words: Catalogue) -> dict[str, Any]:
     decision, word = judged.decision, judged.verdict.word
     page, overview, recommended = PageOne(decision, words), Overview(decision, words), Recommended(decision, words)
     comparative, closing, say = Comparative(decision, words), FinalDecision(decision, words), page.say
+    machines = Devices(decision, words)
     return {
         "say": say,
         "sweep": decision.saved.sweep,
@@ -69,6 +71,11 @@ def contents(judged: Judged, words: Catalogue) -> dict[str, Any]:
         "latencies": comparative.latencies(),
         "front": comparative.on_front(),
         "recovery": comparative.recovery(),
+        "devices": machines.table(),
+        "devices_notes": machines.notes(),
+        "turnovers": machines.turnovers(),
+        "across": machines.across(),
+        "for_all": machines.for_all(),
         "risks": closing.risks(judged.risks),
         "steps": {h: [say(s.what) for s in judged.steps if s.horizon == h] for h in ("short", "medium", "long")},
         "reasons": [say(n) for n in judged.verdict.reasons],

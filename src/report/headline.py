@@ -9,7 +9,7 @@ from src.common.speed import Comparison as Speed
 from src.decide.candidates import Candidate
 from src.decide.choice import Comparison, Decision
 from src.decide.judgement import paired_gap
-from src.decide.limits import broken
+from src.decide.limits import refusals
 from src.decide.speed import compare_speed, cost
 from src.decide.uncertainty import SAME
 
@@ -90,5 +90,5 @@ def held_against_another(found: Comparison | None, decision: Decision) -> bool:
 def _row(role: Role, c: Candidate, decision: Decision) -> Row:
     chosen = decision.recommended
     speed = compare_speed(c, chosen, decision.statistic) if chosen and c is not chosen else None
-    lost = broken(c, decision.settings)
+    lost = refusals(c, decision.candidates, decision.settings)
     return Row(role, c, decision.comparison(c), gap_on_test(decision, c), speed, lost)

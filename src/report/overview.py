@@ -8,7 +8,9 @@ from src.common.licences import ANY
 from src.decide.candidates import Candidate
 from src.decide.licence import licence_of, may_ship
 from src.decide.limits import limits_of
+from src.decide.machines import device_name, device_record
 from src.decide.notes import Note, note
+from src.records.schema import Environment
 from src.report.markdown import Raw, code, escape, table
 from src.report.resource_use import SearchCost, search_cost
 from src.report.section import Section, runs
@@ -33,6 +35,7 @@ class Overview(Section):
             [self.say("fact_trials"), self._counts()],
             *self._dataset_rows(),
             *self._machine_rows(),
+            *self._device_row(),
         ]
         return table([self.say("col_what"), self.say("col_value")], rows)
 
@@ -102,9 +105,20 @@ class Overview(Section):
     def _machine_rows(self) -> Iterable[list[object]]:
         environments = {t.environment.host: t.environment for t in self.decision.saved.trials}
         for env in environments.values():
-            gpu = env.gpu or self.words.say("no_gpu")
-            machine = self.say("machine", cpu=env.cpu, cores=env.cores, memory=env.memory_gb, gpu=gpu)
-            yield [self.say("fact_machine"), Raw(f"{machine}, {code(env.host[:16])}")]
+            yield [self.say("fact_machine"), self._machine(env)]
+
+    def _device_row(self) -> Iterable[list[object]]:
+        """The device whose measurements decide, where that is not the machine of the sweep."""
+        name, record = device_name(self.decision.settings), device_record(self.decision.saved, self.decision.settings)
+        if name is not None and record is None:
+            yield [self.say("fact_decided_on"), self.say("not_measured_yet", device=name)]
+        elif record is not None:
+            yield [self.say("fact_decided_on"), Raw(f"{escape(record.device)}: {self._machine(record.environment)}")]
+
+    def _machine(self, env: Environment) -> Raw:
+        gpu = env.gpu or self.words.say("no_gpu")
+        machine = self.say("machine", cpu=env.cpu, cores=env.cores, memory=env.memory_gb, gpu=gpu)
+        return Raw(f"{machine}, {code(env.host[:16])}")
 
     def _software_rows(self) -> Iterable[list[object]]:
         env = next((t.environment for t in self.decision.saved.trials), None)

@@ -8,6 +8,7 @@ from src.decide.candidates import MAP, Candidate
 from src.decide.choice import Decision
 from src.decide.configurations import Configuration
 from src.decide.licence import licence_of
+from src.decide.machines import device_name
 from src.decide.notes import Note, note
 from src.decide.open_questions import OpenQuestion, open_questions
 from src.decide.sensitivity import Outcome
@@ -37,7 +38,12 @@ class PageOne(Section):
         settings = self.decision.settings
         scope = note(f"scope_{settings.scope}")
         where = self.say(key, label=short(winner), scope=scope, batch=settings.batch)
-        return Raw(f"{where} {self._accuracy(winner)} {self._latency(winner)}")
+        return Raw(f"{where} {self._accuracy(winner)} {self._latency(winner)}{self._device(winner)}")
+
+    def _device(self, winner: Candidate) -> str:
+        """Which machine the cost is that of, where it isn't the sweep's."""
+        device = device_name(self.decision.settings)
+        return f" {self.say('page_device', device=device)}" if device is not None and winner.measured else ""
 
     def _accuracy(self, winner: Candidate) -> Raw:
         depth = winner.best.test_depth

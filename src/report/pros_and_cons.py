@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from src.decide.candidates import Candidate
 from src.decide.choice import Comparison, Decision
-from src.decide.limits import broken
 from src.decide.notes import Note, note
 from src.decide.speed import compare_speed, cost
 
@@ -38,12 +37,13 @@ def pros(c: Candidate, decision: Decision) -> list[Note]:
     return found
 
 
-def cons(c: Candidate, decision: Decision, gap: Callable[[Comparison], str]) -> list[Note]:
-    """What speaks against a candidate; `gap` writes how far it lies below the best."""
+def cons(
+    c: Candidate, decision: Decision, gap: Callable[[Comparison], str], refusal: Callable[[Candidate], str]
+) -> list[Note]:
+    """What speaks against a candidate; `gap` writes how far it lies below the best, `refusal` why it can't ship."""
     notes = []
     if c.key not in decision.feasible:
-        lost = ", ".join(broken(c, decision.settings))
-        notes.append(note("con_infeasible", limits=lost or "—"))
+        notes.append(note("con_infeasible", limits=refusal(c)))
     compared = decision.comparison(c)
     if compared is not None and not compared.within:
         key = "con_open" if compared.deficit.status == "open" else "con_worse"

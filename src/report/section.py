@@ -8,6 +8,8 @@ from typing import Any
 from src.decide.candidates import Candidate
 from src.decide.choice import Comparison, Decision
 from src.decide.configurations import Configuration
+from src.decide.limits import refusals
+from src.decide.machines import device_name
 from src.decide.notes import Note
 from src.decide.uncertainty import mean_interval
 from src.records.schema import TrialRecord
@@ -70,11 +72,23 @@ class Section:
         low, high = c.latency_interval[name]
         return Raw(f"{value} [{self.number(low, 2)}; {self.number(high, 2)}]")
 
+    def refusal(self, c: Candidate) -> str:
+        """Why a candidate can't be recommended: keys of limits, and whether it was measured where that decides."""
+        return refusal(c, self.decision, self.words)
+
     def cut(self, text: Raw, total: int, most: int) -> Raw:
         """A table with a line on the rows that were left out."""
         more = total - most
         key = "more_rows" if most == MOST_ROWS else "more_shown"
         return Raw(f"{text}\n\n{self.say(key, n=more)}") if more > 0 else text
+
+
+def refusal(c: Candidate, decision: Decision, words: Catalogue) -> str:
+    """See `Section.refusal`."""
+    device = device_name(decision.settings)
+    said = words.say("not_measured_on", device=device) if device else words.say("not_measured")
+    found = refusals(c, decision.candidates, decision.settings)
+    return ", ".join(said if key == "unmeasured" else key for key in found) or "—"
 
 
 def interval_of(c: Configuration, decision: Decision) -> tuple[float, float]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from src.common.whole_files import write_text
 from src.decide.choice import Decision
 from src.decide.settings import load_decision
 from src.report.decision import decision_json
+from src.report.devices_json import devices_json
 from src.report.document import Judged, appendix, contents, judge
 from src.report.figures import MAKERS, draw_figures
 from src.report.html import render_html
@@ -27,6 +29,7 @@ class Options:
     """How a report is written; kept in decision.json so that a check can write it again."""
 
     language: str = "en"
+    again: Mapping[str, Any] = field(default_factory=dict)  # keys of the decision that were given for this report
 
 
 def write_report(sweep_dir: Path, reports_dir: Path, options: Options | None = None) -> Path:
@@ -38,7 +41,8 @@ def write_report(sweep_dir: Path, reports_dir: Path, options: Options | None = N
     Raises:
         UserError: malformed records, or a limit that can't be judged.
     """
-    return write_decision(load_decision(sweep_dir), reports_dir, options or Options())
+    options = options or Options()
+    return write_decision(load_decision(sweep_dir, options.again), reports_dir, options)
 
 
 def write_decision(decision: Decision, reports_dir: Path, options: Options) -> Path:
@@ -64,8 +68,10 @@ def texts(decision: Decision, options: Options, figures: list[Path]) -> dict[str
         "decision.json": _json(
             {
                 **decision_json(decision, judged.verdict, judged.risks, judged.steps),
+                **devices_json(decision),
                 "sensitivity": _cases(judged),
                 "language": options.language,
+                "decided_with": dict(options.again),
             }
         ),
         "trials.csv": to_csv(trial_rows(decision.saved), TRIAL_COLUMNS),

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from src.common.hashes import hash_of
+from src.common.speed import estimate
 from src.records.schema import (
     AccuracyGate,
     Artifact,
     Checkpoint,
     DatasetRef,
+    DeviceRecord,
     Environment,
     EvaluationRecord,
     Failure,
@@ -228,6 +230,87 @@ def finalist(
     return replace(record, **changes)
 
 
+@dataclass(frozen=True)
+class There:
+    """How a target does on another machine."""
+
+    times: float = 10.0  # the latency of the sweep's machine
+    lacks: float = 0.0  # share of its source's mAP50-95
+    gate: AccuracyGate | None = "pass"  # None: its accuracy was not checked there
+    version: str = "1.0"  # of the runtime
+
+
+def device(
+    name: str,
+    finalists: list[FinalistRecord],
+    how: dict[str, There] | None = None,
+    scatter: float = 0.0,
+    rounds: int = 5,
+    **changes: Any,
+) -> DeviceRecord:
+    """A device that measured finalists, in rounds that scatter.
+
+    Args:
+        name: of the device.
+        finalists: their targets on runtimes.
+        how: `format/precision` -> how it does there; what is not named was not measured. None: everything as `There()`.
+        scatter: standard deviation of the logarithm of a round.
+        rounds: how many.
+        changes: other fields of the record.
+    """
+    noise, costs, checks = random.Random(name), [], []
+    for record in finalists:
+        val = {(v.artifact_sha256, v.runtime): v for v in record.verifications if v.split == "val"}
+        for m in record.measurements:
+            there = There() if how is None else how.get(f"{m.format}/{m.precision}")
+            if there is None:
+                continue
+            values = {
+                s: [getattr(m.latency, s) * there.times * math.exp(noise.gauss(0, scatter)) for _ in range(rounds)]
+                for s in ("mean", "p50", "p90", "p95", "p99")
+                if getattr(m.latency, s) is not None
+            }
+            costs.append(replace(m, **_slower(m, there, values), runtime_version=there.version, device="cpu"))
+            v = val[m.artifact_sha256, m.runtime]
+            if there.gate is not None:
+                metrics = {"mAP50-95": v.reference_map * (1 - there.lacks)}
+                checks.append(replace(v, metrics=metrics, gate=there.gate, detections_file=""))
+    made = DeviceRecord(
+        sweep="friday",
+        device=name,
+        protocol=1,
+        bundle_sha256=sha("bundle"),
+        results_sha256=sha("results", name),
+        measured_at=WHEN,
+        imported_at=WHEN,
+        environment=replace(HOST, host=sha("host", name)[:16], cpu=f"{name} processor", platform="Linux aarch64"),
+        measurements=costs,
+        verifications=checks,
+    )
+    return replace(made, **changes)
+
+
+def _slower(m: Measurement, there: There, values: dict[str, list[float]]) -> dict[str, Any]:
+    found = {s: estimate(v) for s, v in values.items()}
+    kept = {s: e.value for s, e in found.items()}
+    return {
+        "latency": Latency(
+            m.latency.count,
+            kept["mean"],
+            kept["p50"],
+            kept.get("p90"),
+            kept.get("p95"),
+            kept.get("p99"),
+            {s: [e.low, e.high] for s, e in found.items() if math.isfinite(e.high)},
+        ),
+        "rounds": values,
+        "throughput_ips": 1000 * m.batch / kept["p50"],
+        "load_ms": m.load_ms * there.times,
+        "cold_ms": m.cold_ms * there.times,
+        "memory_mb": m.memory_mb * 0.8,
+    }
+
+
 @dataclass
 class Sweep:
     """A sweep to be written to disk."""
@@ -239,6 +322,7 @@ class Sweep:
     )
     changes: dict[str, Any] = field(default_factory=dict)
     evaluations: list[EvaluationRecord] = field(default_factory=list)
+    devices: list[DeviceRecord] = field(default_factory=list)
 
     def write(self, outputs: Path) -> Path:
         """Save every record; returns the sweep's folder."""
@@ -265,6 +349,8 @@ class Sweep:
         for e in self.evaluations:
             name = f"{e.split}-{e.runtime}-{e.format}-{e.precision}.json"
             save(folder / "trials" / f"{e.trial:04d}" / "evaluation" / name, replace(e, sweep=record.sweep))
+        for d in self.devices:
+            save(folder / "devices" / d.device / "record.json", replace(d, sweep=record.sweep))
         return folder
 
 

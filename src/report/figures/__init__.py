@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from src.common.figures import save_png
 from src.decide.choice import Decision
 from src.report.figures.candidates import latency_figure, tradeoff_figure
+from src.report.figures.devices import devices_figure
 from src.report.figures.in_depth import errors_figure, thresholds_figure
 from src.report.figures.layers import layers_figure
 from src.report.figures.looks import closing_figure
@@ -29,6 +30,7 @@ MAKERS: dict[str, Callable[[Decision, Catalogue], Figure | None]] = {
     "pruning": pruning_figure,
     "tradeoff": tradeoff_figure,
     "latency": latency_figure,
+    "devices": devices_figure,
     "closing": closing_figure,
     "errors": errors_figure,
     "thresholds": thresholds_figure,
