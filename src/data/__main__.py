@@ -8,6 +8,9 @@ dedupe        leave out exact and near duplicates                            dat
 balance       repeat train images of rare classes                            data=… out=DIR threshold=0.1
 resize        shrink large images                                            data=… out=DIR side=640
 stretch       8-bit copies of 16-bit images that use a part of their range   data=… out=DIR
+folds         a dataset for each fold of a cross-validation                  data=… out=DIR folds=5 link=true
+download      from Kaggle or Open Images, into a new folder                  from=kaggle name=OWNER/DATASET out=DIR
+                                                                             from=openimages classes=[Dog] limit=200
 frames        pictures from a video                                          video=FILE out=DIR every=30 | every_s=1
 track         put a dataset under DVC                                        data=… remote=URL
 key           a new key for encrypted images, to be kept in a safe place
@@ -25,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from src.cli.command import application
+from src.cli.ranges import refuse_outside
 from src.common.errors import EXIT_USAGE, UserError
 from src.config.schema import DataConfig
 
@@ -49,6 +53,13 @@ class DatasetArgs:
     video: str | None = None  # frames
     every: int | None = None
     every_s: float | None = None
+    folds: int = 5  # folds: how many
+    origin: str | None = None  # download: kaggle | openimages; `from` on the command line
+    name: str | None = None  # download from Kaggle: OWNER/DATASET, with KAGGLE_USERNAME and KAGGLE_KEY
+    classes: list[str] = field(default_factory=list)  # download from Open Images: names of its classes
+    split: str = "validation"  # download from Open Images: train | validation | test
+    limit: int = 200  # download from Open Images: images at most
+    max_gb: float = 20.0  # download from Kaggle: of the archive, and of what it unpacks to
     remote: str | None = None  # track: DVC remote to push to
     source: str | None = None  # encrypt: folder to copy
 
@@ -115,6 +126,40 @@ def _print_rest(count: int) -> None:
         print(f"… and {count - SHOWN} more, all in manifest.json")
 
 
+def run_folds(args: DatasetArgs) -> int:
+    """Write the folds of a cross-validation."""
+    from src.data.folds import folder_of
+    from src.data.tools import Options, write_folds
+
+    options = Options(args.out, args.to, args.dry_run, args.link)
+    for fold, manifest in enumerate(write_folds(args.data, options, args.folds, Path(args.outputs))):
+        sizes = ", ".join(f"{split} {count}" for split, count in manifest.get("images", {}).items() if count)
+        print(f"{'dry run' if args.dry_run else 'wrote'} {folder_of(Path(str(args.out)), fold)} {sizes}".rstrip())
+    return 0
+
+
+def run_download(args: DatasetArgs) -> int:
+    """Download what was asked for; nothing else ever downloads from these places."""
+    from src.data.kaggle import download_kaggle
+    from src.data.openimages import download_openimages
+    from src.data.writers import check_target
+
+    if args.origin not in ("kaggle", "openimages"):
+        raise UserError("from is not known", value=args.origin, remedy="from=kaggle or from=openimages")
+    if not args.out:
+        raise UserError("out is not set", remedy="out=NEW_FOLDER")
+    refuse_outside({"max_gb": (args.max_gb, 0.001, 10_000), "limit": (args.limit, 1, 1_000_000)})
+    out = Path(args.out).expanduser().absolute()
+    check_target(out, "yolo")
+    if args.origin == "kaggle":
+        count = download_kaggle(args.name or "", out, args.max_gb)
+        print(f"{count} files in {args.out}; next: python -m src.data check data=…")
+        return 0
+    count = download_openimages(args.classes, args.split, args.limit, out)
+    print(f"{count} images in {args.out}; next: python -m src.data check data=coco data.path={args.out}")
+    return 0
+
+
 def run_frames(args: DatasetArgs) -> int:
     """Take frames out of a video."""
     from src.data.frames import extract_frames
@@ -169,6 +214,8 @@ COMMANDS: dict[str, Callable[[DatasetArgs], int]] = {
     "check": run_check,
     "fingerprint": run_fingerprint,
     **dict.fromkeys(("convert", "split", "dedupe", "balance", "resize", "stretch"), run_tool),
+    "folds": run_folds,
+    "download": run_download,
     "frames": run_frames,
     "track": run_track,
     "key": run_key,
@@ -189,6 +236,7 @@ def main() -> None:
     """Compose the arguments with Hydra and exit with the contract's code."""
     # The command is a word, everything else is Hydra's: `check data=yolo` becomes `command=check data=yolo`.
     words = [f"command={word}" if word in COMMANDS else word for word in sys.argv[1:]]
+    words = [f"origin={word.removeprefix('from=')}" if word.startswith("from=") else word for word in words]
     if not words or (not words[0].startswith("-") and "=" not in words[0]):
         print(__doc__.strip(), file=sys.stderr if words else sys.stdout)
         sys.exit(EXIT_USAGE)

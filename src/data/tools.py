@@ -19,6 +19,7 @@ from src.common.errors import UserError
 from src.config.schema import DataConfig
 from src.data.check import KEEP_ORDER, Checked, check_dataset
 from src.data.fingerprint import fingerprint
+from src.data.folds import divided, folder_of
 from src.data.layout import Ready
 from src.data.naming import unique_names
 from src.data.prepare import ready
@@ -89,6 +90,30 @@ def run_tool(command: str, cfg: DataConfig, options: Options, root: Path) -> dic
         options.to,
         _pixels(command, options, checked),
     )
+
+
+def write_folds(cfg: DataConfig, options: Options, folds: int, root: Path) -> list[dict[str, Any]]:
+    """Write a dataset for each fold of a cross-validation; returns their manifests.
+
+    Raises:
+        UserError: as `run_tool`, or there are too few images.
+    """
+    out = _out(options)
+    check_kind(cfg.kind)
+    base = root.absolute() / "datasets"
+    base.mkdir(parents=True, exist_ok=True)
+    data = _read(cfg, base)
+    checked, findings = check_dataset(data, Scanner(base / ".scan", verify=cfg.verify), cfg.on_error)
+    before = fingerprint([c.entry() for c in checked], data.class_names)
+    manifests = []
+    for fold, images in enumerate(divided(checked, folds, cfg.seed, data.origin)):
+        plan = ToolPlan(_ready(images), [])
+        manifest = {**_manifest("folds", cfg, options, plan, findings, before), "fold": fold + 1, "folds": folds}
+        if not options.dry_run:
+            output = Output(plan.images, data.class_names, data.category_ids, manifest)
+            manifest = write_dataset(output, folder_of(out, fold), options.to, _pixels("folds", options, images))
+        manifests.append(manifest)
+    return manifests
 
 
 def _read(cfg: DataConfig, base: Path) -> RawDataset:

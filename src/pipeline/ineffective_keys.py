@@ -7,6 +7,7 @@ effect when no two of its values, all else equal, lead to different trainings.
 from __future__ import annotations
 
 import itertools
+from dataclasses import asdict
 
 from src.common.errors import UserError
 from src.common.hashes import hash_of
@@ -20,9 +21,10 @@ MOST_CELLS = 256
 
 
 def signature(cfg: AppConfig, inputs: Inputs) -> str:
-    """Hash of what a training is given in the end."""
+    """Hash of what a training is given in the end, and of the tiles that it is judged with."""
     own = family(cfg.model.family)
-    return hash_of([own.name, own.signature(cfg.training, inputs.dataset(cfg), inputs.start(cfg))])
+    judged = [asdict(cfg.tiling)] if cfg.tiling is not None else []
+    return hash_of([own.name, own.signature(cfg.training, inputs.dataset(cfg), inputs.start(cfg)), *judged])
 
 
 def refuse_ineffective_keys(request: SweepRequest, inputs: Inputs) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from src.pipeline.request import OBJECTIVE
 from src.records.schema import TrialRecord
+from src.records.tiling import recorded
 from src.sweeper.goals import Goals, best_first
 
 PLAIN = Goals()
@@ -22,7 +23,7 @@ def choose(records: Sequence[TrialRecord], top: int, goals: Goals = PLAIN) -> li
 
     Args:
         records: all trials of the sweep; those that confirm take no part in the choice.
-        top: configurations to take beside the best one of every model and image size.
+        top: configurations to take beside the best one of every model, image size and size of tiles.
         goals: of the study; configurations that break a constraint are left out, unless all do.
     """
     by_config: dict[str, list[TrialRecord]] = defaultdict(list)
@@ -34,7 +35,7 @@ def choose(records: Sequence[TrialRecord], top: int, goals: Goals = PLAIN) -> li
     order = best_first([values for _, values in kept], goals.objectives)
     chosen, architectures = [], set()
     for rank, replicates in enumerate(kept[i][0] for i in order):
-        architecture = (replicates[0].model, replicates[0].imgsz)
+        architecture = (replicates[0].model, replicates[0].imgsz, recorded(replicates[0].config))
         if rank < top or architecture not in architectures:
             chosen.append(typical(replicates))
         architectures.add(architecture)

@@ -89,6 +89,15 @@ def test_tiles_reach_the_figures(artifact: Artifact, own: Path, tmp_path: Path) 
     assert counts[0] != counts[1]
 
 
+def test_likely_label_errors_of_files_are_listed(artifact: Artifact, own: Path, tmp_path: Path) -> None:
+    evaluated([artifact.path], own, tmp_path / "out", figures=False, suspects=5)
+    found = json.loads((tmp_path / "out" / "suspects.json").read_text())
+    assert found["images"] == COUNTS["val"]
+    assert len(found["suspects"]) <= 5
+    assert "stay hidden" in found["about"]
+    assert (tmp_path / "out" / "suspects.html").is_file()
+
+
 def test_a_file_against_itself_differs_by_nothing_and_a_worse_one_by_its_loss(
     artifact: Artifact, onnx: Artifact, own: Path, tmp_path: Path
 ) -> None:
@@ -140,6 +149,7 @@ def test_classes_are_matched_by_name_where_the_model_knows_more(artifact: Artifa
         ({"split": "all"}, "split"),
         ({"limit": 0}, "limit"),
         ({"tile": 8}, "tile"),
+        ({"suspects": 0}, "suspects"),
         ({"overlap": 1.0}, "overlap"),
         ({"merge": "mean"}, "merge"),
     ],
