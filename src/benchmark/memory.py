@@ -7,7 +7,6 @@ the process that forked down to its child, so a small worker of a large parent w
 from __future__ import annotations
 
 import os
-import resource
 import sys
 from pathlib import Path
 
@@ -22,6 +21,12 @@ def peak_rss_mb(status: Path = Path("/proc/self/status")) -> float:
                 return int(line.split()[1]) * 1024 / MB
     except OSError:
         pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return float(getattr(psutil.Process().memory_info(), "peak_wset", 0) / MB)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / MB if sys.platform == "darwin" else peak * 1024 / MB
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import shutil
@@ -17,6 +16,15 @@ import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl as _fcntl
+except ImportError:  # Windows: what needs a lock says so, see `src.machine.abilities`
+    _fcntl = None  # type: ignore[assignment]
+
+fcntl: Any = _fcntl
+HAS_LOCKS = fcntl is not None
 
 # Beside it the names of earlier versions: .NAME.PID.tmp, .NAME.PID.tmp.npz, and of datasets .NAME.PID.HEX, .NAME.HEX,
 # .NAME.HEX.old and .digits-XXXXXXXX.
@@ -31,7 +39,7 @@ def read_regular(path: Path | str, most: int = TEXT) -> bytes:
         OSError: it can't be read, is no regular file, or has more than `most` bytes.
     """
     # Without O_NONBLOCK, opening a pipe waits for its other end.
-    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
     with open(number, "rb") as stream:
         found = os.fstat(number)
         if not stat.S_ISREG(found.st_mode):
@@ -134,8 +142,12 @@ def lock(handle: int, *, shared: bool = False, wait: bool = True) -> bool:
         wait: until those who hold it let go; without, False says that it is not to be had.
 
     Raises:
-        OSError: with `wait`, the file system knows no locks.
+        OSError: with `wait`, the file system, or the operating system, knows no locks.
     """
+    if fcntl is None:
+        if wait:
+            raise OSError(errno.ENOLCK, "this system has no locks of files between processes")
+        return False
     try:
         fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except OSError:
