@@ -28,6 +28,7 @@ from src.common.root import ROOT
 from src.config.checks import check
 from src.config.schema import AppConfig, register
 from src.config.strictness import TARGETS, refuse_odd_numbers, refuse_unknown, refuse_unwritable
+from src.machine.abilities import lacking, require_locks
 from src.machine.environment import take_secret_words
 from src.records.parsing import RecordError
 
@@ -46,7 +47,10 @@ def main(task: Callable[[AppConfig], int | None]) -> None:
     take_secret_words()
 
     def checked(cfg: AppConfig) -> int | None:
+        require_locks()
         check(cfg)
+        for sentence in lacking():
+            logging.getLogger(__name__).warning("%s", sentence)
         return task(cfg)
 
     sys.exit(guarded(lambda: _run(checked, "config", AppConfig, CONF)))

@@ -16,11 +16,15 @@ import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    import fcntl as _fcntl
+except ImportError:  # Windows: what needs shared locks says so, see `src.machine.abilities`
+    _fcntl = None  # type: ignore[assignment]
+
+fcntl: Any = _fcntl
+HAS_LOCKS = fcntl is not None
 
 # Beside it the names of earlier versions: .NAME.PID.tmp, .NAME.PID.tmp.npz, and of datasets .NAME.PID.HEX, .NAME.HEX,
 # .NAME.HEX.old and .digits-XXXXXXXX.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from src.common import encryption
 from src.common.errors import UserError
 from src.common.hashes import hash_of
 from src.common.whole_files import read_regular, write_text
+from src.machine.environment import cores
 
 VERSION = 3
 THUMB = 16  # px: side of the grey thumbnail
@@ -55,7 +55,7 @@ class Scanner:
     def __init__(self, cache: Path, *, verify: bool = False, threads: int = 0) -> None:
         self.cache = cache
         self.verify = verify
-        self.threads = threads or min(8, len(os.sched_getaffinity(0)))
+        self.threads = threads or min(8, cores())
         self.seen: dict[str, ImageFacts] = {}  # of this process: a link to a file already seen costs nothing
 
     def scan(self, paths: Sequence[Path], label: str) -> list[ImageFacts]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from src.common import backends
 from src.common.hashes import hash_of, sha256_file
 from src.common.root import ROOT
+from src.machine.abilities import usable_cores
 from src.records.schema import Environment
 
 SECRET_WORDS = "DETSWEEP_SECRET_WORDS"
@@ -30,7 +31,7 @@ LIBRARIES = (
 
 def cores() -> int:
     """Processor cores that this process may use (its affinity, not the machine's total)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(usable_cores())
 
 
 @functools.cache

@@ -6,7 +6,6 @@ nonsense becomes a `StageError` with the reason.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -19,6 +18,7 @@ from typing import Any
 
 from src.common.errors import StageError
 from src.common.root import ROOT
+from src.machine.abilities import kill_group
 from src.machine.answers import error_of
 
 THREAD_VARIABLES = (
@@ -86,11 +86,7 @@ def _wait(command: list[str], environment: dict[str, str], log: Path, timeout_s:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if os.name == "posix":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:  # Windows knows no groups of processes; workers start none
-            process.kill()
+    kill_group(process)
     process.wait()
     if process.stdin is not None:
         process.stdin.close()
@@ -116,6 +112,6 @@ def _death(code: int, log: Path) -> str:
             how = f"the process died of {signal.Signals(-code).name}"
         except ValueError:
             how = f"the process died of signal {-code}"
-        if code == -9:
+        if -code == getattr(signal, "SIGKILL", 9):
             how += " (often: out of memory)"
     return ": ".join([how, *([" / ".join(tail)] if tail else [])])

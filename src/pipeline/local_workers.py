@@ -6,10 +6,8 @@ they are, and starts one again that died while there is work left.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -19,6 +17,7 @@ from pathlib import Path
 from src.cli.progress import Watch
 from src.common.errors import stop_if_full
 from src.common.redaction import redact_text
+from src.machine.abilities import kill_group
 from src.machine.environment import SECRET_WORDS, module
 from src.pipeline.context import Context
 from src.pipeline.launcher_job import PARENT
@@ -113,8 +112,7 @@ def _watch(
 
 def _clear(worker: Worker) -> None:
     """End what a dead worker has left running: its own children."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(worker.process.pid, signal.SIGKILL)
+    kill_group(worker.process)
 
 
 def show(watch: Watch, context: Context, seen: set[int]) -> int:

@@ -52,6 +52,7 @@ MODULES = (
     "src.inference.tiles",
     "src.inference.types",
     "src.machine",
+    "src.machine.abilities",
     "src.machine.answers",
     "src.machine.environment",
     "src.machine.heat",

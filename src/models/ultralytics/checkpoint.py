@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.common.errors import UserError
+from src.machine.environment import cores
 from src.models.weights_download import keep_offline
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def prepare_environment(config_dir: Path, *, threads: int = 0) -> None:
     os.environ["YOLO_CONFIG_DIR"] = str(config_dir.resolve())
     os.environ["ULTRALYTICS_SAFE_LOAD"] = "true"
     os.environ.setdefault("YOLO_VERBOSE", "false")
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads or len(os.sched_getaffinity(0))))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads or cores()))
 
 
 def quiet_settings() -> None:
