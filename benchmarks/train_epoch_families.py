@@ -144,6 +144,6 @@ def shown(result: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    numbers = [int(word) for word in sys.argv[1:3]]
-    images, epochs = [*numbers, *(48, 6)[len(numbers) :]]
-    print(shown(measure(images, epochs, tuple(sys.argv[3:]) or MODELS)))
+    counts = [int(word) for word in sys.argv[1:3]]
+    asked = dict(zip(("images", "epochs"), counts, strict=False))
+    print(shown(measure(asked.get("images", 48), asked.get("epochs", 6), tuple(sys.argv[3:]) or MODELS)))

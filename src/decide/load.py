@@ -88,6 +88,7 @@ def _devices(place: SweepFolder) -> Iterator[DeviceRecord]:
     """What was measured elsewhere; a record lies in the folder of its device and sweep."""
     for path in place.device_records():
         record = _read(DeviceRecord, path)
+        check_finalist(record, path)
         if (record.sweep, record.device) != (place.path.name, path.parent.name):
             owner = f"{record.sweep}/{record.device}"
             raise UserError(f"{path} belongs to another sweep or device", value=owner, remedy="import it again")

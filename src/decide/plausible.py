@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import UserError
-from src.records.schema import FinalistRecord, ImageResamples, Measurement, SweepRecord, TrialRecord
+from src.records.schema import DeviceRecord, FinalistRecord, ImageResamples, Measurement, SweepRecord, TrialRecord
 
 REMEDY = "restore the file, or remove it and run the sweep's command again"
 PERCENTILES = ("mean", "p50", "p90", "p95", "p99")
@@ -60,7 +60,7 @@ def check_trial(record: TrialRecord, file: Path) -> None:
             refuse(file, f"metrics.{name}", "must lie in 0..1", value)
 
 
-def check_finalist(record: FinalistRecord, file: Path) -> None:
+def check_finalist(record: FinalistRecord | DeviceRecord, file: Path) -> None:
     """Accuracy lies in 0..1, and what was measured is above 0."""
     for i, v in enumerate(record.verifications):
         value = v.metrics.get(MAP, math.nan)

@@ -91,8 +91,15 @@ def config_of(record: TrialRecord, cfg: AppConfig) -> AppConfig:
     """The recorded configuration, with this call's folders and tracking.
 
     Raises:
-        UserError: the record is of a version of the configuration that is not understood.
+        UserError: the record is of a version of the configuration that is not understood, or of a training that ended
+            by the clock.
     """
+    if record.config.get("study", {}).get("budget") == "minutes":
+        raise UserError(
+            "the run to replay ended when its minutes were used, and won't end there again, bit for bit",
+            value=record.run_id,
+            remedy="a run of study.budget=epochs",
+        )
     kept = ("outputs", "reports", "tracking", "study")
     here = plain_config(cfg)
     plain = {**_renamed(record.config), **{key: here[key] for key in kept}, "replay": None}

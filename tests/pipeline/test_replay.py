@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from src.common.errors import UserError
 from src.config.schema import AppConfig, plain_config
 from src.pipeline import single
 from src.pipeline.replay import config_of
@@ -23,6 +24,12 @@ def test_the_older_name_of_an_architecture_is_read() -> None:
     assert again.model == cfg.model
     assert again.lr == 0.003
     assert config_of(replace(old, config=plain), composed()) == again
+
+
+def test_what_ended_by_the_clock_is_not_replayed() -> None:
+    plain = plain_config(composed("study.budget=minutes", "study.minutes=2"))
+    with pytest.raises(UserError, match="minutes were used"):
+        config_of(replace(trial(0), config=plain), composed())
 
 
 def test_a_single_run_is_of_the_size_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

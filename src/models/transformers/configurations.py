@@ -162,5 +162,5 @@ BUILDERS: dict[str, Callable[[dict[str, Any], int], Any]] = {  # as `model.archi
     "detr_s": _detr,
     "yolos_s": _yolos,
 }
-SMALLEST = {"rfdetr_s": 128}  # px: it picks its queries among the cells of 16 px
+SMALLEST = {"dfine_s": 64, "rfdetr_s": 128}  # px: they pick their queries among the cells of their maps
 SOFTMAX = ("detr_s", "yolos_s")  # score by softmax, with a last class for "nothing"; the others by sigmoid

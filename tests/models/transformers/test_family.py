@@ -135,6 +135,8 @@ def test_shared_tensors_are_averaged_once() -> None:
 def test_what_it_cannot_do_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="so small"):
         FAMILY.check(replace(asked("rfdetr_s"), imgsz=64))
+    with pytest.raises(UserError, match="so small"):
+        FAMILY.check(replace(asked("dfine_s"), imgsz=32))
     with pytest.raises(UserError, match="published"):
         FAMILY.check(replace(asked(), model=replace(asked().model, weights="auto")))
     with pytest.raises(UserError, match="no such architecture"):
