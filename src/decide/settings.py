@@ -115,4 +115,5 @@ def load_decision(sweep_dir: Path, again: Mapping[str, Any] | None = None) -> De
     saved = load_sweep(sweep_dir)
     given = again or {}
     require_devices(saved, given.get("device"), given.get("devices") or {})  # what was recorded may be yet to measure
-    return decide(saved, replace(decision_of(saved), **given))
+    alone = {"devices": None} if given.get("device") is not None else {}  # asks for this one device
+    return decide(saved, replace(decision_of(saved), **{**alone, **given}))

@@ -12,10 +12,12 @@ from rich.text import Text
 
 from src.decide.choice import Comparison, Decision
 from src.decide.configurations import Configuration
+from src.decide.machines import device_name
 from src.decide.notes import note
 from src.decide.open_questions import OpenQuestion, open_questions
 from src.decide.speed import cost
 from src.decide.verdict import verdict
+from src.report.devices import Devices
 from src.report.headline import Gap, Row, headline, held_against_another, same_weights
 from src.report.names import short
 from src.report.page_one import PageOne, settling_command
@@ -111,6 +113,17 @@ def open_lines(decision: Decision) -> list[RenderableType]:
     return [*lines, Text(f"settle it: {command}", style="cyan")] if command else lines
 
 
+def device_lines(decision: Decision) -> list[str]:
+    """Whose measurements decide, where not the sweep's machine's; one model for all devices, and the best for each."""
+    say, device, across = catalogue("en").say, device_name(decision.settings), decision.across
+    lines = [f"{say('fact_decided_on')}: {device}"] if device is not None else []
+    if across is None:
+        return lines
+    lines.append(str(Devices(decision, catalogue("en")).for_all()))
+    alone = [(d.name, d.choice.recommended) for d in across.devices if d.measured]
+    return lines + [say("best_there" if c else "none_there", device=n, label=short(c) if c else "") for n, c in alone]
+
+
 def _told(q: OpenQuestion, part: PageOne) -> str:
     return f"{short(q.candidate)}, {part.below(q.comparison)} below the best. {part.words.say(part.settled(q))}"
 
@@ -122,6 +135,7 @@ def summary(decision: Decision) -> Group:
     lines: list[RenderableType] = [Text.assemble(word, "  ", say(judged.reasons[0]))]
     lines += [Text(f"  {say(n)}") for n in judged.reasons[1:]]
     lines += [Text(f"  condition: {say(n)}", style="yellow") for n in judged.conditions]
+    lines += [Text(line, style="cyan") for line in device_lines(decision)]
     tables: list[RenderableType] = [configurations_table(decision)]
     if found := recoveries(decision.saved):
         tables.append(recovery_table(found))

@@ -12,6 +12,7 @@ from src.common.errors import UserError
 from src.decide.settings import Again, given_again
 from src.report import Options, load_decision, write_report
 from src.report.check import check_report
+from src.report.terminal import device_lines
 from src.report.write import texts
 from tests.report.factory import Sweep, There, deep_study, device
 from tests.report.test_french import ENGLISH, QUOTED
@@ -61,6 +62,16 @@ def test_the_check_derives_again_what_was_decided_again(tmp_path: Path) -> None:
     altered = path.with_suffix(".json").read_text().replace('"device": "pi5"', '"device": "server"')
     path.with_suffix(".json").write_text(altered)
     assert check_report(folder, tmp_path / "reports")
+
+
+def test_the_terminal_says_who_decides_and_what_each_device_gets(tmp_path: Path) -> None:
+    folder = sweep_of(devices=LIMITS).write(tmp_path)
+    lines = device_lines(load_decision(folder))
+    assert lines[0].startswith("One for all (pi5, server): ")
+    assert [line.split(" alone")[0] for line in lines[1:]] == ["The best for pi5", "The best for server"]
+    alone = load_decision(folder, {"device": "pi5"})
+    assert alone.across is None, "a device that is asked for decides alone"
+    assert device_lines(alone) == ["Decided by the measurements of: pi5"]
 
 
 NONE = {"pi5": {"max_latency_ms": 1}}
