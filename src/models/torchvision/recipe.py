@@ -40,7 +40,15 @@ REFUSED = {  # key of `train` -> why
     "focal_alpha": "each of its networks has the loss that it was published with (retinanet and fcos: focal)",
     "label_smoothing": "each of its networks has the loss that it was published with",
     "dropout": "its networks are built as they were published",
+    "cache_folder": "images are kept in the memory of the training itself",
+    "cache_limit_gb": "images are kept in the memory of the training itself",
+    "cache_resize": "images are kept as the network gets them",
+    "cache_refresh": "nothing is cached on disk",
+    "cache_workers": "images are read by the training itself",
+    "prefetch": "images are read by the training itself",
+    "pin_memory": "images are read by the training itself",
 }
+PLAIN_ONLY = ("mosaic9", "mixup_alpha", "noise", "blur", "contrast", "crop")  # keys of `augment` of Ultralytics' alone
 AUGMENT = ("name", "fliplr", "flipud", "hsv_h", "hsv_s", "hsv_v", "scale", "translate", "close_mosaic")  # what works
 TORCH_NAMES = {Optimizer.RMSProp: "RMSprop"}
 CLIP = 10.0  # largest norm of the gradient, as Ultralytics clips
@@ -63,6 +71,9 @@ def check_recipe(training: Training) -> None:
     refuse_unless(t.cache != "disk", "train.cache", "disk", "images are kept in memory (ram) or read again (none)")
     refuse_unless(t.amp == "fp32", "train.amp", t.amp, "it trains in float32")
     refuse_unless(t.stop_metric != "loss", "train.stop_metric", "loss", "it has no loss on val")
+    for key in PLAIN_ONLY:
+        value, usual = getattr(training.augment, key), getattr(AugmentConfig, key)
+        refuse_unless(value == usual, f"augment.{key}", value, "it is not built for this family")
     for item in fields(AugmentConfig):
         value = getattr(training.augment, item.name)
         if item.name not in AUGMENT:
