@@ -21,6 +21,17 @@ VARIABLE = "DETSWEEP_IMAGE_SECRET_KEY"
 MAGIC = b"DSWPENC1"
 NONCE = 12
 KEY = 32  # bytes: AES-256
+BLOCK = 16  # bytes of AES
+CBC = ".enc"  # suffix of pictures that other systems encrypted with AES-256-CBC
+BY_START = {
+    b"\xff\xd8\xff": ".jpg",
+    b"\x89PNG": ".png",
+    b"RIFF": ".webp",
+    b"BM": ".bmp",
+    b"II*\0": ".tif",
+    b"MM\0*": ".tif",
+}
+STARTS = tuple(BY_START)
 # Whatever looks like a picture is encrypted, read by the checks or not: none may stay in clear by its suffix.
 IMAGES = frozenset({
     ".arw", ".avif", ".bmp", ".cr2", ".dng", ".exr", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg",
@@ -104,8 +115,53 @@ def plain(content: bytes, name: str = "a file") -> bytes:
     return decrypt(content, key_from_environment(), name) if is_encrypted(content) else content
 
 
+def decrypt_cbc(content: bytes, key: bytes, name: str = "a file") -> bytes:
+    """Decrypt a file of AES-256-CBC: 16 bytes of initialisation vector, then the ciphertext with PKCS#7 padding.
+
+    Such a file has no tag: damage is found by its padding alone, and not for certain. So it is read once, to be
+    encrypted again as everything here is.
+
+    Raises:
+        UserError: another key, or the file is damaged.
+    """
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    from cryptography.hazmat.primitives.padding import PKCS7
+
+    try:
+        opened = Cipher(algorithms.AES(key), modes.CBC(content[:BLOCK])).decryptor()
+        padded = opened.update(content[BLOCK:]) + opened.finalize()
+        unpad = PKCS7(8 * BLOCK).unpadder()
+        return unpad.update(padded) + unpad.finalize()
+    except ValueError:
+        raise UserError(
+            "an encrypted image can't be opened: it was encrypted with another key, or is no file of AES-256-CBC",
+            value=name,
+            remedy=f"check {VARIABLE}; the first 16 bytes must be the initialisation vector",
+        ) from None
+
+
+def _plain_or_cbc(item: Path, content: bytes, key: bytes) -> tuple[str, bytes]:
+    """Name and bytes of a picture before it is encrypted; of other systems' `NAME.jpg.enc` too."""
+    if item.suffix.lower() != CBC or is_encrypted(content):
+        return item.name, content
+    opened = decrypt_cbc(content, key, str(item))
+    if not opened.startswith(STARTS):
+        raise UserError(
+            "an encrypted image can't be opened: it was encrypted with another key",
+            value=item,
+            remedy=f"check {VARIABLE}",
+        )
+    return item.stem if Path(item.stem).suffix.lower() in IMAGES else f"{item.stem}{_suffix(opened)}", opened
+
+
+def _suffix(opened: bytes) -> str:
+    return next(suffix for start, suffix in BY_START.items() if opened.startswith(start))
+
+
 def encrypt_folder(source: Path, target: Path) -> int:
     """Copy a folder with its images encrypted; returns their number.
+
+    Files `….enc` of AES-256-CBC are opened with the same key, and become files of this kind.
 
     Raises:
         UserError: the source is missing, or the target exists.
@@ -119,8 +175,11 @@ def encrypt_folder(source: Path, target: Path) -> int:
         for item in sorted(p for p in source.rglob("*") if p.is_file()):
             copy = aside / item.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            content = item.read_bytes()
-            secret = item.suffix.lower() in IMAGES and not is_encrypted(content)
+            name, content = _plain_or_cbc(item, item.read_bytes(), key)
+            copy = copy.with_name(name)
+            if copy.exists():
+                raise UserError("two pictures would get one name", value=item, remedy="rename one of them")
+            secret = copy.suffix.lower() in IMAGES and not is_encrypted(content)
             copy.write_bytes(encrypt(content, key) if secret else content)
             count += secret
     return count

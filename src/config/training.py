@@ -74,8 +74,15 @@ class TrainConfig:
     keep_top: int = 0  # checkpoints kept beside best and last, the metric in their names
     keep_state: bool = False  # keep all that is needed to go on for more epochs (three times the weights)
     resume: str | None = None  # folder final_state of an earlier training: go on to `epochs`
-    cache: str = "ram"  # ram | disk | none: images as the network gets them
+    cache: str = "ram"  # ram | disk | none: images as the network gets them, in one file that all processes share
+    cache_folder: str | None = None  # of that file; null = .cache in the prepared dataset
+    cache_limit_gb: float = 0.0  # of memory (ram) or disk that it may take; 0 = what is free
+    cache_resize: bool = True  # false: pictures are cached as they are, one file for every imgsz
+    cache_refresh: bool = False  # make it anew, whatever is there
+    cache_workers: int = 0  # threads that fill it; 0 = as many as there are cores
     workers: int = 0  # loader processes; they cost more than they give on small sets
+    pin_memory: bool = True  # on a GPU: batches in memory that it reads by itself
+    prefetch: int = 0  # batches that each loader process reads ahead; 0 = Ultralytics' 4
     distill_model: str | None = None  # checkpoint of a larger teacher
     dis: float = 6.0  # gain of the distillation loss
     qat: bool = False  # learn with 8-bit rounding in the forward pass; needs model.weights=PATH
@@ -106,6 +113,12 @@ class AugmentConfig:
     fliplr: float = 0.0
     flipud: float = 0.0
     bgr: float = 0.0  # probability of swapped channels
+    mosaic9: float = 0.0  # share of the mosaics that hold nine images
+    mixup_alpha: float = 32.0  # of mixup's beta distribution: large = half and half, small = one of the two
+    noise: float = 0.0  # Gaussian noise of up to this share of the range of values
+    blur: float = 0.0  # Gaussian blur of up to so many px
+    contrast: float = 0.0  # +/- gain about the image's mean
+    crop: float = 0.0  # up to this share of each side is cut off, never a part of a box
 
 
 @dataclass

@@ -22,7 +22,10 @@ QAT_SCHEMES = ("static", "x86", "fbgemm", "qnnpack")
 STOP_METRICS = ("mAP50-95", "mAP50", "precision", "recall", "f1", "loss")
 DEVICE = re.compile(r"cpu|auto|cuda(:\d+(,\d+)*)?")
 WITH_BETAS = (Optimizer.Adam, Optimizer.Adamax, Optimizer.AdamW, Optimizer.NAdam, Optimizer.RAdam)
-AUGMENT_LIMITS = {"degrees": 180.0, "shear": 89.0, "perspective": 0.001, "scale": 0.99}
+AUGMENT_LIMITS = {
+    "degrees": 180.0, "shear": 89.0, "perspective": 0.001, "scale": 0.99, "noise": 0.5, "blur": 20.0, "contrast": 0.99,
+    "crop": 0.45,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def check_recipe(train: TrainConfig, augment: AugmentConfig, around: Around) -> 
     _check_freeze(train, around.epochs)
     _check_stopping(train)
     _check_precision(train, around.device)
+    _check_loading(train)
     _check_special(train, around)
 
 
@@ -111,6 +115,9 @@ def _check_ranges(t: TrainConfig) -> None:
         "multi_scale": (0, 0.9),
         "keep_top": (0, infinity),
         "workers": (0, infinity),
+        "cache_limit_gb": (0, infinity),
+        "cache_workers": (0, 1024),
+        "prefetch": (0, 1024),
         "dis": (0, infinity),
         "qat_batches": (1, infinity),
         "qat_freeze_bn": (0, infinity),
@@ -129,8 +136,14 @@ def _check_augment(a: AugmentConfig) -> None:
     for key, value in vars(a).items():
         if key == "close_mosaic":
             _in_range("augment.close_mosaic", value, 0, math.inf)
+        elif key == "mixup_alpha":
+            _in_range("augment.mixup_alpha", value, 1e-3, 1000)
         elif key != "name":
             _in_range(f"augment.{key}", value, 0, AUGMENT_LIMITS.get(key, 1.0))
+    if a.mosaic9 and not a.mosaic:
+        _refuse("augment.mosaic9 is a share of the mosaics, and there are none", a.mosaic9, "augment.mosaic=1.0")
+    if a.mixup_alpha != AugmentConfig.mixup_alpha and not a.mixup:
+        _refuse("augment.mixup_alpha shapes mixup, which is off", a.mixup_alpha, "augment.mixup=0.1")
 
 
 def _check_device(around: Around) -> None:
@@ -236,6 +249,18 @@ def _check_stopping(t: TrainConfig) -> None:
 def _check_precision(t: TrainConfig, device: str) -> None:
     if t.amp == "fp16" and device == "cpu":
         _refuse("train.amp=fp16 needs a GPU: processors train in fp32 or bf16", device, "train.amp=fp32")
+
+
+def _check_loading(t: TrainConfig) -> None:
+    """Keys of a cache that is off, and of loader processes that there are none of."""
+    if t.prefetch and not t.workers:
+        _refuse("train.prefetch is for loader processes, and there are none", t.prefetch, "train.workers=4")
+    if t.cache != "none":
+        return
+    plain = vars(TrainConfig(name=""))
+    for key in ("cache_folder", "cache_limit_gb", "cache_resize", "cache_refresh", "cache_workers"):
+        if getattr(t, key) != plain[key]:
+            _refuse(f"train.{key} is for a cache, which is off", getattr(t, key), "train.cache=ram, or disk")
 
 
 def _check_special(t: TrainConfig, around: Around) -> None:

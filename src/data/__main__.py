@@ -6,6 +6,7 @@ convert       to another layout, in a new folder       data=… out=DIR to=yolo|
 split         new seeded, class-stratified splits                            data=… out=DIR data.val_share=0.15
 dedupe        leave out exact and near duplicates                            data=… out=DIR near=true
 balance       repeat train images of rare classes                            data=… out=DIR threshold=0.1
+augment       changed copies of train images beside them; boxes stay whole   data=… out=DIR copies=2 noise=0.05 crop=0.2
 resize        shrink large images                                            data=… out=DIR side=640
 stretch       8-bit copies of 16-bit images that use a part of their range   data=… out=DIR
 folds         a dataset for each fold of a cross-validation                  data=… out=DIR folds=5 link=true
@@ -50,6 +51,11 @@ class DatasetArgs:
     near: bool = True  # dedupe: near duplicates too
     threshold: float = 0.1  # balance: share of train images below which a class is rare
     side: int = 640  # resize: longest side, px
+    copies: int = 1  # augment: changed copies of every train image
+    noise: float = 0.0  # augment: up to this share of the range of values
+    blur: float = 0.0  # augment: up to so many px
+    contrast: float = 0.0  # augment: +/- gain
+    crop: float = 0.0  # augment: up to this share of each side, never a part of a box
     video: str | None = None  # frames
     every: int | None = None
     every_s: float | None = None
@@ -106,7 +112,10 @@ def run_tool(args: DatasetArgs) -> int:
     from src.data.tools import Options
     from src.data.tools import run_tool as work
 
-    options = Options(args.out, args.to, args.dry_run, args.link, args.near, args.threshold, args.side)
+    strengths = tuple((key, getattr(args, key)) for key in ("noise", "blur", "contrast", "crop"))
+    options = Options(
+        args.out, args.to, args.dry_run, args.link, args.near, args.threshold, args.side, args.copies, strengths
+    )
     manifest = work(args.command, args.data, options, Path(args.outputs))
     for action in manifest["actions"][:SHOWN]:
         print(f"{action['action']:<7} {action['image']}: {action['detail']}")
@@ -213,7 +222,7 @@ def run_encrypt(args: DatasetArgs) -> int:
 COMMANDS: dict[str, Callable[[DatasetArgs], int]] = {
     "check": run_check,
     "fingerprint": run_fingerprint,
-    **dict.fromkeys(("convert", "split", "dedupe", "balance", "resize", "stretch"), run_tool),
+    **dict.fromkeys(("convert", "split", "dedupe", "balance", "augment", "resize", "stretch"), run_tool),
     "folds": run_folds,
     "download": run_download,
     "frames": run_frames,

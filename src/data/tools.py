@@ -17,6 +17,7 @@ import numpy as np
 
 from src.common.errors import UserError
 from src.config.schema import DataConfig
+from src.data.augment import MARK, augment_with, check_strengths
 from src.data.check import KEEP_ORDER, Checked, check_dataset
 from src.data.fingerprint import fingerprint
 from src.data.folds import divided, folder_of
@@ -56,6 +57,8 @@ class Options:
     near: bool = True  # dedupe: near duplicates too, not just equal bytes
     threshold: float = 0.1  # balance: repeat images of classes that fewer than this share of train images hold
     side: int = 640  # resize: longest side, px
+    copies: int = 1  # augment: changed copies of every train image
+    strengths: tuple[tuple[str, float], ...] = ()  # augment: keys of src.common.box_safe and how strong each is
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def run_tool(command: str, cfg: DataConfig, options: Options, root: Path) -> dic
         Output(plan.images, data.class_names, data.category_ids, manifest),
         out,
         options.to,
-        _pixels(command, options, checked),
+        _pixels(command, options, checked, cfg.seed),
     )
 
 
@@ -111,7 +114,9 @@ def write_folds(cfg: DataConfig, options: Options, folds: int, root: Path) -> li
         manifest = {**_manifest("folds", cfg, options, plan, findings, before), "fold": fold + 1, "folds": folds}
         if not options.dry_run:
             output = Output(plan.images, data.class_names, data.category_ids, manifest)
-            manifest = write_dataset(output, folder_of(out, fold), options.to, _pixels("folds", options, images))
+            manifest = write_dataset(
+                output, folder_of(out, fold), options.to, _pixels("folds", options, images, cfg.seed)
+            )
         manifests.append(manifest)
     return manifests
 
@@ -134,9 +139,11 @@ def _out(options: Options) -> Path:
     return out
 
 
-def _pixels(command: str, options: Options, checked: Sequence[Checked]) -> Pixels:
+def _pixels(command: str, options: Options, checked: Sequence[Checked], seed: int) -> Pixels:
     if command == "resize":
         return shrink_to(options.side)
+    if command == "augment":
+        return augment_with(dict(options.strengths), seed)
     if command == "stretch":
         return stretch_from(bits_of(checked))
     return link_pixels if options.link else copy_pixels
@@ -273,6 +280,27 @@ def _stretch(checked: Sequence[Checked], cfg: DataConfig, options: Options, data
     return ToolPlan(named, actions)
 
 
+def _augment(checked: Sequence[Checked], cfg: DataConfig, options: Options, data: RawDataset) -> ToolPlan:
+    """Changed copies of train images beside the images themselves; val and test stay as they are."""
+    if not 1 <= options.copies <= 100:
+        raise UserError("copies must be 1 to 100", value=options.copies, remedy="copies=1")
+    check_strengths(dict(options.strengths))
+    made, _ = assign_splits(checked, cfg.val_share, cfg.test_share, cfg.seed, data.origin)
+    images, actions = [], []
+    for image in _ready(made):
+        images.append(image)
+        if image.split != "train":
+            continue
+        if len(image.ignored):
+            actions.append({"action": "keep", "image": str(image.source), "detail": "regions to ignore: no copy"})
+            continue
+        stem = Path(image.name).stem
+        names = [f"{stem}{MARK}{number}.png" for number in range(1, options.copies + 1)]
+        images += [replace(image, name=name, copy=True) for name in names]
+        actions.append({"action": "augment", "image": str(image.source), "detail": f"{options.copies} changed copies"})
+    return ToolPlan(images, actions)
+
+
 PLANNERS: dict[str, Callable[[Sequence[Checked], DataConfig, Options, RawDataset], ToolPlan]] = {
     "convert": _convert,
     "split": _split,
@@ -280,4 +308,5 @@ PLANNERS: dict[str, Callable[[Sequence[Checked], DataConfig, Options, RawDataset
     "balance": _balance,
     "resize": _resize,
     "stretch": _stretch,
+    "augment": _augment,
 }

@@ -153,7 +153,7 @@ def _write_yolo(output: Output, base: Path, pixels: Pixels) -> list[Ready]:
         target.parent.mkdir(parents=True, exist_ok=True)
         label.parent.mkdir(parents=True, exist_ok=True)
         done.append(pixels(image, target))
-        label.write_text(format_labels(image.boxes, image.classes), encoding="utf-8", newline="")
+        label.write_text(format_labels(done[-1].boxes, done[-1].classes), encoding="utf-8", newline="")
     splits = {split: f"images/{split}" for split in SPLITS if any(i.split == split for i in done)}
     content = {**splits, "names": dict(enumerate(output.class_names))}
     write_text(base / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))

@@ -15,7 +15,7 @@ def layers(sizes: list[float]) -> list[nn.Parameter]:
     """Parameters [2, 2] with a gradient of which every element is the given one."""
     made = [nn.Parameter(torch.zeros(2, 2)) for _ in sizes]
     for parameter, size in zip(made, sizes, strict=True):
-        parameter.grad = torch.full((2, 2), size)
+        parameter.grad = torch.full((2, 2), float(size))
     return made
 
 

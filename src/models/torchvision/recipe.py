@@ -13,7 +13,7 @@ from typing import Any
 
 from src.common.errors import UserError
 from src.common.hashes import sha256_file
-from src.config.training import Optimizer, TrainConfig, Training
+from src.config.training import AugmentConfig, Optimizer, TrainConfig, Training
 from src.models.base import Start
 from src.records.schema import DatasetRef
 
@@ -38,8 +38,16 @@ REFUSED = {  # key of `train` -> why
     "focal_alpha": "each of its networks has the loss that it was published with (retinanet and fcos: focal)",
     "label_smoothing": "each of its networks has the loss that it was published with",
     "dropout": "its networks are built as they were published",
+    "cache_folder": "images are kept in the memory of the training itself",
+    "cache_limit_gb": "images are kept in the memory of the training itself",
+    "cache_resize": "images are kept as the network gets them",
+    "cache_refresh": "nothing is cached on disk",
+    "cache_workers": "images are read by the training itself",
+    "prefetch": "images are read by the training itself",
+    "pin_memory": "images are read by the training itself",
 }
 PASTED = ("mosaic", "mixup", "cutmix")  # keys of `augment` that make one image of several
+PLAIN_ONLY = ("mosaic9", "mixup_alpha", "noise", "blur", "contrast", "crop")  # keys of `augment` of Ultralytics' alone
 TORCH_NAMES = {Optimizer.RMSProp: "RMSprop"}
 CLIP = 10.0  # largest norm of the gradient, as Ultralytics clips
 
@@ -63,6 +71,9 @@ def check_recipe(training: Training) -> None:
     for key in PASTED:
         value = getattr(training.augment, key)
         refuse_unless(not value, f"augment.{key}", value, "images are not pasted together here (try augment=light)")
+    for key in PLAIN_ONLY:
+        value, usual = getattr(training.augment, key), getattr(AugmentConfig, key)
+        refuse_unless(value == usual, f"augment.{key}", value, "it is not built for this family")
 
 
 def _refuse(family: str, fine: bool, key: str, value: object, why: str) -> None:

@@ -17,6 +17,7 @@ from src.models.devices import check_precision, usable_gpus
 from src.records.schema import DatasetRef
 
 SAME_NAME = ("momentum", "weight_decay", "lrf", "warmup_epochs", "cls_pw", "box", "cls", "dfl", "multi_scale")
+OWN_AUGMENTATION = ("mosaic9", "mixup_alpha", "noise", "blur", "contrast", "crop")  # not arguments of Ultralytics'
 AMP: dict[str, bool | str] = {"fp32": False, "fp16": "fp16", "bf16": "bf16"}
 
 
@@ -107,10 +108,23 @@ def _recipe(t: TrainConfig, batch: int) -> dict[str, Any]:
 
 
 def _augmentation(a: AugmentConfig, epochs: int) -> dict[str, Any]:
-    found = {name: value for name, value in vars(a).items() if name != "name"}
+    found = {name: value for name, value in vars(a).items() if name != "name" and name not in OWN_AUGMENTATION}
     # Ultralytics would otherwise switch mosaic off for the whole of a short training, without a word.
     found["close_mosaic"] = min(a.close_mosaic, epochs // 2)
     return found
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How pictures are read and cached: none of it changes what is trained."""
+
+    folder: str | None = None  # of caches; None = in the prepared dataset
+    limit_gb: float = 0.0
+    resize: bool = True
+    refresh: bool = False
+    threads: int = 0
+    pin_memory: bool = True
+    prefetch: int = 0
 
 
 @dataclass(frozen=True)
@@ -139,6 +153,9 @@ class Options:
     rates: tuple[float, float] | None = None  # of the backbone and of the head, as shares of lr
     minutes: float | None = None  # of processor time to train for
     epochs: int = 0  # with minutes: the scale on which the schedule counts
+    augment: tuple[tuple[str, float], ...] = ()  # keys of AugmentConfig that Ultralytics has no argument for
+    seed: int = -1  # of choices that are drawn by image and epoch; -1 = by one generator, as Ultralytics does
+    loading: Loading = Loading()
 
 
 def training_options(training: Training) -> Options:
@@ -167,6 +184,11 @@ def training_options(training: Training) -> Options:
         rates=(t.lr_backbone, t.lr_head) if (t.lr_backbone, t.lr_head) != (1.0, 1.0) else None,
         minutes=training.minutes,
         epochs=0 if training.minutes is None or t.schedule in ("linear", "cosine") else training.epochs,
+        augment=_own_augmentation(training.augment),
+        seed=training.seed if _drawn_by_image(training) else -1,
+        loading=Loading(
+            t.cache_folder, t.cache_limit_gb, t.cache_resize, t.cache_refresh, t.cache_workers, t.pin_memory, t.prefetch
+        ),
     )
 
 
@@ -177,3 +199,15 @@ def _plateau(t: TrainConfig) -> tuple[float, int, float, str]:
 def _loss(t: TrainConfig) -> tuple[str | None, float, float, float] | None:
     asked = (t.box_loss, t.focal_gamma, t.focal_alpha, t.label_smoothing)
     return asked if any(asked) else None
+
+
+def _own_augmentation(a: AugmentConfig) -> tuple[tuple[str, float], ...]:
+    plain = vars(AugmentConfig(name=""))
+    return tuple((key, getattr(a, key)) for key in OWN_AUGMENTATION if getattr(a, key) != plain[key])
+
+
+def _drawn_by_image(training: Training) -> bool:
+    """Whether random choices are drawn by image and epoch: where loader processes would draw them in any order."""
+    if "," in training.device:  # every GPU has its share of the images, and nothing of that is resumed
+        return False
+    return training.train.workers > 0 or bool(_own_augmentation(training.augment))

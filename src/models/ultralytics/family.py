@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +80,14 @@ class Ultralytics:
 
     def signature(self, training: Training, dataset: DatasetRef, start: Start) -> Any:
         """Arguments, options and data of the training that Ultralytics would be asked for."""
-        from src.models.ultralytics.arguments import training_arguments, training_options
+        from src.models.ultralytics.arguments import Loading, training_arguments, training_options
 
         arguments = training_arguments(training, dataset, start.path, Path("x"))
         if arguments.get("patience", 0) >= arguments["epochs"]:
             arguments["patience"] = arguments["epochs"]  # stopping can't come before the end
-        return [arguments, str(training_options(training)), dataset.fingerprint]
+        arguments.pop("cache")
+        options = replace(training_options(training), loading=Loading())
+        return [arguments, str(options), dataset.fingerprint]
 
     def train(
         self, training: Training, dataset: DatasetRef, start: Start, out: Path, threads: int, on_epoch: EpochHook

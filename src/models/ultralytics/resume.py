@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.whole_files import copy_whole, whole_file
+from src.models.ultralytics.order import order_of
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ def _restore_generators(trainer: Any, state: dict[str, Any]) -> None:
     import numpy as np
     import torch
 
-    _skip_order(trainer.train_loader, trainer.start_epoch)
+    _skip_order(trainer)
     version, _, gauss = random.getstate()
     random.setstate((version, tuple(state["python"]), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
@@ -154,11 +155,16 @@ def _restore_generators(trainer: Any, state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def _skip_order(loader: Any, epochs: int) -> None:
+def _skip_order(trainer: Any) -> None:
     """Draw the order of the epochs that are done, without loading an image.
 
     The sampler draws ahead of what it gives, so that its generator's state alone would not bring back the order.
     """
+    loader, epochs = trainer.train_loader, trainer.start_epoch
+    if (order := order_of(loader)) is not None:
+        loader.reset()  # calibration of quantisation-aware training has read from it
+        order.at(epochs, min(trainer.options.qat_batches, len(loader)))
+        return
     if loader.iterator is None:
         loader.iterator = loader._get_iterator()
     for _ in range(epochs * len(loader)):

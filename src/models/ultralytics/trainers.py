@@ -9,12 +9,9 @@ again: they find its options in the environment.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,13 +30,15 @@ from src.models.freezing import freeze
 from src.models.gradients import Gradients
 from src.models.plateau import Plateau
 from src.models.ultralytics import freezing, image_cache, losses
-from src.models.ultralytics.arguments import Options
+from src.models.ultralytics.handed_over import VARIABLE, hand_over, handed_over
+from src.models.ultralytics.order import give_order, order_of
 from src.models.ultralytics.qat import Rounding, freeze_statistics
 from src.models.ultralytics.stopping import Stopper, stop_value
 from src.models.ultralytics.top_checkpoints import TopK
 
+__all__ = ["VARIABLE", "Detector", "Transformer", "hand_over"]
+
 SCREEN_DPI = 110
-VARIABLE = "DETSWEEP_TRAINING_OPTIONS"
 engine: Any = trainer_module  # its names are not exported in the sense of type checkers
 plotting: Any = plotting_module
 data_utils: Any = data_module
@@ -56,17 +55,6 @@ def _trust_amp(model: Any) -> bool:
 
 # Ultralytics tests mixed precision with a network that it downloads; `check_training` has looked at the device.
 engine.check_amp = _trust_amp
-
-
-def hand_over(options: Options) -> None:
-    """Leave the options where trainers, also those of worker processes, find them."""
-    os.environ[VARIABLE] = json.dumps(asdict(options))
-
-
-def _options() -> Options:
-    raw: dict[str, Any] = json.loads(os.environ[VARIABLE])
-    plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}
-    return Options(**plain)
 
 
 @contextmanager
@@ -87,7 +75,7 @@ def _for_the_screen() -> Iterator[None]:
 
 
 def _loss_options() -> losses.LossOptions:
-    asked = _options().loss if VARIABLE in os.environ else None
+    asked = handed_over().loss
     return losses.LossOptions(*asked) if asked else losses.LossOptions()
 
 
@@ -98,7 +86,7 @@ class Recipe:
     """The additions, to be mixed into a trainer of Ultralytics."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.options = _options()
+        self.options = handed_over()
         self.budget = Budget(self.options.epochs or 1, self.options.minutes)
         self.rows: list[dict[str, float]] = []  # of the history, which whoever trains keeps
         self.rounding: Rounding | None = None
@@ -192,6 +180,22 @@ class Recipe:
         if options.exponential is not None:
             recipe.exponential_gamma = options.exponential
         return schedule.curve_of(recipe, options.epochs or 1)
+
+    def get_dataloader(self: Any, path: Any, batch_size: int = 16, rank: int = 0, mode: str = "train") -> Any:
+        """Ultralytics' loader as the recipe has it: its order, and what it reads ahead."""
+        loader = super().get_dataloader(path, batch_size, rank, mode)  # type: ignore[misc]
+        loading = self.options.loading
+        loader.pin_memory = loader.pin_memory and loading.pin_memory
+        if loading.prefetch and loader.num_workers:
+            loader.prefetch_factor = loading.prefetch
+        if mode == "train" and self.options.seed >= 0:
+            give_order(loader, self.options.seed)
+        return loader
+
+    def _close_dataloader_mosaic(self: Any) -> None:
+        super()._close_dataloader_mosaic()  # type: ignore[misc]
+        if (order := order_of(self.train_loader)) is not None:  # the loader begins anew, and has read ahead
+            order.at(self.epoch)
 
     def _setup_train(self: Any) -> None:
         super()._setup_train()  # type: ignore[misc]

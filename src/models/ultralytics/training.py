@@ -20,6 +20,7 @@ from typing import Any
 from src.common.errors import StageError
 from src.common.hashes import sha256_file
 from src.config.training import Training
+from src.machine.open_files import fitting, limit
 from src.models import epoch_curves
 from src.models.base import EpochHook, Start, TrainResult, licence_of
 from src.models.budget import USED, Budget
@@ -38,6 +39,7 @@ from src.records.schema import Checkpoint, DatasetRef
 log = logging.getLogger(__name__)
 
 STATE_FOLDER = "state"
+AHEAD = 4  # batches that a loader process of Ultralytics' reads ahead
 
 # Ultralytics' names -> the field's names, as they reach MLflow and the records.
 METRIC_NAMES = {
@@ -118,6 +120,9 @@ def _build_trainer(training: Training, dataset: DatasetRef, start: Path | None, 
 
     hand_over(training_options(training))
     overrides = training_arguments(training, dataset, start, out)
+    overrides["workers"], told = fitting(overrides["workers"], training.train.prefetch or AHEAD, limit())
+    if told:
+        log.warning("%s", told)
     with _log_to(out / "ultralytics.log"):
         return _trainer_class(training.model.architecture)(overrides=overrides)
 
