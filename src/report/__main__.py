@@ -1,5 +1,6 @@
 """`python -m src.report sweep=NAME|latest`: write a sweep's report again from its saved records, without training.
 
+`merge_request=reports/NAME/decision.json` writes a short comment and JUnit XML for a merge request, and ends by policy.
 `decision.device=NAME` decides by what was measured on another machine. `check=true` derives every number of a written
 report again; `compare=A,B` puts sweeps side by side.
 """
@@ -17,6 +18,7 @@ from src.decide.settings import Again, given_again, load_decision
 from src.records.find_sweep import find_sweep
 from src.report.check import check_report
 from src.report.compare import compare
+from src.report.merge_request import JUNIT, read_decision, write_comment
 from src.report.terminal import print_summary
 from src.report.text import catalogue
 from src.report.write import Options, write_decision
@@ -29,6 +31,9 @@ class ReportArgs:
     sweep: str = "latest"  # name of a sweep, or latest
     check: bool = False  # derive every number of the written report again, and fail on one that was altered
     compare: str | None = None  # two or more sweeps: compare=A\,B or 'compare="A,B"'
+    merge_request: str | None = None  # a decision.json: merge_request.md and junit.xml are written beside it
+    against: str | None = None  # the decision.json before: what changed since is told
+    fail_on: str = "reject"  # never | reject | conditional | changed: when merge_request ends in 1
     report: ReportConfig = field(default_factory=ReportConfig)
     decision: Again = field(default_factory=Again)  # decides again, by other measurements or limits
     outputs: str = "outputs"
@@ -49,6 +54,8 @@ def run(args: ReportArgs) -> int:
             if args.check
             else "leave out these keys",
         )
+    if args.merge_request is not None:
+        return _comment(Path(args.merge_request), args.against, args.fail_on)
     if args.compare is not None:
         return _compare([name.strip() for name in args.compare.split(",")], outputs, reports, args.report.language)
     folder = find_sweep(outputs, args.sweep)
@@ -77,6 +84,14 @@ def _compare(names: list[str], outputs: Path, reports: Path, language: str) -> i
     print(path.read_text(encoding="utf-8"))
     print(f"comparison: {path}")
     return EXIT_OK
+
+
+def _comment(decision: Path, against: str | None, fail_on: str) -> int:
+    before = read_decision(Path(against)) if against is not None else None
+    path, why = write_comment(read_decision(decision), before, fail_on, decision.parent)
+    print(path.read_text(encoding="utf-8"))
+    print(f"comment: {path}, and {JUNIT} beside it")
+    return EXIT_FAILED if why else EXIT_OK
 
 
 def _check(folder: Path, reports: Path) -> int:

@@ -15,6 +15,7 @@ from src.decide.machines import device_name
 from src.decide.signal import chosen_configuration
 from src.decide.verdict import Verdict
 from src.records.schema import Failure
+from src.report.compare import datasets, machines
 from src.report.comparisons import comparisons_json, open_json
 from src.report.json_values import finite
 from src.report.names import fitted
@@ -46,6 +47,8 @@ def decision_json(decision: Decision, judged: Verdict, found: list[Risk], steps:
         "looks": decision.saved.sweep.looks,
         "latency_statistic": decision.statistic,
         "decided_on": device_name(decision.settings),
+        "machines": sorted(machines(decision)),
+        "datasets": sorted(datasets(decision)),
         "candidates": [_candidate(c, decision) for c in decision.candidates],
         "configurations": [
             {
