@@ -109,6 +109,8 @@ class DecisionConfig:
     runtime: str | None = None  # only this runtime may be recommended; null = any
     device: str | None = None  # only measurements on this device count; null = any
     min_throughput_ips: float | None = None  # images per second
+    min_capacity_rps: float | None = None  # requests a second that one service must surely answer in time
+    max_p99_ms: float = 100.0  # in time: 99 of 100 within so many ms of when they were due
     max_size_mb: float | None = None
     max_memory_mb: float | None = None
     min_map: float | None = None  # floor on val mAP50-95: the low end of its 95 % interval must reach it

@@ -16,6 +16,7 @@ from src.data import load_split
 from src.export.isolated import SOURCE, export_all
 from src.machine.environment import environment
 from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, judged
+from src.pipeline.capacity import measure_capacities
 from src.pipeline.context import Context, Inputs
 from src.pipeline.measured import Findings, Say, bench_metrics, measure_all, pairs
 from src.pipeline.post_training import judge_start
@@ -49,6 +50,7 @@ def run_finalists(
             verify(one, context, inputs, "val")
             _keep_test(one)
     measure_all(found, context, inputs, say)
+    measure_capacities(found, context, inputs, say)
     return [_save(one, context) for one in found]
 
 
