@@ -119,6 +119,8 @@ class DecisionConfig:
     device: str | None = None
     devices: Any = None  # {pi5: {max_latency_ms: 80}, …}: limits of several devices, which one model has to keep
     min_throughput_ips: float | None = None  # images per second
+    min_capacity_rps: float | None = None  # requests a second that one service must surely answer in time
+    max_p99_ms: float = 100.0  # in time: 99 of 100 within so many ms of when they were due
     max_size_mb: float | None = None
     max_memory_mb: float | None = None
     min_map: float | None = None  # floor on val mAP50-95: the low end of its 95 % interval must reach it

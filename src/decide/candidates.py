@@ -101,6 +101,12 @@ class Candidate:
         """Share of mAP50-95 that export cost; below 0 when the artifact scores higher."""
         return 1 - self.retention
 
+    def capacity(self, promise_ms: float) -> float:
+        """Requests a second that a service of it surely answers within a promise of p99; NaN when not measured."""
+        extras = [e.measurement.extra for e in self.evidence if e.measurement]
+        own = [x["capacity_low_rps"] for x in extras if x.get("capacity_p99_ms") == promise_ms]
+        return min(own, default=math.nan)
+
     @property
     def measured(self) -> bool:
         """Whether the benchmark covered it."""

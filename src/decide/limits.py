@@ -45,6 +45,7 @@ def limits_of(candidate: Candidate, decision: DecisionConfig) -> list[Limit]:
         ("max_size_mb", "MB", candidate.size_mb, True),
         ("max_memory_mb", "MB", candidate.memory_mb, True),
         ("min_throughput_ips", "images/s", candidate.throughput_ips, False),
+        ("min_capacity_rps", "requests/s", candidate.capacity(decision.max_p99_ms), False),
         ("min_map", "", candidate.floor, False),
         ("max_export_loss", "", candidate.loss, True),
     ]
@@ -56,6 +57,8 @@ def limits_of(candidate: Candidate, decision: DecisionConfig) -> list[Limit]:
 
 
 def _metric(key: str, decision: DecisionConfig) -> Note:
+    if key == "min_capacity_rps":
+        return note(f"limit_{key}", promise=f"{decision.max_p99_ms:g}")
     if key != "max_latency_ms":
         return note(f"limit_{key}")
     scope = note(f"scope_{decision.scope}")

@@ -17,7 +17,10 @@ from src.decide.uncertainty import Model
 
 LATENCY = 0.10  # by how much latency gets worse
 LIMIT = 0.10  # by how much a limit moves either way
-LIMITS = ("max_latency_ms", "max_size_mb", "max_memory_mb", "min_throughput_ips", "min_map", "max_export_loss")
+LIMITS = (
+    "max_latency_ms", "max_size_mb", "max_memory_mb", "min_throughput_ips", "min_capacity_rps", "min_map",
+    "max_export_loss",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,12 @@ from src.cli.command import application, quote_paths
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.common.json_values import plain
 from src.common.whole_files import read_regular, write_text
-from src.loadtest.capacity import Capacity, Step, capacity_of, next_rate, step_of
-from src.loadtest.client import Connections, Sent, saturate, send, target_of
+from src.loadtest.capacity import Capacity, Step, capacity_of
+from src.loadtest.client import Connections, Sent, saturate, target_of
 from src.loadtest.options import LoadtestArgs, check_arguments
-from src.loadtest.schedule import poisson
+from src.loadtest.search import CLIENTS, PROBE_S, Search, steps_of
 
 TOKEN = "DETSWEEP_SERVE_TOKEN"
-CLIENTS, PROBE_S = 8, 2.0  # that find how much the service gives at all
 MOST_IMAGES = 64
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 PATHS = ("image", "out", "url")
@@ -62,7 +61,6 @@ async def _measure(
 ) -> tuple[list[Step], list[dict[str, Any]]]:
     """All rates that were tried, in order, and what each request took."""
     await _check(connections, contents[0], args.url)
-    steps: list[Step] = []
     raw: list[dict[str, Any]] = []
     most = args.rate or await saturate(connections, contents, CLIENTS, PROBE_S)
     if args.rate is None:
@@ -70,13 +68,13 @@ async def _measure(
             f"about {most:.1f} answers a second with {CLIENTS} clients; now at rates that are fixed beforehand",
             flush=True,
         )
-    rate: float | None = args.rate or next_rate([], most, args.precision)
-    while rate is not None and len(steps) < args.steps:
-        sent = await send(connections, contents, poisson(rate, args.seconds, args.seed + len(steps)))
-        steps.append(step_of(rate, sent, args.p99_ms, args.seconds))
-        raw.append(_raw(rate, sent))
-        print(line_of(steps[-1], args.p99_ms), flush=True)
-        rate = None if args.rate else next_rate(steps, most, args.precision)
+
+    def tell(step: Step, sent: Sent) -> None:
+        raw.append(_raw(step.rate, sent))
+        print(line_of(step, args.p99_ms), flush=True)
+
+    search = Search(args.p99_ms, args.seconds, args.precision, args.steps, args.seed)
+    steps = await steps_of(search, connections, contents, most, tell, args.rate)
     connections.close()
     return steps, raw
 

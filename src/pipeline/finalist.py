@@ -17,6 +17,7 @@ from src.export.layer_loss import losses_beside
 from src.machine.environment import environment
 from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, judged
 from src.pipeline.calibration import calibration_images
+from src.pipeline.capacity import measure_capacities
 from src.pipeline.context import Context, Inputs
 from src.pipeline.measured import Findings, Say, bench_metrics, measure_all, pairs
 from src.pipeline.mixed_precision import keep_layers_float
@@ -53,6 +54,7 @@ def run_finalists(
             _keep_test(one)
         one.layer_losses = {a.sha256: rows for a in one.artifacts if (rows := losses_beside(Path(a.path)))}
     measure_all(found, context, inputs, say)
+    measure_capacities(found, context, inputs, say)
     return [_save(one, context) for one in found]
 
 

@@ -107,7 +107,9 @@ def _measure(
     """Export, verify on val and measure the finalists, unless an earlier run did so with the same settings."""
     finalists = shipped(choose(records, request.base.decision.finalists, request.goals), records)
     plain = plain_config(request.base)
-    key = hash_of([[r.trial for r in finalists], plain["export"], plain["runtime"], plain["benchmark"]])
+    settings = [[r.trial for r in finalists], plain["export"], plain["runtime"], plain["benchmark"]]
+    decision = request.base.decision
+    key = hash_of([*settings, *([decision.max_p99_ms] if decision.min_capacity_rps is not None else [])])
     measured = context.folder / MEASURED
     if content(measured) == key:
         evaluate_sweep(context.folder)  # what is known is read; other groups of images are other intervals

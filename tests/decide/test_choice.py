@@ -221,6 +221,18 @@ def test_each_limit_binds(tmp_path: Path) -> None:
     assert not infeasible(c, min_map=0.399)
 
 
+def test_the_capacity_that_is_sure_must_reach_its_limit() -> None:
+    record = finalist(trial(0), (ONNX,))
+    extra = {"capacity_p99_ms": 100.0, "capacity_rps": 30.0, "capacity_low_rps": 25.0}
+    known = replace(record, measurements=[replace(m, extra=m.extra | extra) for m in record.measurements])
+    (c,) = ranked(Saved(Path("f"), SWEEP, [trial(0)], {0: known}, {})).candidates
+    assert not infeasible(c, min_capacity_rps=25)
+    assert infeasible(c, min_capacity_rps=26)  # 30 is not sure
+    assert infeasible(c, min_capacity_rps=10, max_p99_ms=50)  # another promise was not measured
+    (unmeasured,) = ranked(Saved(Path("f"), SWEEP, [trial(0)], {0: record}, {})).candidates
+    assert infeasible(unmeasured, min_capacity_rps=1)
+
+
 @pytest.mark.parametrize("freedom", [1, 2, 3.7, 10, 100, 5000])
 def test_students_t_agrees_with_scipy(freedom: float) -> None:
     from scipy.special import stdtr, stdtrit
