@@ -133,7 +133,7 @@ def start(w: World) -> str:
     for i in range(5):
         begun = time.perf_counter()
         command = [sys.executable, str(bundle / "run.py"), "--into", str(w.home / f"start-{i}")]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert process.stdout is not None
         next(line for line in process.stdout if line.startswith("accuracy"))
         spans.append(time.perf_counter() - begun)

@@ -15,6 +15,7 @@ from src.cli.command import application, quote_paths
 from src.common.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UserError
 from src.config.checks import check_benchmark
 from src.config.schema import BenchmarkConfig
+from src.config.strictness import refuse_unwritable
 
 if TYPE_CHECKING:
     from src.benchmark.bundle.pack import Asked
@@ -77,6 +78,7 @@ def run_pack(args: PackArgs) -> int:
     check_benchmark(args.benchmark)
     if not args.out:
         raise UserError("pack needs a new folder", remedy="out=DIR")
+    refuse_unwritable(out=args.out)
     folder = find_sweep(Path(args.outputs), args.sweep)
     made = pack(load_sweep(folder), Path(args.out), asked_of(args), print)
     plan = made.plan
