@@ -258,6 +258,10 @@ def _check_decision(cfg: AppConfig) -> None:
         )
     if d.runtime is not None:
         _one_of("decision.runtime", [d.runtime], cfg.runtime.engines)
+    for key in ("min_capacity_rps", "max_p99_ms"):
+        value = getattr(d, key)
+        if value is not None and not value > 0:
+            raise UserError(f"decision.{key} must be above 0", value=value, remedy=f"decision.{key}=100")
     if d.max_latency_ms is not None and cfg.benchmark.min_samples < SAMPLES_FOR.get(d.latency, 0):
         raise UserError(
             f"decision.max_latency_ms limits {d.latency}, which needs {SAMPLES_FOR[d.latency]} samples",

@@ -16,14 +16,13 @@ from src.benchmark.bundle.plan import Plan, from_text, sha256_of
 from src.benchmark.bundle.results import Results, load_results
 from src.common.errors import UserError
 from src.common.whole_files import read_regular, whole_folder
+from src.config.devices import OWN, is_processor
 from src.decide.load import Saved
 from src.records.schema import DeviceRecord
 from src.records.store import save
 from src.records.sweep_folder import SweepFolder, is_name
 
-OWN_WORDS = re.compile(
-    r"sweep|any|auto|(cpu|gpu|cuda|mps|npu)(:\d+)?"
-)  # `decision.device` takes them for something else
+OWN_WORDS = (OWN, "any", "auto")  # `decision.device` takes them for something else
 
 
 def import_results(saved: Saved, file: Path, device: str, *, replace_old: bool = False) -> DeviceRecord:
@@ -52,7 +51,7 @@ def check_name(device: str, place: SweepFolder, replace_old: bool) -> None:
     Raises:
         UserError: naming the value and the remedy.
     """
-    if not is_name(device) or OWN_WORDS.fullmatch(device):
+    if not is_name(device) or device in OWN_WORDS or is_processor(device):
         raise UserError(
             "device must be a plain name (letters, digits, '.', '_', '-'), and none that stands for a processor or for "
             "the sweep's own machine",
