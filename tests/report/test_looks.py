@@ -63,6 +63,7 @@ def test_without_looks_nothing_is_said(tmp_path: Path) -> None:
     assert json.loads((folder / "decision.json").read_text())["looks"] == []
 
 
+@pytest.mark.usefixtures("painted")
 def test_what_settled_it_is_told_in_short_and_in_full(tmp_path: Path) -> None:
     folder, page, appendix = written(looked(*SETTLED), tmp_path)
     opened = page.split("**What is open**")[1].split("**")[0]

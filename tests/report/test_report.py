@@ -266,6 +266,7 @@ def test_a_limit_that_nobody_measured_is_a_user_error(tmp_path: Path) -> None:
         report(sweep, tmp_path)
 
 
+@pytest.mark.usefixtures("painted")
 def test_the_same_records_give_the_same_files(tmp_path: Path) -> None:
     folder = study().write(tmp_path)
     first, second = (write_report(folder, tmp_path / name).parent for name in ("a", "b"))
