@@ -2,6 +2,7 @@
 
 python -m benchmarks.halving [epochs] [n_train] [FOLDER]     # minutes to hours, by the machine
 python -m benchmarks.halving made                            # made-up curves, in a minute
+python -m benchmarks.halving rules                           # rungs and scores on 1,000 made-up grids, in seconds
 
 The grid of `benchmarks.pruned` is trained in full once, and its curves are replayed through the study's own loop with
 20 seeds of its sampler: a training to a rung is told the recorded value there; one that goes on costs only the epochs
@@ -10,6 +11,9 @@ Stopping for good is Optuna's pruner on the same curves, one configuration after
 
 Made-up curves rise to a height of their own at a pace of their own, with noise from epoch to epoch; the higher, the
 slower on average, so that curves cross as they do in training. Each seed of the sampler has a grid of its own.
+
+`rules` leaves the study out, which changes nothing for one worker: all configurations of a rung are there before the
+best go on. It compares reduction factors, first rungs, and scores that add a part of the last rise to the value there.
 """
 
 from __future__ import annotations
@@ -25,16 +29,18 @@ from typing import Any
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 
 from benchmarks.pruned import MAP, SAMPLER, SEEDS, SPACE, Curves, record, replay
 from src.config.schema import Pruner, StudyConfig
-from src.sweeper.halving import halving_of
+from src.sweeper.halving import Halving, halving_of
 from src.sweeper.loop import Outcome, work
 from src.sweeper.pruner import standing
 from src.sweeper.space import parse_space
 from src.sweeper.study import Cell, Study
 
 LIMITS = {"map_lost": 0.01, "share_of_epochs": 0.20}
+Floats = NDArray[np.float64]
 
 
 def continued(curves: Curves, cfg: StudyConfig, epochs: int, seed: int) -> tuple[float, int]:
@@ -73,6 +79,36 @@ def made_up(epochs: int, seed: int) -> Curves:
         values = np.clip(height * rise + rng.normal(0, 0.008, epochs), 0, 1)
         curves[(model, imgsz, lr)] = [{MAP: float(v)} for v in values]
     return curves
+
+
+def halved(curves: Floats, rule: Halving, rise: float) -> tuple[float, int]:
+    """Value that one worker finds, and the epochs that it spent.
+
+    Args:
+        curves: mAP50-95 [configuration, epoch].
+        rule: rungs and reduction factor.
+        rise: share of the rise over the second half of the way to a rung that is added to the value there.
+    """
+    alive, spent, before = np.arange(len(curves)), 0, 0
+    for rung in rule.rungs():
+        spent += len(alive) * (rung - before)
+        values, half = curves[alive, rung - 1], curves[alive, (rung + 1) // 2 - 1]
+        best_first = np.argsort(-(values + rise * (values - half)), kind="stable")
+        alive, before = alive[best_first[: max(len(alive) // rule.eta, 1)]], rung
+    return float(curves[alive].max()), spent + len(alive) * (rule.epochs - before)
+
+
+def rules(epochs: int, grids: int = 1000) -> dict[str, Any]:
+    """Figures of each rule over made-up grids; the same grids for all of them."""
+    made = [np.array([[row[MAP] for row in c] for c in made_up(epochs, seed).values()]) for seed in range(grids)]
+    found = {}
+    for eta, first, rise in itertools.product((2, 3, 4), (1, 2, 3), (0.0, 0.5, 1.0)):
+        runs = [halved(curves, Halving(first, epochs, eta), rise) for curves in made]
+        lost = [float(curves.max()) - value for curves, (value, _) in zip(made, runs, strict=True)]
+        found[f"eta {eta}, first rung {first}, rise {rise:g}"] = _figures(
+            lost, [spent / made[0].size for _, spent in runs]
+        )
+    return found
 
 
 def compared(grids: Sequence[Curves], epochs: int) -> dict[str, Any]:
@@ -114,12 +150,14 @@ def _figures(lost: list[float], share: list[float]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("epochs", nargs="?", default="27", help="of a training, or `made`")
+    parser.add_argument("epochs", nargs="?", default="27", help="of a training, `made` or `rules`")
     parser.add_argument("n_train", type=int, nargs="?", default=120)
     parser.add_argument("folder", type=Path, nargs="?")
     asked = parser.parse_args()
     if asked.epochs == "made":
         found = {"ways": compared([made_up(27, seed) for seed in SEEDS], 27), "limits": LIMITS}
+    elif asked.epochs == "rules":
+        found = {"ways": rules(27), "limits": LIMITS}
     else:
         found = measure(int(asked.epochs), asked.n_train, asked.folder)
     print(json.dumps(found, indent=1))

@@ -20,6 +20,21 @@ ROOT = Path(__file__).resolve().parent.parent
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def without_gpu() -> str:
+    """Why tests of the GPU can't run on this machine; "" where they can."""
+    try:
+        import torch
+    except ImportError:
+        return "torch is not installed"
+    return "" if torch.cuda.is_available() else "torch finds no NVIDIA GPU"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none, before its fixtures cost anything."""
+    if item.get_closest_marker("gpu") is not None and (reason := without_gpu()):
+        pytest.skip(reason)
+
+
 def coco128() -> Path | None:
     """Folder of the COCO128 photographs, where they are at hand."""
     places = [os.environ.get("COCO128_DIR"), ROOT.parent / "shared" / "data" / "coco128"]
