@@ -20,18 +20,21 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_S = 300.0
+LOST_WITHIN = "8s2b"  # SQLAlchemy's code of a connection that was lost in the middle of a transaction
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # the last one again and again
 CACHED = ("_create_new_trial", "_set_trial_param", "_get_trials", "_get_best_trial_id")  # asked by Optuna's cache
 
 
 def is_away(error: BaseException) -> bool:
     """Whether the database did not answer, as against refusing what it was asked."""
-    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 
     if isinstance(error, StorageInternalError) and error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
+    if isinstance(error, PendingRollbackError):
+        return error.code == LOST_WITHIN
     return isinstance(error, OperationalError | InterfaceError)
 
 

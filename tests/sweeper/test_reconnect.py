@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, PendingRollbackError
 
 from src.sweeper import reconnect
 from src.sweeper.reconnect import PatientStorage, retried
@@ -43,11 +43,21 @@ def failing(*errors: Exception) -> Any:
     return call
 
 
+def lost_within() -> StorageInternalError:
+    """What the commit says of a connection that was lost before it, in the same transaction."""
+    error = StorageInternalError("during the commit")
+    error.__cause__ = PendingRollbackError("Can't reconnect until invalid transaction is rolled back.", code="8s2b")
+    return error
+
+
 def test_a_call_is_made_again_until_the_database_is_back() -> None:
-    assert retried(failing(away(), committing(), away()))(7) == 7
+    assert retried(failing(away(), committing(), lost_within(), away()))(7) == 7
 
 
-@pytest.mark.parametrize("error", [KeyError("trial"), IntegrityError("INSERT", {}, Exception("twice"))])
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("trial"), IntegrityError("INSERT", {}, Exception("twice")), PendingRollbackError("a flush failed")],
+)
 def test_what_the_database_refuses_is_told_at_once(error: Exception) -> None:
     with pytest.raises(type(error)):
         retried(failing(error))(7)
