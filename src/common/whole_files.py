@@ -159,6 +159,8 @@ def _take(handle: int, shared: bool, wait: bool) -> None:
     if fcntl is not None:
         fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         return
-    import msvcrt  # it knows no shared locks: they exclude each other too
-
+    try:
+        import msvcrt  # it knows no shared locks: they exclude each other too
+    except ImportError:
+        raise OSError(errno.ENOLCK, "this system has no locks of files between processes") from None
     msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]

@@ -149,7 +149,7 @@ def evaluated(
     monkeypatch.setattr(accuracy, "predict", predict)
     monkeypatch.setattr(accuracy, "device_of", lambda cfg: "cpu")
     context = Context("sweep", tmp_path / "sweep", tmp_path, NullTracker(), "", 1)
-    cfg: Any = SimpleNamespace(model=SimpleNamespace(trust=False), data=SimpleNamespace(group=None))
+    cfg: Any = SimpleNamespace(model=SimpleNamespace(trust=False), data=SimpleNamespace(group=None), tiling=None)
     artifact = Artifact("onnx", "fp32", "m.onnx", "a" * 64, 1, [1, 3, 32, 32], 1.0, "b" * 64)
     metrics, _ = accuracy.evaluate_artifact(artifact, "onnxruntime", ref, "val", cfg, context, tmp_path / "sweep")
     ground_truths = load_ground_truth(SweepFolder(tmp_path / "sweep").ground_truth(ref.fingerprint, "val"))
