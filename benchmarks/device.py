@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.benchmark import measure
-from src.benchmark.bundle.pack import Asked, pack
+from src.benchmark.bundle.candidates import Asked
+from src.benchmark.bundle.pack import pack
 from src.benchmark.stats import compare_rounds
 from src.common.samples import quantile
 from src.config.schema import BenchmarkConfig, DataConfig, ExportConfig

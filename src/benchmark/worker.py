@@ -36,6 +36,7 @@ from src.inference import (
     spec_of,
 )
 from src.inference.tiles import TiledDetector
+from src.machine.abilities import bind, usable_cores
 from src.machine.answers import answer_of
 from src.machine.heat import look
 from src.machine.parent_process import leave_with_parent
@@ -210,11 +211,9 @@ def _save(out: Path, found: list[Detections], digests: list[list[float]], kept: 
 
 def _bind(cores: int) -> None:
     """Stay on as many cores as there are threads, the last ones: the first tend to serve interrupts."""
-    if not hasattr(os, "sched_getaffinity"):
-        return
-    usable = sorted(os.sched_getaffinity(0))
+    usable = usable_cores()
     if 0 < cores < len(usable):
-        os.sched_setaffinity(0, usable[-cores:])
+        bind(usable[-cores:])
 
 
 def _answer(job: dict[str, Any]) -> dict[str, Any]:

@@ -85,12 +85,14 @@ def fetch(url: str, target: Path, *, authorization: str = "", most: float) -> in
                     raise UserError(what, value=redact_text(url), remedy="max_gb=… allows more")
                 stream.write(part)
         except (OSError, HTTPException) as error:
-            raise UserError(
-                f"the download broke off ({redact_text(str(error))[:120]})", value=redact_text(url)
-            ) from None
+            raise _broken_off(url, error) from None
         if stated is not None and size != int(stated):
             raise UserError(f"the download broke off after {size} of {stated} bytes", value=redact_text(url))
     return size
+
+
+def _broken_off(url: str, error: Exception) -> UserError:
+    return UserError(f"the download broke off ({redact_text(str(error))[:120]})", value=redact_text(url))
 
 
 def lines(url: str) -> Iterator[str]:
@@ -100,7 +102,7 @@ def lines(url: str) -> Iterator[str]:
             for line in answer:
                 yield line.decode("utf-8", "replace").rstrip("\r\n")
         except (OSError, HTTPException) as error:
-            raise UserError(f"the download broke off ({redact_text(str(error))[:120]})", value=url) from None
+            raise _broken_off(url, error) from None
 
 
 def unpack(archive: Path, folder: Path, most: float) -> int:

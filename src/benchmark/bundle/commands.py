@@ -18,7 +18,7 @@ from src.config.schema import BenchmarkConfig
 from src.config.strictness import refuse_unwritable
 
 if TYPE_CHECKING:
-    from src.benchmark.bundle.pack import Asked
+    from src.benchmark.bundle.candidates import Asked
     from src.benchmark.bundle.remote import Device
     from src.records.schema import DeviceRecord
 
@@ -94,7 +94,7 @@ def run_pack(args: PackArgs) -> int:
 
 def asked_of(args: PackArgs) -> Asked:
     """What a bundle should hold, from the arguments of `pack` or `remote`."""
-    from src.benchmark.bundle.pack import Asked
+    from src.benchmark.bundle.candidates import Asked
 
     check_processor(args.processor)
     return Asked(

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from src import runtime as engines
-from src.benchmark.bundle.contents import MODULES, RUNTIMES, file_of
+from src.benchmark.bundle.candidates import BYTES, SPLIT, Asked, Choice, candidates_of
+from src.benchmark.bundle.contents import MODULES, file_of
 from src.benchmark.bundle.plan import FILE, PROTOCOL, Candidate, LeftOut, Picture, Plan, Times, sha256_of, to_text
 from src.benchmark.latency import RING
 from src.benchmark.pictures import key_of, write_pictures
@@ -31,31 +31,12 @@ from src.decide.load import Saved
 from src.decide.settings import decision_of
 from src.inference import spec_of
 from src.records.model_io import Input
-from src.records.schema import Artifact, DatasetRef, FinalistRecord, Measurement, TrialRecord, Verification
+from src.records.schema import DatasetRef, Verification
 from src.records.sweep_folder import SweepFolder
-from src.records.tiling import recorded
 
-SPLIT = "val"
 CODE, ARTIFACTS, PICTURES = "code", "artifacts", "pictures"
 RUNNER = Path(__file__).with_name("start.py")
 README = Path(__file__).with_name("readme.txt")
-BYTES, REFERENCES = "bytes", "references"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the bundle should hold."""
-
-    benchmark: BenchmarkConfig
-    engines: Sequence[str] = ()  # [] = those that the sweep verified with
-    targets: Sequence[str] = ()  # format/precision; [] = all
-    trials: Sequence[int] = ()  # [] = all finalists
-    images: int | None = None  # of the accuracy check; None = as many as fit into `megabytes`
-    megabytes: float = 50.0  # for all pictures
-    pictures: str = BYTES
-    processor: str = "cpu"  # that engines are asked for
-    threads: int = 0
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,108 +80,6 @@ def pack(saved: Saved, out: Path, asked: Asked, say: Callable[[str], None] = lam
     return Packed(plan, sha256_of(text), artifacts, total - artifacts)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A candidate to be, with what the sweep knows of it."""
-
-    trial: TrialRecord
-    artifact: Artifact
-    runtime: str
-    verification: Verification | None  # on this runtime, where the sweep ran it there
-    measurement: Measurement | None
-
-    @property
-    def target(self) -> str:
-        """`runtime/format/precision`."""
-        return f"{self.runtime}/{self.artifact.label}"
-
-
-def candidates_of(saved: Saved, asked: Asked) -> tuple[list[Choice], list[LeftOut]]:
-    """What a bundle can hold of the finalists, and what it can't and why.
-
-    Raises:
-        UserError: a trial, target or engine is asked for that is not there.
-    """
-    _check(saved, asked)
-    chosen: list[Choice] = []
-    left_out: list[LeftOut] = []
-    seen: set[tuple[str, str]] = set()
-    trials = {trial.trial: trial for trial in saved.trials}
-    for number, record in sorted(saved.finalists.items()):
-        if asked.trials and number not in asked.trials:
-            continue
-        for artifact in record.artifacts:
-            if asked.targets and artifact.label not in asked.targets:
-                continue
-            for runtime in _runtimes(record, artifact, asked):
-                if (artifact.sha256, runtime) in seen:
-                    continue
-                seen.add((artifact.sha256, runtime))
-                choice = _choice(trials[number], record, artifact, runtime)
-                reason = _unfit(choice, record)
-                if reason:
-                    left_out.append(LeftOut(f"T{number} {choice.target}", reason))
-                else:
-                    chosen.append(choice)
-    return chosen, left_out
-
-
-def _check(saved: Saved, asked: Asked) -> None:
-    if asked.pictures not in (BYTES, REFERENCES):
-        raise UserError(
-            "pictures is not known", value=asked.pictures, remedy=f"pictures={BYTES} or pictures={REFERENCES}"
-        )
-    if not saved.finalists:
-        raise UserError("the sweep has no finalists yet", value=saved.sweep.sweep, remedy="let the sweep finish")
-    if wrong := [n for n in asked.trials if n not in saved.finalists]:
-        raise UserError("trials names one that is no finalist", value=wrong[0], remedy=f"of {sorted(saved.finalists)}")
-    labels = sorted({a.label for record in saved.finalists.values() for a in record.artifacts})
-    if unknown := [t for t in asked.targets if t not in labels]:
-        raise UserError("targets names one that no finalist has", value=unknown[0], remedy=f"of {', '.join(labels)}")
-    if odd := [e for e in asked.engines if e not in RUNTIMES]:
-        raise UserError("engines names one that a bundle can't carry", value=odd[0], remedy=f"of {', '.join(RUNTIMES)}")
-    if asked.images is not None and asked.images < 1:
-        raise UserError("images must be at least 1", value=asked.images, remedy=f"images={RING}")
-    if not asked.megabytes > 0:
-        raise UserError("megabytes must be above 0", value=asked.megabytes, remedy="megabytes=50")
-
-
-def _runtimes(record: FinalistRecord, artifact: Artifact, asked: Asked) -> list[str]:
-    """Engines for an artifact: those asked for that run its format, else those that the sweep ran it on."""
-    if asked.engines:
-        return [e for e in asked.engines if engines.supports(e, artifact.format, artifact.precision)]
-    return [v.runtime for v in record.verifications if v.artifact_sha256 == artifact.sha256 and v.split == SPLIT]
-
-
-def _choice(trial: TrialRecord, record: FinalistRecord, artifact: Artifact, runtime: str) -> Choice:
-    judged = [
-        v for v in record.verifications
-        if (v.artifact_sha256, v.runtime, v.split) == (artifact.sha256, runtime, SPLIT)
-    ]  # fmt: skip
-    timed = [
-        m for m in record.measurements
-        if (m.artifact_sha256, m.runtime, m.scope) == (artifact.sha256, runtime, "model_only")
-    ]  # fmt: skip
-    return Choice(trial, artifact, runtime, next(iter(judged), None), min(timed, key=lambda m: m.batch, default=None))
-
-
-def _unfit(choice: Choice, record: FinalistRecord) -> str:
-    """Why a candidate stays out of the bundle; "" where it doesn't."""
-    if choice.runtime not in RUNTIMES or choice.artifact.format in ("pytorch", "torchscript"):
-        return "it runs in PyTorch, which a bundle does not carry"
-    if recorded(choice.trial.config):
-        return "it looks at large pictures by tiles, and a bundle carries pictures at the size of the input"
-    if choice.artifact.format == "tensorrt":
-        return "a TensorRT engine runs on the GPU and version that it was built with; pack the ONNX file"
-    judged = [v for v in record.verifications if v.artifact_sha256 == choice.artifact.sha256 and v.split == SPLIT]
-    own = [choice.verification] if choice.verification else judged
-    if not own:
-        return "its accuracy was not verified here"
-    if all(v.gate == "fail" for v in own):
-        return "it lost too much accuracy here"
-    return ""
-
-
 def _dataset(saved: Saved, chosen: Sequence[Choice]) -> DatasetRef:
     found = {c.trial.dataset.fingerprint: c.trial.dataset for c in chosen if c.trial.dataset}
     if len(found) != 1:
@@ -239,18 +118,18 @@ def _write(
     images = [s.image for s in samples]
     fitted: dict[str, str] = {}
     ring: list[str] = []
+    count = asked.images or len(order)
     if asked.pictures == BYTES:
         _refuse_secrets(images)
         ring = _copy_ring(folder, images)
-        order = order[: _how_many(folder, images, order, shapes, ring, asked)]
-        order = [*order[:RING], *sorted(order[RING:])]
+        count = _how_many(folder, images, order, shapes, ring, asked)
+    order = order[:count]
+    order = [*order[:RING], *sorted(order[RING:])]
+    if asked.pictures == BYTES:
         for key, shape in shapes.items():
             say(f"pictures: {len(order)} at {key}")
             fitted[key] = f"{PICTURES}/{key}.npz"
             write_pictures(folder / fitted[key], [images[i] for i in order], shape)
-    else:
-        order = order[: asked.images or len(order)]
-        order = [*order[:RING], *sorted(order[RING:])]
     decision = decision_of(saved)
     listed = [_candidate(i, c, places, order, saved.folder) for i, c in enumerate(chosen, 1)]
     _copy_code(folder)

@@ -15,9 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.benchmark.bundle.candidates import Asked, candidates_of
 from src.benchmark.bundle.contents import MODULES, PYTHON, file_of
 from src.benchmark.bundle.incoming import check_name, import_results
-from src.benchmark.bundle.pack import Asked, candidates_of, pack
+from src.benchmark.bundle.pack import pack
 from src.benchmark.bundle.plan import FILE, PROTOCOL, Plan, read_plan
 from src.benchmark.bundle.results import FILE as RESULTS
 from src.benchmark.bundle.ssh import LOST, NO_CONNECTION, Link

@@ -190,12 +190,16 @@ class Run:
             reason = "its runtime was not there when the run began; --fresh measures it too"
             self.problems.append(Problem("benchmark", candidate.target, "unavailable", reason))
 
-    def _fail(self, stage: str, target: str, error: Exception) -> None:
-        """What did not happen; for want of room the run stops instead."""
+    def _failed(self, error: Exception) -> Answer:
+        """What did not happen and why; for want of room the run stops instead."""
         stop_if_full(self.work.folder, error)
         message = error.message if isinstance(error, StageError) else str(error)
-        kind = "unavailable" if isinstance(error, Unavailable) else "error"
-        self.problems.append(Problem(stage, target, kind, message[:500]))
+        return {"failed": message[:500], "unavailable": isinstance(error, Unavailable)}
+
+    def _list(self, stage: str, target: str, failed: Answer) -> None:
+        """Keep a failure for the results."""
+        kind = "unavailable" if failed["unavailable"] else "error"
+        self.problems.append(Problem(stage, target, kind, str(failed["failed"])))
 
     def _accuracy(self, candidate: Candidate) -> Path | None:
         """The detections of a candidate on the pictures; None where it failed."""
@@ -216,7 +220,7 @@ class Run:
                     pictures=pictures,
                 )
             except (StageError, Unavailable, UserError) as error:
-                self._fail("verify", candidate.target, error)
+                self._list("verify", candidate.target, self._failed(error))
                 return None
         return out
 
@@ -258,15 +262,12 @@ class Run:
                     # With the block, since rounds that go on after an interruption reckon with it.
                     return {**answer, "took_s": time.perf_counter() - begun}
                 except (StageError, Unavailable, UserError) as error:
-                    stop_if_full(self.work.folder, error)
-                    message = error.message if isinstance(error, StageError) else str(error)
-                    return {"failed": message[:500], "unavailable": isinstance(error, Unavailable)}
+                    return self._failed(error)
 
             answer = self.work.next_block(ids[block.artifact.sha256, block.runtime], make)
             if "failed" not in answer:
                 return answer
-            kind = "unavailable" if answer["unavailable"] else "error"
-            self.problems.append(Problem("benchmark", block.target, kind, str(answer["failed"])))
+            self._list("benchmark", block.target, answer)
             return None
 
         effort = Effort(plan.times.rounds, plan.times.precision, plan.times.extra_seconds, plan.statistic, plan.part)

@@ -44,7 +44,6 @@ class Architecture:
     side: int
     anchors: tuple[tuple[float, ...], ...]
     options: Mapping[str, float]
-    smallest: int = 32  # side of the input, px, below which a level of the pyramid is empty
 
 
 def _octaves(*sizes: int) -> tuple[tuple[float, ...], ...]:

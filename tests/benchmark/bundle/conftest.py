@@ -12,7 +12,8 @@ import pytest
 
 from src.benchmark import worker
 from src.benchmark.bundle import run
-from src.benchmark.bundle.pack import Asked, pack
+from src.benchmark.bundle.candidates import Asked
+from src.benchmark.bundle.pack import pack
 from src.config.schema import BenchmarkConfig
 from src.decide.load import Saved, load_sweep
 from tests.benchmark.bundle.squares import make_sweep

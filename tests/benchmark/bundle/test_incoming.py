@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from src.benchmark.bundle.candidates import Asked
 from src.benchmark.bundle.incoming import import_results
-from src.benchmark.bundle.pack import Asked, pack
+from src.benchmark.bundle.pack import pack
 from src.benchmark.bundle.results import checksum
 from src.common.errors import UserError
 from src.decide.load import Saved, load_sweep

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from src.benchmark.bundle.candidates import Asked
 from src.benchmark.bundle.incoming import import_results
-from src.benchmark.bundle.pack import Asked, pack
+from src.benchmark.bundle.pack import pack
 from src.decide.load import Saved
 from tests.benchmark.bundle.conftest import QUICK
 

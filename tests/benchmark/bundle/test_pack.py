@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.benchmark.bundle.pack import Asked, candidates_of, pack
+from src.benchmark.bundle.candidates import Asked, candidates_of
+from src.benchmark.bundle.pack import pack
 from src.benchmark.bundle.plan import altered, read_plan
 from src.common import encryption
 from src.common.errors import UserError

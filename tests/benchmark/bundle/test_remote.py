@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from src.benchmark.bundle import remote
+from src.benchmark.bundle.candidates import Asked
 from src.benchmark.bundle.commands import RemoteArgs, devices_of
-from src.benchmark.bundle.pack import Asked
 from src.benchmark.bundle.ssh import Link, host_of
 from src.common.errors import UserError
 from src.decide.load import Saved, load_sweep

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from src.benchmark.bundle import run
+from src.benchmark.bundle.candidates import Asked
 from src.benchmark.bundle.incoming import import_results
-from src.benchmark.bundle.pack import Asked, pack
+from src.benchmark.bundle.pack import pack
 from src.benchmark.bundle.results import load_results
 from src.benchmark.bundle.work import Work
 from src.common.errors import StageError, UserError
