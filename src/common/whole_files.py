@@ -164,3 +164,9 @@ def _take(handle: int, shared: bool, wait: bool) -> None:
     except ImportError:
         raise OSError(errno.ENOLCK, "this system has no locks of files between processes") from None
     msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+
+
+def free_bytes(folder: Path) -> int:
+    """What can still be written where a folder is, or will be."""
+    place = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    return shutil.disk_usage(place).free

@@ -6,7 +6,6 @@ A server that redirects elsewhere (Kaggle does, to a store) gets no credentials 
 from __future__ import annotations
 
 import base64
-import shutil
 import urllib.error
 import urllib.request
 import zipfile
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 
 from src.common.errors import UserError
 from src.common.redaction import redact_text
-from src.common.whole_files import whole_file
+from src.common.whole_files import free_bytes, whole_file
 
 TIMEOUT_S = 30.0  # to connect, and between two parts
 PART = 1 << 20  # bytes read at once
@@ -141,7 +140,6 @@ def room_for(folder: Path, size: float) -> None:
     Raises:
         UserError: less than `size` bytes are free.
     """
-    parent = next(p for p in (folder, *folder.parents) if p.exists())
-    free = shutil.disk_usage(parent).free
+    free = free_bytes(folder)
     if free < size:
         raise UserError(f"the disk has {free / GB:.1f} GB free, and {size / GB:.1f} GB may be needed", value=folder)

@@ -1,22 +1,17 @@
-"""What a training reads again and again: images at the size of the network, and labels, cached and checked.
+"""What a training reads again and again: images at the size of the network, cached and checked.
 
-Ultralytics caches full-size pictures beside the originals, and labels as pickles that it trusts by file sizes. Here
-cached images are resized already and lie in one file that every process maps (`shared_images`); labels are plain
-arrays. Encrypted pictures are read with the key of the environment: `ram` keeps them in memory alone, and what `disk`
-caches of them is encrypted too, a file for each picture.
+Ultralytics caches full-size pictures beside the originals. Here they are resized already and lie in one file that every
+process maps (`shared_images`); labels are cached by `label_cache`. Encrypted pictures are read with the key of the
+environment: `ram` keeps them in memory alone, and what `disk` caches of them is encrypted too, a file for each picture.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
-import io
-import json
 import logging
 import math
 import random
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +25,10 @@ from ultralytics.models.rtdetr import train as rtdetr_module
 
 from src.common import encryption
 from src.common.errors import UserError
-from src.common.whole_files import whole_file, write_bytes
+from src.common.whole_files import free_bytes, whole_file
 from src.machine.environment import cores
 from src.models.shared_images import PIXELS, Conditions, Picture, SharedImages, open_shared
+from src.models.ultralytics import label_cache
 from src.models.ultralytics.augmentation import extended, without_albumentations
 from src.models.ultralytics.handed_over import handed_over
 from src.models.ultralytics.order import Place, drawn_for
@@ -172,12 +168,13 @@ class Cached:
         folder, asked = cache_folder(self.im_files[0]), handed_over()
         imgsz = self.imgsz if asked.loading.resize else 0
         conditions = Conditions(imgsz, self.stretched, self.channels)
-        need, limit = self._bytes(asked.loading.resize), asked.loading.limit_gb
+        limit = asked.loading.limit_gb
+        there = (folder / f"{conditions.name(self.im_files)}{PIXELS}").is_file()
+        need = 0 if there and not limit else self._bytes(asked.loading.resize)  # reads some pictures without `resize`
         if limit and need > limit * GB:
             log.warning("images are not cached: they take %.2f GB, train.cache_limit_gb is %g", need / GB, limit)
             self.cache = None
             return False
-        there = (folder / f"{conditions.name(self.im_files)}{PIXELS}").is_file()
         if not there and (reason := no_room(need, folder)):
             log.warning("images are not shared between processes: %s", reason)
             return False
@@ -271,11 +268,10 @@ def cache_folder(image: str) -> Path:
 
 def no_room(need: int, folder: Path) -> str:
     """Why a file of so many bytes can't be written there; empty where it can."""
-    place = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    free = shutil.disk_usage(place).free
+    free = free_bytes(folder)
     if need <= free:
         return ""
-    return f"they take {need / GB:.1f} GB, and {free / GB:.1f} GB are free in {place} (train.cache_folder=DIR)"
+    return f"they take {need / GB:.1f} GB, and {free / GB:.1f} GB are free in {folder} (train.cache_folder=DIR)"
 
 
 def rtdetr_rect(data: Any) -> bool:
@@ -319,45 +315,6 @@ def _write(path: Path, loaded: Loaded, *, secret: bool) -> None:
             old.unlink(missing_ok=True)
 
 
-def save_labels(prefix: str, path: Path, x: dict[str, Any], version: str) -> None:
-    """Ultralytics' label cache without pickles; labels with outlines or key points are not cached."""
-    x["version"] = version  # Ultralytics takes it out again
-    labels = x["labels"]
-    if any(len(label["segments"]) or label["keypoints"] is not None for label in labels):
-        return
-    plain = {key: x[key] for key in ("hash", "results", "msgs", "version")}
-    plain["rows"] = [[label["im_file"], list(map(int, label["shape"])), len(label["cls"])] for label in labels]
-    boxes = [np.concatenate([label["cls"], label["bboxes"]], 1) for label in labels]
-    stream = io.BytesIO()
-    np.savez(stream, boxes=np.concatenate(boxes).astype(np.float32), plain=np.array(json.dumps(plain)))
-    with contextlib.suppress(OSError):  # a folder that can't be written to: the labels are read again next time
-        write_bytes(path, stream.getvalue())
-
-
-def load_labels(path: Path) -> dict[str, Any]:
-    """What `save_labels` wrote; anything else raises, and Ultralytics then reads the labels again."""
-    with np.load(path, allow_pickle=False) as saved:
-        plain: dict[str, Any] = json.loads(str(saved["plain"]))
-        boxes = saved["boxes"]
-    labels, at = [], 0
-    for file, shape, count in plain.pop("rows"):
-        rows = boxes[at : at + count]
-        at += count
-        labels.append(
-            {
-                "im_file": file,
-                "shape": tuple(shape),
-                "cls": rows[:, :1].copy(),
-                "bboxes": rows[:, 1:].copy(),
-                "segments": [],
-                "keypoints": None,
-                "normalized": True,
-                "bbox_format": "xywh",
-            }
-        )
-    return {**plain, "labels": labels}
-
-
 class YoloImages(Cached, dataset.YOLODataset):  # type: ignore[misc]
     """Letterboxed pictures."""
 
@@ -370,7 +327,7 @@ def install() -> None:
     """Put these in the places where Ultralytics' trainers look."""
     base.imread = read_image
     utils.check_image = check_image
-    dataset.save_dataset_cache_file = save_labels
-    dataset.load_dataset_cache_file = load_labels
+    dataset.save_dataset_cache_file = label_cache.save_labels
+    dataset.load_dataset_cache_file = label_cache.load_labels
     build.YOLODataset = YoloImages
     rtdetr.RTDETRDataset = TransformerImages
