@@ -11,6 +11,7 @@ from src.benchmark import measure
 from src.config.schema import BenchmarkConfig
 from src.data import load_split
 from src.export import export
+from src.models.base import Start, family
 from src.records.schema import DatasetRef
 from tests.conftest import ROOT
 from tests.models.ultralytics.toy import run, toy
@@ -50,7 +51,10 @@ def test_every_recipe_trains(recipe: str, dataset: DatasetRef, tmp_path: Path, f
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)
 def test_a_model_trains_exports_and_benchmarks(words: list[str], dataset: DatasetRef, tmp_path: Path) -> None:
     cfg = toy("imgsz=64", *words)
-    result = run(cfg, dataset, tmp_path / "train")
+    start = Start(None, "scratch")
+    result = family(cfg.model.family).train(
+        cfg.training, dataset, start, tmp_path / "train", 1, lambda epoch, row: None
+    )
     assert len(result.history) == 1
     assert result.checkpoint.parameters > 900_000
     artifact = export(result.checkpoint, "onnx/fp32", tmp_path / "artifacts", cfg.export)
