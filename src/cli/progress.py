@@ -120,8 +120,12 @@ class Watch:
     def show(self, number: int, label: str, curve: Sequence[float], state: str = "running") -> None:
         """What is known of a trial that another process runs; the last call has the state that it ended in."""
         row = self._rows.setdefault(number, Row(number, label))
-        self._count(max(len(curve) - len(row.curve), 0))
+        new = max(len(curve) - len(row.curve), 0)
+        self._count(new)
         row.curve, row.state, row.label = list(curve), state, label
+        if new and self._live is None and state == "running":
+            line = epoch_line(len(curve), self._epochs, {METRIC: curve[-1]}, curve[:-1])
+            self.say(f"trial {number} · {label}: {line}  {self._left()}")
         if state not in ("running", "paused"):
             self._total -= self._epochs - len(curve)
 

@@ -70,7 +70,7 @@ def _check_numbers(cfg: AppConfig) -> None:
         "data.seed": (cfg.data.seed, 0),
         "decision.finalists": (cfg.decision.finalists, 1),
         "decision.confirm_seeds": (cfg.decision.confirm_seeds, 0),
-        "study.workers": (cfg.study.workers, 1),
+        "study.workers": (cfg.study.workers, 0),
         "study.retries": (cfg.study.retries, 0),
         "study.pruner_warmup": (cfg.study.pruner_warmup, 0),
     }

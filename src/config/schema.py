@@ -137,7 +137,7 @@ class StudyConfig:
     """Group `study`: how a sweep is run."""
 
     name: str = MISSING
-    workers: int = 1  # local processes; on CPU the cores are divided among them, and one with all is the fastest
+    workers: int = 0  # local processes, among which the cores are divided; 0 = as many as fill this machine
     gpus: list[int] = field(default_factory=list)  # handed out one per worker; [] = as `device` says
     storage: str | None = None  # URL of the study (sqlite:///…, postgresql+psycopg://…); null = a journal in its folder
     pruner: Pruner = Pruner.none

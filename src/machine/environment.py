@@ -37,7 +37,7 @@ def cores() -> int:
 @functools.cache
 def environment() -> Environment:
     """Describe this machine and installation; the host's name is left out on purpose."""
-    cpu, memory, gpu = _cpu(), _memory_gb(), _gpu()
+    cpu, memory, gpu = _cpu(), memory_gb(), _gpu()
     commit, dirty = _git()
     lock = ROOT / "requirements" / "base.txt"
     return Environment(
@@ -76,8 +76,17 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def _memory_gb() -> float:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else 0.0
+def memory_gb() -> float:
+    """Memory that this process may use, GiB: the machine's, or its container's limit; 0.0 where nothing tells it."""
+    if not hasattr(os, "sysconf"):
+        return 0.0
+    own = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            own = min(own, int(Path(limit).read_text(encoding="ascii")) / 2**30)
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return own
 
 
 def _gpu() -> str:

@@ -15,6 +15,7 @@ from src.data import Sample, load_groups, load_split
 from src.evaluate import Metrics, ensure_resamples, evaluate, keep_ground_truth
 from src.evaluate.files import load_detections
 from src.evaluate.gate import accuracy_gate
+from src.evaluate.pictures import draw_evaluation
 from src.export import export
 from src.models.devices import usable_gpus
 from src.pipeline.context import Context
@@ -34,6 +35,12 @@ def evaluate_checkpoint(
     artifact = export(checkpoint, "pytorch/fp32", TrialFolder(folder).artifacts, cfg.export, trust=cfg.model.trust)
     metrics, saved = evaluate_artifact(artifact, "pytorch", dataset, split, cfg, context, folder, isolated=False)
     return metrics.as_dict(), saved
+
+
+def draw_checkpoint(saved: Path, dataset: DatasetRef, split: str, out: Path) -> list[Path]:
+    """Pictures of saved detections of a split: curves, confusion matrix, boxes beside labels."""
+    samples = load_split(dataset, split)
+    return draw_evaluation(load_detections(saved, len(samples)), samples, dataset.class_names, out)
 
 
 def evaluate_artifact(

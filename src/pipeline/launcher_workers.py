@@ -94,7 +94,7 @@ def run_launched(request: SweepRequest, study: Study, context: Context, launcher
         RuntimeError: jobs end again and again with work left.
         KeyboardInterrupt: passed on after the workers have left.
     """
-    count = request.base.study.workers
+    count = max(request.base.study.workers, 1)
     seen = {r.trial for r in all_records(context.folder)}  # of an earlier start
     fruitless = 0
     try:
@@ -114,7 +114,7 @@ def run_launched(request: SweepRequest, study: Study, context: Context, launcher
 def _round(
     request: SweepRequest, study: Study, context: Context, launcher: JobLauncher, watch: Watch, seen: set[int]
 ) -> Round:
-    count = request.base.study.workers
+    count = max(request.base.study.workers, 1)
     share = max(context.threads // count, 1)
     logs = (context.folder / "workers").absolute()
     logs.mkdir(exist_ok=True)

@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +25,12 @@ from src.pipeline.context import Context
 from src.pipeline.launcher_job import PARENT
 from src.pipeline.request import OBJECTIVE, SweepRequest
 from src.pipeline.study_trials import all_records, outcome, running
+from src.records.sweep_folder import SweepFolder
 from src.sweeper.study import Study
+from src.track import preload
 
 POLL_S = 0.5
+AWAIT_S = 0.05
 MOST_RESTARTS = 20  # of all workers, without a trial finished between
 GRACE_S = 8.0  # for workers to save and leave after an interruption
 
@@ -47,18 +52,61 @@ def environment_of(number: int, request: SweepRequest, threads: int) -> dict[str
     return env
 
 
-def run_workers(request: SweepRequest, study: Study, context: Context) -> None:
-    """Run the configured number of workers until the study is finished.
+@contextmanager
+def started_early(request: SweepRequest, count: int, threads: int) -> Iterator[list[Worker]]:
+    """The workers of a new sweep, which load their libraries while it is being opened; none where it was begun before.
+
+    Args:
+        request: the sweep; its configuration was found right.
+        count: of workers.
+        threads: of the processor, for all of them together.
+    """
+    if count < 2 or os.path.lexists(SweepFolder(request.folder).record):
+        yield []
+        return
+    workers: list[Worker] = []
+    try:
+        logs = _logs(request.folder)
+        # One by one, so that those that are there are stopped when another can't be started.
+        workers.extend(_start(number, request, max(threads // count, 1), logs) for number in range(count))
+        yield workers
+    finally:
+        _stop(workers)
+
+
+def await_sweep(request: SweepRequest) -> None:
+    """In a worker that was started early: load what takes time, and wait until the sweep is open."""
+    record = SweepFolder(request.folder).record
+    if request.base.tracking.enabled and not os.path.lexists(record):
+        preload()
+    while not os.path.lexists(record):  # when the starter gives up, it ends this process
+        time.sleep(AWAIT_S)
+
+
+def _logs(folder: Path) -> Path:
+    (folder / "workers").mkdir(parents=True, exist_ok=True)
+    return folder / "workers"
+
+
+def run_workers(
+    request: SweepRequest, study: Study, context: Context, count: int, early: Sequence[Worker] = ()
+) -> None:
+    """Run `count` workers until the study is finished.
+
+    Args:
+        request: the sweep.
+        study: of it.
+        context: of it.
+        count: of workers.
+        early: those that were started already.
 
     Raises:
         RuntimeError: workers die again and again.
         KeyboardInterrupt: passed on after the workers have left.
     """
-    count = request.base.study.workers
     share = max(context.threads // count, 1)
-    logs = context.folder / "workers"
-    logs.mkdir(exist_ok=True)
-    workers = [_start(i, request, share, logs) for i in range(count)]
+    logs = _logs(context.folder)
+    workers = [*early, *(_start(i, request, share, logs) for i in range(len(early), count))]
     try:
         _watch(workers, request, study, context, share, logs)
     finally:

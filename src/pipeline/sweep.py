@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -36,11 +36,12 @@ from src.pipeline.finish import finish
 from src.pipeline.ineffective_keys import refuse_ineffective_keys
 from src.pipeline.launcher_job import leave_with_parent
 from src.pipeline.launcher_workers import run_launched
-from src.pipeline.local_workers import run_workers
+from src.pipeline.local_workers import Worker, await_sweep, run_workers, started_early
 from src.pipeline.plan import plan_sweep
 from src.pipeline.plan.cost import configurations_of
 from src.pipeline.request import SweepRequest
 from src.pipeline.runs import closing, start_once
+from src.pipeline.side_by_side import workers_of
 from src.pipeline.study_trials import CellRunner, worker_number
 from src.pipeline.until_decided import check_until
 from src.records.schema import SweepRecord
@@ -81,12 +82,20 @@ def run_sweep(request: SweepRequest) -> int:
     refuse_ineffective_keys(request, inputs)
     if cfg.plan:
         return plan_sweep(request, inputs, threads)
-    context = open_context(cfg, request.name(), folder, threads)
+    if worker_number() is not None:
+        await_sweep(request)
+        return _opened(request, inputs, threads, [])
+    with started_early(request, workers_of(request, threads), threads) as early:
+        return _opened(request, inputs, threads, early)
+
+
+def _opened(request: SweepRequest, inputs: Inputs, threads: int, early: Sequence[Worker]) -> int:
+    context = open_context(request.base, request.name(), request.folder, threads)
     with tracking(context, 60.0 if worker_number() is None else HURRY_S):
-        return _run(request, context, inputs)
+        return _run(request, context, inputs, early)
 
 
-def _run(request: SweepRequest, context: Context, inputs: Inputs) -> int:
+def _run(request: SweepRequest, context: Context, inputs: Inputs, early: Sequence[Worker]) -> int:
     cfg, folder = request.base, context.folder
     measure_ahead(request, Costs(request, context, inputs), Watch(0, 0).say)
     with locked(SweepFolder(folder).open_lock):
@@ -100,8 +109,8 @@ def _run(request: SweepRequest, context: Context, inputs: Inputs) -> int:
         if request.launcher is not None:
             run_launched(request, study, context, request.launcher)
         # A training that hangs is ended with its process: somebody else must be there to go on.
-        elif cfg.study.workers > 1 or cfg.study.trial_timeout is not None:
-            run_workers(request, study, context)
+        elif (workers := workers_of(request, context.threads)) > 1 or cfg.study.trial_timeout is not None:
+            run_workers(request, study, context, workers, early)
         else:
             _work(request, study, context, inputs)
         return finish(request, context, inputs, run)

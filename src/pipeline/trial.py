@@ -16,7 +16,7 @@ from src.common.errors import DiskFullError, StageError, stop_if_full
 from src.config.schema import AppConfig
 from src.evaluate import save_resamples
 from src.models.base import EpochHook, TrainResult, family
-from src.pipeline.accuracy import evaluate_checkpoint
+from src.pipeline.accuracy import draw_checkpoint, evaluate_checkpoint
 from src.pipeline.context import Context, now
 from src.pipeline.leftovers import clear_leftovers
 from src.pipeline.one_trial import Trial
@@ -125,17 +125,18 @@ def _train_and_evaluate(
         result = own.train(cfg.training, dataset, trial.start, out, context.threads, on_epoch)
     record = replace(record, checkpoint=result.checkpoint, history=result.history)
     with used.of("evaluate"):
-        metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, trial.folder)
+        metrics, saved = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, trial.folder)
         save_resamples(context.folder, record)
+        pictures = draw_checkpoint(saved, dataset, "val", out) if cfg.train.plots else []
     record = replace(record, metrics={**record.metrics, **{f"val/{name}": value for name, value in metrics.items()}})
     run.metrics(record.metrics, step=result.checkpoint.epochs + 1)
-    _log_training(run, result)
+    _log_training(run, result, pictures)
     return record
 
 
-def _log_training(run: RunLog, result: TrainResult) -> None:
+def _log_training(run: RunLog, result: TrainResult, pictures: list[Path]) -> None:
     checkpoint = result.checkpoint
     run.files([Path(checkpoint.path), result.last], "weights")
-    run.files(result.files, "training")
+    run.files([*result.files, *pictures], "training")
     run.tags({"start": checkpoint.start, "weights.sha256": checkpoint.weights_sha256})
     run.metrics({"parameters": checkpoint.parameters, "gflops": checkpoint.gflops, "best_epoch": checkpoint.best_epoch})

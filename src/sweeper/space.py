@@ -36,6 +36,13 @@ class Space:
         sizes = [_count(d) for d in self.params.values()]
         return None if None in sizes else math.prod(s for s in sizes if s is not None)
 
+    def highest(self, name: str, otherwise: float) -> float:
+        """The highest number that a key is given; `otherwise` where it is not swept."""
+        found = self.params.get(name)
+        if isinstance(found, CategoricalDistribution):
+            return max(float(choice) for choice in found.choices if choice is not None)
+        return float(found.high) if isinstance(found, IntDistribution | FloatDistribution) else otherwise
+
     def cells(self) -> Iterator[dict[str, Any]]:
         """Every configuration of a finite space, in the order typed (the last key varies fastest)."""
         names = list(self.params)

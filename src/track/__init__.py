@@ -9,7 +9,7 @@ from src.track.opening import open_tracker
 from src.track.protocol import NullTracker, RunLog, Tracker
 from src.track.remote import RemoteTracker
 from src.track.spool import is_local
-from src.track.store import MlflowRun, MlflowTracker
+from src.track.store import MlflowRun, MlflowTracker, preload
 from src.track.store_location import follow, store_uri, use
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "is_local",
     "open_tracker",
     "plain",
+    "preload",
     "segments",
     "store_uri",
     "use",

@@ -159,6 +159,15 @@ def make_client(uri: str) -> Any:
     return mlflow.MlflowClient(uri)
 
 
+def preload() -> None:
+    """Import what a store is written with: two seconds that a process may have to wait anyway."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+
+    _quiet()
+
+
 def search(client: Any, experiment: str, tag: str, value: str) -> str:
     """The id of an experiment's run with this tag; "" when there is none."""
     found = client.search_runs([experiment], f"tags.`{tag}` = '{value}'", max_results=1)

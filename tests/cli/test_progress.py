@@ -85,3 +85,15 @@ def test_running_trials_are_shown_before_those_that_ended() -> None:
         watch.show(number, f"lr={number}", [0.1, 0.1], "complete")
     labels = [line.split()[1] for line in picture(watch) if "lr=" in line]
     assert labels == ["lr=first", *(f"lr={n}" for n in range(23, 30))]
+
+
+def test_epochs_of_another_process_are_plain_lines_too() -> None:
+    out = io.StringIO()
+    with Watch(2, 3, Console(file=out, width=200)) as watch:
+        watch.show(1, "lr=0.1", [0.1])
+        watch.show(1, "lr=0.1", [0.1])
+        watch.show(1, "lr=0.1", [0.1, 0.3])
+        watch.show(1, "lr=0.1", [0.1, 0.3], state="complete")
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("trial 1 · lr=0.1: epoch 2/3  val mAP50-95 0.300 (new best, +0.200)  about")

@@ -100,7 +100,7 @@ RUN: dict[str, tuple[str, ...]] = {
     "sweep-an-unknown-key": ("-m", "nope=1,2"),
     "sweep-what-is-no-training": ("-m", f"reports={HOME}/out/a,{HOME}/out/b"),
     "retries-for-ever": ("-m", "seed=1,2", "study.retries=-1"),
-    "workers-none": ("-m", "seed=1,2", "study.workers=0"),
+    "workers-below-none": ("-m", "seed=1,2", "study.workers=-1"),
     "workers-of-a-million": ("-m", "seed=1,2", "study.workers=1000000"),
     "timeout-nan": ("study.trial_timeout=nan",),
     "fraction-nan": ("data.fraction=nan",),

@@ -10,8 +10,7 @@ again: they find its options in the environment.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,6 @@ from src.models.ultralytics.top_checkpoints import TopK
 
 __all__ = ["VARIABLE", "Detector", "Transformer", "hand_over"]
 
-SCREEN_DPI = 110
 engine: Any = trainer_module  # its names are not exported in the sense of type checkers
 plotting: Any = plotting_module
 data_utils: Any = data_module
@@ -55,23 +53,6 @@ def _trust_amp(model: Any) -> bool:
 
 # Ultralytics tests mixed precision with a network that it downloads; `check_training` has looked at the device.
 engine.check_amp = _trust_amp
-
-
-@contextmanager
-def _for_the_screen() -> Iterator[None]:
-    """A block in which figures are written for the screen: for print, they take longer than a short epoch."""
-    from matplotlib.figure import Figure
-
-    save: Any = Figure.savefig
-
-    def smaller(self: Figure, *args: Any, dpi: float = SCREEN_DPI, **named: Any) -> None:
-        save(self, *args, dpi=min(dpi, SCREEN_DPI), **named)
-
-    Figure.savefig = smaller  # type: ignore[assignment, method-assign]
-    try:
-        yield
-    finally:
-        Figure.savefig = save  # type: ignore[method-assign]
 
 
 def _loss_options() -> losses.LossOptions:
@@ -235,7 +216,7 @@ class Recipe:
 
     def validate(self: Any) -> Any:
         """Judge the weights as their INT8 file would compute them, so that the best epoch is the best to export."""
-        self.validator.args.plots = False  # Ultralytics draws the last epoch, and `final_eval` the best one again
+        self.validator.args.plots = False  # Ultralytics would draw the last epoch, which may not be the best
         with self._rounded(self.ema.ema):
             return super().validate()  # type: ignore[misc]
 
@@ -280,11 +261,8 @@ class Recipe:
         return saved
 
     def final_eval(self: Any) -> None:
-        """Strip the checkpoints, and draw pictures of the best one: it is evaluated on its own afterwards."""
-        if self.args.plots:
-            with _for_the_screen():
-                super().final_eval()  # type: ignore[misc]
-        elif engine.RANK in {-1, 0} and self.best.exists():
+        """Strip the checkpoints. The best one is evaluated on its own afterwards, and drawn from what it finds then."""
+        if engine.RANK in {-1, 0} and self.best.exists():
             last = engine.strip_optimizer(self.last)
             engine.strip_optimizer(self.best, updates={"train_results": last.get("train_results")})
         if self.options.keep_top and engine.RANK in {-1, 0}:

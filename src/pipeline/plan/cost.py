@@ -78,7 +78,7 @@ def side_by_side(request: SweepRequest) -> int:
     """Trainings that don't share a processor. Workers of one machine divide its cores: together they are no faster."""
     study = request.base.study
     if request.launcher is not None and not request.launcher.here:
-        return study.workers
+        return max(study.workers, 1)
     return max(1, min(study.workers, len(study.gpus)))
 
 
