@@ -68,7 +68,7 @@ def checked(name: str, command: Sequence[str]) -> str:
     """Run a program; returns what it prints.
 
     Raises:
-        StageError: it fails; the end of its output is told.
+        StageError: it fails; the message has the end of its output.
     """
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     if done.returncode:

@@ -1,6 +1,6 @@
 """A connection that holds nothing for ever: not without a request, not with half a one, not with an unread answer.
 
-What is wrong before there is a request is told in the same form as every refusal.
+What is wrong before there is a request is answered in the same form as every refusal.
 """
 
 from __future__ import annotations
@@ -20,15 +20,24 @@ PHRASES = {400: "Bad Request", 408: "Request Timeout", 503: "Service Unavailable
 
 
 class Lingering:
-    """A transport that reads on for a moment after its last word.
+    """A transport that sends an answer's head with its body, and reads on for a moment after its last word.
 
-    A socket that is closed while its client still sends is reset, and the reset takes the answer along: who sends too
-    much would never hear so.
+    A head by itself wakes the client in vain. A socket that is closed while its client still sends is reset, and the
+    reset takes the answer along: who sends too much would never hear so.
     """
 
     def __init__(self, transport: asyncio.Transport, unread: Callable[[], bool]) -> None:
         self._transport, self._unread = transport, unread
         self.lingers = False
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        """Send, but keep a head until its body comes: the protocol writes both, the second perhaps empty."""
+        if not self._head and data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._head = data
+            return
+        head, self._head = self._head, b""
+        self._transport.write(head + data)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -39,6 +48,8 @@ class Lingering:
 
     def close(self) -> None:
         """Close at once, or after a moment where more is on its way."""
+        if self._head:
+            self.write(b"")
         if self.lingers or self._transport.is_closing() or not self._unread():
             self._transport.close()
             return

@@ -33,10 +33,10 @@ STORE = "s3://detsweep/data"
     ],
 )
 def test_what_makes_no_sense_is_refused_before_dvc_is_called(remote: Remote, key: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as refused:
         track(tmp_path, "f", remote)
-    assert key in str(told.value)
-    assert "secret-of-mine" not in str(told.value)
+    assert key in str(refused.value)
+    assert "secret-of-mine" not in str(refused.value)
     assert not list(tmp_path.iterdir())
 
 

@@ -91,7 +91,7 @@ class Visited:
 
 
 def request(path: str, content: bytes, *fields: str, method: str = "POST", length: object = None) -> bytes:
-    """The bytes of a request, its length as told."""
+    """The bytes of a request, with the length that it claims."""
     size = len(content) if length is None else length
     lines = [f"{method} {path} HTTP/1.1", "Host: a", f"Content-Length: {size}", *fields]
     return "\r\n".join([*lines, "", ""]).encode() + content
