@@ -1,153 +1,226 @@
-"""Requests a second of the service, against what the artifact gives without HTTP, and the cost of a single request.
+"""Requests a second of the service against the artifact without HTTP, against other servers, and what watching costs.
 
-python -m benchmarks.serve [imgsz] [rounds]
+python -m benchmarks.serve [rounds] [pairs] [seconds]
 
-YOLOv8n, untrained, as ONNX at 320 px, on all cores. In each round, in turns: the same calls without HTTP (a picture
-read, fitted, run and suppressed, by two readers and one engine, as the service has them), and the service under eight
-clients. A single request is timed against the call that `src.predict` makes on the same picture.
+YOLOv8n, untrained, as ONNX at 320 px, registered, on all cores; two photographs (scikit-learn's, 640 x 427 px), ten
+boxes in each. Eight clients ask again as soon as they are answered; they run on the same cores. In turns, in each
+round:
+
+- `src.benchmark`'s end to end timing, one call after the other, with the service's settings of ONNX Runtime (idle
+  threads sleep): the peer of the promise. With the settings that `src.benchmark` takes (they spin) beside it.
+- The service's own parts without HTTP: what is lost to HTTP, and to clients that want the cores too.
+- The service, `mlflow models serve` of the same version, and Flask as guides have it, on the same ONNX file and on
+  the checkpoint.
+
+Then, in pairs of changing order, the same version with and without its reference profile and a log. A single request
+is timed against the call that `src.predict` makes on the same picture.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
+import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from benchmarks._serving import (
+    Form,
+    Pixels,
+    Server,
+    alone,
+    detector_of,
+    one_by_one,
+    over_the_call,
+    predictor_of,
+    side_by_side,
+    started,
+)
 from benchmarks._table import held, lines
-from src import runtime
 from src.config.schema import ExportConfig
 from src.export import export
-from src.inference import Prepared
-from src.loadtest.client import Connections, saturate, target_of
+from src.loadtest.client import Target
 from src.machine.environment import cores
-from src.predict.engine import Predictor, Wanted
-from src.predict.model import Opened, open_model
-from src.serve.engine import Engine
-from src.serve.held import Held
-from src.serve.pictures import picture
-from tests.services import free_port
+from src.monitor.features import Seen, observation
+from src.monitor.profile import Profile, profile_of
+from src.predict.model import open_model
+from src.predict.sources import decode_picture
+from src.records.schema import Artifact
+from tests.serve.registered import register
 from tests.tiny import make_checkpoint
 
-SECONDS, CLIENTS = 6.0, 8
-LEAST, MOST_MS = 0.9, 2.0  # share of the throughput without HTTP, and the cost of a request
+IMGSZ, BOXES = 320, 10
+LEAST, TIMES, MOST_MS, MOST_SHARE = 0.9, 3.0, 2.0, 0.03  # the limits
+CALLS = 60
+PEER, SPINNING, PARTS = "src.benchmark end to end", "the same, idle threads spin", "the service's parts, no HTTP"
+NETWORK = "the network alone, idle threads spin"
+SERVICE, MLFLOW, FLASK, TORCH = "the service", "mlflow models serve", "Flask, ONNX file", "Flask, checkpoint"
+Arm = Callable[[], float]
 
 
-def predictor_of(opened: Opened) -> Predictor:
-    """As the service has it."""
-    session = runtime.load("onnxruntime", opened.artifact, threads=cores(), device="cpu")
-    return Predictor(session, opened.artifact, Wanted(0.25, 0.7, 300, "class", None))
+@dataclass(frozen=True)
+class Bench:
+    """What is served."""
+
+    folder: Path
+    artifact: Artifact
+    checkpoint: Path
+    contents: list[bytes]  # of pictures
+    confidence: float
+
+    @property
+    def uri(self) -> str:
+        """Of the registry."""
+        return f"sqlite:///{self.folder}/mlflow.db"
+
+    def register(self, profile: Profile | None) -> str:
+        """Register the artifact; returns its address."""
+        plan = {"threads": cores(), "imgsz": IMGSZ, "confidence": self.confidence}
+        return f"models:/detsweep/{register(self.uri, self.artifact, self.folder, profile, **plan)}"
 
 
-def bare(opened: Opened, content: bytes) -> float:
-    """Pictures a second without HTTP."""
-    engine = Engine(predictor_of(opened), waiting=64)
-    end, done = time.perf_counter() + SECONDS, 0
+def photographs() -> list[bytes]:
+    """Two that come with scikit-learn."""
+    import sklearn.datasets
 
-    def prepared() -> Prepared:
-        return engine.predictor.prepare(picture(content, 10**8, Held(10**9)))
-
-    def client(_: int) -> int:
-        count = 0
-        while time.perf_counter() < end:
-            engine.submit(readers.submit(prepared).result()).result()
-            count += 1
-        return count
-
-    begun = time.perf_counter()
-    with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(CLIENTS) as clients:
-        done = sum(clients.map(client, range(CLIENTS)))
-    seconds = time.perf_counter() - begun
-    engine.close()
-    engine.join()
-    return done / seconds
+    folder = Path(sklearn.datasets.__file__).with_name("images")
+    return [(folder / name).read_bytes() for name in ("china.jpg", "flower.jpg")]
 
 
-def served(port: int, content: bytes) -> float:
-    """Answers a second of the service."""
-
-    async def measured() -> float:
-        connections = Connections(target_of(f"http://127.0.0.1:{port}", ""))
-        rate = await saturate(connections, [content], CLIENTS, SECONDS)
-        connections.close()
-        return rate
-
-    return asyncio.run(measured())
+def threshold(artifact: Artifact, contents: Sequence[bytes]) -> float:
+    """At which a picture has about `BOXES` boxes."""
+    predictor = predictor_of(artifact, 0.001)
+    found = [predictor([predictor.prepare(decode_picture(c, Path("a")))])[0].scores for c in contents]
+    return float(np.mean([np.sort(scores)[-BOXES] for scores in found]))
 
 
-def single(port: int, opened: Opened, content: bytes, calls: int = 60) -> float:
-    """Median ms of a request over that of the call alone, in turns."""
-    predictor = predictor_of(opened)
-    connections = Connections(target_of(f"http://127.0.0.1:{port}", ""))
-    request = connections.target.request(content)
-
-    async def timed() -> list[float]:
-        over = []
-        for _ in range(calls):
-            begun = time.perf_counter()
-            await connections.post(request)
-            between = time.perf_counter()
-            predictor([predictor.prepare(picture(content, 10**8, Held(10**9)))])
-            over.append((between - begun) - (time.perf_counter() - between))
-        return over
-
-    return statistics.median(asyncio.run(timed())) * 1000
+def made(folder: Path) -> Bench:
+    """The artifact and what it is asked for."""
+    checkpoint = make_checkpoint(folder, imgsz=IMGSZ)
+    exported = export(checkpoint, "onnx/fp32", folder, ExportConfig(name="b"))
+    artifact = open_model(Path(exported.path), imgsz=None, names=None, trust=False).artifact
+    contents = photographs()
+    return Bench(folder, artifact, Path(checkpoint.path), contents, threshold(artifact, contents))
 
 
-def start(model: Path, port: int) -> subprocess.Popen[bytes]:
-    """The service, ready."""
-    command = [sys.executable, "-m", "src.serve", f"model={model}", f"port={port}", "conf=0.25"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=1).close()
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return process
-    raise RuntimeError("the service did not start")
+def reference(bench: Bench) -> Profile:
+    """The look of the pictures, as a promotion would have recorded it."""
+    predictor = predictor_of(bench.artifact, bench.confidence)
+    images = [decode_picture(content, Path("a")) for content in bench.contents]
+    seen = [observation(i[:, :, ::-1].copy(), predictor([predictor.prepare(i)])[0], Seen(0.0)) for i in images]
+    return profile_of(seen * 100, bench.artifact.names)
 
 
-def main(imgsz: int = 320, rounds: int = 5) -> int:
+def ours(bench: Bench, running: ExitStack, model: str, *words: str) -> Server:
+    """The service of a registered version."""
+    log = bench.folder / f"{model.rpartition('/')[2]}.log"
+    command = ["-m", "src.serve", f"model={model}", "port=PORT", f"tracking.uri={bench.uri}", *words]
+    paths = ("/v2/health/ready", "/predict")
+    return running.enter_context(started([*command, f"outputs={bench.folder}"], Target, paths, log))
+
+
+def others(bench: Bench, running: ExitStack, model: str) -> dict[str, Server]:
+    """The other servers."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = ["-m", "mlflow", "models", "serve", "-m", model, "-p", "PORT", "--env-manager", "local"]
+    env = {"MLFLOW_TRACKING_URI": bench.uri, "PATH": path}
+    served = started(command, Pixels, ("/health", "/invocations"), bench.folder / "mlflow.log", env)
+    found = {MLFLOW: running.enter_context(served)}
+    for name, file in ((FLASK, bench.artifact.path), (TORCH, str(bench.checkpoint))):
+        words = ["-m", "benchmarks._flask_app", file, "PORT", str(bench.folder / "ultralytics"), str(bench.confidence)]
+        log = bench.folder / f"{name.split()[-1]}.log"
+        found[name] = running.enter_context(started(words, Form, ("/health", "/predict"), log))
+    return found
+
+
+def in_turns(arms: Mapping[str, Arm], rounds: int) -> dict[str, list[float]]:
+    """What each arm says in each round; the order is reversed every other round."""
+    found: dict[str, list[float]] = {name: [] for name in arms}
+    for turn in range(rounds):
+        for name in list(arms)[:: -1 if turn % 2 else 1]:
+            found[name].append(arms[name]())
+    return found
+
+
+def arms_of(bench: Bench, servers: Mapping[str, Server], seconds: float) -> dict[str, Arm]:
+    """Everything that is measured in pictures a second."""
+    quiet, spinning = (detector_of(bench.artifact, bench.confidence, spinning=s) for s in (False, True))
+    predictor = predictor_of(bench.artifact, bench.confidence)
+    arms: dict[str, Arm] = {
+        NETWORK: lambda: alone(spinning, bench.contents[0], seconds),
+        PEER: lambda: one_by_one(quiet, bench.contents, seconds),
+        SPINNING: lambda: one_by_one(spinning, bench.contents, seconds),
+        PARTS: lambda: side_by_side(predictor, bench.contents, seconds),
+    }
+    return arms | {name: (lambda s=s: s.rate(bench.contents, seconds)) for name, s in servers.items()}  # type: ignore[misc]
+
+
+def requests(bench: Bench, service: Server, rounds: int, *, spinning: bool) -> list[float]:
+    """ms of a request over the call, the median of each round."""
+    predictor = predictor_of(bench.artifact, bench.confidence, spinning=spinning)
+    return [
+        statistics.median(over_the_call(service, predictor, bench.contents[turn % 2], CALLS)) for turn in range(rounds)
+    ]
+
+
+def row(name: str, values: Sequence[float], limit: str = "") -> list[str]:
+    """Median and range."""
+    return [name, *(f"{v:.3f}" for v in (statistics.median(values), min(values), max(values))), limit]
+
+
+def ratio(found: Mapping[str, Sequence[float]], one: str, other: str) -> list[float]:
+    """Of the rates of each round."""
+    return [a / b for a, b in zip(found[one], found[other], strict=True)]
+
+
+def verdict(values: Sequence[float], limit: float, *, most: bool) -> str:
+    """The limit, and whether the median keeps it."""
+    value = statistics.median(values)
+    return f"at {'most' if most else 'least'} {limit}: {held(value <= limit if most else value >= limit)}"
+
+
+def judged(rates: Mapping[str, Sequence[float]], over: Mapping[str, list[float]], cost: list[float]) -> list[list[str]]:
+    """Every figure beside its limit."""
+    rows = [["", "median", "least", "most", ""], *(row(f"{name}, 1/s", values) for name, values in rates.items())]
+    promised = {PEER: LEAST, MLFLOW: TIMES, FLASK: TIMES, TORCH: TIMES}
+    for name in (name for name in rates if name != SERVICE):
+        values = ratio(rates, SERVICE, name)
+        limit = verdict(values, promised[name], most=False) if name in promised else ""
+        rows.append(row(f"the service / {name}", values, limit))
+    rows += [row(name, values, verdict(values, MOST_MS, most=True)) for name, values in over.items()]
+    rows.append(row("share of the throughput that watching costs", cost, verdict(cost, MOST_SHARE, most=True)))
+    error = 1.2533 * statistics.stdev(cost) / len(cost) ** 0.5  # of the median of normal values
+    return [*rows, ["its standard error", f"{error:.4f}"]]
+
+
+def main(rounds: int = 5, pairs: int = 12, seconds: int = 5) -> int:
     """Measure and print."""
-    image = cv2.resize(np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8), (640, 480))
-    content = cv2.imencode(".jpg", image)[1].tobytes()
-    with tempfile.TemporaryDirectory() as folder:
-        artifact = export(make_checkpoint(Path(folder), imgsz=imgsz), "onnx/fp32", Path(folder), ExportConfig(name="b"))
-        opened = open_model(Path(artifact.path), imgsz=None, names=None, trust=False)
-        port = free_port()
-        process = start(Path(artifact.path), port)
-        try:
-            pairs = [(bare(opened, content), served(port, content)) for _ in range(rounds)]
-            over = [single(port, opened, content) for _ in range(rounds)]
-        finally:
-            process.terminate()
-            process.wait()
-    ratios = [http / alone for alone, http in pairs]
-    rows = [["", "median", "least", "most"]]
-    for name, values in (
-        ("without HTTP, 1/s", [a for a, _ in pairs]),
-        ("service, 1/s", [b for _, b in pairs]),
-        (f"ratio, at least {LEAST}", ratios),
-        (f"a request over the call, ms, at most {MOST_MS}", over),
-    ):
-        rows.append([name, *(f"{v:.3f}" for v in (statistics.median(values), min(values), max(values)))])
-    print(lines(rows))
-    print(
-        json.dumps(
-            {"ratio": held(statistics.median(ratios) >= LEAST), "over": held(statistics.median(over) <= MOST_MS)}
-        )
-    )
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
+        bench = made(Path(folder))
+        plain, observed = bench.register(None), bench.register(reference(bench))
+        service = ours(bench, running, plain)
+        servers = {SERVICE: service, **others(bench, running, plain)}
+        for server in servers.values():
+            server.check(bench.contents[0])
+        found = in_turns(arms_of(bench, servers, seconds), rounds)
+        over = {
+            "a request over the call, ms": requests(bench, service, rounds, spinning=False),
+            "the same, the call's idle threads spin": requests(bench, service, rounds, spinning=True),
+        }
+        watching = ours(bench, running, observed, f"monitor_log={folder}/log")
+        two: dict[str, Arm] = {
+            "not": lambda: service.rate(bench.contents, seconds),
+            "watched": lambda: watching.rate(bench.contents, seconds),
+        }
+        both = in_turns(two, pairs)
+        noted = sum(len(p.read_bytes().splitlines()) for p in Path(folder, "log").glob("*.jsonl"))
+    print(lines(judged(found, over, [1 - b for b in ratio(both, "watched", "not")])))
+    print(f"threshold {bench.confidence:.3f}; {noted} answers were written down")
     return 0
 
 

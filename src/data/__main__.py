@@ -14,6 +14,7 @@ download      from Kaggle or Open Images, into a new folder                  fro
                                                                              from=openimages classes=[Dog] limit=200
 frames        pictures from a video                                          video=FILE out=DIR every=30 | every_s=1
 track         put a dataset under DVC                                        data=… remote=URL
+                                                       of S3-compatible servers: endpoint=URL region=NAME ssl=false
 key           a new key for encrypted images, to be kept in a safe place
 encrypt       a copy of a folder with its images encrypted                   source=FOLDER out=DIR
 Tools that write take dry_run=true, and only ever write a new folder. data.on_error=skip leaves faulty images out.
@@ -67,6 +68,9 @@ class DatasetArgs:
     limit: int = 200  # download from Open Images: images at most
     max_gb: float = 20.0  # download from Kaggle: of the archive, and of what it unpacks to
     remote: str | None = None  # track: DVC remote to push to
+    endpoint: str | None = None  # track: address of an S3-compatible server
+    region: str | None = None  # track: of the bucket
+    ssl: bool | None = None  # track: false for a server of plain HTTP
     source: str | None = None  # encrypt: folder to copy
 
 
@@ -181,20 +185,25 @@ def run_frames(args: DatasetArgs) -> int:
 
 def run_track(args: DatasetArgs) -> int:
     """Check a dataset, then put its folder under DVC."""
-    from src.data.dvc import track
+    from src.data.dvc import Remote, track
     from src.data.prepare import prepare
 
     if not args.data.path:
         raise UserError(
             "track needs data.path, the dataset to put under DVC", remedy="data=yolo data.path=DIR/data.yaml"
         )
+    remote = Remote(args.remote, args.endpoint, args.region, args.ssl) if args.remote else None
+    if remote is not None:
+        remote.check()
+    elif args.endpoint or args.region or args.ssl is not None:
+        raise UserError("endpoint, region and ssl are words of a remote", remedy="remote=s3://BUCKET/PATH")
     path = Path(args.data.path).expanduser().absolute()
     folder = path.parent if path.is_file() else path
     ref = prepare(args.data, Path(args.outputs)).ref
     if args.dry_run:
         print(f"dry run: dvc add {folder}" + (f"; dvc push to {args.remote}" if args.remote else ""))
         return 0
-    record: dict[str, Any] = track(folder, ref.fingerprint, args.remote)
+    record: dict[str, Any] = track(folder, ref.fingerprint, remote)
     print("\n".join(f"{key:<12} {value}" for key, value in record.items()))
     return 0
 

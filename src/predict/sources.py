@@ -230,7 +230,7 @@ def _eight_bits(image: Any, path: Path, notes: Notes | None) -> Image:
     if bits < 16 and notes is not None:
         why = f"{bits} of 16 bits in use, taken for the whole range"
         notes.depths.setdefault(why, []).append(path.name)
-    return np.asarray(image >> (bits - 8), np.uint8)
+    return np.asarray(np.right_shift(image, bits - 8, out=image), np.uint8)  # in place: a large one takes much
 
 
 def open_video(path: Path) -> tuple[Any, Clip]:

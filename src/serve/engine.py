@@ -1,4 +1,7 @@
-"""The network in a thread of its own: pictures wait in a queue, and are run one by one or a few at a time."""
+"""The network, one call at a time: pictures wait in a queue, and a thread runs them one by one or a few together.
+
+Where nothing waits, the thread that brings a picture may run it, since every change of threads costs.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +43,12 @@ class Engine:
     """A predictor and its queue.
 
     Args:
-        predictor: the loaded model; only this engine's thread calls it.
+        predictor: the loaded model; never called twice at once.
         batch: most pictures in one call.
         wait_s: longest wait for further ones.
         waiting: most jobs in the queue.
         on_call: told of each call's number of pictures and seconds.
+        anywhere: the predictor may be called from any thread; otherwise the engine's own alone calls it.
     """
 
     def __init__(
@@ -55,8 +59,11 @@ class Engine:
         wait_s: float = 0.002,
         waiting: int = 64,
         on_call: Callable[[int, float], None] | None = None,
+        anywhere: bool = False,
     ) -> None:
         self.predictor, self.batch, self.wait_s = predictor, batch, wait_s
+        self._anywhere = anywhere and batch == 1  # a batch is worth waiting for
+        self._busy = threading.Lock()  # held by who calls the predictor
         self._jobs: queue.Queue[Job | None] = queue.Queue(waiting)
         self._on_call = on_call
         self._closed = False
@@ -69,17 +76,20 @@ class Engine:
         """Jobs that wait."""
         return self._jobs.qsize()
 
-    def submit(self, item: Prepared | Float, future: Future[Any] | None = None) -> Future[Any]:
+    def submit(self, item: Prepared | Float, future: Future[Any] | None = None, *, here: bool = False) -> Future[Any]:
         """Put a picture (answered with an `Answer`) or a raw input (with the outputs) into the queue.
 
         Args:
             item: the picture or input.
             future: who is told; None = a new one, which is returned.
+            here: this thread may run it, where nothing waits.
 
         Raises:
             Refusal: the queue is full, or the engine is closed.
         """
         job = Job(item, future or Future())
+        if here and self._ran_here(job):
+            return job.future
         with self._lock:
             if self._closed:
                 raise not_ready()
@@ -88,6 +98,20 @@ class Engine:
             except queue.Full:
                 raise busy() from None
         return job.future
+
+    def _ran_here(self, job: Job) -> bool:
+        """Run a job in the thread that brings it, where nothing waits and nothing runs."""
+        if not self._anywhere or not self._jobs.empty() or not self._busy.acquire(blocking=False):
+            return False
+        try:
+            with self._lock:
+                if self._closed:
+                    raise not_ready()
+            if job.future.set_running_or_notify_cancel():
+                self._run([job])
+            return True
+        finally:
+            self._busy.release()
 
     def close(self) -> None:
         """Take nothing further; what waits is answered before the thread ends."""
@@ -100,6 +124,8 @@ class Engine:
     def join(self, timeout: float | None = None) -> None:
         """Wait until all that was taken is answered."""
         self._thread.join(timeout)
+        if self._busy.acquire(timeout=-1 if timeout is None else timeout):
+            self._busy.release()
 
     def _work(self) -> None:
         while (first := self._jobs.get()) is not None:
@@ -108,7 +134,8 @@ class Engine:
                 job for job in jobs if job.future.set_running_or_notify_cancel()
             ]  # a client that left waits no more
             if wanted:
-                self._run(wanted)
+                with self._busy:
+                    self._run(wanted)
             if ended:
                 return
 

@@ -13,10 +13,12 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.requests import ClientDisconnect
+
 from src.serve.held import Held
 from src.serve.metrics import Metrics
 from src.serve.options import ServeArgs, token
-from src.serve.refusals import Refusal, internal
+from src.serve.refusals import Refusal, incomplete, internal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,6 +26,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+GONE = 499  # in the metrics: the client left before its request was whole
 DIRECT = "/predict"  # answered without a router
 OPEN = {"/", "/v2/health/live", "/v2/health/ready"}  # asked for without the token
 log = logging.getLogger(__name__)
@@ -62,6 +65,8 @@ class Guard:
         except Refusal as refusal:
             if not status:
                 await answer(noted, refusal)
+        except ClientDisconnect:
+            status = GONE
         except Exception as error:  # nothing of our inside reaches the client
             log.exception("a request failed (%s)", type(error).__name__)
             if not status:
@@ -106,7 +111,7 @@ class Body:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                raise Refusal(408, "slow", "the request did not arrive in time", "send it faster") from None
+                raise incomplete() from None
             self._count(len(message.get("body", b"")))
             self._whole = not message.get("more_body", False)
             return message

@@ -5,7 +5,6 @@ Each gets SIGTERM's promise: no further connections, requests under way are answ
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -18,37 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.serve.connection import Connection
 from src.serve.metrics import SHARED
 from src.serve.options import LiveConfig, ServeArgs
 
 ARGUMENTS = "DETSWEEP_SERVE_ARGS"  # hands the arguments to the processes
-FULL = json.dumps({"error": "as many connections are open as may", "kind": "busy"}).encode()
-
-
-class Patient(H11Protocol):
-    """HTTP/1.1 that holds no connection on which no request arrives, and no more connections than may be."""
-
-    most = 512
-    patience_s = 30.0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, or turn it away."""
-        super().connection_made(transport)
-        if len(self.connections) > self.most:
-            head = f"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n" \
-                f"connection: close\r\ncontent-length: {len(FULL)}\r\n\r\n"  # fmt: skip
-            transport.write(head.encode() + FULL)
-            transport.close()
-            return
-        self.loop.call_later(self.patience_s, self._give_up)
-
-    def _give_up(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():  # not even the headers of a request came
-            self.transport.close()
 
 
 def application() -> Any:
@@ -66,7 +42,7 @@ def application() -> Any:
 
 
 def _limit(args: ServeArgs) -> None:
-    Patient.most, Patient.patience_s = args.max_connections, args.timeout_s
+    Connection.most, Connection.longest_s = args.max_connections, args.timeout_s
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
@@ -82,7 +58,7 @@ def run(args: ServeArgs) -> int:
     config = uvicorn.Config(
         "src.serve.process:application",
         factory=True,
-        http=Patient,
+        http=Connection,
         ws="none",
         log_config=None,
         access_log=False,

@@ -51,3 +51,18 @@ def too_late() -> Refusal:
 def internal() -> Refusal:
     """Something of ours went wrong: the log has it, the client does not."""
     return Refusal(500, "failed", "the request failed; the server's log tells why")
+
+
+def too_many() -> Refusal:
+    """More connections than may be open."""
+    return Refusal(503, "busy", "as many connections are open as may", "come again after the seconds of Retry-After")
+
+
+def incomplete() -> Refusal:
+    """A request whose beginning came, and not its end."""
+    return Refusal(408, "slow", "the request did not arrive in time", "send it faster")
+
+
+def malformed() -> Refusal:
+    """What arrived is no request of HTTP/1.1."""
+    return Refusal(400, "bad_http", "this is no request of HTTP/1.1, or its headers contradict each other")

@@ -1,4 +1,4 @@
-"""From the bytes of a picture to its answer: a reader's thread decodes it, the engine's thread runs the network.
+"""From the bytes of a picture to its answer: a reader's thread decodes it, and the engine runs the network.
 
 The event loop does neither, and hears of a picture once, when it is answered: every change of threads costs.
 """
@@ -118,12 +118,12 @@ class Service:
     def _submit(self, current: Current, image: Image, future: Future[Any]) -> None:
         """Put a picture into the queue; of the model that took over where one did meanwhile."""
         try:
-            current.engine.submit(current.served.predictor.prepare(image), future)
+            current.engine.submit(current.served.predictor.prepare(image), future, here=True)
         except Refusal:
             newer = self.state.current
             if newer is current:
                 raise
-            newer.engine.submit(newer.served.predictor.prepare(image), future)
+            newer.engine.submit(newer.served.predictor.prepare(image), future, here=True)
 
     def _note(
         self, asked: Asked, answer: Answer, current: Current, ms: float, source: str, arm: str, image_id: str

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from src.common.backends import engine_facts
 from src.inference import Detections
 from src.predict.engine import Image
 from src.serve.engine import Engine
@@ -125,6 +126,7 @@ class State:
             wait_s=self.args.wait_ms / 1000,
             waiting=self.args.queue,
             on_call=self.metrics.called,
+            anywhere=engine_facts(served.runtime).concurrent,
         )
         made = Current(served, engine, self._watch(self.args, self.metrics, served) if self._watch else None)
         old, self._current = self._current, made

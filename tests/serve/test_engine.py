@@ -63,6 +63,32 @@ def test_a_picture_alone_waits_no_longer_than_it_may() -> None:
     assert engine.submit(item(1)).result(10).batch == 1
 
 
+def test_who_brings_a_picture_runs_it_where_nothing_waits() -> None:
+    threads: list[str] = []
+
+    class Noting(Counting):
+        def __call__(self, prepared: Sequence[Prepared]) -> list[Detections]:
+            threads.append(threading.current_thread().name)
+            return super().__call__(prepared)
+
+    counting, own = Noting(), threading.current_thread().name
+    engine = engine_of(counting, anywhere=True)
+    assert engine.submit(item(1), here=True).done()
+    engine.submit(item(2)).result(10)
+    assert threads == [own, "engine"]
+    counting.gate.clear()
+    first, second = engine.submit(item(3)), engine.submit(item(4), here=True)
+    assert not second.done(), "one call at a time: it waits behind the first"
+    counting.gate.set()
+    assert [float(f.result(10).found.scores[0]) for f in (first, second)] == [3, 4]
+    engine.close()
+    with pytest.raises(Refusal):
+        engine.submit(item(5), here=True)
+    for others in ({"anywhere": False}, {"anywhere": True, "batch": 2}):
+        engine_of(counting, **others).submit(item(6), here=True).result(10)
+    assert threads[-2:] == ["engine", "engine"]
+
+
 def test_raw_inputs_go_by_themselves() -> None:
     counting = Counting()
     counting.gate.clear()
