@@ -1,6 +1,8 @@
 """Is it still the same model? Two of the three levels, from the files that `predict` saves.
 
 Level one compares raw outputs on the same inputs, level two the detections: matched one to one by class and overlap.
+Raw boxes are compared place by place, but those of queries by what they say: a network that picks its queries by score
+may give them in another order after export, and the last of them may be others, without finding anything else.
 The third, mAP on the whole split, is `src.evaluate`'s. An artifact can fail a level and pass the next: int8 moves
 outputs by far more than float16 does, and what counts in the end is what is detected.
 """
@@ -24,7 +26,8 @@ def agreement(reference: Path, other: Path) -> dict[str, float]:
 
     Returns:
         `raw_box_error_px` and `raw_score_error`: largest differences of raw outputs on the first images, where the
-        source's score is at least 0.25 for boxes; missing when the outputs have different layouts.
+        source's score is at least 0.25 for boxes, and of queries where either's is; missing when the outputs have
+        different layouts.
         `matched`: share of the source's detections (score at least 0.25) found again with the same class and an
         overlap of at least 0.9; `extra`: detections without a counterpart, as a share of the source's number;
         `score_shift`: mean absolute difference of the scores of matched ones; `mean_iou` of matched ones.
@@ -38,6 +41,8 @@ def raw_error(a: np.lib.npyio.NpzFile, b: np.lib.npyio.NpzFile) -> dict[str, flo
     if "raw" not in a or "raw" not in b or a["raw"].shape != b["raw"].shape or not a["raw"].size:
         return {}
     x, y = a["raw"].astype(np.float64), b["raw"].astype(np.float64)
+    if _of_queries(a) and _of_queries(b):
+        return query_error(x, y)
     if _are_lists(x) or _are_lists(y):
         return {}
     out = {"raw_score_error": float(np.abs(x[:, 4:] - y[:, 4:]).max())}
@@ -45,6 +50,45 @@ def raw_error(a: np.lib.npyio.NpzFile, b: np.lib.npyio.NpzFile) -> dict[str, flo
     if sure.any():
         out["raw_box_error_px"] = float(np.abs(x[:, :4] - y[:, :4]).max(axis=1)[sure].max())
     return out
+
+
+def _of_queries(saved: np.lib.npyio.NpzFile) -> bool:
+    """Whether raw outputs are those of queries; files of earlier versions hold none of them."""
+    return "queries" in saved and bool(saved["queries"])
+
+
+def query_error(x: Array, y: Array) -> dict[str, float]:
+    """Largest differences between raw outputs [images, 4 + classes, queries] after pairing the queries of each image.
+
+    A query counts where its score, or that of the one it is paired with, is at least 0.25: one that is sure in one
+    file alone counts with the whole difference of the scores.
+    """
+    boxes, scores = [0.0], [0.0]
+    for own, other in zip(x, y, strict=True):
+        i, j = nearest(own, other)
+        own, other = own[:, i], other[:, j]
+        sure = own[4:].max(axis=0) >= CONF
+        boxes += np.abs(own[:4] - other[:4]).max(axis=0)[sure].tolist()
+        either = sure | (other[4:].max(axis=0) >= CONF)
+        scores += np.abs(own[4:] - other[4:]).max(axis=0)[either].tolist()
+    return {"raw_score_error": max(scores), "raw_box_error_px": max(boxes)}
+
+
+def nearest(x: Array, y: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pair the columns of two outputs [4 + classes, n] greedily, nearest first: their places in x and in y.
+
+    Far apart is what differs in its box, as a share of the picture, or in a score.
+    """
+    span = max(float(np.abs(x[:4]).max()), 1e-12)
+    unit = np.concatenate([np.full(4, 1 / span), np.ones(len(x) - 4)])[:, None]
+    apart = np.abs((x * unit)[:, :, None] - (y * unit)[:, None, :]).max(axis=0)
+    pairs: list[tuple[int, int]] = []
+    for _ in range(apart.shape[0]):
+        i, j = np.unravel_index(apart.argmin(), apart.shape)
+        pairs.append((int(i), int(j)))
+        apart[i, :] = apart[:, j] = np.inf
+    found = np.array(pairs, np.int64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
 
 
 def _are_lists(raw: Array) -> bool:

@@ -35,6 +35,7 @@ from src.inference import (
     load_image,
     spec_of,
 )
+from src.inference.comparable import comparable
 from src.inference.tiles import TiledDetector
 from src.machine.abilities import bind, usable_cores
 from src.machine.answers import answer_of
@@ -91,8 +92,9 @@ def predict(job: dict[str, Any]) -> dict[str, Any]:
             own = [item[i : i + 1] if len(item) == len(prepared) else item for item in outputs]
             digests.append(digest(own))
             if len(kept) < RAW_KEPT:
-                kept += comparable(own, detector)
-    _save(Path(job["out"]), found, digests, kept)
+                raw = comparable(own, detector.output, detector.input.size)
+                kept += [] if raw is None else [raw]
+    _save(Path(job["out"]), found, digests, kept, queries=detector.output.queries)
     return {"runtime_version": session.version, "providers": session.providers, "images": len(found)}
 
 
@@ -132,20 +134,6 @@ def _prepared(job: dict[str, Any], detector: Detector) -> Iterator[tuple[Any, Pr
         return ((None, item) for item in read_pictures(job["pictures"], detector.input))
     images = (load_image(path) for path in job["images"])
     return ((image, detector.prepare(image)) for image in images)
-
-
-def comparable(outputs: list[Float], detector: Detector) -> list[Float]:
-    """One image's output as [4 + classes, anchors] in input px, so that layouts can be compared; none of lists."""
-    output = detector.output
-    if output.layout not in ("columns", "rows") or output.objectness or output.task not in ("", "detect"):
-        return []
-    raw = next(item for item in outputs if item.ndim == 3)[0]
-    out = raw.T.copy() if output.layout == "rows" else raw
-    if output.units == "unit":
-        height, width = detector.input.size
-        out = out.copy()
-        out[:4] *= np.array([width, height, width, height], np.float32)[:, None]
-    return [out]
 
 
 def _batches(inputs: list[Float], batch: int) -> list[Float]:
@@ -191,7 +179,7 @@ def _timed(timed: Timed) -> dict[str, Any]:
     }
 
 
-def _save(out: Path, found: list[Detections], digests: list[list[float]], kept: list[Float]) -> None:
+def _save(out: Path, found: list[Detections], digests: list[list[float]], kept: list[Float], *, queries: bool) -> None:
     """Write flat arrays, all or none."""
     counts = [len(item.scores) for item in found]
     empty = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
@@ -206,6 +194,7 @@ def _save(out: Path, found: list[Detections], digests: list[list[float]], kept: 
             n_images=np.int64(len(found)),
             digests=np.array(digests, np.float64).reshape(-1, 2),
             raw=np.array(kept, np.float32),
+            queries=np.bool_(queries),
         )
 
 

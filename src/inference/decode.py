@@ -135,17 +135,27 @@ def _pair(
     boxes: Float, numbers: Float, output: Output, size: tuple[int, int], thresholds: Thresholds, every: bool
 ) -> Decoded:
     """One image's boxes [anchors, 4] and scores or logits [anchors, classes]."""
-    scores = _activated(numbers.astype(np.float32), output)
+    scores = class_scores(numbers.astype(np.float32), output)
+    if every:
+        _check_scores(scores)
+    values, anchors, classes = _candidates(scores.T, thresholds)
+    return _kept(boxes[anchors].astype(np.float32), values, classes, None, output, size, thresholds)
+
+
+def class_scores(numbers: Float, output: Output) -> Float:
+    """Scores [anchors, classes] of logits or scores that may have a class for "nothing".
+
+    Raises:
+        LayoutError: there are more or fewer than the layout says.
+    """
+    scores = _activated(numbers, output)
     scores = scores[:, 1:] if output.background == "first" else scores
     if output.background == "last" or (output.classes and scores.shape[1] == output.classes + 1):
         scores = scores[:, :-1]
     if output.classes and scores.shape[1] != output.classes:
         what = f"{numbers.shape[1]} scores per box"
-        raise LayoutError(f"the outputs {boxes.shape} and {numbers.shape} hold {what}, not {output.classes} classes")
-    if every:
-        _check_scores(scores)
-    values, anchors, classes = _candidates(scores.T, thresholds)
-    return _kept(boxes[anchors].astype(np.float32), values, classes, None, output, size, thresholds)
+        raise LayoutError(f"the output {numbers.shape} holds {what}, not {output.classes} classes")
+    return scores
 
 
 def _activated(numbers: Float, output: Output) -> Float:
@@ -194,7 +204,7 @@ def _kept(
     thresholds: Thresholds,
 ) -> Decoded:
     """Candidates [n, 4] as the layout has them, in px and suppressed."""
-    boxes = _in_pixels(boxes, output, size)
+    boxes = in_pixels(boxes, output, size)
     if output.rotated and angles is not None:
         turned = np.concatenate([boxes, angles[:, None]], axis=1).astype(np.float32)
         keep = suppress_rotated(turned, classes, thresholds.iou, thresholds.max_det)
@@ -217,7 +227,7 @@ def _listed(rows: Float, output: Output, size: tuple[int, int], thresholds: Thre
     if len(rows) and scores[0] > 1 + SLACK:
         raise LayoutError(_beyond(float(scores[0])))
     _check_ids(ids, output.classes)
-    boxes = _in_pixels(rows[:, :4], output, size)
+    boxes = in_pixels(rows[:, :4], output, size)
     if output.rotated:
         boxes = enclosing(np.concatenate([boxes, rows[:, -1:]], axis=1))
     elif output.box == "centre":
@@ -240,7 +250,7 @@ def _of_image(rows: Float, image: int) -> Float:
     return np.asarray(own[:, [1, 2, 3, 4, 6, 5]], np.float32)
 
 
-def _in_pixels(boxes: Float, output: Output, size: tuple[int, int]) -> Float:
+def in_pixels(boxes: Float, output: Output, size: tuple[int, int]) -> Float:
     """Boxes [n, 4], whose first and third number lie along x, from 0..1 to px."""
     if output.units == "px":
         return boxes

@@ -105,3 +105,47 @@ def test_raw_columns_are_compared_by_boxes_and_scores(tmp_path: Path) -> None:
     with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b:
         found = verify.raw_error(a, b)
     assert found == {"raw_score_error": pytest.approx(0.25), "raw_box_error_px": pytest.approx(3, abs=1e-5)}
+
+
+def queries_of(raw: np.ndarray, path: Path) -> Path:
+    """A file of raw outputs of queries."""
+    np.savez(path, raw=raw, queries=np.bool_(True))
+    return path
+
+
+def raw_queries() -> np.ndarray:
+    """Two images, boxes in 160 px, three classes, fifty queries of which five are sure; two of these are twins."""
+    rng = np.random.default_rng(0)
+    raw = np.concatenate([rng.random((2, 4, 50)) * 160, rng.random((2, 3, 50)) * 0.2], axis=1)
+    raw[:, 5, [3, 9, 20, 21, 40]] = 0.9
+    raw[:, :, 21] = raw[:, :, 20]
+    return raw
+
+
+def error_of(x: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, float]:
+    with np.load(queries_of(x, folder / "x.npz")) as a, np.load(queries_of(y, folder / "y.npz")) as b:
+        return verify.raw_error(a, b)
+
+
+def test_queries_in_another_order_are_the_same_answer(tmp_path: Path) -> None:
+    raw = raw_queries()
+    order = np.random.default_rng(1).permutation(50)
+    assert (order != np.arange(50)).sum() > 40
+    assert error_of(raw, raw[:, :, order], tmp_path) == {"raw_score_error": 0.0, "raw_box_error_px": 0.0}
+    other = raw[:, :, order].copy()
+    other[:, :4, order == 7] += 100  # not sure in either: another pick at the edge of the choice
+    assert error_of(raw, other, tmp_path)["raw_box_error_px"] == 0.0
+
+
+def test_an_error_of_a_sure_query_is_seen_in_any_order(tmp_path: Path) -> None:
+    raw = raw_queries()
+    order = np.random.default_rng(1).permutation(50)
+    moved, other_class, gone, added = (raw[:, :, order].copy() for _ in range(4))
+    moved[1, 2, order == 9] += 4
+    other_class[0, 4, order == 3], other_class[0, 5, order == 3] = 0.9, 0.1
+    gone[0, 5, order == 21] = 0.0  # one of the twins
+    added[0, 6, order == 30] = 0.8
+    assert error_of(raw, moved, tmp_path)["raw_box_error_px"] == pytest.approx(4)
+    assert error_of(raw, other_class, tmp_path)["raw_score_error"] > 0.6
+    assert error_of(raw, gone, tmp_path)["raw_score_error"] > 0.6
+    assert error_of(raw, added, tmp_path)["raw_score_error"] > 0.5

@@ -45,6 +45,7 @@ MODULES = (
     "src.common.statistics",
     "src.common.whole_files",
     "src.inference",
+    "src.inference.comparable",
     "src.inference.decode",
     "src.inference.detector",
     "src.inference.nms",

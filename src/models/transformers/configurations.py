@@ -10,8 +10,11 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from src.models.transformers.starts import distinct_tokens, learning_norms, pass_through_norms
+
 WIDTH, QUERIES, HEADS = 128, 50, 4
 PYRAMID = [128, 256, 512]  # channels of a small backbone at 8, 16 and 32 px
+NARROW = [64, 128, 256]
 STRIDES = [8, 16, 32]
 
 
@@ -41,8 +44,23 @@ def _dfine(labels: dict[str, Any], imgsz: int) -> Any:
     return library.DFineForObjectDetection(config)
 
 
+def _rtdetr(labels: dict[str, Any], imgsz: int) -> Any:
+    """RT-DETRv2 on a ResNet-18 of half the channels (its library can't build a stage of one basic block)."""
+    library = _library()
+
+    backbone = library.RTDetrResNetConfig(
+        embedding_size=32,
+        hidden_sizes=[32, *NARROW],
+        depths=[2, 2, 2, 2],
+        layer_type="basic",
+        out_features=["stage2", "stage3", "stage4"],
+    )
+    config = library.RTDetrV2Config(**_hybrid(backbone, NARROW), hidden_expansion=0.5, **labels)
+    return pass_through_norms(library.RTDetrV2ForObjectDetection(config))
+
+
 def _hybrid(backbone: Any, channels: list[int]) -> dict[str, Any]:
-    """A hybrid encoder over three maps, and a decoder of three layers."""
+    """What RT-DETRv2 and D-FINE share: a hybrid encoder over three maps, and a decoder of three layers."""
     return {
         "backbone_config": backbone,
         "freeze_backbone_batch_norms": False,  # they have no published statistics to keep
@@ -136,7 +154,7 @@ def _detr(labels: dict[str, Any], imgsz: int) -> Any:
         dropout=0.0,
         **labels,
     )
-    return library.DetrForObjectDetection(config)
+    return learning_norms(library.DetrForObjectDetection(config))
 
 
 def _yolos(labels: dict[str, Any], imgsz: int) -> Any:
@@ -153,14 +171,19 @@ def _yolos(labels: dict[str, Any], imgsz: int) -> Any:
         use_mid_position_embeddings=False,
         **labels,
     )
-    return library.YolosForObjectDetection(config)
+    return distinct_tokens(library.YolosForObjectDetection(config))
 
 
 BUILDERS: dict[str, Callable[[dict[str, Any], int], Any]] = {  # as `model.architecture` names it
     "dfine_s": _dfine,
+    "rtdetrv2_s": _rtdetr,
     "rfdetr_s": _rfdetr,
     "detr_s": _detr,
     "yolos_s": _yolos,
 }
-SMALLEST = {"dfine_s": 64, "rfdetr_s": 128}  # px: they pick their queries among the cells of their maps
+SMALLEST = {
+    "dfine_s": 64,
+    "rtdetrv2_s": 64,
+    "rfdetr_s": 128,
+}  # px: queries are picked among the cells of maps
 SOFTMAX = ("detr_s", "yolos_s")  # score by softmax, with a last class for "nothing"; the others by sigmoid

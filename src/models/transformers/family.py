@@ -15,7 +15,7 @@ from src.records.schema import Checkpoint, DatasetRef
 
 
 class Transformers(TrainedHere):
-    """D-FINE, RF-DETR, DETR and YOLOS."""
+    """D-FINE, RT-DETRv2, RF-DETR, DETR and YOLOS."""
 
     name = NAME
     licence = LICENCE
