@@ -105,7 +105,7 @@ def reference(training: Training, data: DatasetRef, of: Networks) -> Epoch:
     return epoch
 
 
-def measure(images: int = 48, epochs: int = 6, models: tuple[str, ...] = MODELS) -> dict[str, Any]:
+def measure(images: int = 24, epochs: int = 4, models: tuple[str, ...] = MODELS) -> dict[str, Any]:
     """Seconds of the clock and of the processor, by model and loop."""
     import torch
 
@@ -146,4 +146,4 @@ def shown(result: dict[str, Any]) -> str:
 if __name__ == "__main__":
     counts = [int(word) for word in sys.argv[1:3]]
     asked = dict(zip(("images", "epochs"), counts, strict=False))
-    print(shown(measure(asked.get("images", 48), asked.get("epochs", 6), tuple(sys.argv[3:]) or MODELS)))
+    print(shown(measure(asked.get("images", 24), asked.get("epochs", 4), tuple(sys.argv[3:]) or MODELS)))

@@ -22,12 +22,9 @@ RATIOS = (0.5, 1.0, 2.0)
 SMALLEST = 8.0  # px; smaller anchors than this find nothing on a grid of 16 px and more
 MOST_BOXES = 100  # per image, as COCO counts them
 LOWEST_SCORE = 0.001
-REGIONS = 128  # an image, that the second stage learns from: torchvision's 512 are for pictures of 800 px
-TWO_STAGES = {
-    "box_score_thresh": LOWEST_SCORE,
-    "box_detections_per_img": MOST_BOXES,
-    "box_batch_size_per_image": REGIONS,
-}
+REGIONS = 0.4  # per px of the side, that the second stage learns from: most of a training's time goes into them
+FEWEST_REGIONS, MOST_REGIONS = 32, 512  # 512 is torchvision's own number
+TWO_STAGES = {"box_score_thresh": LOWEST_SCORE, "box_detections_per_img": MOST_BOXES}
 ONE_STAGE = {"score_thresh": LOWEST_SCORE, "detections_per_img": MOST_BOXES}
 
 
@@ -44,6 +41,11 @@ class Architecture:
     side: int
     anchors: tuple[tuple[float, ...], ...]
     options: Mapping[str, float]
+
+
+def regions(imgsz: int) -> int:
+    """How many regions of an image the second stage learns from: 64 of 160 px, 128 of 320, 320 of torchvision's 800."""
+    return min(max(round(REGIONS * imgsz), FEWEST_REGIONS), MOST_REGIONS)
 
 
 def _octaves(*sizes: int) -> tuple[tuple[float, ...], ...]:
@@ -69,7 +71,7 @@ def build_network(architecture: str, classes: int, imgsz: int) -> nn.Module:
     from torchvision.models.detection.anchor_utils import AnchorGenerator
 
     known, build = ARCHITECTURES[architecture], getattr(detection, architecture)
-    model: Any = build(weights=None, weights_backbone=None, num_classes=classes + 1, **known.options)
+    model: Any = build(weights=None, weights_backbone=None, num_classes=classes + 1, **_options(known, imgsz))
     if known.side:
         sizes = tuple(tuple(max(SMALLEST, a * imgsz / known.side) for a in level) for level in known.anchors)
         anchors = AnchorGenerator(sizes, (RATIOS,) * len(sizes))
@@ -77,6 +79,12 @@ def build_network(architecture: str, classes: int, imgsz: int) -> nn.Module:
     model.transform = _fixed_transform(model.transform)
     network: nn.Module = model
     return network
+
+
+def _options(known: Architecture, imgsz: int) -> dict[str, float]:
+    """What its builder is given."""
+    own = {"box_batch_size_per_image": regions(imgsz)} if known.options is TWO_STAGES else {}
+    return {**known.options, **own}
 
 
 def _fixed_transform(own: Any) -> Any:
