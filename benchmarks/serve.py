@@ -1,6 +1,6 @@
 """Requests a second of the service against the artifact without HTTP, against other servers, and what watching costs.
 
-python -m benchmarks.serve [rounds] [pairs] [seconds]
+python -m benchmarks.serve [rounds] [pairs] [seconds]      (0 rounds, or 0 pairs: without that part)
 
 YOLOv8n, untrained, as ONNX at 320 px, registered, on all cores; two photographs (scikit-learn's, 640 x 427 px), ten
 boxes in each. Eight clients ask again as soon as they are answered; they run on the same cores. In turns, in each
@@ -184,43 +184,58 @@ def verdict(values: Sequence[float], limit: float, *, most: bool) -> str:
     return f"at {'most' if most else 'least'} {limit}: {held(value <= limit if most else value >= limit)}"
 
 
-def judged(rates: Mapping[str, Sequence[float]], over: Mapping[str, list[float]], cost: list[float]) -> list[list[str]]:
-    """Every figure beside its limit."""
-    rows = [["", "median", "least", "most", ""], *(row(f"{name}, 1/s", values) for name, values in rates.items())]
+def compared(bench: Bench, service: Server, model: str, rounds: int, seconds: int) -> list[list[str]]:
+    """The service against what it is held against, each figure beside its limit."""
+    with ExitStack() as running:
+        servers = {SERVICE: service, **others(bench, running, model)}
+        for server in servers.values():
+            server.check(bench.contents[0])
+        rates = in_turns(arms_of(bench, servers, seconds), rounds)
+    rows = [row(f"{name}, 1/s", values) for name, values in rates.items()]
     promised = {PEER: LEAST, MLFLOW: TIMES, FLASK: TIMES, TORCH: TIMES}
     for name in (name for name in rates if name != SERVICE):
         values = ratio(rates, SERVICE, name)
         limit = verdict(values, promised[name], most=False) if name in promised else ""
         rows.append(row(f"the service / {name}", values, limit))
-    rows += [row(name, values, verdict(values, MOST_MS, most=True)) for name, values in over.items()]
-    rows.append(row("share of the throughput that watching costs", cost, verdict(cost, MOST_SHARE, most=True)))
+    return rows
+
+
+def single(bench: Bench, service: Server, rounds: int) -> list[list[str]]:
+    """What a request costs over the call."""
+    sleeping, spinning = (requests(bench, service, rounds, spinning=s) for s in (False, True))
+    limit = verdict(sleeping, MOST_MS, most=True)
+    return [row("a request over the call, ms", sleeping, limit), row("the same, its idle threads spin", spinning)]
+
+
+def watched(bench: Bench, service: Server, pairs: int, seconds: int) -> list[list[str]]:
+    """What watching costs, in pairs."""
+    log = bench.folder / "log"
+    with ExitStack() as running:
+        watching = ours(bench, running, bench.register(reference(bench)), f"monitor_log={log}")
+        two: dict[str, Arm] = {
+            "not": lambda: service.rate(bench.contents, seconds),
+            "watched": lambda: watching.rate(bench.contents, seconds),
+        }
+        rates = in_turns(two, pairs)
+    cost = [1 - share for share in ratio(rates, "watched", "not")]
     error = 1.2533 * statistics.stdev(cost) / len(cost) ** 0.5  # of the median of normal values
-    return [*rows, ["its standard error", f"{error:.4f}"]]
+    noted = sum(len(path.read_bytes().splitlines()) for path in log.glob("*.jsonl"))
+    return [
+        row("share of the throughput that watching costs", cost, verdict(cost, MOST_SHARE, most=True)),
+        ["its standard error", f"{error:.4f}"],
+        ["answers that were written down", str(noted)],
+    ]
 
 
 def main(rounds: int = 5, pairs: int = 12, seconds: int = 5) -> int:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         bench = made(Path(folder))
-        plain, observed = bench.register(None), bench.register(reference(bench))
-        service = ours(bench, running, plain)
-        servers = {SERVICE: service, **others(bench, running, plain)}
-        for server in servers.values():
-            server.check(bench.contents[0])
-        found = in_turns(arms_of(bench, servers, seconds), rounds)
-        over = {
-            "a request over the call, ms": requests(bench, service, rounds, spinning=False),
-            "the same, the call's idle threads spin": requests(bench, service, rounds, spinning=True),
-        }
-        watching = ours(bench, running, observed, f"monitor_log={folder}/log")
-        two: dict[str, Arm] = {
-            "not": lambda: service.rate(bench.contents, seconds),
-            "watched": lambda: watching.rate(bench.contents, seconds),
-        }
-        both = in_turns(two, pairs)
-        noted = sum(len(p.read_bytes().splitlines()) for p in Path(folder, "log").glob("*.jsonl"))
-    print(lines(judged(found, over, [1 - b for b in ratio(both, "watched", "not")])))
-    print(f"threshold {bench.confidence:.3f}; {noted} answers were written down")
+        model = bench.register(None)
+        service = ours(bench, running, model)
+        rows = compared(bench, service, model, rounds, seconds) + single(bench, service, rounds) if rounds else []
+        rows += watched(bench, service, pairs, seconds) if pairs else []
+    print(lines([["", "median", "least", "most", ""], *rows]))
     return 0
 
 
