@@ -6,11 +6,12 @@ this entry point, which nothing imports, is the one module of the room that may 
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from src.cli.command import application
+from src.cli.command import application, quote_paths
 from src.common.errors import EXIT_OK, UserError
 from src.evaluate.options import EvaluateArgs, check_arguments
 from src.evaluate.resamples import ensure_resamples
@@ -54,7 +55,9 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    """Run as a Hydra application."""
+    """Run as a Hydra application. Several files with commas between them are one text; brackets make a list."""
+    if not any(word.startswith("artifacts=[") for word in sys.argv[1:]):
+        quote_paths(("artifacts",))
     application(run, "evaluate", EvaluateArgs, {"data": "digits", "runtime": "all"})
 
 
