@@ -28,7 +28,7 @@ SHARE, FIRST, PROMISED = 0.05, 50, 0.6
 SIZES = {"train": 240, "val": 240}
 TRAIN = [
     "-m",
-    "seed=1,2,3",
+    "seed=1,2",
     "model=v8n",
     "imgsz=160",
     "epochs=20",

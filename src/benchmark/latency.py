@@ -20,6 +20,7 @@ from src.benchmark import disturbance
 from src.common.samples import effective_samples
 from src.inference import Detector, Float, decode_image
 from src.inference.tiles import TiledDetector
+from src.machine.energy import metered
 from src.machine.environment import cores
 from src.records.tiling import Tiling
 
@@ -59,10 +60,11 @@ class Timed:
     digest: list[list[float]]  # per input of the ring: sum and largest magnitude of the outputs
     stages_ms: dict[str, list[float]] = field(default_factory=dict)
     foreign_cpu: float | None = None  # share of the cores in use that others had meanwhile; None = not known
+    energy_j: dict[str, float] = field(default_factory=dict)  # counter -> joules of the samples; empty without counters
 
 
-def time_model(session: Runs, batches: Sequence[Float], plan: TimingPlan) -> Timed:
-    """Time `session.run` alone over a ring of batches [n, 3, h, w]."""
+def time_model(session: Runs, batches: Sequence[Float], plan: TimingPlan, *, gpu: bool = False) -> Timed:
+    """Time `session.run` alone over a ring of batches [n, 3, h, w]; `gpu` says whether a card's energy counts."""
     first = [[item.copy() for item in session.run(batch)] for batch in batches]
     last: list[list[Float]] = list(first)
 
@@ -72,13 +74,19 @@ def time_model(session: Runs, batches: Sequence[Float], plan: TimingPlan) -> Tim
 
     before = _counters()
     calls = warm_up(call, plan)
-    samples = sample(call, plan)
+    samples, joules = _metered_sample(call, plan, gpu)
     other_load = _other_load(before)
-    return Timed(samples, calls, all(map(_same, first, last)), [digest(o) for o in first], foreign_cpu=other_load)
+    same = all(map(_same, first, last))
+    return Timed(samples, calls, same, [digest(o) for o in first], foreign_cpu=other_load, energy_j=joules)
 
 
 def time_end_to_end(
-    detector: Detector, files: Sequence[NDArray[np.uint8]], plan: TimingPlan, tiling: Tiling | None = None
+    detector: Detector,
+    files: Sequence[NDArray[np.uint8]],
+    plan: TimingPlan,
+    tiling: Tiling | None = None,
+    *,
+    gpu: bool = False,
 ) -> Timed:
     """Time an image file in memory to boxes in its own pixels, at deployment thresholds, with its stages apart.
 
@@ -104,8 +112,15 @@ def time_end_to_end(
     calls = warm_up(call, plan)
     for values in stages.values():
         values.clear()
-    samples = sample(call, plan)
-    return Timed(samples, calls, True, [], stages, _other_load(before))
+    samples, joules = _metered_sample(call, plan, gpu)
+    return Timed(samples, calls, True, [], stages, _other_load(before), joules)
+
+
+def _metered_sample(call: Callable[[int], Any], plan: TimingPlan, gpu: bool) -> tuple[list[float], dict[str, float]]:
+    """The samples, and the joules that the machine counted meanwhile."""
+    joules: dict[str, float] = {}
+    with metered(gpu=gpu, into=joules):
+        return sample(call, plan), joules
 
 
 def _whole(detector: Detector) -> Callable[..., Any]:

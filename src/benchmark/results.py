@@ -22,7 +22,7 @@ COLUMNS = (
     "gate", "mean_ms", "p50_ms", "p50_low", "p50_high", "p90_ms", "p95_ms", "p99_ms", "samples", "throughput_ips",
     "preprocess_ms", "inference_ms", "postprocess_ms", "load_ms", "cold_ms", "memory_mb", "vram_mb", "size_mb",
     "ratio_to_fp32", "ratio_to_fp32_low", "ratio_to_fp32_high", "slower_than_fp32", "gemm_share", "offline_ips",
-    "offline_batch", "effective_samples", "foreign_cpu", "contaminated_rounds", "remeasured_blocks",
+    "offline_batch", "energy_image_j", "effective_samples", "foreign_cpu", "contaminated_rounds", "remeasured_blocks",
     "artifact_sha256", "runtime_version", "tile",
 )  # fmt: skip
 

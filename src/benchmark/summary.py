@@ -124,6 +124,7 @@ class Summary:
             | self._against_peak(artifact, batch, latency.p50, scope)
             | {"effective_samples": stats.effective_samples(samples)}
             | _disturbed(rounds, block.retakes)
+            | _energy(rounds, batch)
             | _against_float32(block, part, reference),
             rounds=stats.round_values(samples),
         )
@@ -182,6 +183,26 @@ def _disturbed(rounds: list[dict[str, Any]], retakes: int) -> dict[str, float]:
         "contaminated_rounds": float(sum(share > LIMIT for share in shares)),
         "remeasured_blocks": float(retakes),
     }
+
+
+def _energy(rounds: list[dict[str, Any]], batch: int) -> dict[str, float]:
+    """Joules of an image, all counters together, with the 95 % interval over rounds.
+
+    Nothing where a round lacks a counter that another has, or where a counter didn't move: not known is not 0.
+    """
+    counted: list[dict[str, float]] = [r.get("energy_j") or {} for r in rounds]
+    sums = [sum(joules.values()) for joules in counted]
+    if len({tuple(sorted(joules)) for joules in counted}) != 1 or min(sums) <= 0:
+        return {}
+    images = [batch * len(r["samples_ms"]) for r in rounds]
+    mean = sum(sums) / sum(images)
+    found = stats.estimate([total / n for total, n in zip(sums, images)])
+    ends = (
+        {"energy_image_low_j": min(found.low, mean), "energy_image_high_j": max(found.high, mean)}
+        if len(rounds) > 1
+        else {}
+    )
+    return {"energy_image_j": mean, **ends}
 
 
 def _median(items: list[dict[str, Any]], key: str) -> float:

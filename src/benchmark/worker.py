@@ -32,6 +32,7 @@ from src.inference import (
     Thresholds,
     decode_image,
     fit,
+    image_bytes,
     load_image,
     spec_of,
 )
@@ -62,12 +63,14 @@ def measure_block(job: dict[str, Any]) -> dict[str, Any]:
         "providers": session.providers,
         "device": session.device,
     }
+    gpu = session.device != "cpu"  # then the card's energy counts beside the processor's
     for batch in job["batches"]:
         part = f"model_only/{batch}"
-        answer[part] = _timed(time_model(session, _batches(inputs, batch), _scaled(_plan(job, part), batch)))
+        plan = _scaled(_plan(job, part), batch)
+        answer[part] = _timed(time_model(session, _batches(inputs, batch), plan, gpu=gpu))
     if job["end_to_end"]:
         plan = _plan(job, "end_to_end/1")
-        answer["end_to_end/1"] = _timed(time_end_to_end(detector, files, plan, _tiling(job)))
+        answer["end_to_end/1"] = _timed(time_end_to_end(detector, files, plan, _tiling(job), gpu=gpu))
     return answer
 
 
@@ -117,7 +120,7 @@ def _tiling(job: dict[str, Any]) -> Tiling | None:
 
 def _files(job: dict[str, Any]) -> list[NDArray[np.uint8]]:
     """Contents of the ring's image files."""
-    return [np.fromfile(path, np.uint8) for path in job["images"][:RING]]
+    return [image_bytes(path) for path in job["images"][:RING]]
 
 
 def _inputs(job: dict[str, Any], artifact: Artifact, files: list[NDArray[np.uint8]]) -> list[Float]:
@@ -173,6 +176,7 @@ def _timed(timed: Timed) -> dict[str, Any]:
         "digest": timed.digest,
         "stages_ms": timed.stages_ms,
         "foreign_cpu": timed.foreign_cpu,
+        "energy_j": timed.energy_j,
         "peak_mb": peak_rss_mb(),
         "vram_mb": peak_vram_mb(),
         "heat": look(),

@@ -16,6 +16,7 @@ _WORD = r"pass(?:word|wd)?|secret|token|api_?key|credential|private_?key|access_
 _KEY = re.compile(rf"({_WORD})", re.IGNORECASE)
 # Names of variables are less regular than our keys: GH_PAT, SMTP_PWD, HTTP_AUTH, SENTRY_DSN, STRIPE_KEY.
 _VARIABLE = re.compile(rf"{_WORD}|(?:^|_)(?:pwd|pat|auth|dsn|key|cookie|signature)$", re.IGNORECASE)
+_PLACES = ("PWD",)  # the folder that a shell is in, whose name would be masked in every path below it
 # Every pattern begins where a word does and looks at each letter once or twice: texts come from outside, and one that
 # is read again from each of its letters takes hours at some length.
 _WORDS = re.compile(r"[^\s'\"]+")
@@ -70,7 +71,7 @@ def _known() -> list[str]:
     """Secret values of the environment as they may be written, the longest first: one may be part of another."""
     found: set[str] = set()
     for name, value in os.environ.items():
-        if _VARIABLE.search(name):
+        if _VARIABLE.search(name) and name not in _PLACES:
             found |= {value, quote(value, safe="")}
         if (inside := _PASSWORD.search(value)) is not None:  # DATABASE_URL and its like
             found.add(inside["password"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from src.common import backends
 from src.common.errors import UserError
 from src.common.licences import check_limit
-from src.config.devices import LATENCIES, SCOPES, check_device, check_devices
+from src.config.devices import LATENCIES, SCOPES, check_currency, check_device, check_devices
 from src.config.export_checks import check_export
 from src.config.schema import (
     SAMPLES_FOR,
@@ -242,6 +242,7 @@ def _check_decision(cfg: AppConfig) -> None:
     d = cfg.decision
     check_device(d.device)
     check_devices(d.devices)
+    check_currency(d.currency)
     _one_of("decision.scope", [d.scope], list(SCOPES))
     if cfg.tiling is not None and d.scope != "end_to_end":
         raise UserError(
@@ -258,7 +259,7 @@ def _check_decision(cfg: AppConfig) -> None:
         )
     if d.runtime is not None:
         _one_of("decision.runtime", [d.runtime], cfg.runtime.engines)
-    for key in ("min_capacity_rps", "max_p99_ms"):
+    for key in ("min_capacity_rps", "max_p99_ms", "price_per_hour"):
         value = getattr(d, key)
         if value is not None and not value > 0:
             raise UserError(f"decision.{key} must be above 0", value=value, remedy=f"decision.{key}=100")

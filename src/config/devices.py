@@ -17,10 +17,11 @@ from src.records.sweep_folder import is_name
 
 OWN = "sweep"  # the machine of the sweep, where devices are named
 PROCESSOR = re.compile(r"(cpu|gpu|cuda|mps|npu)(:\d+)?")  # of the sweep's machine, as runtimes call them
+CURRENCY = re.compile(r"[^\W\d_]{1,8}|[€$£¥₹]")  # EUR, CHF, Fr, €
 LATENCIES = ("mean", "p50", "p90", "p95", "p99")
 SCOPES = ("model_only", "end_to_end")
 LIMITS = ("max_latency_ms", "min_throughput_ips", "max_memory_mb", "max_size_mb")  # that every device has of its own
-KEYS = (*LIMITS, "latency", "scope", "batch", "runtime")
+KEYS = (*LIMITS, "latency", "scope", "batch", "runtime", "price_per_hour")
 EXAMPLE = "decision.devices={pi5: {max_latency_ms: 80}, server: {max_latency_ms: 10}}"
 
 
@@ -60,6 +61,18 @@ def check_devices(devices: object) -> None:
             _check_limit(f"decision.devices.{name}.{key}", str(key), value)
 
 
+def check_currency(value: object) -> None:
+    """Refuse what can't stand behind a price.
+
+    Raises:
+        UserError: naming the key, the value and the remedy.
+    """
+    if not isinstance(value, str) or CURRENCY.fullmatch(value) is None:
+        raise UserError(
+            "decision.currency must be a short word or sign", value=value, remedy="decision.currency=EUR, or USD"
+        )
+
+
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not is_name(name) or is_processor(name):
         why = "decision.devices holds what is no name of a device (letters, digits, '.', '_', '-')"
@@ -71,7 +84,7 @@ def _check_limit(where: str, key: str, value: Any) -> None:
         raise UserError(f"{where} is no limit of a device", value=value, remedy=f"one of: {', '.join(KEYS)}")
     if value is None:
         return
-    if key in LIMITS:
+    if key in (*LIMITS, "price_per_hour"):
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not 0 < value < math.inf:
             raise UserError(f"{where} must be a finite number above 0", value=value, remedy=f"{key}: 80, or null")

@@ -53,6 +53,9 @@ class DataConfig:
     test_share: float = 0.15
     n_calibration: int = 100  # train images that INT8 calibration may use, at most
     verify: bool = False  # read every byte again instead of trusting size, time and inode
+    decoder: str = "opencv"  # opencv | turbojpeg | auto (TurboJPEG where it is installed): decodes for training
+    loader: str | None = None  # entry point of the group detsweep.image_loaders that opens pictures; null = as they are
+    trust_loaders: bool = False  # run the code of the package that declares `loader`
     group: str | None = None  # pattern over file names; what it captures (video, site) is drawn together in intervals
     one_based: bool = False  # Pascal VOC's own files count pixels from 1, those of most tools from 0
     workspace: str | None = None  # of Roboflow
@@ -127,6 +130,8 @@ class DecisionConfig:
     nothing_map: float = 0.01  # mAP50-95 that counts as detecting nothing: what can't be told from it is rejected
     licence: Any = "any"  # any | permissive | [Apache-2.0, MIT]: SPDX licences that may be shipped
     max_export_loss: float = 0.01  # largest share of mAP50-95 that export may cost
+    price_per_hour: float | None = None  # of the machine that decides: the report then says what 1,000 images cost
+    currency: str = "EUR"  # of the price; a word that is printed
     reopen: bool = False  # open the test split again for other finalists or artifacts; the report says so
     confirm_seeds: int = 0  # fresh seeds that the finalists are trained with again before test is opened
     finalists: int = 3  # configurations taken to export and benchmark, beside the best of every model x imgsz
@@ -240,7 +245,8 @@ def to_typed(cfg: DictConfig) -> AppConfig:
 
 
 # What decides the trained weights. The rest (export, runtime, benchmark, decision, …) may change without training.
-NOT_TRAINED = {"data": ("group",), "train": ("epoch_curves",)}  # keys of those groups that change no weight
+NOT_TRAINED = {"data": ("group", "trust_loaders"), "train": ("epoch_curves",)}  # keys that change no weight
+PLAIN_READING = {"decoder": "opencv", "loader": None}  # with these a configuration is what it was before there were any
 TRAINING_KEYS = ("model", "data", "train", "augment", "imgsz", "lr", "seed", "epochs", "batch", "device")
 
 TILES = ("tile", "tile_overlap", "tile_merge")  # they decide what a trained network is worth
@@ -253,6 +259,7 @@ def identity(cfg: AppConfig, *, without: tuple[str, ...] = ()) -> str:
         without = (*without, *TILES)
     for group, names in NOT_TRAINED.items():
         plain[group] = {key: value for key, value in plain[group].items() if key not in names}
+    plain["data"] = {k: v for k, v in plain["data"].items() if k not in PLAIN_READING or v != PLAIN_READING[k]}
     chosen = {key: plain[key] for key in (*TRAINING_KEYS, *TILES) if key not in without}
     if cfg.study.budget == "minutes":  # else left out, as in sweeps of earlier versions
         chosen["minutes"] = cfg.study.minutes

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from src.config.schema import DataConfig
     from src.records.schema import DatasetRef
 
-__all__ = ["Sample", "calibration_yaml", "load_groups", "load_split", "report_files", "resolve"]
+__all__ = ["Sample", "calibration_yaml", "load_groups", "load_split", "report_files", "resolve", "use_reading"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,19 @@ class Sample:
     ignored: NDArray[np.float64]  # [m, 4] regions to ignore: a detection on one is neither right nor wrong
     ignored_classes: NDArray[np.int64]  # [m]
     ignored_crowd: NDArray[np.bool_]  # [m] a crowd (COCO), not one difficult object (VOC)
+
+
+def use_reading(cfg: DataConfig) -> None:
+    """Read pictures as `cfg` says, in this process and in those that it starts.
+
+    Raises:
+        UserError: the loader or the decoder can't be used, or the loader is not trusted.
+    """
+    from src.common.decoders import use_decoder
+    from src.common.image_loaders import use_loader
+
+    use_loader(cfg.loader, cfg.trust_loaders)
+    use_decoder(cfg.decoder)
 
 
 def resolve(cfg: DataConfig, root: Path) -> DatasetRef:

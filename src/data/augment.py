@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src.common import box_safe, encryption
+from src.common import box_safe, encryption, image_loaders
 from src.common.errors import UserError
 from src.data.labels import to_corners
 from src.data.layout import Ready
@@ -34,6 +34,8 @@ def check_strengths(strengths: Mapping[str, float]) -> None:
             raise UserError(f"{key} must be 0 to {MOST[key]:g}", value=value, remedy=f"{key}={MOST[key] / 5:g}")
     if not any(strengths.values()):
         raise UserError("augment is told of no change", remedy="noise=0.05, blur=1, contrast=0.3 or crop=0.2")
+    if image_loaders.active():
+        raise UserError("augment can't write pictures that a loader reads", remedy="augment while training instead")
 
 
 def augment_with(strengths: Mapping[str, float], seed: int) -> Pixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from src.common import encryption
+from src.common import encryption, image_loaders
 from src.common.figures import save_png
 from src.data import Sample
 from src.data.layout import load_index
@@ -74,7 +75,9 @@ def _draw(axes: Axes, sample: Sample, names: Sequence[str]) -> None:
     from matplotlib.patches import Rectangle
 
     axes.set_axis_off()
-    if encryption.is_secret(sample.image):  # what is drawn is written, and logged, in clear
+    if (
+        encryption.is_secret(sample.image) or not image_loaders.may_be_shown()
+    ):  # what is drawn is written, and logged, in clear
         axes.text(0.5, 0.5, "encrypted", ha="center", transform=axes.transAxes)
         return
     with warnings.catch_warnings():
@@ -92,7 +95,8 @@ def _small(path: str) -> Array:
     """A picture, upright, with at most CELL_PX pixels a side: (height, width, 3) uint8."""
     from PIL import Image, ImageOps
 
-    with Image.open(path) as image:
+    content = image_loaders.through_loader(Path(path).read_bytes(), path) if image_loaders.active() else None
+    with Image.open(path if content is None else io.BytesIO(content)) as image:
         image.draft("RGB", (2 * CELL_PX, 2 * CELL_PX))  # a JPEG is decoded at a fraction of its size
         small = image.convert("RGB")
         small.info["exif"] = image.getexif().tobytes()

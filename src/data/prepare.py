@@ -14,8 +14,9 @@ from typing import Any
 
 from src.common.errors import UserError
 from src.common.hashes import hash_of
+from src.common.image_loaders import loader_identity
 from src.config.schema import DataConfig
-from src.data import gate
+from src.data import gate, use_reading
 from src.data.check import Checked, check_dataset, classes_by_split
 from src.data.fingerprint import fingerprint, label_fingerprint
 from src.data.groups import LOOK_ALIKE, check_groups, compiled, look_alike
@@ -50,6 +51,7 @@ def prepare(cfg: DataConfig, root: Path) -> Prepared:
         UserError: the configuration or the data is wrong.
     """
     _check_config(cfg)
+    use_reading(cfg)
     base = root.absolute() / "datasets"
     base.mkdir(parents=True, exist_ok=True)
     scanner = Scanner(base / ".scan", verify=cfg.verify)
@@ -101,7 +103,8 @@ def _prepare_source(data: RawDataset, cfg: DataConfig, base: Path, scanner: Scan
     said = [vars(finding) for finding in plan.findings]
     content = [fingerprint(entries, data.class_names), plan.calibration, plan.category_ids]
     beside = index_of(plan.images)  # the fingerprint leaves it out; sets without any keep their folder
-    key = hash_of([VERSION, content, sources, said, *([beside] if beside else [])])
+    through = loader_identity()
+    key = hash_of([VERSION, content, sources, said, *([beside] if beside else []), *([through] if through else [])])
     final = base / f"{cfg.name}-{key}"
     if not verify_layout(final, scanner):
         write_layout(plan, final, scanner)

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from src.common import encryption
+from src.common import encryption, image_loaders
 from src.common.errors import UserError
 from src.common.hashes import hash_of
 from src.common.whole_files import read_regular, write_text
@@ -81,7 +81,8 @@ def _key(path: Path) -> str:
         stat = path.stat()
     except (OSError, ValueError):
         return ""
-    return f"{stat.st_dev}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}"
+    through = image_loaders.loader_identity()  # what one loader shows is not what another does
+    return f"{stat.st_dev}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}{f':{through}' if through else ''}"
 
 
 def look_at(path: Path) -> ImageFacts:
@@ -97,8 +98,12 @@ def look_at(path: Path) -> ImageFacts:
     sha256 = hashlib.sha256(data).hexdigest()
     if not data:
         return ImageFacts(sha256=sha256, error="is an empty file")
-    secret = encryption.is_encrypted(data)
-    if secret:
+    try:
+        data = image_loaders.through_loader(data, str(path))
+    except UserError as error:
+        return ImageFacts(sha256=sha256, error=error.what, secret=True)
+    secret = encryption.is_encrypted(data) or not image_loaders.may_be_shown()
+    if encryption.is_encrypted(data):
         key = encryption.key_from_environment()
         try:
             data = encryption.decrypt(data, key, str(path))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from src.common import encryption
+from src.common import encryption, image_loaders
 from src.common.errors import UserError
 from src.common.whole_files import whole_folder, write_text
 from src.data.coco import coco_json
@@ -92,7 +92,7 @@ def shrink_to(side: int) -> Pixels:
     """Scale so that the longer side has at most `side` pixels; smaller images stay as they are."""
 
     def pixels(image: Ready, target: Path) -> Ready:
-        if max(image.width, image.height) <= side:
+        if max(image.width, image.height) <= side or image_loaders.active():  # only a loader can write its files
             return copy_pixels(image, target)
         from PIL import Image, ImageOps
 
@@ -123,6 +123,8 @@ def stretch_from(bits: int) -> Pixels:
     def pixels(image: Ready, target: Path) -> Ready:
         import cv2
 
+        if image_loaders.active():
+            return copy_pixels(image, target)
         content = image.source.read_bytes()
         secret = encryption.is_encrypted(content)
         data = np.frombuffer(encryption.plain(content, str(image.source)), np.uint8)

@@ -24,7 +24,8 @@ from src.decide.rule import OVERALL, Choice, File, Shared, choose, eligible, fil
 from src.decide.speed import compare_speed, fastest, rounds_of
 from src.decide.uncertainty import Gap, Model, gap
 
-OWN_LIMITS = ("max_latency_ms", "min_throughput_ips", "max_memory_mb", "runtime")  # of a device, never those of another
+# Of a device, never those of another.
+OWN_LIMITS = ("max_latency_ms", "min_throughput_ips", "max_memory_mb", "runtime", "price_per_hour")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from src.common.errors import UserError
 from src.common.licences import ANY, check_limit
-from src.config.devices import LATENCIES, SCOPES, check_device, check_devices
+from src.config.devices import LATENCIES, SCOPES, check_currency, check_device, check_devices
 from src.config.schema import DecisionConfig
 from src.decide.choice import Decision, decide
 from src.decide.load import Saved, load_sweep
@@ -23,7 +23,7 @@ RECORDED = "recorded"
 
 @dataclass
 class Again:
-    """Group `decision` of commands that read a sweep: whose measurements decide, and the limits on them.
+    """Group `decision` of commands that read a sweep: whose measurements decide, the limits on them, and the rate.
 
     `recorded` is what the sweep was started with. What is asked of accuracy (the margin, its confidence) is not among
     them: a rule that follows the result promises nothing.
@@ -39,6 +39,8 @@ class Again:
     min_throughput_ips: Any = RECORDED
     max_memory_mb: Any = RECORDED
     max_size_mb: Any = RECORDED
+    price_per_hour: Any = RECORDED
+    currency: Any = RECORDED
 
 
 def given_again(group: Again) -> dict[str, Any]:
@@ -64,6 +66,8 @@ def check_again(key: str, value: object) -> None:
         check_device(value)
     elif key == "devices":
         check_devices(value)
+    elif key == "currency":
+        check_currency(value)
     elif key in (choices := {"latency": LATENCIES, "scope": SCOPES}):
         if value not in choices[key]:
             raise UserError(f"{where} holds an unknown value", value=value, remedy=f"one of: {', '.join(choices[key])}")
@@ -92,6 +96,7 @@ def decision_of(saved: Saved) -> DecisionConfig:
     check_limit(given.get("licence", ANY))
     check_device(given.get("device"))
     check_devices(given.get("devices"))
+    check_currency(given.get("currency", DecisionConfig.currency))
     for key, value in given.items():
         if known[key] == "Any":
             continue

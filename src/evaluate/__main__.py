@@ -55,8 +55,8 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    """Run as a Hydra application. `artifacts=a.pt,b.onnx` is one value: Hydra would ask for a sweep over it."""
-    if not any(word.startswith("artifacts=[") for word in sys.argv):
+    """Run as a Hydra application. Several files with commas between them are one text; brackets make a list."""
+    if not any(word.startswith("artifacts=[") for word in sys.argv[1:]):
         quote_paths(("artifacts",))
     application(run, "evaluate", EvaluateArgs, {"data": "digits", "runtime": "all"})
 

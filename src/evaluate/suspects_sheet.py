@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from src.common import encryption
+from src.common import encryption, image_loaders
+from src.common.errors import UserError
 from src.common.whole_files import write_text
 from src.data import Sample
 from src.evaluate.suspects import Hard, Suspect
@@ -90,9 +91,12 @@ def _picture(sample: Sample, s: Suspect | None) -> str:
     import cv2
 
     with open(sample.image, "rb") as stream:
-        if encryption.is_encrypted(stream.read(len(encryption.MAGIC))):
+        if encryption.is_encrypted(stream.read(len(encryption.MAGIC))) or not image_loaders.may_be_shown():
             return ""
-    image = load_image(sample.image)
+    try:
+        image = load_image(sample.image)
+    except UserError:  # what only a loader opens, which this command does not run
+        return ""
     x1, y1, x2, y2 = (0, 0, sample.width, sample.height) if s is None else _around(s, sample)
     scale = SIDE / max(x2 - x1, y2 - y1, 1)
     size = max(round((x2 - x1) * scale), 1), max(round((y2 - y1) * scale), 1)

@@ -8,7 +8,7 @@ declares; nothing is decoded by a guess.
 from src.inference.decode import decode, decode_one
 from src.inference.detector import Detector, spec_of
 from src.inference.nms import suppress
-from src.inference.preprocess import decode_image, fit, letterbox, load_image
+from src.inference.preprocess import decode_image, fit, image_bytes, letterbox, load_image
 from src.inference.types import (
     DEPLOYMENT,
     VALIDATION,
@@ -38,6 +38,7 @@ __all__ = [
     "decode_image",
     "decode_one",
     "fit",
+    "image_bytes",
     "letterbox",
     "load_image",
     "spec_of",

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.common import encryption
+from src.common import decoders, encryption, image_loaders
 from src.common.errors import UserError
 from src.inference.types import Float, LetterboxTransform
 from src.records.model_io import Input
@@ -20,10 +20,19 @@ PAD_VALUE = 114
 
 
 def load_image(path: Path | str) -> NDArray[np.uint8]:
-    """Read an image file as uint8 [h, w, 3] RGB, turned upright.
+    """Read an image file as uint8 [h, w, 3] RGB, turned upright, by the decoder in use.
 
     Raises:
         UserError: the file is missing or is no image.
+    """
+    return decode_image(image_bytes(path), str(path), decoder=decoders.decoder_in_use())
+
+
+def image_bytes(path: Path | str) -> NDArray[np.uint8]:
+    """The bytes of an image file, uint8 [bytes], through the image loader in use.
+
+    Raises:
+        UserError: the file is missing, or its loader fails.
     """
     try:
         content = np.fromfile(path, np.uint8)
@@ -33,13 +42,17 @@ def load_image(path: Path | str) -> NDArray[np.uint8]:
             value=path,
             remedy="check the dataset",
         ) from None
-    return decode_image(content, str(path))
+    if not image_loaders.active():
+        return content
+    return np.frombuffer(image_loaders.through_loader(content.tobytes(), str(path)), np.uint8)
 
 
-def decode_image(content: NDArray[np.uint8], name: str = "image in memory") -> NDArray[np.uint8]:
+def decode_image(
+    content: NDArray[np.uint8], name: str = "image in memory", *, decoder: str = decoders.OPENCV
+) -> NDArray[np.uint8]:
     """Decode the bytes of an image file, uint8 [bytes], to uint8 [h, w, 3] RGB.
 
-    An encrypted file is opened with the key of the environment.
+    An encrypted file is opened with the key of the environment. What another decoder can't take is OpenCV's.
 
     Raises:
         UserError: the bytes are no image, or are encrypted with another key than the one at hand.
@@ -48,6 +61,9 @@ def decode_image(content: NDArray[np.uint8], name: str = "image in memory") -> N
 
     if encryption.is_encrypted(content[: len(encryption.MAGIC)].tobytes()):
         content = np.frombuffer(encryption.plain(content.tobytes(), name), np.uint8)
+    fast = decoders.turbo(content, rgb=True) if decoder == decoders.TURBOJPEG else None
+    if fast is not None:
+        return fast
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if image is None:
         raise UserError(

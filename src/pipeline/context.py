@@ -15,7 +15,7 @@ from pathlib import Path
 from src.common.errors import UserError
 from src.common.licences import allowed
 from src.config.schema import AppConfig
-from src.data import resolve
+from src.data import resolve, use_reading
 from src.machine.environment import cores, environment
 from src.models.base import Start, family, licence_of
 from src.pipeline.calibration import calibration_images
@@ -63,6 +63,7 @@ class Inputs:
         Raises:
             UserError: the data is wrong.
         """
+        use_reading(cfg.data)  # also where it is known: another trial may have read in another way since
         key = repr(cfg.data)
         if key not in self._data:
             self._data[key] = resolve(cfg.data, self._outputs)
@@ -89,6 +90,7 @@ def prepare(cfgs: list[AppConfig]) -> Inputs:
     inputs = Inputs(Path(cfgs[0].outputs))
     _check_licences(cfgs)
     for cfg in cfgs:
+        use_reading(cfg.data)  # refused before weights are fetched
         own = family(cfg.model.family)
         own.check(cfg.training)
         own.check_start(cfg.training, inputs.start(cfg), inputs.dataset(cfg))

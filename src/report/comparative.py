@@ -14,6 +14,7 @@ from src.report.names import fitted, short
 from src.report.noise import noise_of
 from src.report.pros_and_cons import cons, pros, top_three
 from src.report.recovery import recoveries, verdict
+from src.report.running_costs import RunningCosts
 from src.report.searched import LEAST_RUNS, pruned, scored, too_few, varied_keys
 from src.report.section import MOST_ROWS, MOST_SHOWN, Section, runs
 
@@ -104,11 +105,12 @@ class Comparative(Section):
                 self.say("dominated_no" if c.key in self.decision.pareto else "dominated_yes"),
                 self._noise(c),
                 runs([e.trial for e in c.evidence]),
+                *self._running.cells(c),
             ]
             for c in others[:most]
         ]
         names = ("candidate", "latency", "dominated", "noise", "runs")
-        columns = [self.say(f"col_{c}", statistic=self.decision.statistic) for c in names]
+        columns = [self.say(f"col_{c}", statistic=self.decision.statistic) for c in names] + self._running.headings()
         return self.cut(table(columns, rows), len(others), most) if rows else Raw("")
 
     def _noise(self, c: Candidate) -> Raw:
@@ -147,8 +149,12 @@ class Comparative(Section):
             "feasible",
             "runs",
         )
-        columns = [self.say(f"col_{c}") for c in names]
+        columns = [self.say(f"col_{c}") for c in names] + self._running.headings()
         return self.cut(table(columns, rows), len(self.decision.candidates), MOST_ROWS)
+
+    @property
+    def _running(self) -> RunningCosts:
+        return RunningCosts(self.decision, self.words)
 
     def _row(self, c: Candidate) -> list[object]:
         found = self.decision.comparison(c)
@@ -164,6 +170,7 @@ class Comparative(Section):
             fitted(c.best.trial, c.best.artifact) or "—",
             self.say("yes") if c.key in self.decision.feasible else self.say("no_because", limits=self.refusal(c)),
             runs([e.trial for e in c.evidence]),
+            *self._running.cells(c),
         ]
 
     def _gap(self, found: Comparison) -> Raw:

@@ -12,6 +12,7 @@ from src.decide.choice import Decision
 from src.decide.licence import licence_of, licence_of_trial, may_ship
 from src.decide.limits import Limit, limits_of, refusals
 from src.decide.machines import device_name
+from src.decide.running_cost import asked_for, cost_where_decided
 from src.decide.signal import chosen_configuration
 from src.decide.verdict import Verdict
 from src.records.schema import Failure
@@ -22,6 +23,7 @@ from src.report.names import fitted
 from src.report.recovery import Recovery, recoveries
 from src.report.resource_use import search_cost
 from src.report.risks import Risk, Step
+from src.report.running_costs import cost_json, interval_json
 from src.report.section import interval_of
 from src.report.text import catalogue
 
@@ -47,6 +49,8 @@ def decision_json(decision: Decision, judged: Verdict, found: list[Risk], steps:
         "looks": decision.saved.sweep.looks,
         "latency_statistic": decision.statistic,
         "decided_on": device_name(decision.settings),
+        "price_per_hour": decision.settings.price_per_hour,
+        "currency": decision.settings.currency if asked_for(decision.settings) else None,
         "machines": sorted(machines(decision)),
         "datasets": sorted(datasets(decision)),
         "candidates": [_candidate(c, decision) for c in decision.candidates],
@@ -188,6 +192,7 @@ def _recovery(r: Recovery) -> dict[str, Any]:
 def _candidate(c: Candidate, decision: Decision) -> dict[str, Any]:
     low, high = c.latency_interval.get(decision.statistic, (math.nan, math.nan))
     artifact = c.best.artifact
+    running = cost_where_decided(c, decision.settings) if asked_for(decision.settings) else None
     return {
         "config_id": c.configuration.config_id,
         "model": c.configuration.model,
@@ -213,10 +218,12 @@ def _candidate(c: Candidate, decision: Decision) -> dict[str, Any]:
             "throughput_ips": finite(c.throughput_ips),
             "memory_mb": finite(c.memory_mb),
             "size_mb": finite(c.size_mb),
+            **(cost_json(running) if running else {}),
         },
         "interval": {
             "score": [finite(c.interval[0]), finite(c.interval[1])],
             f"latency_{decision.statistic}_ms": [finite(low), finite(high)],
+            **(interval_json(running) if running else {}),
         },
         "gate": c.gate,
         "feasible": c.key in decision.feasible,

@@ -14,6 +14,7 @@ from src.decide.speed import rounds_of
 from src.decide.turnover import Turnover, turnovers
 from src.report.markdown import Raw, escape, table
 from src.report.names import short
+from src.report.running_costs import RunningCosts
 from src.report.section import MOST_SHOWN, Section
 
 MOST_TURNOVERS = 5  # sentences in the document
@@ -84,13 +85,18 @@ class Devices(Section):
         ]
         names = ("candidate", "machine", "latency", "ratio_own", "throughput", "memory", "cold_load", "there", "notes")
         columns = [self.say(f"col_{c}", statistic=self.decision.statistic) for c in names]
-        return table(columns, rows) if rows else Raw("")
+        return table(columns + self._running.headings(), rows) if rows else Raw("")
+
+    @property
+    def _running(self) -> RunningCosts:
+        return RunningCosts(self.decision, self.words)
 
     def _row(self, name: str, i: int, found: dict[str, list[Candidate]]) -> list[object]:
         c, own, m = found[name][i], found[OWN][i], found[name][i].best.measurement
         if not c.measured or m is None:
             missing = self.say("not_measured") if name == OWN else self.say("not_measured_on", device=name)
-            return [short(c), self.place(name), missing, *["—"] * 4, self._there(c, name), "—"]
+            rest = [*["—"] * 4, self._there(c, name), "—", *self._running.cells(c, name)]
+            return [short(c), self.place(name), missing, *rest]
         return [
             short(c),
             self.place(name),
@@ -101,6 +107,7 @@ class Devices(Section):
             Raw(f"{self.number(m.cold_ms, 1)} / {self.number(m.load_ms, 1)}"),
             self._there(c, name),
             self._notes(c, own),
+            *self._running.cells(c, name),
         ]
 
     def ratio(self, found: Speed | None) -> Raw:

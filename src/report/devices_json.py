@@ -9,9 +9,11 @@ from src.config.devices import OWN
 from src.decide.across import OnDevice, Price
 from src.decide.candidates import Candidate
 from src.decide.choice import Decision
+from src.decide.running_cost import asked_for, cost_of, rate_on
 from src.report.comparisons import identity
 from src.report.devices import TWO_SIDED, against_own, machines, turned_over
 from src.report.json_values import finite
+from src.report.running_costs import cost_json
 
 
 def devices_json(decision: Decision) -> dict[str, Any]:
@@ -43,8 +45,17 @@ def _machine(name: str, found: dict[str, list[Candidate]], decision: Decision) -
         "measured_at": record.measured_at if record else None,
         "facts": dict(record.facts) if record else {},
         "notes": list(record.notes) if record else [],
-        "measured": [_figures(c, own, decision.statistic) for c, own in zip(found[name], found[OWN], strict=True)],
+        "measured": [
+            _figures(c, own, decision.statistic) | _running(c, name, decision)
+            for c, own in zip(found[name], found[OWN], strict=True)
+        ],
     }
+
+
+def _running(c: Candidate, machine: str, decision: Decision) -> dict[str, Any]:
+    """What 1,000 images cost there; nothing without a rate."""
+    settings = decision.settings
+    return cost_json(cost_of(c, rate_on(machine, settings))) if asked_for(settings) else {}
 
 
 def _figures(c: Candidate, own: Candidate, statistic: str) -> dict[str, Any]:

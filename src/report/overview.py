@@ -36,6 +36,7 @@ class Overview(Section):
             *self._dataset_rows(),
             *self._machine_rows(),
             *self._device_row(),
+            *self._rate_row(),
         ]
         return table([self.say("col_what"), self.say("col_value")], rows)
 
@@ -114,6 +115,14 @@ class Overview(Section):
             yield [self.say("fact_decided_on"), self.say("not_measured_yet", device=name)]
         elif record is not None:
             yield [self.say("fact_decided_on"), Raw(f"{escape(record.device)}: {self._machine(record.environment)}")]
+
+    def _rate_row(self) -> Iterable[list[object]]:
+        """The rate that prices follow from, and what a price is that of."""
+        settings = self.decision.settings
+        if settings.price_per_hour is not None:
+            scope = note(f"scope_{settings.scope}")
+            values = {"rate": f"{settings.price_per_hour:g}", "currency": settings.currency, "batch": settings.batch}
+            yield [self.say("fact_rate"), self.say("rate", scope=scope, **values)]
 
     def _machine(self, env: Environment) -> Raw:
         gpu = env.gpu or self.words.say("no_gpu")

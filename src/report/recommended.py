@@ -14,6 +14,7 @@ from src.decide.verdict import from_scratch
 from src.records.schema import Checkpoint
 from src.records.tiling import Tiling, recorded
 from src.report.markdown import Raw, code, escape, table
+from src.report.running_costs import RunningCosts
 from src.report.section import Section, interval_of, runs
 
 MOST_TRENDS, MOST_EPOCHS = 3, 60
@@ -63,6 +64,8 @@ class Recommended(Section):
                 yield self.say("fig_latency", name=name), self.latency(c, name)
         yield self.say("fig_throughput"), self.number(c.throughput_ips, 1)
         yield self.say("fig_memory"), self.number(c.memory_mb, 1)
+        running = RunningCosts(self.decision, self.words)
+        yield from zip(running.headings(), running.cells(c), strict=True)
 
     def worth(self) -> list[Raw]:
         """How much the figures are worth, said plainly."""

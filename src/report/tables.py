@@ -11,11 +11,14 @@ import math
 from typing import Any
 
 from src.common.csv_cells import cell
+from src.config.devices import OWN
+from src.config.schema import DecisionConfig
 from src.decide.configurations import HEADLINE, swept_values
 from src.decide.licence import licence_of_trial
 from src.decide.load import Saved
 from src.records.schema import Artifact, FinalistRecord, Measurement, TrialRecord, Verification
 from src.report.names import fitted
+from src.report.running_costs import cost_columns
 
 Row = dict[str, Any]
 
@@ -58,8 +61,8 @@ def _trial_row(t: TrialRecord, finalist: FinalistRecord | None, metrics: list[st
     }
 
 
-def benchmark_rows(saved: Saved) -> list[Row]:
-    """A row per artifact x runtime x batch x scope."""
+def benchmark_rows(saved: Saved, settings: DecisionConfig) -> list[Row]:
+    """A row per artifact x runtime x batch x scope; with what 1,000 images cost where a rate is stated."""
     rows = []
     trials = {t.trial: t for t in saved.trials}
     for number, record in sorted(saved.finalists.items()):
@@ -67,7 +70,8 @@ def benchmark_rows(saved: Saved) -> list[Row]:
         checks = {(v.artifact_sha256, v.runtime, v.split): v for v in record.verifications}
         for m in record.measurements:
             val, test = (checks.get((m.artifact_sha256, m.runtime, split)) for split in ("val", "test"))
-            rows.append(_benchmark_row(trials[number], m, artifacts.get(m.artifact_sha256), val, test, record))
+            row = _benchmark_row(trials[number], m, artifacts.get(m.artifact_sha256), val, test, record)
+            rows.append(row | cost_columns(m, settings, OWN))
     return rows
 
 

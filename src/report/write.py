@@ -61,7 +61,7 @@ def write_decision(decision: Decision, reports_dir: Path, options: Options) -> P
 def texts(decision: Decision, options: Options, figures: list[Path]) -> dict[str, str]:
     """Every text file of the report by name; a pure function of the records."""
     judged, words = judge(decision), catalogue(options.language)
-    bench = benchmark_rows(decision.saved)
+    bench = benchmark_rows(decision.saved, decision.settings)
     return {
         "decision.md": render_markdown("decision.md", contents(judged, words), figures),
         "appendix.md": render_markdown("appendix.md", appendix(judged, words), figures),

@@ -53,3 +53,8 @@ def test_ordinary_text_stays() -> None:
 def test_long_words_are_read_once(text: str) -> None:
     """Read again from each of its letters, the first would take hours: the limit of a test stops it."""
     assert redact_text(text) == text.replace(":pw@", ":***@")
+
+
+def test_the_folder_of_the_shell_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PWD", "/home/someone/detsweep")
+    assert redact_text("/home/someone/detsweep/outputs") == "/home/someone/detsweep/outputs"

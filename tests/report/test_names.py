@@ -33,5 +33,5 @@ def test_candidates_are_told_with_it(tmp_path: Path) -> None:
     decision = load_decision(Sweep(trials, whole.finalists).write(tmp_path))
     words = {f"letterbox {t.imgsz} x {t.imgsz}" for t in trials}
     assert {row["input"] for row in decision_json(decision, verdict(decision), [], [])["candidates"]} <= words
-    assert {row["input"] for row in benchmark_rows(decision.saved)} <= words
+    assert {row["input"] for row in benchmark_rows(decision.saved, decision.settings)} <= words
     assert "letterbox" in Comparative(decision, catalogue("en")).candidates()

@@ -96,6 +96,7 @@ def _check_part(name: str, part: dict[str, Any]) -> None:
         raise ValueError(f"{name} is no part of a block")
     part["peak_mb"] = _number(part["peak_mb"])
     part["vram_mb"] = _number(part.get("vram_mb"))
+    part["energy_j"] = _joules(part.get("energy_j"))
     share = part.get("foreign_cpu")
     if share is not None and not 0 <= float(share) <= 1:
         raise ValueError(f"{name}: others had {share} of the cores")
@@ -107,6 +108,18 @@ def _positive(values: Any, least: float = 1e-9) -> None:
     for value in values:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
             raise ValueError(f"{value!r} is no duration")
+
+
+def _joules(counted: Any) -> dict[str, float]:
+    """Energy by counter, which bundles of earlier versions and machines without counters don't tell.
+
+    Raises:
+        ValueError: a counter says what is no energy.
+    """
+    found = {str(name): _number(joules) for name, joules in (counted or {}).items()}
+    if not all(0 <= joules < math.inf for joules in found.values()):
+        raise ValueError("a counter of energy says what is none")
+    return found
 
 
 def _number(value: Any) -> float:

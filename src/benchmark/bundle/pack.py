@@ -111,6 +111,7 @@ def _write(
     say: Callable[[str], None],
 ) -> Plan:
     """All files of the bundle but the plan, which is returned."""
+    _refuse_loaders(chosen)
     folder.mkdir(parents=True)
     places = _copy_artifacts(folder, chosen)
     shapes = {key_of(spec_of(c.artifact)[0]): spec_of(c.artifact)[0] for c in chosen}
@@ -161,6 +162,17 @@ def _order(count: int, seed: int) -> list[int]:
     rest = list(range(RING, count))
     random.Random(seed).shuffle(rest)
     return [*range(min(RING, count)), *rest]
+
+
+def _refuse_loaders(chosen: Sequence[Choice]) -> None:
+    """A device has neither the loader nor its access."""
+    names = [c.trial.config.get("data", {}).get("loader") for c in chosen]
+    if name := next((name for name in names if name), None):
+        raise UserError(
+            "the images are read through a loader, which a bundle can't bring along",
+            value=f"data.loader={name}",
+            remedy="train and judge on images in the clear to measure elsewhere",
+        )
 
 
 def _refuse_secrets(images: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.common import encryption
+from src.common import encryption, image_loaders
 from src.config.training import AugmentConfig, TrainConfig, Training
 from src.config.training_checks import WITH_BETAS
 from src.models.budget import MOST_EPOCHS
@@ -78,6 +78,8 @@ def training_arguments(training: Training, dataset: DatasetRef, start: Path | No
 
 def holds_secrets(dataset: DatasetRef) -> bool:
     """Whether pictures of a prepared dataset are encrypted: of such a set no training pictures are drawn in clear."""
+    if not image_loaders.may_be_shown():
+        return True
     return any(encryption.is_secret(path) for path in Path(dataset.yaml).parent.glob("images/*/*"))
 
 

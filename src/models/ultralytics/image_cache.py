@@ -23,7 +23,7 @@ from ultralytics.data import dataset as dataset_module
 from ultralytics.data import utils as utils_module
 from ultralytics.models.rtdetr import train as rtdetr_module
 
-from src.common import encryption
+from src.common import decoders, encryption, image_loaders
 from src.common.errors import UserError
 from src.common.whole_files import free_bytes, whole_file
 from src.machine.environment import cores
@@ -51,19 +51,25 @@ _imread, _check_image = base.imread, utils.check_image
 
 
 def read_image(filename: str | Path, flags: int = 1) -> Array | None:
-    """Ultralytics' reader, for encrypted files too."""
-    if not encryption.is_secret(filename):
+    """Ultralytics' reader, for encrypted files, image loaders and other decoders too."""
+    fast = decoders.decoder_in_use() == decoders.TURBOJPEG
+    if not (fast or image_loaders.active() or encryption.is_secret(filename)):
         return _imread(filename, flags)  # type: ignore[no-any-return]
     import cv2
 
-    content = encryption.plain(Path(filename).read_bytes(), str(filename))
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    opened = image_loaders.through_loader(Path(filename).read_bytes(), str(filename))
+    content = np.frombuffer(encryption.plain(opened, str(filename)), np.uint8)
+    if fast and flags == cv2.IMREAD_COLOR and (image := decoders.turbo(content, rgb=False)) is not None:
+        return image
+    if not image_loaders.active() and not encryption.is_encrypted(opened):
+        return _imread(filename, flags)  # type: ignore[no-any-return]
+    image = cv2.imdecode(content, flags)
     return image[..., None] if image is not None and image.ndim == 2 else image
 
 
 def check_image(filename: str) -> tuple[str, tuple[int, int]]:
-    """Ultralytics' check of a picture, for encrypted files too: a message, and height and width."""
-    if not encryption.is_secret(filename):
+    """Ultralytics' check of a picture, for what a loader opens too: a message, and height and width."""
+    if not image_loaders.active() and not encryption.is_secret(filename):
         return _check_image(filename)  # type: ignore[no-any-return]
     image = read_image(filename)
     assert image is not None, "not an image"
@@ -82,7 +88,8 @@ class Cached:
         """Also times of change: a label may change and keep its size."""
         files = [Path(f) for f in (*self.im_files, *self.label_files)]
         times = [f.stat().st_mtime_ns if f.exists() else 0 for f in files]
-        return hashlib.sha256(f"{super().get_cache_hash()} {times}".encode()).hexdigest()  # type: ignore[misc]
+        seen = f"{super().get_cache_hash()} {times} {image_loaders.loader_identity()}".rstrip()  # type: ignore[misc]
+        return hashlib.sha256(seen.encode()).hexdigest()  # type: ignore[misc]
 
     def __getitem__(self: Any, index: int) -> Any:
         """An image as the network gets it; where its place tells the epoch, its choices follow from that."""
@@ -108,7 +115,7 @@ class Cached:
         stretched = not (args[0] if args else kwargs.get("rect_mode", rtdetr_rect(self)))
         if self.shared is not None and stretched == self.stretched:
             return self._from_shared(i)  # type: ignore[no-any-return]
-        if self.cache != "disk" or self.ims[i] is not None:
+        if self.cache != "disk" or self.ims[i] is not None or not image_loaders.may_be_shown():
             return super().load_image(i, *args, **kwargs)  # type: ignore[misc, no-any-return]
         return self._from_own_file(i, stretched, *args, **kwargs)  # type: ignore[no-any-return]
 
@@ -163,11 +170,11 @@ class Cached:
 
     def _share(self: Any) -> bool:
         """Open the shared cache, made where it must be; False where it can't be had, which is told."""
-        if any(encryption.is_secret(file) for file in self.im_files):
+        if any(map(secret, self.im_files)):
             return False
         folder, asked = cache_folder(self.im_files[0]), handed_over()
         imgsz = self.imgsz if asked.loading.resize else 0
-        conditions = Conditions(imgsz, self.stretched, self.channels)
+        conditions = Conditions(imgsz, self.stretched, self.channels, reader())
         limit = asked.loading.limit_gb
         there = (folder / f"{conditions.name(self.im_files)}{PIXELS}").is_file()
         need = 0 if there and not limit else self._bytes(asked.loading.resize)  # reads some pictures without `resize`
@@ -237,6 +244,7 @@ class Cached:
         stat = image.stat()
         place = hashlib.sha256(str(image.absolute()).encode()).hexdigest()[:24]
         facts = [stat.st_size, stat.st_mtime_ns, self.imgsz, self.channels, stretched]
+        facts += [] if reader() == Conditions.reader else [reader()]
         state = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
         return image.parent.parent.parent / FOLDER / f"{self.imgsz}" / f"{place}-{state}.img"
 
@@ -258,6 +266,16 @@ def fitted(image: Array, side: int, *, stretched: bool) -> Array:
     if (width, height) != size and (stretched or ratio != 1):
         image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     return image[..., None] if image.ndim == 2 else image
+
+
+def secret(file: str) -> bool:
+    """Whether a picture may not lie in a cache in clear."""
+    return not image_loaders.may_be_shown() or encryption.is_secret(file)
+
+
+def reader() -> str:
+    """What reads pictures: a cache of one is not used by another."""
+    return f"{decoders.decoder_in_use()} {image_loaders.loader_identity()}".rstrip()
 
 
 def cache_folder(image: str) -> Path:
