@@ -11,12 +11,15 @@ from hydra.core.plugins import Plugins
 
 from src import sweep_plugin
 from src.cli import command
+from src.common.errors import UserError
 from src.config.schema import AppConfig
 from src.models.base import family
 
 
 def run_single(cfg: AppConfig) -> int:
     """Run one trial with all its stages, or replay a recorded one."""
+    if cfg.store is not None:
+        raise UserError("store is for sweeps", value=cfg.store, remedy="-m, or leave it out")
     cfg.model = family(cfg.model.family).scaled(cfg.model)
     if cfg.replay:
         from src.pipeline.replay import replay

@@ -19,6 +19,7 @@ from src.config.schema import (
 )
 from src.config.strictness import refuse_odd_numbers
 from src.config.training_checks import Around, check_recipe
+from src.objects.address import parse_address
 from src.records.sweep_folder import is_name
 
 BY_EPOCH = ("median", "asha", "hyperband")  # pruners that compare trainings at equal epochs
@@ -43,6 +44,7 @@ def check(cfg: AppConfig) -> None:
     refuse_odd_numbers(cfg)
     _check_names(cfg)
     _check_choices(cfg)
+    _check_store(cfg)
     _check_budget(cfg)
     around = Around(cfg.epochs, cfg.batch, cfg.device, cfg.model.weights, pruner=cfg.study.pruner.value)
     check_recipe(cfg.train, cfg.augment, around)
@@ -174,6 +176,25 @@ def _check_until(study: StudyConfig) -> None:
         )
     if study.max_hours is not None and study.max_hours <= 0:
         raise UserError("study.max_hours must be above 0", value=study.max_hours, remedy="study.max_hours=8")
+
+
+def _check_store(cfg: AppConfig) -> None:
+    """`store`, and what it needs."""
+    if cfg.store is None:
+        if not cfg.study.decide:
+            raise UserError(
+                "study.decide=false leaves the decision to another machine, which has the trials from no store",
+                value="store=null",
+                remedy="store=s3://BUCKET/PREFIX, or study.report=false",
+            )
+        return
+    parse_address(cfg.store, "store")
+    if cfg.study.storage is None:
+        raise UserError(
+            "store is for machines that share no folder, so the study must be in a database that all of them reach",
+            value="study.storage=null",
+            remedy="study.storage=postgresql+psycopg://USER@HOST/DATABASE (make setup EXTRAS=postgresql)",
+        )
 
 
 def _check_budget(cfg: AppConfig) -> None:

@@ -158,6 +158,7 @@ class StudyConfig:
     trial_timeout: float | None = None  # seconds that one training may take
     max_failures: int | None = None  # failed trials allowed; null = all but one
     report: bool = True  # write the report at the end
+    decide: bool = True  # with `store`: false leaves when all is trained, and another machine decides
     budget: str = "epochs"  # epochs | minutes: what every training gets the same of
     minutes: float | None = None  # `minutes`: of processor time (of the clock on a GPU) that each training may use
     until: str = "budget"  # budget | decided: further seeds until no cheaper model is left open
@@ -180,6 +181,7 @@ class TrackingConfig:
     enabled: bool = True
     uri: str | None = None  # null = MLFLOW_TRACKING_URI, else a SQLite file under outputs/
     experiment: str | None = None  # null = MLFLOW_EXPERIMENT_NAME, else detsweep
+    artifacts: str | None = None  # s3://BUCKET/PREFIX for the files of a new experiment; null = beside the store
     system_metrics: bool = True
     system_interval_s: float = 5.0
     also: list[str] = field(default_factory=list)  # beside MLflow: tensorboard, wandb
@@ -213,6 +215,9 @@ class AppConfig:
     plan: bool = False  # say what a sweep (`-m`) will cost and what it can resolve, and run nothing of it
     replay: str | None = None  # run id of a trial to train again and compare bit by bit
     outputs: str = "outputs"
+    store: str | None = (
+        None  # s3://BUCKET/PREFIX or file:///FOLDER: machines that share no folder exchange trials there
+    )
     reports: str = "reports"
     report: ReportConfig = field(default_factory=ReportConfig)
 

@@ -102,6 +102,7 @@ def run_replicate(
         watch: shows the progress.
         role: confirm, or replicate.
     """
+    context.exchange.fetch(number)
     if (done := finished_and_closed(context, number)) is not None:
         watch.skip()
         return done
@@ -111,5 +112,6 @@ def run_replicate(
     watch.trial(number, " ".join(words))
     trial = trial_of(number, words, cfg, context, inputs, role=role, known=known)
     record = run_trial(trial, context, watch.epoch)
+    context.exchange.send(number)
     watch.finish(outcome(record), epochs_run=len(record.history), state=record.state)
     return record

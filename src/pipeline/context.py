@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from src.data import resolve, use_reading
 from src.machine.environment import cores, environment
 from src.models.base import Start, family, licence_of
 from src.pipeline.calibration import calibration_images
+from src.pipeline.exchange import Alone, Exchange
 from src.records.schema import DatasetRef
 from src.records.sweep_folder import WEIGHTS, SweepFolder
 from src.track import Tracker, open_tracker
@@ -38,6 +39,7 @@ class Context:
     tracker: Tracker
     parent: str  # run id of the sweep; "" for a single trial
     threads: int
+    exchange: Exchange = field(default_factory=Alone)  # with machines that do not share the folder
 
     @property
     def places(self) -> SweepFolder:
@@ -68,6 +70,10 @@ class Inputs:
         if key not in self._data:
             self._data[key] = resolve(cfg.data, self._outputs)
         return self._data[key]
+
+    def fingerprints(self) -> set[str]:
+        """Of the datasets that were asked for so far."""
+        return {dataset.fingerprint for dataset in self._data.values()}
 
     def start(self, cfg: AppConfig) -> Start:
         """The weights that `cfg.model` starts from.

@@ -44,6 +44,7 @@ def run_finalists(
     """
     found = [Findings(record, cfg, context.trial_folder(record.trial)) for record, cfg in finalists]
     for one in found:
+        context.exchange.fetch_whole(one.record.trial)
         say(f"finalist {one.record.trial}: export and verify")
         one.used.gpu = one.cfg.device != "cpu"
         with one.used.of("export"):

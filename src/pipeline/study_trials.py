@@ -78,11 +78,25 @@ class CellRunner:
     costs: Costs
 
     def run(self, cell: Cell) -> Outcome:
-        """Run every replicate of a cell, as long as it can still win.
+        """Run every replicate of a cell, as long as it can still win; other machines have them before the study does.
 
         Raises:
             FailureLimitError: too many trials of the sweep have failed.
         """
+        with self._exchanged(cell.index):
+            return self._run(cell)
+
+    @contextlib.contextmanager
+    def _exchanged(self, slot: int) -> Iterator[list[int]]:
+        """Have what other machines know of a slot's trials, and let them have what became of these."""
+        numbers = [slot * len(self.request.seeds) + i for i in range(len(self.request.seeds))]
+        for number in numbers:
+            self.context.exchange.fetch(number)
+        yield numbers
+        for number in numbers:
+            self.context.exchange.send(number)
+
+    def _run(self, cell: Cell) -> Outcome:
         goals = self.request.goals
         replicates = list(self._replicates(cell))
         known = self.costs.of(self.request.config_of(replicates[0][1])) if goals.needs_costs else {}
@@ -123,8 +137,9 @@ class CellRunner:
 
     def give_up(self, slot: int) -> None:
         """Record the trials of a slot that is paused and won't go on."""
-        for i in range(len(self.request.seeds)):
-            give_up(slot * len(self.request.seeds) + i, self.context)
+        with self._exchanged(slot) as numbers:
+            for number in numbers:
+                give_up(number, self.context)
 
     def _judged(self, records: Sequence[TrialRecord]) -> Outcome:
         """What the records of all replicates of a cell are worth."""
@@ -163,10 +178,10 @@ class CellRunner:
 
     def lost(self, slot: int) -> None:
         """Record the trials of a slot whose workers died again and again."""
-        for i in range(len(self.request.seeds)):
-            number = slot * len(self.request.seeds) + i
-            if finished(self.context, number) is None:
-                save_lost(number, self.context)
+        with self._exchanged(slot) as numbers:
+            for number in numbers:
+                if finished(self.context, number) is None:
+                    save_lost(number, self.context)
 
     def _replicates(self, cell: Cell) -> Iterator[tuple[int, list[str]]]:
         seeds = self.request.seeds

@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from src.cli.progress import Watch
-from src.common.errors import EXIT_OK, UserError
+from src.common.errors import EXIT_OK, StageError, UserError
 from src.common.redaction import redact, redact_text
 from src.common.whole_files import locked
 from src.config.schema import AppConfig, plain_config
@@ -32,6 +32,7 @@ from src.pipeline.context import (
     threads_of,
     tracking,
 )
+from src.pipeline.exchange import Exchange, open_exchange
 from src.pipeline.finish import finish
 from src.pipeline.ineffective_keys import refuse_ineffective_keys
 from src.pipeline.launcher_job import leave_with_parent
@@ -73,6 +74,7 @@ def run_sweep(request: SweepRequest) -> int:
     _check_earlier(folder, request)
     check_costs(request)
     check_until(request)
+    exchange = open_exchange(request)
     make_sampler(request.sampler, request.space)
     journal = SweepFolder(folder).journal
     with readable(request, journal):  # one that can't be opened is told before there is a sweep in it
@@ -84,13 +86,13 @@ def run_sweep(request: SweepRequest) -> int:
         return plan_sweep(request, inputs, threads)
     if worker_number() is not None:
         await_sweep(request)
-        return _opened(request, inputs, threads, [])
+        return _opened(request, inputs, threads, exchange, [])
     with started_early(request, workers_of(request, threads), threads) as early:
-        return _opened(request, inputs, threads, early)
+        return _opened(request, inputs, threads, exchange, early)
 
 
-def _opened(request: SweepRequest, inputs: Inputs, threads: int, early: Sequence[Worker]) -> int:
-    context = open_context(request.base, request.name(), request.folder, threads)
+def _opened(request: SweepRequest, inputs: Inputs, threads: int, exchange: Exchange, early: Sequence[Worker]) -> int:
+    context = replace(open_context(request.base, request.name(), request.folder, threads), exchange=exchange)
     with tracking(context, 60.0 if worker_number() is None else HURRY_S):
         return _run(request, context, inputs, early)
 
@@ -99,12 +101,15 @@ def _run(request: SweepRequest, context: Context, inputs: Inputs, early: Sequenc
     cfg, folder = request.base, context.folder
     measure_ahead(request, Costs(request, context, inputs), Watch(0, 0).say)
     with locked(SweepFolder(folder).open_lock):
+        context.exchange.take_part(inputs.fingerprints())
+        context.exchange.fetch_sweep(request.identity())
         record = _open(request, context, inputs)
     context = replace(context, parent=record.run_id)
     if worker_number() is not None:
         _work(request, _laid_out(request, folder), context, inputs)
         return EXIT_OK
     with closing(context, record.run_id) as run:
+        context.exchange.send_all()
         study = _laid_out(request, folder)
         if request.launcher is not None:
             run_launched(request, study, context, request.launcher)
@@ -113,7 +118,25 @@ def _run(request: SweepRequest, context: Context, inputs: Inputs, early: Sequenc
             run_workers(request, study, context, workers, early)
         else:
             _work(request, study, context, inputs)
+        if not (cfg.study.decide and context.exchange.decides()):
+            return EXIT_OK
+        _gather(request, study, context)
         return finish(request, context, inputs, run)
+
+
+def _gather(request: SweepRequest, study: Study, context: Context) -> None:
+    """Have every trial here that other machines trained.
+
+    Raises:
+        StageError: one that the study has a value of is nowhere to be had.
+    """
+    context.exchange.fetch_all()
+    seeds = len(request.seeds)
+    wanted = (slot * seeds + i for slot in study.complete() for i in range(seeds))
+    missing = [n for n in wanted if n < request.trials() and not context.places.trial(n).record.is_file()]
+    if missing and request.base.store is not None:
+        numbers = ", ".join(map(str, missing[:20]))
+        raise StageError("fetch", context.name, f"the store lacks trials that were trained elsewhere: {numbers}")
 
 
 def _laid_out(request: SweepRequest, folder: Path) -> Study:
@@ -188,6 +211,7 @@ def _open(request: SweepRequest, context: Context, inputs: Inputs) -> SweepRecor
     cfg, path = request.base, context.places.record
     decision = asdict(cfg.decision)
     if os.path.lexists(path):
+        context.exchange.agree()
         record = load(SweepRecord, path)
         if worker_number() is None and record.decision != decision:
             record = replace(record, decision=decision)
@@ -199,10 +223,14 @@ def _open(request: SweepRequest, context: Context, inputs: Inputs) -> SweepRecor
         run.params({**plain_config(cfg), "sweep": context.name, "space": request.space.words})
         run.dataset(inputs.dataset(cfg))
         run.files([Path(name) for name in report_files(inputs.dataset(cfg))], "data")
-        return _save_request(request, run.run_id, path)
+        record = _save_request(request, run.run_id, path)
     except KeyboardInterrupt:
         run.end("KILLED")
         raise
+    if context.exchange.agree():
+        return record
+    run.end("KILLED")  # another machine was quicker: its run is everybody's
+    return load(SweepRecord, path)
 
 
 def _save_request(request: SweepRequest, run_id: str, path: Path) -> SweepRecord:

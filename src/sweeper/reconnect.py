@@ -7,21 +7,18 @@ knowing is given back by its missing lease, and telling a value twice changes no
 
 from __future__ import annotations
 
-import functools
-import logging
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Container
+from typing import TypeVar
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
 
-log = logging.getLogger(__name__)
+from src.common.retrying import RETRY_S, retried
+
 T = TypeVar("T")
 
-RETRY_S = 300.0
 LOST_WITHIN = "8s2b"  # SQLAlchemy's code of a connection that was lost in the middle of a transaction
-PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # the last one again and again
 CACHED = ("_create_new_trial", "_set_trial_param", "_get_trials", "_get_best_trial_id")  # asked by Optuna's cache
 
 
@@ -38,30 +35,52 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, OperationalError | InterfaceError)
 
 
-def retried(call: Callable[..., T], retry_s: float = RETRY_S) -> Callable[..., T]:
+def asked_again(call: Callable[..., T], retry_s: float = RETRY_S) -> Callable[..., T]:
     """`call`, made again while the database is away."""
-
-    @functools.wraps(call)
-    def made(*args: Any, **kwargs: Any) -> T:
-        begun = time.monotonic()
-        for attempt in range(10**9):
-            try:
-                return call(*args, **kwargs)
-            except Exception as error:
-                pause = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
-                if not is_away(error) or time.monotonic() - begun + pause > retry_s:
-                    raise
-                if attempt == 0:
-                    log.warning("the study's database does not answer; trying for %.0f s", retry_s)
-                time.sleep(pause)
-        raise AssertionError("unreachable")
-
-    return made
+    return retried(call, is_away, "the study's database", retry_s)
 
 
 class PatientStorage(RDBStorage):
-    """Optuna's database storage, whose every call outlasts a database that is away."""
+    """Optuna's database storage, whose every call outlasts a database that is away.
+
+    A study is laid out beforehand, so most of its trials wait. Optuna's cache reads every unfinished one again at every
+    look: half a second for a thousand. Here those that still wait are passed over, since nothing about them changes.
+    """
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        """The trials that the cache asks for, less those that it has as they are.
+
+        Args:
+            study_id: of the study.
+            states: None for all.
+            included_trial_ids: those that were unfinished when the cache last looked.
+            trial_id_greater_than: the last finished one that it knows.
+        """
+        if states is not None or not included_trial_ids:
+            return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
+        changed = self._changed(study_id, included_trial_ids, trial_id_greater_than)
+        # The base reads what is included as far as it is not greater: exactly these.
+        return super()._get_trials(study_id, None, changed, max(changed)) if changed else []
+
+    def _changed(self, study_id: int, unfinished: set[int], finished: int) -> set[int]:
+        """Ids of trials that are new, or wait no longer."""
+        from optuna.storages._rdb.models import TrialModel as Row
+        from sqlalchemy import and_, or_, select
+
+        older = {trial for trial in unfinished if trial < finished}
+        begun = and_(Row.state != TrialState.WAITING, or_(Row.trial_id > finished, Row.trial_id.in_(older)))
+        fresh = Row.trial_id > max(finished, *unfinished)
+        reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")  # without BEGIN and ROLLBACK: one way
+        with reading.connect() as connection:
+            rows = connection.execute(select(Row.trial_id).where(Row.study_id == study_id, or_(begun, fresh)))
+            return {trial for (trial,) in rows}
 
 
 for _name in (*(n for n in dir(BaseStorage) if not n.startswith("_")), *CACHED):
-    setattr(PatientStorage, _name, retried(getattr(RDBStorage, _name)))
+    setattr(PatientStorage, _name, asked_again(getattr(PatientStorage, _name)))

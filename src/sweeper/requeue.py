@@ -41,6 +41,7 @@ class Requeue:
     def __init__(self, study: optuna.Study, storage: BaseStorage, space: Space, is_grid: bool) -> None:
         self._study, self._storage, self._space, self._is_grid = study, storage, space, is_grid
         self._queue: list[tuple[int, int]] = []  # slot and number of trials that were waiting when they were first seen
+        self._first: dict[int, int] = {}  # slot -> number of the trial that it was laid out as
         self._seen = 0
         self._sightings = Sightings()
 
@@ -52,29 +53,41 @@ class Requeue:
         """The trials in one state."""
         return self._study.get_trials(deepcopy=False, states=(state,))
 
-    def waiting(self) -> FrozenTrial | None:
+    def waiting(self, ahead: int = 0) -> FrozenTrial | None:
         """The trial that waits for the lowest slot, but for paused ones.
 
         Looking through all of them would take longer with every trial.
+
+        Args:
+            ahead: so many slots further on, as far as there are.
         """
         trials = self.all()
         for trial in itertools.islice(trials, self._seen, None):
+            if AFTER not in trial.user_attrs:
+                self._first.setdefault(int(trial.user_attrs.get(SLOT, -1)), trial.number)
             if not trial.user_attrs.get(PAUSED):
                 heapq.heappush(self._queue, place(trial))
         self._seen = len(trials)
         while self._queue:
             trial = trials[self._queue[0][1]]
             if trial.state is TrialState.WAITING:
-                return trial
+                return self._further(trials, ahead) if ahead else trial
             heapq.heappop(self._queue)  # a trial that was taken never waits again
         return None
 
+    def _further(self, trials: list[FrozenTrial], ahead: int) -> FrozenTrial:
+        first = (trials[number] for _, number in heapq.nsmallest(ahead + 1, self._queue))
+        return [trial for trial in first if trial.state is TrialState.WAITING][-1]
+
     def is_double(self, frozen: FrozenTrial) -> bool:
-        """Whether another trial took the same slot over from the same dead one: the earlier of them counts."""
+        """Whether another trial took the same slot over from the same dead one: the earlier of them counts.
+
+        So it does where two machines that share no lock laid the same slot out.
+        """
         after = frozen.user_attrs.get(AFTER)
-        return after is not None and any(
-            t.user_attrs.get(AFTER) == after and t.number < frozen.number for t in self.all()
-        )
+        if after is None:
+            return self._first.get(int(frozen.user_attrs.get(SLOT, -1)), frozen.number) < frozen.number
+        return any(t.user_attrs.get(AFTER) == after and t.number < frozen.number for t in self.all())
 
     def is_repeat(self, trial: optuna.Trial | FrozenTrial, params: dict[str, Any]) -> bool:
         """Whether another trial has these values."""

@@ -144,7 +144,7 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
         check_end(journal)
         return JournalStorage(Journal(str(journal), lock_obj=JournalLock(journal)))
     try:
-        return PatientStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return PatientStorage(url)  # a connection that broke is found when it is used: the call is made again
     except Exception as error:
         raise UserError(
             f"study.storage can't be opened ({type(error).__name__})",

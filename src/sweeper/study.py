@@ -10,6 +10,8 @@ it, so that its work goes on.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from src.sweeper.sampler import is_reseeded, make_sampler, suggest
 from src.sweeper.space import Space
 from src.sweeper.storage import STUDY, quiet, unhurried
 
+MOST_AHEAD = 16  # slots among which a worker chooses that has lost one to another
 MOST_REPEATS = 20  # times the sampler may repeat itself before a finite space is searched for what is left
 
 
@@ -78,6 +81,7 @@ class Study:
     ) -> None:
         quiet()
         self._storage, self._space, self._seed = storage, space, seed
+        self._spread = random.Random()
         self._sampler_config = dict(sampler)
         self._is_grid = budget is None
         self.budget = min(b for b in (budget, space.size()) if b is not None)
@@ -102,39 +106,44 @@ class Study:
             return optuna.load_study(storage=storage, study_name=name, sampler=sampler, pruner=pruner)
 
     def lay_out(self) -> None:
-        """Lay out the slots that are missing. One process at a time may do this: the caller holds the sweep's lock."""
-        known = {
-            t.user_attrs[SLOT]
-            for t in self._trials.all()
-            if not (t.state.is_finished() and t.user_attrs.get(ENDED) in UNFINISHED)
-        }
+        """Lay out the slots that are missing. The caller holds the sweep's lock; another machine's twins are ended."""
+        trials = self._trials.all()
+        dropped = {t.number: t.user_attrs[SLOT] for t in trials if t.user_attrs.get(ENDED) in UNFINISHED}
+        dropped = {number: slot for number, slot in dropped.items() if trials[number].state.is_finished()}
+        known = {t.user_attrs[SLOT] for t in trials if t.number not in dropped}
+        last = {slot: {AFTER: number} for number, slot in dropped.items()}
         cells = self._space.cells() if self._is_grid else iter([{}] * self.budget)
         with unhurried(self._storage):
             for slot, params in enumerate(cells):
                 if slot not in known:
-                    self._study.enqueue_trial(params, user_attrs={SLOT: slot})
+                    self._study.enqueue_trial(params, user_attrs={SLOT: slot, **last.get(slot, {})})
 
     def claim(self) -> Cell | None:
         """Take the next slot; None when none is waiting (others may still be at work, see `unfinished`)."""
-        while (waiting := self._next()) is not None:
-            if (cell := self._take(waiting)) is not None:
+        ahead = 0
+        while (waiting := self._next(ahead)) is not None:
+            if self._trials.is_double(waiting):
+                self._trials.end(waiting, "double")
+            elif not self._win(waiting):
+                # Of workers that all go for the next one most lose again. A sampler is asked in order all the same.
+                ahead = self._spread.randrange(MOST_AHEAD) if self._is_grid and self._rungs is None else 0
+            elif (cell := self._take(waiting)) is not None:
                 return cell
         return None
 
-    def _next(self) -> FrozenTrial | None:
+    def _win(self, frozen: FrozenTrial) -> bool:
+        """Make a waiting trial this worker's own; False when another was quicker."""
+        try:
+            return self._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING)
+        except UpdateFinishedTrialError:
+            return False
+
+    def _next(self, ahead: int) -> FrozenTrial | None:
         """A fresh one first: what goes on is chosen from as many as have begun, so that few are trained in vain."""
-        return self._trials.waiting() or (self._rungs.next() if self._rungs else None)
+        return self._trials.waiting(ahead) or (self._rungs.next() if self._rungs else None)
 
     def _take(self, frozen: FrozenTrial) -> Cell | None:
-        """Make a waiting trial this worker's own; None when another was quicker or its values were only a repeat."""
-        if self._trials.is_double(frozen):
-            self._trials.end(frozen, "double")
-            return None
-        try:
-            if not self._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING):
-                return None
-        except UpdateFinishedTrialError:
-            return None
+        """Give a trial that is this worker's its values; None when they were only a repeat."""
         trial = optuna.Trial(self._study, frozen._trial_id)
         trial.set_user_attr(LEASE, Lease.own().plain())
         slot = int(frozen.user_attrs[SLOT])
@@ -204,6 +213,10 @@ class Study:
         """Running trials whose workers are alive."""
         return sum(self._trials.is_held(frozen) for frozen in self._trials.in_state(TrialState.RUNNING))
 
+    def complete(self) -> list[int]:
+        """Slots that have values."""
+        return sorted({int(t.user_attrs[SLOT]) for t in self._trials.in_state(TrialState.COMPLETE)})
+
     def unfinished(self) -> int:
         """Slots that wait or run."""
         return sum(not t.state.is_finished() for t in self._trials.all())
@@ -228,7 +241,17 @@ class Study:
             for name, excess in constraints.items():
                 cell.trial.set_constraint(name, excess)
         state = TrialState.PRUNED if pruned else None if values else TrialState.FAIL
+        if state is None and self._is_grid:
+            self._complete(cell, values)  # no sampler has to hear of it
+            return
         self._study.tell(cell.number, list(values) if state is None else None, state=state, skip_if_finished=True)
+
+    def _complete(self, cell: Cell, values: Sequence[float]) -> None:
+        """Optuna's own way would read the trial twice from the storage."""
+        known = not any(math.isnan(value) for value in values)
+        state = TrialState.COMPLETE if known else TrialState.FAIL
+        with contextlib.suppress(UpdateFinishedTrialError):
+            self._storage.set_trial_state_values(cell.trial._trial_id, state, list(values) if known else None)
 
     def _frozen(self, cell: Cell) -> FrozenTrial:
         return self._storage.get_trial(cell.trial._trial_id)

@@ -8,6 +8,7 @@ from pathlib import Path
 from src.common.errors import UserError
 from src.config.schema import TrackingConfig
 from src.track.beside import beside, check_also
+from src.track.bucket import check_bucket, is_bucket
 from src.track.protocol import NullTracker, Tracker
 from src.track.remote import RemoteTracker
 from src.track.store import MlflowTracker
@@ -31,10 +32,12 @@ def _main(cfg: TrackingConfig, outputs: Path) -> Tracker:
         return NullTracker()
     cfg, said = in_force(cfg, outputs)
     log.info("tracking: %s", said)
-    if not str(cfg.uri).startswith("sqlite"):  # whatever is reached over a network can be away
+    check_bucket(cfg)
+    if cfg.artifacts is not None or not str(cfg.uri).startswith("sqlite"):  # over a network: it can be away
         return RemoteTracker(cfg, outputs)
     try:
-        return MlflowTracker(cfg, outputs)
+        tracker = MlflowTracker(cfg, outputs)
+        return RemoteTracker(cfg, outputs) if is_bucket(tracker.location) else tracker
     except UserError:
         raise
     except Exception as error:

@@ -20,13 +20,14 @@ from src.common.errors import UserError
 from src.common.hashes import hash_of
 from src.common.redaction import redact_text
 from src.config.schema import TrackingConfig
+from src.track.bucket import check_location
 from src.track.entries import EPOCH_METRIC, Recorder, started
 from src.track.protocol import NullRun, RunLog
 from src.track.refusals import Entry
 from src.track.send import Sender, check_greeting
 from src.track.server_ids import adopt
 from src.track.spool import SYSTEM, Spool, SpooledFolder, is_local
-from src.track.store import UNENDED, make_client, open_experiment, search
+from src.track.store import UNENDED, make_client, make_store, open_experiment, search
 from src.track.store_location import ARTIFACTS, experiment_of, follow
 
 log = logging.getLogger(__name__)
@@ -136,13 +137,14 @@ class RemoteTracker:
         for key, value in SETTINGS.items():
             os.environ.setdefault(key, value)
         if not cfg.uri.startswith("http"):
+            make_store(cfg.uri)
             check_database(cfg.uri)
             follow(cfg.uri, outputs)
         client = make_client(cfg.uri)
         self.spool = Spool(outputs / "tracking" / hash_of([cfg.uri, self._experiment]))
         # A server says itself where files go; beside a database they stay in the folder that all machines share.
-        files = None if cfg.uri.startswith("http") else (outputs / ARTIFACTS).absolute().as_uri()
-        self._sender = Sender(self.spool, lambda: (client, open_experiment(client, self._experiment, files)))
+        files = cfg.artifacts or (None if cfg.uri.startswith("http") else (outputs / ARTIFACTS).absolute().as_uri())
+        self._sender = Sender(self.spool, lambda: (client, self._opened(client, files)))
         self._sender.greet(GREET_S)
         if self._sender.away:
             try:
@@ -155,6 +157,12 @@ class RemoteTracker:
                 redact_text(cfg.uri),
                 redact_text(str(self._sender.reason or "no answer yet"))[:200],
             )
+
+    def _opened(self, client: Any, files: str | None) -> str:
+        """Id of the experiment, which keeps its files where they can be sent."""
+        experiment = open_experiment(client, self._experiment, files)
+        check_location(client, experiment, self._cfg)
+        return experiment
 
     def start(
         self, name: str, *, parent: str = "", tags: Mapping[str, str] | None = None, monitor: bool = False

@@ -213,8 +213,10 @@ def check_greeting(error: Exception | None, uri: str) -> None:
     """Tell a server that refuses us from one that is away.
 
     Raises:
-        UserError: user or password are wrong.
+        UserError: user or password are wrong, or files can't go where the experiment has them.
     """
+    if isinstance(error, UserError):
+        raise error
     if error is not None and status_of(error) in (401, 403):
         raise UserError(
             "the tracking server refuses the user or the password",

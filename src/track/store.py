@@ -73,6 +73,7 @@ class MlflowTracker:
         place = (outputs / ARTIFACTS).absolute().as_uri()
         # Made before any worker starts: several processes migrating a fresh database at once fail.
         self._experiment = open_experiment(self._client, experiment_of(cfg), place)
+        self.location = str(self._client.get_experiment(self._experiment).artifact_location)  # of its files
         self._book = Book(outputs / "tracking" / "store")
 
     def start(

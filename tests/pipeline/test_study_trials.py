@@ -12,6 +12,7 @@ from src.cli.progress import Watch
 from src.config.schema import Pruner, StudyConfig
 from src.models.base import Start
 from src.pipeline import study_trials
+from src.pipeline.exchange import Alone
 from src.pipeline.one_trial import Trial
 from src.pipeline.study_trials import CellRunner
 from src.sweeper.goals import parse_goals
@@ -44,7 +45,7 @@ class Context:
     """A folder without records."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.exchange = folder, Alone()
 
 
 class Costs:

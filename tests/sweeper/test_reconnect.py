@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
 from sqlalchemy.exc import IntegrityError, OperationalError, PendingRollbackError
 
-from src.sweeper import reconnect
-from src.sweeper.reconnect import PatientStorage, retried
+from src.common import retrying
+from src.sweeper.reconnect import PatientStorage, asked_again
 from src.sweeper.space import parse_space
 from src.sweeper.storage import open_storage
 from src.sweeper.study import Study
@@ -29,7 +30,7 @@ def committing() -> StorageInternalError:
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconnect, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(retrying, "PAUSES_S", (0.01,))
 
 
 def failing(*errors: Exception) -> Any:
@@ -51,7 +52,7 @@ def lost_within() -> StorageInternalError:
 
 
 def test_a_call_is_made_again_until_the_database_is_back() -> None:
-    assert retried(failing(away(), committing(), lost_within(), away()))(7) == 7
+    assert asked_again(failing(away(), committing(), lost_within(), away()))(7) == 7
 
 
 @pytest.mark.parametrize(
@@ -60,13 +61,13 @@ def test_a_call_is_made_again_until_the_database_is_back() -> None:
 )
 def test_what_the_database_refuses_is_told_at_once(error: Exception) -> None:
     with pytest.raises(type(error)):
-        retried(failing(error))(7)
+        asked_again(failing(error))(7)
 
 
 def test_patience_ends() -> None:
     call = failing(*(away() for _ in range(1000)))
     with pytest.raises(OperationalError):
-        retried(call, retry_s=0.2)(7)
+        asked_again(call, retry_s=0.2)(7)
     with pytest.raises(OperationalError):
         call(7)  # long before the database was back
 
@@ -94,3 +95,33 @@ def test_no_step_of_a_study_is_lost_to_a_broken_connection(tmp_path: Path, monke
         study.tell(cell, [1.0])
     assert study.unfinished() == 0
     assert refused[0] > 5
+
+
+def test_slots_that_wait_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers on 60 slots: each sees all that the other does, and reads a slot when something happened to it."""
+    read: list[int] = []
+    whole = RDBStorage._get_trials
+
+    def counted(*args: Any) -> Any:
+        found = whole(*args)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(RDBStorage, "_get_trials", counted)
+    space = parse_space({}, ["imgsz=range(0,60)"], n_trials=None)
+    one, other = (Study(open_storage(f"sqlite:///{tmp_path}/s.db", tmp_path / "x"), space, {}, None) for _ in range(2))
+    one.lay_out()
+    ran: list[int] = []
+    while (cell := one.claim()) is not None and (theirs := other.claim()) is not None:
+        assert {t.state.name for t in one._trials.all()[: len(ran)]} <= {"COMPLETE", "RUNNING"}
+        ran += [cell.index, theirs.index]
+        one.tell(cell, [0.5])
+        other.tell(theirs, [0.5])
+    assert sorted(ran) == list(range(60))
+    for study in (one, other):
+        fresh = study._storage.get_all_trials(study._study._study_id)
+        assert [t.state for t in study._trials.all()] == [t.state for t in fresh]
+        assert study.unfinished() == 0
+    assert sum(read) < 10 * 60, "a look at 60 slots for each of 60 trials would be 3,600"
+    one._study.enqueue_trial({"imgsz": 1}, user_attrs={"slot": 60})
+    assert other.unfinished() == 1, "one that is new is seen"

@@ -189,3 +189,23 @@ def test_a_slot_that_was_given_up_is_told_of_again_at_the_next_start(tmp_path: P
     told: list[int] = []
     work(opened(tmp_path, grid()), lambda cell: Outcome([0.5]), on_lost=told.append)
     assert told == [0]
+
+
+def test_slots_that_two_machines_laid_out_at_once_are_run_once(tmp_path: Path) -> None:
+    """They share a database and no lock."""
+    space = grid()
+    study = opened(tmp_path, space)
+    twin = Study(open_storage(None, tmp_path / "s.log"), space, TPE, None)
+    for slot, params in enumerate(space.cells()):
+        twin._study.enqueue_trial(params, user_attrs={SLOT: slot})
+    ran: list[int] = []
+
+    def run(cell: Cell) -> Outcome:
+        ran.append(cell.index)
+        return Outcome([0.5])
+
+    work(study, run, idle=lambda _: None)
+    assert work(twin, run, idle=lambda _: None) == 0
+    assert ran == list(range(30))
+    assert study.complete() == list(range(30))
+    assert study.unfinished() == 0

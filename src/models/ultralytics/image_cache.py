@@ -63,8 +63,8 @@ def read_image(filename: str | Path, flags: int = 1) -> Array | None:
         return image
     if not image_loaders.active() and not encryption.is_encrypted(opened):
         return _imread(filename, flags)  # type: ignore[no-any-return]
-    image = cv2.imdecode(content, flags)
-    return image[..., None] if image is not None and image.ndim == 2 else image
+    found: Any = cv2.imdecode(content, flags)
+    return found[..., None] if found is not None and found.ndim == 2 else found  # type: ignore[no-any-return]
 
 
 def check_image(filename: str) -> tuple[str, tuple[int, int]]:
