@@ -24,7 +24,7 @@ from src.records.schema import Artifact, Checkpoint, TrialRecord
 from src.records.store import load
 
 OUT = Path("outputs/bench/xnnpack")
-SIZES = (320,)
+SIZES, THREADS = (320,), (1,)
 TIMES = BenchmarkConfig(name="bench", warmup=5, min_seconds=6.0, min_samples=160, max_seconds=20, rounds=8)
 
 
@@ -58,7 +58,7 @@ def main() -> int:
     rows: list[list[object]] = [["", "px", "threads", "not delegated", "p50, ms", "ratio", "95 %", "verdict"]]
     for imgsz in [int(word) for word in sys.argv[1:]] or SIZES:
         files = files_of(trained(imgsz))
-        for threads in (1, 2):
+        for threads in THREADS:
             jobs = [(artifact, "litert") for _, artifact in files]
             raw = OUT / "raw" / f"{imgsz}-{threads}"
             raw.mkdir(parents=True, exist_ok=True)

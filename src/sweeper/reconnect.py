@@ -65,8 +65,10 @@ class PatientStorage(RDBStorage):
         if states is not None or not included_trial_ids:
             return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
         changed = self._changed(study_id, included_trial_ids, trial_id_greater_than)
-        # The base reads what is included as far as it is not greater: exactly these.
-        return super()._get_trials(study_id, None, changed, max(changed)) if changed else []
+        if not changed:
+            return []
+        # The base reads what is included as far as it is not greater than this, and all that is.
+        return super()._get_trials(study_id, None, changed, max(trial_id_greater_than, *included_trial_ids))
 
     def _changed(self, study_id: int, unfinished: set[int], finished: int) -> set[int]:
         """Ids of trials that are new, or wait no longer."""

@@ -81,7 +81,7 @@ class Study:
     ) -> None:
         quiet()
         self._storage, self._space, self._seed = storage, space, seed
-        self._spread = random.Random()
+        self._spread, self._ahead = random.Random(), 1  # slots among which the next one is chosen
         self._sampler_config = dict(sampler)
         self._is_grid = budget is None
         self.budget = min(b for b in (budget, space.size()) if b is not None)
@@ -120,14 +120,14 @@ class Study:
 
     def claim(self) -> Cell | None:
         """Take the next slot; None when none is waiting (others may still be at work, see `unfinished`)."""
-        ahead = 0
-        while (waiting := self._next(ahead)) is not None:
+        while (waiting := self._next(self._spread.randrange(self._ahead))) is not None:
             if self._trials.is_double(waiting):
                 self._trials.end(waiting, "double")
             elif not self._win(waiting):
                 # Of workers that all go for the next one most lose again. A sampler is asked in order all the same.
-                ahead = self._spread.randrange(MOST_AHEAD) if self._is_grid and self._rungs is None else 0
+                self._ahead = MOST_AHEAD if self._is_grid and self._rungs is None else 1
             elif (cell := self._take(waiting)) is not None:
+                self._ahead = max(self._ahead - 1, 1)
                 return cell
         return None
 
