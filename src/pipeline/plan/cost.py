@@ -15,6 +15,7 @@ from src.config.schema import AppConfig
 from src.pipeline.plan.kinds import Kind
 from src.pipeline.plan.measure import Finalist, Training
 from src.pipeline.request import SweepRequest
+from src.pipeline.side_by_side import workers_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Volume:
     total: int  # trainings of the search
     further: int  # trainings after the search at most: confirmation, further seeds
     finalists: int  # at most
-    side_by_side: int  # trainings that run at the same time without sharing a processor
+    side_by_side: int  # trainings that run at the same time
 
     @property
     def left(self) -> float:
@@ -57,7 +58,7 @@ class Volume:
         return (self.total - self.done) / self.total if self.total else 0.0
 
 
-def volume_of(request: SweepRequest, kinds: Sequence[Kind], done: int) -> Volume:
+def volume_of(request: SweepRequest, kinds: Sequence[Kind], done: int, threads: int) -> Volume:
     """How much a sweep does at most."""
     cfg, total = request.base, request.trials()
     configurations = configurations_of(request)
@@ -66,7 +67,7 @@ def volume_of(request: SweepRequest, kinds: Sequence[Kind], done: int) -> Volume
     further = finalists * cfg.decision.confirm_seeds
     if cfg.study.until == "decided" and cfg.study.max_trainings is not None:
         further = max(further, cfg.study.max_trainings - total)
-    return Volume(min(done, total), total, further, finalists, side_by_side(request))
+    return Volume(min(done, total), total, further, finalists, side_by_side(request, threads))
 
 
 def configurations_of(request: SweepRequest) -> int:
@@ -74,12 +75,22 @@ def configurations_of(request: SweepRequest) -> int:
     return -(-request.trials() // len(request.seeds))
 
 
-def side_by_side(request: SweepRequest) -> int:
-    """Trainings that don't share a processor. Workers of one machine divide its cores: together they are no faster."""
+def side_by_side(request: SweepRequest, threads: int) -> int:
+    """Trainings that run at the same time, each on its share of the cores, on a GPU or on a machine of its own."""
     study = request.base.study
-    if request.launcher is not None and not request.launcher.here:
+    if request.launcher is not None:
         return max(study.workers, 1)
-    return max(1, min(study.workers, len(study.gpus)))
+    count = workers_of(request, threads)
+    if study.gpus or request.base.device != "cpu":
+        return min(count, max(len(study.gpus), 1))  # workers that share a GPU are no faster
+    return count
+
+
+def share_of(request: SweepRequest, threads: int) -> int:
+    """Threads of the processor that each training has."""
+    if request.launcher is not None and not request.launcher.here:
+        return threads
+    return max(threads // side_by_side(request, threads), 1)
 
 
 def reckoned(kind_gflops: float, measured: Sequence[Training]) -> Training:
@@ -103,7 +114,7 @@ def _on_line(at: float, x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def by_the_clock(kinds: Sequence[Kind], costs: Sequence[Training], threads: int) -> None:
-    """Enter the epochs of trainings that end when their minutes of processor time are used, with all threads busy."""
+    """Enter the epochs of trainings that end when their minutes of processor time are used, all of its threads busy."""
     for kind, cost in zip(kinds, costs, strict=True):
         study = kind.cfg.study
         if study.budget == "minutes" and study.minutes is not None and cost.epoch_s > 0:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from src.cli.progress import Watch
 from src.common.errors import EXIT_OK
 from src.common.whole_files import locked
 from src.pipeline.context import Context, Inputs
-from src.pipeline.plan.cost import Row, by_the_clock, cost_of, reckoned, volume_of
+from src.pipeline.plan.cost import Row, by_the_clock, cost_of, reckoned, share_of, volume_of
 from src.pipeline.plan.kinds import Kind, kinds_of
 from src.pipeline.plan.measure import (
     MEASURED,
@@ -47,19 +48,19 @@ def plan_sweep(request: SweepRequest, inputs: Inputs, threads: int, say: Say | N
     say = say or Watch(0, 0).say
     kinds = kinds_of(request)
     done = sum(r.role == "search" for r in all_records(request.folder)) if request.folder.is_dir() else 0
-    volume = volume_of(request, kinds, done)
+    volume, share = volume_of(request, kinds, done, threads), share_of(request, threads)
     say(f"plan of sweep {request.name()}: {said_volume(request, volume)}")
     outputs = Path(request.base.outputs)
     folder = outputs / FOLDER
     outputs.mkdir(parents=True, exist_ok=True)
     with locked(outputs / f"{FOLDER}.lock"):
         shutil.rmtree(folder, ignore_errors=True)  # of a plan that was killed
-        context = Context(FOLDER, folder, outputs, NullTracker(), "", threads)
+        context = Context(FOLDER, folder, outputs, NullTracker(), "", share)
         try:
-            costs, finalist, start_s = _measure(request, kinds, context, inputs, say)
+            costs, finalist, start_s = _measure(kinds, context, inputs, threads, say)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    by_the_clock(kinds, costs, threads)
+    by_the_clock(kinds, costs, share)
     cost = cost_of(request, kinds, costs, finalist, volume)
     cost.rows.insert(0, Row("start", start_s, "libraries, checks"))
     say_cost(cost, request, outputs, say)
@@ -69,9 +70,9 @@ def plan_sweep(request: SweepRequest, inputs: Inputs, threads: int, say: Say | N
 
 
 def _measure(
-    request: SweepRequest, kinds: Sequence[Kind], context: Context, inputs: Inputs, say: Say
+    kinds: Sequence[Kind], context: Context, inputs: Inputs, threads: int, say: Say
 ) -> tuple[list[Training], Finalist | None, float]:
-    """What each kind costs, what a finalist costs, and what comes once."""
+    """What each kind costs on a training's share of the cores, what a finalist on all, and what comes once."""
     begun = time.perf_counter()
     gflops = [gflops_of(kind.cfg, inputs, context.folder) for kind in kinds]
     chosen = spread_out(kinds, gflops)
@@ -90,5 +91,5 @@ def _measure(
     start_s -= least.epoch_s + least.around_s + least.evaluate_s  # what was no loading of libraries
     costs = [found[i][1] if i in found else reckoned(gflops[i], measured) for i in range(len(kinds))]
     middle = chosen[len(chosen) // 2]
-    finalist = measure_finalist(kinds[middle], found[middle][0], context, inputs)
+    finalist = measure_finalist(kinds[middle], found[middle][0], replace(context, threads=threads), inputs)
     return costs, finalist, max(0.0, start_s)

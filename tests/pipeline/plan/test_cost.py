@@ -8,7 +8,7 @@ import pytest
 
 from src.config.schema import AppConfig
 from src.pipeline.plan import noise
-from src.pipeline.plan.cost import by_the_clock, cost_of, reckoned, volume_of
+from src.pipeline.plan.cost import by_the_clock, cost_of, reckoned, share_of, side_by_side, volume_of
 from src.pipeline.plan.kinds import kinds_of
 from src.pipeline.plan.measure import Finalist, Training, spread_out
 from src.pipeline.plan.noise import noise_of
@@ -61,7 +61,7 @@ def test_a_space_too_large_to_compose_keeps_every_value_of_its_last_key(monkeypa
 def test_the_bill_adds_up_trainings_evaluations_and_finalists() -> None:
     asked = request("imgsz=96,128", "seed=1,2")
     kinds = kinds_of(asked)
-    volume = volume_of(asked, kinds, done=0)
+    volume = volume_of(asked, kinds, 0, 1)
     assert (volume.total, volume.finalists, volume.side_by_side) == (4, 2, 1)
     cost = cost_of(asked, kinds, [ONE, TWO], FINALIST, volume)
     rows = {row.name: row.seconds for row in cost.rows}
@@ -85,19 +85,35 @@ def test_trainings_that_end_by_the_clock_are_billed_by_it() -> None:
     assert [k.epochs for k in plain] == [10]
 
 
-def test_what_is_finished_is_not_billed_again_and_workers_of_one_machine_are_no_faster() -> None:
-    asked = request("imgsz=96,128", "seed=1,2", fixed=(*FIXED, "study.workers=2"))
+def test_what_is_finished_is_not_billed_again() -> None:
+    asked = request("imgsz=96,128", "seed=1,2", fixed=(*FIXED, "study.workers=1"))
     kinds = kinds_of(asked)
-    whole, half = (cost_of(asked, kinds, [ONE, TWO], None, volume_of(asked, kinds, done)) for done in (0, 2))
+    whole, half = (cost_of(asked, kinds, [ONE, TWO], None, volume_of(asked, kinds, done, 2)) for done in (0, 2))
     assert half.rows[0].seconds == whole.rows[0].seconds / 2
-    apart = request("imgsz=96,128", "seed=1,2", fixed=(*FIXED, "study.workers=2", "study.gpus=[0,1]"))
-    assert cost_of(apart, kinds, [ONE, TWO], None, volume_of(apart, kinds, 0)).seconds == whole.seconds / 2
+
+
+@pytest.mark.parametrize(
+    ("words", "at_once", "share"),
+    [
+        (("study.workers=1",), 1, 4),
+        (("study.workers=2",), 2, 2),
+        ((), 2, 2),  # as many as there are configurations
+        (("study.workers=4", "study.gpus=[0,1]"), 2, 2),
+        (("device=cuda", "study.workers=2"), 1, 4),
+    ],
+)
+def test_trainings_side_by_side_are_measured_with_their_share(words: tuple[str, ...], at_once: int, share: int) -> None:
+    asked = request("imgsz=96,128", "seed=1,2", fixed=(*FIXED, *words))
+    assert (side_by_side(asked, 4), share_of(asked, 4)) == (at_once, share)
+    kinds = kinds_of(asked)
+    bill = cost_of(asked, kinds, [ONE, TWO], None, volume_of(asked, kinds, 0, 4))
+    assert bill.rows[0].seconds == (2 * (3 + 10 * 2) + 2 * (3 + 10 * 6)) / at_once
 
 
 def test_confirmation_and_further_seeds_are_billed_as_trainings() -> None:
     fixed = (*FIXED, "study.until=decided", "study.max_trainings=9")
     asked = request("imgsz=96,128", "seed=1,2", fixed=fixed)
-    volume = volume_of(asked, kinds_of(asked), 0)
+    volume = volume_of(asked, kinds_of(asked), 0, 1)
     assert volume.further == 5
     cost = cost_of(asked, kinds_of(asked), [ONE, ONE], None, volume)
     assert next(r.seconds for r in cost.rows if r.name == "further trainings") == 5 * (3 + 20 + 1)
