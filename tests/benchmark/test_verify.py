@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from src.benchmark import measure, predict, verify
 from src.config.schema import BenchmarkConfig
@@ -107,13 +108,13 @@ def test_raw_columns_are_compared_by_boxes_and_scores(tmp_path: Path) -> None:
     assert found == {"raw_score_error": pytest.approx(0.25), "raw_box_error_px": pytest.approx(3, abs=1e-5)}
 
 
-def queries_of(raw: np.ndarray, path: Path) -> Path:
+def queries_of(raw: NDArray[np.float64], path: Path) -> Path:
     """A file of raw outputs of queries."""
     np.savez(path, raw=raw, queries=np.bool_(True))
     return path
 
 
-def raw_queries() -> np.ndarray:
+def raw_queries() -> NDArray[np.float64]:
     """Two images, boxes in 160 px, three classes, fifty queries of which five are sure; two of these are twins."""
     rng = np.random.default_rng(0)
     raw = np.concatenate([rng.random((2, 4, 50)) * 160, rng.random((2, 3, 50)) * 0.2], axis=1)
@@ -122,7 +123,7 @@ def raw_queries() -> np.ndarray:
     return raw
 
 
-def error_of(x: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, float]:
+def error_of(x: NDArray[np.float64], y: NDArray[np.float64], folder: Path) -> dict[str, float]:
     with np.load(queries_of(x, folder / "x.npz")) as a, np.load(queries_of(y, folder / "y.npz")) as b:
         return verify.raw_error(a, b)
 

@@ -83,7 +83,7 @@ def build_network(architecture: str, classes: int, imgsz: int) -> nn.Module:
 
 def _options(known: Architecture, imgsz: int) -> dict[str, float]:
     """What its builder is given."""
-    own = {"box_batch_size_per_image": regions(imgsz)} if known.options is TWO_STAGES else {}
+    own: dict[str, float] = {"box_batch_size_per_image": regions(imgsz)} if known.options is TWO_STAGES else {}
     return {**known.options, **own}
 
 
