@@ -120,7 +120,8 @@ def yolo_train(data: str, imgsz: int, lr: float, seed: int, epochs: int, folder:
 def arithmetic(folder: Path) -> dict[int, float]:
     """Seconds of the forward and backward pass of one batch, by image size."""
     command = [sys.executable, "-c", ARITHMETIC, str(folder / "settings"), str(BATCH), *map(str, IMGSZ)]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    env = {**os.environ, "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}  # Ultralytics would set it to 1
+    done = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
     return {int(k): v for k, v in json.loads(done.stdout.splitlines()[-1]).items()}
 
 

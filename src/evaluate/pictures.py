@@ -53,8 +53,13 @@ def draw_evaluation(
     threshold = threshold if np.isfinite(threshold) else 0.5
     save_png(_curves(matches, threshold), out / CURVES)
     save_png(_matrix(matches, threshold, names), out / MATRIX)
-    shown = _examples(detections, samples, names, threshold, out / BOXES)
-    return [out / CURVES, out / MATRIX, *([out / BOXES] if shown else [])]
+    _examples(detections, samples, names, threshold, out / BOXES)
+    return drawn_in(out)
+
+
+def drawn_in(out: Path) -> list[Path]:
+    """The pictures that were drawn into a folder."""
+    return [out / name for name in (CURVES, MATRIX, BOXES) if (out / name).is_file()]
 
 
 def precision_at(matches: Matches, column: int = 0) -> Floats:
@@ -121,22 +126,21 @@ def _write_counts(axes: Axes, counts: Floats, shares: Floats) -> None:
 
 def _examples(
     detections: Sequence[Detected], samples: Sequence[Sample], names: Sequence[str], threshold: float, path: Path
-) -> bool:
-    """Write a sheet of pictures, spread evenly over the split; says whether there is one."""
+) -> None:
+    """Write a sheet of pictures, spread evenly over the split; nothing of encrypted ones."""
     import cv2
 
     plain = [i for i, sample in enumerate(samples) if not encryption.is_secret(sample.image)]
     count = min(EXAMPLES, len(plain))
     chosen = [plain[k * len(plain) // count] for k in range(count)]
     if not chosen:
-        return False
+        return
     pairs = [_pair(detections[i], samples[i], names, threshold) for i in chosen]
     pairs += [np.full_like(pairs[0], 255)] * (len(pairs) % 2)
     sheet = np.concatenate([np.concatenate(pairs[k : k + 2], axis=1) for k in range(0, len(pairs), 2)])
     content = cv2.imencode(".jpg", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     with whole_file(path) as aside:
         aside.write_bytes(content.tobytes())
-    return True
 
 
 def _pair(detected: Detected, sample: Sample, names: Sequence[str], threshold: float) -> np.ndarray:

@@ -26,21 +26,24 @@ log = logging.getLogger(__name__)
 
 
 def evaluate_checkpoint(
-    checkpoint: Checkpoint, dataset: DatasetRef, split: str, cfg: AppConfig, context: Context, folder: Path
+    checkpoint: Checkpoint,
+    dataset: DatasetRef,
+    split: str,
+    cfg: AppConfig,
+    context: Context,
+    folder: Path,
+    pictures: Path | None = None,
 ) -> tuple[dict[str, float], Path]:
     """mAP50-95 and its kin of a PyTorch checkpoint on a split, and the file in `folder` that holds its detections.
 
-    It runs in this process, which has PyTorch loaded from training.
+    It runs in this process, which has PyTorch loaded from training. `pictures` is a folder to draw them into.
     """
     artifact = export(checkpoint, "pytorch/fp32", TrialFolder(folder).artifacts, cfg.export, trust=cfg.model.trust)
     metrics, saved = evaluate_artifact(artifact, "pytorch", dataset, split, cfg, context, folder, isolated=False)
+    if pictures is not None:
+        samples = load_split(dataset, split)
+        draw_evaluation(load_detections(saved, len(samples)), samples, dataset.class_names, pictures)
     return metrics.as_dict(), saved
-
-
-def draw_checkpoint(saved: Path, dataset: DatasetRef, split: str, out: Path) -> list[Path]:
-    """Pictures of saved detections of a split: curves, confusion matrix, boxes beside labels."""
-    samples = load_split(dataset, split)
-    return draw_evaluation(load_detections(saved, len(samples)), samples, dataset.class_names, out)
 
 
 def evaluate_artifact(

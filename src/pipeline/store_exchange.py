@@ -28,8 +28,9 @@ from src.records.sweep_folder import TRIALS, SweepFolder, TrialFolder
 log = logging.getLogger(__name__)
 
 SENT = "sent.key"  # in a trial's folder: which record of it the store has
-LOCAL = (SENT, "progress.json", "run.key")  # of no use elsewhere
-SWEEP, DATA, DECIDES = "sweep.json", "data.json", "deciding.json"
+HERE = Path()
+LOCAL = (SENT, "progress.json", TrialFolder(HERE).run_key.name)  # of no use elsewhere
+SWEEP, DATA, DECIDES = SweepFolder(HERE).record.name, "data.json", "deciding.json"
 
 
 class StoreExchange:

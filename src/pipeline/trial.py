@@ -15,8 +15,9 @@ from pathlib import Path
 from src.common.errors import DiskFullError, StageError, stop_if_full
 from src.config.schema import AppConfig
 from src.evaluate import save_resamples
+from src.evaluate.pictures import drawn_in
 from src.models.base import EpochHook, TrainResult, family
-from src.pipeline.accuracy import draw_checkpoint, evaluate_checkpoint
+from src.pipeline.accuracy import evaluate_checkpoint
 from src.pipeline.context import Context, now
 from src.pipeline.leftovers import clear_leftovers
 from src.pipeline.one_trial import Trial
@@ -125,12 +126,12 @@ def _train_and_evaluate(
         result = own.train(cfg.training, dataset, trial.start, out, context.threads, on_epoch)
     record = replace(record, checkpoint=result.checkpoint, history=result.history)
     with used.of("evaluate"):
-        metrics, saved = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, trial.folder)
+        pictures = out if cfg.train.plots else None
+        metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, trial.folder, pictures)
         save_resamples(context.folder, record)
-        pictures = draw_checkpoint(saved, dataset, "val", out) if cfg.train.plots else []
     record = replace(record, metrics={**record.metrics, **{f"val/{name}": value for name, value in metrics.items()}})
     run.metrics(record.metrics, step=result.checkpoint.epochs + 1)
-    _log_training(run, result, pictures)
+    _log_training(run, result, drawn_in(out))
     return record
 
 
