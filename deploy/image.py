@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.common.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, StageError, UserError
+from src.cli.command import guarded
+from src.common.errors import EXIT_OK, StageError, UserError
 from src.common.root import ROOT
 
 BASE, IMAGE = "docker.io/library/python:3.11-slim", "localhost/detsweep-serve"
@@ -118,20 +119,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.image", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="for the images; kept, so that a second build has its base")
     folder = parser.parse_args().folder.absolute()
-    try:
-        if (reason := missing()) is not None:
-            raise UserError(f"no image can be built: {reason}", remedy="apt-get install buildah debootstrap, as root")
-        folder.mkdir(parents=True, exist_ok=True)
-        buildah = Buildah(folder)
-        if BASE not in buildah.run("images", "--format", "{{.Name}}:{{.Tag}}"):
-            make_base(buildah)
-        build(buildah)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return EXIT_USAGE
-    except StageError as error:
-        print(error, file=sys.stderr)
-        return EXIT_FAILED
+    return guarded(lambda: _make(folder))
+
+
+def _make(folder: Path) -> int:
+    if (reason := missing()) is not None:
+        raise UserError(f"no image can be built: {reason}", remedy="apt-get install buildah debootstrap, as root")
+    folder.mkdir(parents=True, exist_ok=True)
+    buildah = Buildah(folder)
+    if BASE not in buildah.run("images", "--format", "{{.Name}}:{{.Tag}}"):
+        make_base(buildah)
+    build(buildah)
     print(f"{IMAGE} in {folder}: {' '.join(buildah.command('images'))}")
     return EXIT_OK
 

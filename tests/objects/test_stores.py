@@ -14,6 +14,7 @@ from src.common.whole_files import aside_of
 from src.objects import Objects, open_objects
 from src.objects.opening import outlasting
 from src.objects.protocol import AwayError
+from tests.buckets import moto_bucket
 
 
 @pytest.fixture(params=["file", "memory", "s3"])
@@ -25,19 +26,8 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     elif request.param == "memory":
         yield open_objects(f"memory://{uuid.uuid4().hex}/prefix", "store")
     else:
-        yield from _moto(monkeypatch)
-
-
-def _moto(monkeypatch: pytest.MonkeyPatch) -> Any:
-    boto3, moto = pytest.importorskip("boto3"), pytest.importorskip("moto")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "of-the-test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    with moto.mock_aws():
-        boto3.client("s3").create_bucket(Bucket="bucket")
-        yield open_objects("s3://bucket/some/prefix", "store")
+        for _ in moto_bucket(monkeypatch):
+            yield open_objects("s3://bucket/some/prefix", "store")
 
 
 def test_objects_are_stored_found_and_fetched(objects: Objects, tmp_path: Path) -> None:
@@ -76,7 +66,7 @@ def test_a_folder_that_is_not_there_is_the_users_to_make(tmp_path: Path) -> None
 
 
 def test_a_bucket_that_is_not_there_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in _moto(monkeypatch):
+    for _ in moto_bucket(monkeypatch):
         with pytest.raises(UserError, match="404"):
             open_objects("s3://another-bucket", "store")
 

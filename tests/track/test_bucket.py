@@ -13,21 +13,13 @@ from src.common.errors import UserError
 from src.config.schema import TrackingConfig
 from src.track import open_tracker
 from src.track.bucket import check_bucket, check_location
+from tests.buckets import moto_bucket
 
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A bucket of moto's, in this process."""
-    boto3, moto = pytest.importorskip("boto3"), pytest.importorskip("moto")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "of-the-test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    with moto.mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="bucket")
-        yield client
+    yield from moto_bucket(monkeypatch)
 
 
 def config(artifacts: str | None, outputs: Path) -> TrackingConfig:
