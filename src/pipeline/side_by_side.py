@@ -28,9 +28,11 @@ def workers_of(request: SweepRequest, threads: int) -> int:
         threads: of the processor, for all of them together.
     """
     study = request.base.study
+    if request.launcher is not None:  # its jobs are the workers
+        return 1
     if study.workers:
         return study.workers
-    if request.launcher is not None or request.base.device != "cpu" or not in_any_order(request):
+    if request.base.device != "cpu" or not in_any_order(request):
         return 1
     if request.trials() * request.base.epochs < LEAST_EPOCHS:
         return 1

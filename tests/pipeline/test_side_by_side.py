@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from src.pipeline import side_by_side
 from src.pipeline.side_by_side import in_any_order, workers_of
+from src.sweeper.launchers import JobLauncher
 from tests.pipeline.plan.test_cost import FIXED, request
 
 TPE = {"_target_": "optuna.samplers.TPESampler", "seed": 7}
@@ -44,6 +45,12 @@ def test_one_after_the_other(word: str) -> None:
 
 def test_what_is_configured_holds() -> None:
     assert workers_of(request("imgsz=96,128", fixed=(*FIXED, "study.workers=3", "epochs=1")), 2) == 3
+
+
+def test_a_launchers_jobs_are_the_workers() -> None:
+    asked = request("imgsz=96,128", fixed=(*FIXED, "study.workers=2"))
+    launched = replace(asked, launcher=cast(JobLauncher, object()))
+    assert (workers_of(asked, 2), workers_of(launched, 2)) == (2, 1)
 
 
 def test_memory_is_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
