@@ -165,9 +165,18 @@ def share() -> int:
 
 
 def gone(notes: list[dict[str, Any]]) -> None:
-    """No worker is left."""
-    left = {n["pid"] for n in notes if Path(f"/proc/{n['pid']}/cmdline").is_file()}
-    assert not [pid for pid in left if b"toy" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    """No worker is left, once those that were told to leave have saved what they had."""
+    deadline = time.monotonic() + 10
+    while left := [pid for pid in {n["pid"] for n in notes} if b"toy" in _command(pid)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def query(url: str, sql: str) -> Counter[str]:
