@@ -16,6 +16,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any, Optional
 
+from src.common import encryption
 from src.common.errors import UserError
 
 GROUP = "detsweep.image_loaders"
@@ -57,6 +58,11 @@ def may_be_shown() -> bool:
     """Whether pictures may be drawn and cached in clear: without a loader, or where its `clear` is true."""
     name = os.environ.get(VARIABLE)
     return not name or bool(getattr(_loaded(name)[0], "clear", False))
+
+
+def is_private(path: str) -> bool:
+    """Whether a picture must not be drawn or cached in clear: an encrypted one, or one of a loader that forbids it."""
+    return not may_be_shown() or encryption.is_secret(path)
 
 
 def through_loader(content: bytes, name: str) -> bytes:

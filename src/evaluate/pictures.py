@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.common import encryption
+from src.common import image_loaders
+from src.common.colours import class_colour
 from src.common.figures import save_png
 from src.common.matrix import condensed
 from src.common.whole_files import whole_file
 from src.data import Sample
 from src.evaluate.errors import split_errors
-from src.evaluate.matching import Detected, Floats, Matches, match
-from src.evaluate.metrics import summarise
+from src.evaluate.matching import Detected, Floats, Matches
 from src.evaluate.precision import RECALL_POINTS, ground_truths_per_class
-from src.evaluate.thresholds import curve
+from src.evaluate.thresholds import Curve, curve
 from src.inference import load_image
 
 if TYPE_CHECKING:
@@ -35,23 +35,23 @@ FIXED = {"left": 0.07, "right": 0.98, "top": 0.9, "bottom": 0.16, "wspace": 0.2}
 
 
 def draw_evaluation(
-    detections: Sequence[Detected], samples: Sequence[Sample], names: Sequence[str], out: Path
+    matches: Matches, detections: Sequence[Detected], samples: Sequence[Sample], names: Sequence[str], out: Path
 ) -> list[Path]:
     """Draw `curves.png`, `confusion_matrix.png` and `boxes.jpg` into a folder.
 
     Args:
+        matches: of the detections and the labels.
         detections: one item per image.
         samples: the images with their labels, in the same order.
         names: of the classes.
         out: folder.
 
     Returns:
-        The files. Encrypted pictures are not shown; where all are, there is no `boxes.jpg`.
+        The files. Pictures that must not be shown in clear are left out; where all must not, there is no `boxes.jpg`.
     """
-    matches = match(detections, samples, len(names))
-    threshold = summarise(matches).threshold
-    threshold = threshold if np.isfinite(threshold) else 0.5
-    save_png(_curves(matches, threshold), out / CURVES)
+    found = curve(matches)
+    threshold = float(found.thresholds[found.best]) if found.best >= 0 else 0.5
+    save_png(_curves(matches, found, threshold), out / CURVES)
     save_png(_matrix(matches, threshold, names), out / MATRIX)
     _examples(detections, samples, names, threshold, out / BOXES)
     return drawn_in(out)
@@ -75,7 +75,7 @@ def precision_at(matches: Matches, column: int = 0) -> Floats:
     return found
 
 
-def _curves(matches: Matches, threshold: float) -> Figure:
+def _curves(matches: Matches, found: Curve, threshold: float) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6))
@@ -87,7 +87,6 @@ def _curves(matches: Matches, threshold: float) -> Figure:
     if len(known):
         left.plot(RECALL_POINTS, known.mean(axis=0), lw=2)
     left.set(xlabel="recall", ylabel="precision", title="IoU 0.5, mean over classes", xlim=(0, 1), ylim=(0, 1.02))
-    found = curve(matches)
     for label, values in (("precision", found.precision), ("recall", found.recall), ("F1", found.f1)):
         right.plot(found.thresholds, values, lw=1.2, label=label)
     right.axvline(threshold, color="0.6", lw=0.8, ls="--")
@@ -127,10 +126,10 @@ def _write_counts(axes: Axes, counts: Floats, shares: Floats) -> None:
 def _examples(
     detections: Sequence[Detected], samples: Sequence[Sample], names: Sequence[str], threshold: float, path: Path
 ) -> None:
-    """Write a sheet of pictures, spread evenly over the split; nothing of encrypted ones."""
+    """Write a sheet of pictures, spread evenly over the split; none that must not be shown."""
     import cv2
 
-    plain = [i for i, sample in enumerate(samples) if not encryption.is_secret(sample.image)]
+    plain = [i for i, sample in enumerate(samples) if not image_loaders.is_private(sample.image)]
     count = min(EXAMPLES, len(plain))
     chosen = [plain[k * len(plain) // count] for k in range(count)]
     if not chosen:
@@ -167,16 +166,8 @@ def _drawn(image: np.ndarray, boxes: Any, classes: Any, texts: Sequence[str]) ->
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     for box, number, text in zip(np.asarray(boxes) * scale, classes, texts, strict=True):
         x1, y1, x2, y2 = (round(float(v)) for v in box)
-        colour = _colour(int(number))
+        colour = class_colour(int(number))
         cv2.rectangle(small, (x1, y1), (x2, y2), colour, 1)
         cv2.putText(small, text, (x1, max(y1 - 2, 8)), cv2.FONT_HERSHEY_SIMPLEX, 0.3, colour, 1, cv2.LINE_AA)
     out[: size[1], : size[0]] = small
     return out
-
-
-def _colour(number: int) -> tuple[int, int, int]:
-    """A bright colour of a class's own, RGB: steps of the golden angle around the circle of hues."""
-    import colorsys
-
-    red, green, blue = colorsys.hsv_to_rgb(number * 0.381966 % 1, 0.65, 1.0)
-    return round(255 * red), round(255 * green), round(255 * blue)

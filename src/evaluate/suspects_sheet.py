@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from src.common import encryption, image_loaders
+from src.common import image_loaders
 from src.common.errors import UserError
 from src.common.whole_files import write_text
 from src.data import Sample
@@ -90,9 +90,8 @@ def _picture(sample: Sample, s: Suspect | None) -> str:
     """A data address of what is meant, with its surroundings; "" of an encrypted picture."""
     import cv2
 
-    with open(sample.image, "rb") as stream:
-        if encryption.is_encrypted(stream.read(len(encryption.MAGIC))) or not image_loaders.may_be_shown():
-            return ""
+    if image_loaders.is_private(sample.image):
+        return ""
     try:
         image = load_image(sample.image)
     except UserError:  # what only a loader opens, which this command does not run

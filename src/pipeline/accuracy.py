@@ -12,7 +12,7 @@ from src.benchmark import predict
 from src.common.errors import UserError
 from src.config.schema import AppConfig
 from src.data import Sample, load_groups, load_split
-from src.evaluate import Metrics, ensure_resamples, evaluate, keep_ground_truth
+from src.evaluate import Metrics, ensure_resamples, keep_ground_truth, match, summarise
 from src.evaluate.files import load_detections
 from src.evaluate.gate import accuracy_gate
 from src.evaluate.pictures import draw_evaluation
@@ -39,10 +39,9 @@ def evaluate_checkpoint(
     It runs in this process, which has PyTorch loaded from training. `pictures` is a folder to draw them into.
     """
     artifact = export(checkpoint, "pytorch/fp32", TrialFolder(folder).artifacts, cfg.export, trust=cfg.model.trust)
-    metrics, saved = evaluate_artifact(artifact, "pytorch", dataset, split, cfg, context, folder, isolated=False)
-    if pictures is not None:
-        samples = load_split(dataset, split)
-        draw_evaluation(load_detections(saved, len(samples)), samples, dataset.class_names, pictures)
+    metrics, saved = evaluate_artifact(
+        artifact, "pytorch", dataset, split, cfg, context, folder, isolated=False, pictures=pictures
+    )
     return metrics.as_dict(), saved
 
 
@@ -56,8 +55,9 @@ def evaluate_artifact(
     folder: Path,
     *,
     isolated: bool = True,
+    pictures: Path | None = None,
 ) -> tuple[Metrics, Path]:
-    """Run an artifact on a runtime over a whole split and judge its detections.
+    """Run an artifact on a runtime over a whole split and judge its detections, drawn into the folder `pictures`.
 
     Returns:
         The metrics, and the file that the detections were saved to.
@@ -83,7 +83,10 @@ def evaluate_artifact(
         tiling=cfg.tiling,
     )
     detections = load_detections(out, len(samples))
-    return evaluate(detections, samples, len(dataset.class_names)), out
+    matches = match(detections, samples, len(dataset.class_names))
+    if pictures is not None:
+        draw_evaluation(matches, detections, samples, dataset.class_names, pictures)
+    return summarise(matches), out
 
 
 def regroup(cfg: AppConfig, dataset: DatasetRef, context: Context) -> None:

@@ -78,9 +78,13 @@ class SweepRequest:
         everything = size * len(self.seeds) if size is not None else None
         return min(n for n in (self.n_trials, everything) if n is not None)
 
+    def different(self) -> int:
+        """Configurations that the search trains: replicates count as one."""
+        return -(-self.trials() // len(self.seeds))
+
     def configurations(self) -> int | None:
         """Configurations that the study hands out; None for a grid, which hands out all."""
-        return None if self.n_trials is None else -(-self.trials() // len(self.seeds))
+        return None if self.n_trials is None else self.different()
 
     def config_of(self, overrides: list[str]) -> AppConfig:
         """The configuration of one trial."""

@@ -36,7 +36,7 @@ def workers_of(request: SweepRequest, threads: int) -> int:
         return 1
     if request.trials() * request.base.epochs < LEAST_EPOCHS:
         return 1
-    count = _configurations(request)
+    count = request.different()
     most = min(count, threads, MOST, int(memory_gb() / _needed_gb(request)))
     return max((n for n in range(1, most + 1) if -(-count // n) * n <= WASTE * count), default=1)
 
@@ -50,12 +50,7 @@ def in_any_order(request: SweepRequest) -> bool:
     if request.n_trials is None or sampler == "RandomSampler":
         return True
     learns_after = int(request.sampler.get("n_startup_trials", RANDOM_FIRST))
-    return sampler == "TPESampler" and _configurations(request) <= learns_after
-
-
-def _configurations(request: SweepRequest) -> int:
-    """Those that are handed out: the replicates of one stay together."""
-    return -(-request.trials() // len(request.seeds))
+    return sampler == "TPESampler" and request.different() <= learns_after
 
 
 def _needed_gb(request: SweepRequest) -> float:

@@ -39,7 +39,6 @@ from src.pipeline.launcher_job import leave_with_parent
 from src.pipeline.launcher_workers import run_launched
 from src.pipeline.local_workers import Worker, await_sweep, run_workers, started_early
 from src.pipeline.plan import plan_sweep
-from src.pipeline.plan.cost import configurations_of
 from src.pipeline.request import SweepRequest
 from src.pipeline.runs import closing, start_once
 from src.pipeline.side_by_side import workers_of
@@ -246,7 +245,7 @@ def _save_request(request: SweepRequest, run_id: str, path: Path) -> SweepRecord
         objective=request.goals.selects,
         goals=request.goals.words(),
         decision=asdict(request.base.decision),
-        halving=request.halving.plain(configurations_of(request)) if request.halving else {},
+        halving=request.halving.plain(request.different()) if request.halving else {},
         started_at=now(),
     )
     save(path, record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import functools
 import logging
 from collections.abc import Callable
@@ -10,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from src.common.colours import class_colour
 from src.inference import Detections
 from src.predict.engine import Image
 
 log = logging.getLogger(__name__)
-GOLDEN = 0.618034  # steps of the hue by this share never come close to one another soon
 WHITE = (255, 255, 255)
 
 
 def colour(class_id: int) -> tuple[int, int, int]:
     """Blue, green, red."""
-    red, green, blue = colorsys.hsv_to_rgb(class_id * GOLDEN % 1, 0.85, 0.95)
-    return int(blue * 255), int(green * 255), int(red * 255)
+    red, green, blue = class_colour(class_id)
+    return blue, green, red
 
 
 def draw(image: Image, found: Detections, name_of: Callable[[int], str]) -> Image:

@@ -49,15 +49,20 @@ missing = fake_loaders:nothing
 """
 
 
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A distribution that declares loaders, on the path as an installed one is; nothing of it stays."""
-    folder = tmp_path / "site"
+def install_loaders(folder: Path) -> Path:
+    """Put a distribution that declares loaders into a folder; returns the folder."""
     info = folder / "fake_loaders-1.2.dist-info"
     info.mkdir(parents=True)
     (folder / "fake_loaders.py").write_text(MODULE)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fake-loaders\nVersion: 1.2\n")
     (info / "entry_points.txt").write_text(ENTRIES)
+    return folder
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A distribution that declares loaders, on the path as an installed one is; nothing of it stays."""
+    folder = install_loaders(tmp_path / "site")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.setenv(VARIABLE, "")

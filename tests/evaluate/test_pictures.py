@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from src.common import encryption
+from src.common import encryption, image_loaders
 from src.data import Sample, load_split, resolve
 from src.evaluate import match
 from src.evaluate.pictures import BOXES, CURVES, MATRIX, SIDE, draw_evaluation, precision_at
@@ -28,6 +28,10 @@ def dataset(tmp_path: Path) -> DatasetRef:
 def right(samples: list[Sample], score: float = 0.9) -> list[Scene]:
     """Detections that agree with the labels."""
     return [Scene(s.boxes, s.classes, np.full(len(s.classes), score)) for s in samples]
+
+
+def drawn(found: list[Scene], samples: list[Sample], names: list[str], out: Path) -> list[Path]:
+    return draw_evaluation(match(found, samples, len(names)), found, samples, names, out)
 
 
 def picture(path: Path) -> np.ndarray:
@@ -49,7 +53,7 @@ def test_labels_stand_left_and_what_was_found_right(dataset: DatasetRef, tmp_pat
     sheets = []
     for name, found in (("all", right(samples)), ("none", [nothing] * len(samples))):
         (tmp_path / name).mkdir()
-        files = draw_evaluation(found, samples, dataset.class_names, tmp_path / name)
+        files = drawn(found, samples, dataset.class_names, tmp_path / name)
         assert [p.name for p in files] == [CURVES, MATRIX, BOXES]
         sheets.append(picture(tmp_path / name / BOXES).astype(int))
     change = np.abs(sheets[0] - sheets[1]).max(axis=2)
@@ -62,9 +66,17 @@ def test_encrypted_pictures_are_not_shown(dataset: DatasetRef, tmp_path: Path, m
     samples = load_split(dataset, "val")
     monkeypatch.setattr(encryption, "is_secret", lambda path: True)
     secret = [replace(s, image="nowhere") for s in samples]
-    files = draw_evaluation(right(samples), secret, dataset.class_names, tmp_path)
+    files = drawn(right(samples), secret, dataset.class_names, tmp_path)
     assert [p.name for p in files] == [CURVES, MATRIX]
     assert not (tmp_path / BOXES).exists()
+
+
+def test_pictures_of_a_loader_that_forbids_it_are_not_shown(
+    dataset: DatasetRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = load_split(dataset, "val")
+    monkeypatch.setattr(image_loaders, "may_be_shown", lambda: False)
+    assert [p.name for p in drawn(right(samples), samples, dataset.class_names, tmp_path)] == [CURVES, MATRIX]
 
 
 def test_many_classes_are_added_up(tmp_path: Path) -> None:
@@ -77,6 +89,6 @@ def test_many_classes_are_added_up(tmp_path: Path) -> None:
         Sample(str(tmp_path / "a.png"), g.boxes, g.classes, 100, 100, np.ones(len(g.boxes)), *rest)
         for g in ground_truths
     ]
-    draw_evaluation(detections, samples, [f"class {i}" for i in range(71)], tmp_path)
+    drawn(detections, samples, [f"class {i}" for i in range(71)], tmp_path)
     height, width = picture(tmp_path / MATRIX).shape[:2]
     assert max(height, width) < 1200

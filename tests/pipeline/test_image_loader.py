@@ -14,7 +14,7 @@ from src.config.schema import DataConfig
 from src.data import load_split, resolve
 from src.records.schema import TrialRecord
 from src.records.store import load
-from tests.common.test_image_loaders import ENTRIES, MODULE
+from tests.common.test_image_loaders import install_loaders
 from tests.conftest import ROOT
 
 WORDS = ["imgsz=64", "epochs=1", "export=none", "runtime.engines=[]", "tracking=none", "benchmark=quick", "threads=1"]
@@ -23,12 +23,7 @@ WORDS = ["imgsz=64", "epochs=1", "export=none", "runtime.engines=[]", "tracking=
 @pytest.fixture
 def turned(tmp_path: Path) -> tuple[Path, Path]:
     """A dataset whose pictures only a loader opens, and the site folder of the package that declares it."""
-    site = tmp_path / "site"
-    info = site / "fake_loaders-1.2.dist-info"
-    info.mkdir(parents=True)
-    (site / "fake_loaders.py").write_text(MODULE)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fake-loaders\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text(ENTRIES)
+    site = install_loaders(tmp_path / "site")
     made = resolve(DataConfig(name="digits", kind="digits", n_train=12, n_val=6, n_test=4, size=96), tmp_path / "made")
     folder, source = tmp_path / "turned", Path(made.yaml).parent
     for split in ("train", "val", "test"):

@@ -170,7 +170,7 @@ class Cached:
 
     def _share(self: Any) -> bool:
         """Open the shared cache, made where it must be; False where it can't be had, which is told."""
-        if any(map(secret, self.im_files)):
+        if any(map(image_loaders.is_private, self.im_files)):
             return False
         folder, asked = cache_folder(self.im_files[0]), handed_over()
         imgsz = self.imgsz if asked.loading.resize else 0
@@ -266,11 +266,6 @@ def fitted(image: Array, side: int, *, stretched: bool) -> Array:
     if (width, height) != size and (stretched or ratio != 1):
         image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     return image[..., None] if image.ndim == 2 else image
-
-
-def secret(file: str) -> bool:
-    """Whether a picture may not lie in a cache in clear."""
-    return not image_loaders.may_be_shown() or encryption.is_secret(file)
 
 
 def reader() -> str:

@@ -61,18 +61,13 @@ class Volume:
 def volume_of(request: SweepRequest, kinds: Sequence[Kind], done: int, threads: int) -> Volume:
     """How much a sweep does at most."""
     cfg, total = request.base, request.trials()
-    configurations = configurations_of(request)
+    configurations = request.different()
     architectures = len({(k.cfg.model.name, k.cfg.imgsz) for k in kinds})
     finalists = min(configurations, cfg.decision.finalists + architectures - 1)
     further = finalists * cfg.decision.confirm_seeds
     if cfg.study.until == "decided" and cfg.study.max_trainings is not None:
         further = max(further, cfg.study.max_trainings - total)
     return Volume(min(done, total), total, further, finalists, side_by_side(request, threads))
-
-
-def configurations_of(request: SweepRequest) -> int:
-    """Configurations that the search trains."""
-    return -(-request.trials() // len(request.seeds))
 
 
 def side_by_side(request: SweepRequest, threads: int) -> int:

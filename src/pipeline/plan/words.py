@@ -10,7 +10,7 @@ from pathlib import Path
 from src.cli.progress import clock
 from src.decide.resolution import POWER, Design, Resolution, resolution
 from src.pipeline.context import Inputs
-from src.pipeline.plan.cost import Cost, Volume, configurations_of
+from src.pipeline.plan.cost import Cost, Volume
 from src.pipeline.plan.measure import Training
 from src.pipeline.plan.noise import noise_of
 from src.pipeline.request import SweepRequest
@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 def said_volume(request: SweepRequest, volume: Volume) -> str:
     """How many trainings there are."""
     seeds = len(request.seeds)
-    text = f"{volume.total} trainings ({configurations_of(request)} configurations, {seeds} seed(s) each)"
+    text = f"{volume.total} trainings ({request.different()} configurations, {seeds} seed(s) each)"
     return text + (f", {volume.done} of them finished already" if volume.done else "")
 
 
@@ -53,7 +53,7 @@ def design_of(request: SweepRequest, volume: Volume) -> Design:
     seeds = confirmed or len(request.seeds)
     if cfg.study.until == "decided" and cfg.study.max_trainings is not None:
         seeds += max(0, cfg.study.max_trainings - volume.total) // 2  # where they count: on the pair in question
-    compared = volume.finalists if confirmed else configurations_of(request)
+    compared = volume.finalists if confirmed else request.different()
     return Design(compared, seeds, cfg.decision.margin, cfg.decision.confidence, cfg.study.until == "decided")
 
 
