@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 
 from src.common.errors import UserError
+from src.common.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
 from src.common.whole_files import whole_folder
 
 VARIABLE = "DETSWEEP_IMAGE_SECRET_KEY"
@@ -33,10 +34,7 @@ BY_START = {
 }
 STARTS = tuple(BY_START)
 # Whatever looks like a picture is encrypted, read by the checks or not: none may stay in clear by its suffix.
-IMAGES = frozenset({
-    ".arw", ".avif", ".bmp", ".cr2", ".dng", ".exr", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg",
-    ".jpg", ".jxl", ".mpo", ".nef", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
-})  # fmt: skip
+IMAGES = IMAGE_SUFFIXES | OTHER_SUFFIXES
 
 
 def key_from_environment() -> bytes:

@@ -94,3 +94,14 @@ def _unmake(made: list[Path]) -> None:
             folder.rmdir()
         except OSError:  # another process has begun to use it
             return
+
+
+def one_of(key: str, values: list[str], known: list[str]) -> None:
+    """Refuse words of a key that are not known.
+
+    Raises:
+        UserError: naming the first that is not, and those that are.
+    """
+    for value in values:
+        if value not in known:
+            raise UserError(f"{key} holds an unknown value", value=value, remedy=f"one of: {', '.join(known)}")

@@ -12,9 +12,15 @@ import os
 from pathlib import Path
 
 from src.common.errors import UserError
-from src.data.download import REMEDY, fetch_coco128
+from src.common.whole_files import whole_folder
+from src.data.fetch import fetch, unpack
 from src.data.types import RawDataset, RawItem
 from src.data.yolo import images_under, read_item
+
+URL = "https://github.com/ultralytics/assets/releases/download/v0.0.0/coco128.zip"
+MAX_BYTES = 64 << 20  # of the archive, and of what is in it
+FOLDERS = ("images/train2017", "labels/train2017")
+REMEDY = f"data.source=FOLDER (or COCO128_DIR) with {FOLDERS[0]} and {FOLDERS[1]}"
 
 PERSON = 0
 # The 80 classes of COCO in the order of their category ids.
@@ -45,6 +51,33 @@ def source_folder(stated: str | None, base: Path) -> Path:
         if (folder / "images" / "train2017").is_dir():
             return folder
     raise UserError("data.source does not hold COCO128", value=value, remedy=REMEDY)
+
+
+def fetch_coco128(base: Path, url: str | None = None) -> Path:
+    """The archive as Ultralytics publishes it, unpacked under `base`; fetched once.
+
+    Raises:
+        UserError: the network or the archive is not there.
+    """
+    folder = base / ".downloads" / "coco128"
+    if folder.is_dir():
+        return folder
+    url = url or URL
+    print(f"data.source is not set: fetching COCO128 from {url}")
+    try:
+        with whole_folder(folder) as aside:
+            archive = aside / "coco128.zip"
+            fetch(url, archive, most=MAX_BYTES)
+            if not unpack(archive, aside, MAX_BYTES, wanted=FOLDERS):
+                raise UserError(f"the archive holds nothing in {FOLDERS[0]}")
+            archive.unlink()
+    except UserError as error:
+        what = f"data.source is not set, and COCO128 can't be downloaded ({error.what})"
+        raise UserError(what, value=url, remedy=REMEDY) from None
+    except OSError:
+        if not folder.is_dir():  # another process may have been quicker
+            raise
+    return folder
 
 
 def read_coco128(folder: Path) -> RawDataset:

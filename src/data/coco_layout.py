@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from src.common.errors import UserError
+from src.common.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
 from src.data.folders import Tree, find, inventory, names_in, spellings, split_of, unread, walk
 from src.data.hints import looks_like_coco, not_found
-from src.data.types import IMAGE_SUFFIXES, OTHER_SUFFIXES, Finding, RawItem
+from src.data.types import Finding, RawItem
 
 INSTANCES = "instances"
 ROBOFLOW = "_annotations.coco.json"

@@ -9,7 +9,7 @@ import base64
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -104,8 +104,15 @@ def lines(url: str) -> Iterator[str]:
             raise _broken_off(url, error) from None
 
 
-def unpack(archive: Path, folder: Path, most: float) -> int:
+def unpack(archive: Path, folder: Path, most: float, wanted: Collection[str] | None = None) -> int:
     """Unpack a ZIP archive; returns the number of files. Nothing in it can land elsewhere or fill the disk.
+
+    Args:
+        archive: the file.
+        folder: where to; made where it is not there.
+        most: bytes, unpacked.
+        wanted: folders `a/b` at whatever depth; only files right in one of these are taken, to the folder of that
+            name. None for all files.
 
     Raises:
         UserError: it is none, is damaged, leads out of the folder, or unpacks to more than `most` bytes.
@@ -115,9 +122,11 @@ def unpack(archive: Path, folder: Path, most: float) -> int:
         with zipfile.ZipFile(archive) as packed:
             for entry in packed.infolist():
                 parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
-                if entry.is_dir():
+                if wanted is not None:
+                    parts = parts[-3:] if "/".join(parts[-3:-1]) in wanted else ()
+                if entry.is_dir() or (wanted is not None and not parts):
                     continue
-                if not parts or any(p in ("..", "/") or ":" in p for p in parts) or entry.filename.startswith("/"):
+                if not parts or any(p in ("..", "/") or ":" in p for p in parts):
                     raise UserError("the archive holds a path that leads out of it", value=entry.filename[:120])
                 target, written = folder.joinpath(*parts), 0
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from src.data.types import IMAGE_SUFFIXES, OTHER_SUFFIXES, Finding
+from src.common.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
+from src.data.types import Finding
 
 # Words that name a split, alone or followed by a year (val2017) or a word (test-dev2017).
 SPLIT_WORDS = {

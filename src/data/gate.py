@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from src.common.image_files import JPEG2000_SUFFIXES, RAW_SUFFIXES
 from src.data.scan import SWAPPED, ImageFacts
 from src.data.suspicion import as_written, suspect
-from src.data.types import JPEG2000_SUFFIXES, RAW_SUFFIXES, Boxes, Finding, Level, RawItem
+from src.data.types import Boxes, Finding, Level, RawItem
 
 SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},

@@ -18,18 +18,6 @@ Areas = NDArray[np.float64]  # [n]
 Level = Literal["error", "warning"]
 
 SPLITS = ("train", "val", "test")
-# Pictures that training and evaluation read: what Ultralytics, Pillow and OpenCV all decode, under every suffix in use.
-JPEG2000_SUFFIXES = frozenset({".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx"})
-IMAGE_SUFFIXES = JPEG2000_SUFFIXES | {
-    ".avif", ".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"
-}  # fmt: skip
-# Raw sensor data: what Pillow finds in such a file is a thumbnail.
-RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"})
-# Pictures that are not read: one with labels is an error, others are counted and named.
-OTHER_SUFFIXES = RAW_SUFFIXES | {
-    ".apng", ".avifs", ".dcm", ".dds", ".dib", ".exr", ".gif", ".hdr", ".heic", ".heif", ".ico", ".jxl", ".jxr",
-    ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".ras", ".sgi", ".svg", ".tga", ".xcf",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from src.common.errors import UserError
+from src.common.image_files import IMAGE_SUFFIXES
 from src.common.whole_files import read_regular
 from src.data.folders import unread
 from src.data.labels import parse_float
 from src.data.text_files import read_lines, remedy
-from src.data.types import IMAGE_SUFFIXES, Boxes, Classes, Finding, Level, RawDataset, RawItem
+from src.data.types import Boxes, Classes, Finding, Level, RawDataset, RawItem
 from src.data.voc_layout import (
     ANNOTATIONS,
     REMEDY,

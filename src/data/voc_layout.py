@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from src.common.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
 from src.data.folders import Tree, find, spellings, split_of, walk
 from src.data.hints import not_found
 from src.data.text_files import read_lines
-from src.data.types import IMAGE_SUFFIXES, OTHER_SUFFIXES, Finding
+from src.data.types import Finding
 
 ANNOTATIONS = frozenset({"annotations", "annotation", "annots", "xml", "xmls", "labels"})
 IMAGES = frozenset({"jpegimages", "images", "image", "imgs", "img"})

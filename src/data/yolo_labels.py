@@ -11,12 +11,13 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from src.common.image_files import IMAGE_SUFFIXES
 from src.common.whole_files import read_regular
 from src.data.columns import Shape, ambiguous
 from src.data.folders import Tree, find, is_hidden, names_in, suffix_of, walk
 from src.data.hints import is_label
 from src.data.labels import Labels, parse_labels
-from src.data.types import IMAGE_SUFFIXES, Finding, RawItem
+from src.data.types import Finding, RawItem
 
 # Text files that lie among labels and are none.
 NO_LABELS = frozenset({"classes", "obj", "notes", "readme", "train", "val", "valid", "test", "predefined_classes"})

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import UserError
+from src.common.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
 from src.data.folders import find, inventory, is_hidden, missing_prefix, spellings, walk
 from src.data.text_files import read_text
-from src.data.types import IMAGE_SUFFIXES, OTHER_SUFFIXES, Finding
+from src.data.types import Finding
 
 
 class MissingError(UserError):

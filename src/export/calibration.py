@@ -10,11 +10,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from src.common.encryption import CBC
 from src.common.errors import UserError
 from src.common.hashes import sha256_file
+from src.common.image_files import IMAGE_SUFFIXES
 from src.config.schema import ExportConfig
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".enc"}
+SUFFIXES = IMAGE_SUFFIXES | {CBC}
 MOST = 128  # images; ranges settle long before
 MOST_BY_FORMAT = {"litert": 48}  # its quantiser runs them through its reference kernels
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from src.cli.command import application, quote_paths
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.common.image_files import IMAGE_SUFFIXES
 from src.common.json_values import plain
 from src.common.whole_files import read_regular, write_text
 from src.loadtest.capacity import Capacity, Step, capacity_of
@@ -21,7 +22,6 @@ from src.loadtest.search import CLIENTS, PROBE_S, Search, steps_of
 
 TOKEN = "DETSWEEP_SERVE_TOKEN"
 MOST_IMAGES = 64
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 PATHS = ("image", "out", "url")
 
 
@@ -50,7 +50,7 @@ def pictures(path: Path) -> list[bytes]:
     Raises:
         UserError: there are none.
     """
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise UserError("image holds no pictures", value=path, remedy="image=FILE or a folder of JPEG or PNG files")
     return [read_regular(file) for file in files[:MOST_IMAGES]]

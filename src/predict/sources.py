@@ -17,16 +17,14 @@ import numpy as np
 
 from src.common.encryption import plain
 from src.common.errors import UserError
+from src.common.image_files import IMAGE_SUFFIXES, OPENCV_SUFFIXES, OTHER_SUFFIXES
 from src.common.whole_files import read_regular
 from src.predict.engine import Image
 
 log = logging.getLogger(__name__)
 
-IMAGES = frozenset(
-    {".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jpx", ".mpo", ".pbm",
-     ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"}
-)  # fmt: skip
-UNDECODED = frozenset({".arw", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".hif", ".jxl", ".nef", ".orf", ".raw"})
+IMAGES = IMAGE_SUFFIXES | OPENCV_SUFFIXES
+UNDECODED = OTHER_SUFFIXES - OPENCV_SUFFIXES
 VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 BITS = (8, 10, 12, 14, 16)  # that cameras write into 16
 SHOWN = 10  # names in a summary

@@ -15,7 +15,7 @@ import pytest
 
 from src.common.errors import UserError
 from src.data import __main__ as command
-from src.data import download, report_files, resolve
+from src.data import coco128, report_files, resolve
 from src.data.dvc import dvc_hash, track
 from tests.data.builders import config, yolo_set
 
@@ -153,10 +153,10 @@ def test_coco128_archive_is_unpacked_safely(tmp_path: Path) -> None:
         archive.writestr("../../evil.txt", b"z")
         archive.writestr("coco128/images/train2017/../../../evil.txt", b"z")
         archive.writestr("coco128/README.txt", b"z")
-    folder = download.fetch_coco128(tmp_path / "base", (tmp_path / "a.zip").as_uri())
+    folder = coco128.fetch_coco128(tmp_path / "base", (tmp_path / "a.zip").as_uri())
     assert sorted(p.name for p in folder.rglob("*") if p.is_file()) == ["1.jpg", "1.txt"]
     assert not list(tmp_path.rglob("evil.txt"))
-    assert download.fetch_coco128(tmp_path / "base", "file:///nowhere") == folder
+    assert coco128.fetch_coco128(tmp_path / "base", "file:///nowhere") == folder
 
 
 @pytest.mark.parametrize("content", [None, b"not a zip"])
@@ -164,7 +164,7 @@ def test_coco128_download_fails_with_a_remedy(tmp_path: Path, content: bytes | N
     if content is not None:
         (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(UserError, match="COCO128"):
-        download.fetch_coco128(tmp_path / "base", (tmp_path / "a.zip").as_uri())
+        coco128.fetch_coco128(tmp_path / "base", (tmp_path / "a.zip").as_uri())
     assert not list((tmp_path / "base").rglob("*coco128*"))
 
 

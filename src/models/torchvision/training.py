@@ -214,7 +214,7 @@ class Trainer:
         p.scaler.step(p.optimizer)
         p.scaler.update()
         p.optimizer.zero_grad()
-        p.average.update(p.network)
+        p.average.update()
 
     def _frozen_norms(self, network: Any) -> list[Any]:
         """Batch norms that are frozen whole keep their statistics."""

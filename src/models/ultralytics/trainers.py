@@ -66,7 +66,7 @@ losses.install(_loss_options)
 class Recipe:
     """The additions, to be mixed into a trainer of Ultralytics."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         self.options = handed_over()
         self.budget = Budget(self.options.epochs or 1, self.options.minutes)
         self.rows: list[dict[str, float]] = []  # of the history, which whoever trains keeps
@@ -76,6 +76,8 @@ class Recipe:
         self._frozen: list[int] = []  # layers, in rising order, that `unfreeze_steps` frees
         self._rounds: ExitStack | None = None
         super().__init__(*args, **kwargs)
+        if self.device.type == "cpu":  # where Ultralytics starts no loader processes, whatever is asked for
+            self.args.workers = kwargs["overrides"]["workers"]
 
     def build_optimizer(self: Any, *args: Any, **kwargs: Any) -> Any:
         """Ultralytics' parameter groups with the recipe's betas."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from src.benchmark.bundle import run
+from src.benchmark.bundle import device_run, run
 from src.benchmark.bundle.candidates import Asked
 from src.benchmark.bundle.incoming import import_results
 from src.benchmark.bundle.pack import pack
@@ -113,7 +113,7 @@ def test_blocks_of_two_machines_are_not_one_measurement(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = Environment("other", "cpu", 1, 1.0, "", "3.9.1", "Linux", {}, "", False, "")
-    monkeypatch.setattr(run, "environment", lambda: other)
+    monkeypatch.setattr(device_run, "environment", lambda: other)
     assert started_again(home / "bundle") == 2
     told = capsys.readouterr().err
     assert "another machine" in told

@@ -163,8 +163,8 @@ def test_the_average_follows_slowly_and_without_decay_at_once() -> None:
     before = layer.weight.item()
     with torch.no_grad():
         layer.weight.add_(1.0)
-    slow.update(layer)
-    at_once.update(layer)
+    slow.update()
+    at_once.update()
     assert before < slow.network.weight.item() < before + 0.6
     assert at_once.network.weight.item() == pytest.approx(before + 1)
 

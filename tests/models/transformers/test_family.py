@@ -137,7 +137,7 @@ def test_shared_tensors_are_averaged_once() -> None:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(1.0)
-    average.update(network)
+    average.update()
     given = network.state_dict()
     for name, value in average.network.state_dict().items():
         if name in dict(network.named_parameters(remove_duplicate=False)):

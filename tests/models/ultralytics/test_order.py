@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from src.models.base import Start
@@ -71,7 +72,12 @@ def test_a_killed_training_goes_on_bit_for_bit(dataset: DatasetRef, tmp_path: Pa
     safe = ["augment.noise=0.1", "augment.blur=1", "augment.contrast=0.3", "augment.crop=0.2", "augment.close_mosaic=2"]
     words = ["epochs=4", "batch=2", "train.accumulate=1", *mixed, *safe]
     cfg = toy(*words, f"train.workers={workers}", f"train.prefetch={2 if workers else 0}")
-    whole = run(cfg, dataset, tmp_path / "whole")
+    readers: list[int] = []
+    children = psutil.Process().children
+    whole = run(
+        cfg, dataset, tmp_path / "whole", hooks={"on_train_epoch_end": lambda trainer: readers.append(len(children()))}
+    )
+    assert min(readers) >= workers, "loader processes are there on a processor too"
     alone = run(toy(*words), dataset, tmp_path / "alone")
     assert alone.checkpoint.weights_sha256 == whole.checkpoint.weights_sha256, "whoever reads the images"
     for kill_at in (1, 3):  # before and after mosaics end
