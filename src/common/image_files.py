@@ -10,9 +10,9 @@ IMAGE_SUFFIXES = JPEG2000_SUFFIXES | {
 # Raw sensor data: what Pillow finds in such a file is a thumbnail.
 RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".raw", ".rw2"})
 # What OpenCV decodes too, and prediction therefore takes.
-OPENCV_SUFFIXES = frozenset({".apng", ".dib", ".pbm", ".pgm", ".pnm", ".ppm", ".qoi", ".tga"})
+OPENCV_SUFFIXES = frozenset({".apng", ".dib", ".gif", ".pbm", ".pgm", ".pnm", ".ppm", ".qoi", ".tga"})
 # Pictures that training does not read: one with labels is an error, others are counted and named.
 OTHER_SUFFIXES = RAW_SUFFIXES | OPENCV_SUFFIXES | {
-    ".avifs", ".dcm", ".dds", ".exr", ".gif", ".hdr", ".heic", ".heif", ".hif", ".ico", ".jxl", ".jxr", ".pcx", ".psd",
+    ".avifs", ".dcm", ".dds", ".exr", ".hdr", ".heic", ".heif", ".hif", ".ico", ".jxl", ".jxr", ".pcx", ".psd",
     ".ras", ".sgi", ".svg", ".xcf",
 }  # fmt: skip
