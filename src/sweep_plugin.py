@@ -7,6 +7,7 @@ that printing help or a configuration stays quick.
 
 from __future__ import annotations
 
+import copy
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ from src.config.schema import AppConfig, to_typed
 from src.config.strictness import refuse_unwritable
 from src.models.base import family
 from src.sweeper.launchers import BASIC, JobLauncher
+
+KEPT = 64  # configurations: every check before a sweep asks for the same few, and one takes Hydra a tenth of a second
 
 
 @dataclass
@@ -55,6 +58,7 @@ class DetsweepSweeper(Sweeper):
         self.master = config
         self.context = hydra_context
         self.loader = hydra_context.config_loader
+        self.composed: dict[tuple[str, ...], AppConfig] = {}
 
     def compose(self, overrides: list[str]) -> AppConfig:
         """The checked configuration of one trial.
@@ -63,6 +67,14 @@ class DetsweepSweeper(Sweeper):
             UserError: a value makes no sense.
             HydraException: an override can't be composed.
         """
+        known = tuple(overrides)
+        if known not in self.composed:
+            if len(self.composed) >= KEPT:
+                self.composed.clear()
+            self.composed[known] = self._compose(overrides)
+        return copy.deepcopy(self.composed[known])
+
+    def _compose(self, overrides: list[str]) -> AppConfig:
         cfg = self.loader.load_sweep_config(self.master, overrides)
         with read_write(cfg), open_dict(cfg):
             del cfg["hydra"]

@@ -34,7 +34,8 @@ def refuse_ineffective_keys(request: SweepRequest, inputs: Inputs) -> None:
         UserError: naming the key.
     """
     cells = list(itertools.islice(corners(request.space), MOST_CELLS))
-    signatures = [signature(request.config_of(overrides_of(cell)), inputs) for cell in cells]
+    seed = [f"seed={s}" for s in request.space.seeds[:1]]  # as they were checked, so that they are composed already
+    signatures = [signature(request.config_of([*overrides_of(cell), *seed]), inputs) for cell in cells]
     for key, distribution in request.space.params.items():
         if getattr(distribution, "single", lambda: False)():
             continue
