@@ -153,6 +153,32 @@ def test_a_ray_cluster_of_two_nodes_loses_one_and_is_stopped(tmp_path: Path) -> 
     again.check()
 
 
+def test_a_ray_head_is_lost_and_the_same_command_goes_on_with_a_new_one(tmp_path: Path) -> None:
+    need("ray", "hydra_plugins.hydra_ray_launcher")
+    from ray.cluster_utils import Cluster
+
+    def start() -> tuple[Cluster, Sweep]:
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
+        words = [f"hydra.launcher.ray.init.address={cluster.address}", "+hydra.launcher.ray.remote.num_cpus=1"]
+        return cluster, Sweep(tmp_path, "hydra/launcher=ray", *words, "study.workers=4", "tracking=none", epoch_s=0.5)
+
+    cluster, sweep = start()
+    try:
+        sweep.wait_for(3)
+        cluster.remove_node(cluster.head_node, allow_graceful=False)
+        assert sweep.wait() == 1, sweep.printed()  # Ray's own code ends the process a minute later, and says why
+        gone(sweep.notes())
+        assert 3 <= len(sweep.notes()) < 20
+    finally:
+        cluster.shutdown()
+    cluster, again = start()
+    try:
+        assert again.wait() == 0, again.printed()
+        again.check()
+    finally:
+        cluster.shutdown()
+
+
 def need(extra: str, module: str) -> None:
     """Skip where an extra is not installed."""
     if importlib.util.find_spec(module) is None:
