@@ -38,6 +38,7 @@ LAUNCHERS = {"joblib": "joblib", "ray": "ray", "ray_aws": "ray", "submitit_local
 NAMES = ("replay", "sweep", "tracking.experiment", "decision.device")
 NUMBER = re.compile(r"[0-9_]*\.?[0-9_]+([eE][+-]?[0-9_]+)?|inf|nan", re.IGNORECASE)
 CONF = str(ROOT / "conf")
+WRITTEN = ("outputs", "reports")  # keys of folders
 MAX_LINES = 12  # of an error message: Hydra lists every option of a group
 
 
@@ -53,11 +54,15 @@ def main(task: Callable[[AppConfig], int | None]) -> None:
             logging.getLogger(__name__).warning("%s", sentence)
         return task(cfg)
 
-    sys.exit(guarded(lambda: _run(checked, "config", AppConfig, CONF)))
+    sys.exit(guarded(lambda: _run(checked, "config", AppConfig, CONF, WRITTEN)))
 
 
 def application(
-    task: Callable[[T], int | None], name: str, schema: type[T], groups: dict[str, str] | None = None
+    task: Callable[[T], int | None],
+    name: str,
+    schema: type[T],
+    groups: dict[str, str] | None = None,
+    writes: Collection[str] = WRITTEN,
 ) -> None:
     """Run `task` as the Hydra application `python -m src.<name>` and exit with its code (None counts as 0).
 
@@ -67,11 +72,12 @@ def application(
         schema: dataclass that holds every key with its type and default; no YAML file repeats it.
         groups: options of the groups of `conf/` that it begins with, by group. Without any it doesn't see those groups,
             as a key named like a group would be a choice of that group: `model=NAME` of `src.promote` is a name.
+        writes: keys of folders that are written to, where the schema has them.
     """
     store = ConfigStore.instance()
     store.store(name=f"{name}_schema", node=schema, provider="detsweep", replace=True)
     store.store(name=name, node=_primary(name, groups or {}), provider="detsweep", replace=True)
-    sys.exit(guarded(lambda: _run(task, name, schema, CONF if groups else None)))
+    sys.exit(guarded(lambda: _run(task, name, schema, CONF if groups else None, writes)))
 
 
 def _primary(name: str, groups: dict[str, str]) -> dict[str, Any]:
@@ -88,11 +94,13 @@ def _primary(name: str, groups: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _run(task: Callable[[T], int | None], config_name: str, schema: type[T], folder: str | None) -> int | None:
+def _run(
+    task: Callable[[T], int | None], config_name: str, schema: type[T], folder: str | None, writes: Collection[str]
+) -> int | None:
     typed = _composed(config_name, schema, folder)
     if typed is None:
         return EXIT_OK
-    refuse_unwritable(**{key: str(value) for key in ("outputs", "reports") if (value := getattr(typed, key, None))})
+    refuse_unwritable(**{key: str(value) for key in writes if (value := getattr(typed, key, None))})
     return task(typed)
 
 

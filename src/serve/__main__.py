@@ -26,7 +26,7 @@ def run(args: ServeArgs) -> int:
 def main() -> None:
     """Compose the arguments with Hydra and exit with the contract's code."""
     quote_paths(PATHS)
-    application(run, "serve", ServeArgs)
+    application(run, "serve", ServeArgs, writes=())  # a container's file system may be read-only
 
 
 if __name__ == "__main__":

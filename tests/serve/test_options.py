@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from src.common.errors import UserError
 from src.machine.environment import cores
 from src.serve.model_source import address_of
 from src.serve.options import TOKEN, ServeArgs, check_arguments
+from tests.conftest import Command
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,15 @@ def test_more_threads_than_cores_in_all_are_refused() -> None:
         pytest.skip("one core")
     with pytest.raises(UserError, match="want more"):
         check_arguments(ServeArgs(workers=2, threads=cores()))
+
+
+def test_its_folders_need_not_be_writable(command: Command, tmp_path: Path) -> None:
+    """A container's file system may be read-only."""
+    (tmp_path / "file").touch()
+    done = command("src.serve", "model=nowhere.onnx", f"outputs={tmp_path / 'file' / 'outputs'}")
+    assert done.returncode == 2
+    assert "nowhere.onnx" in done.stderr + done.stdout
+    assert "outputs" not in done.stderr + done.stdout
 
 
 @pytest.mark.parametrize("token", ["short", "with a space in it!", "smörgåsbord-smörgåsbord"])
