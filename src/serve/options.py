@@ -116,5 +116,5 @@ def _check_token(host: str) -> None:
         raise UserError(
             f"others can reach this address, so {TOKEN} must be set",
             value=f"host={host}",
-            remedy=f"export {TOKEN}=$(openssl rand -hex 24), or leave host out",
+            remedy=f"export {TOKEN}=… (what `openssl rand -hex 24` prints), or leave host out",
         )
