@@ -27,6 +27,8 @@ class LiveConfig:
     name: str = "live"  # decides which key meets which model
     mode: str = "split"  # split: each answers a share; shadow: both answer, the champion is shown; canary: in steps
     share: float = 0.5  # of the challenger, in a split
+    steps: list[float] = field(default_factory=lambda: [0.01, 0.05, 0.2, 0.5])  # its shares, in a canary
+    step_images: int = 200  # that it answers before the next step of a canary
     margin: float = 0.01  # F1 that the challenger may be worse by
 
 
