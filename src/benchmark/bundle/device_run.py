@@ -42,7 +42,8 @@ class Run:
         self.device: str = options.device or self.plan.device
         self.threads: int = (self.plan.threads if options.threads is None else options.threads) or cores()
         self.problems: list[Problem] = []
-        self.images = locate(self.plan, folder, options.pictures)
+        # What would be done can be told without the pictures.
+        self.images = [] if options.plan else locate(self.plan, folder, options.pictures)
 
     def work_through(self) -> int:
         """Say what will be done, do it, and write the results."""

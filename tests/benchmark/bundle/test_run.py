@@ -27,7 +27,7 @@ from src.common.errors import StageError, UserError
 from src.config.schema import BenchmarkConfig
 from src.decide.load import Saved
 from src.records.schema import Environment
-from tests.benchmark.bundle.conftest import MEASURE, in_this_process
+from tests.benchmark.bundle.conftest import MEASURE, QUICK, in_this_process
 
 Job = Callable[..., dict[str, Any]]
 
@@ -147,6 +147,16 @@ def test_options_that_no_machine_has_are_refused(
     assert started_again(home / "bundle", "--fresh", *words) == 2
     assert said in capsys.readouterr().err
     assert (home / "bundle" / "work" / "state.json").is_file()  # what an earlier run did is still there
+
+
+def test_what_would_be_done_is_told_without_the_pictures(
+    home: Path, saved: Saved, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack(saved, home / "private", Asked(QUICK, pictures="references"))
+    assert started_again(home / "private", "--plan") == 0
+    assert "1. accuracy" in capsys.readouterr().out
+    assert started_again(home / "private") == 2
+    assert "--pictures DIR" in capsys.readouterr().err
 
 
 def test_a_folder_that_can_not_be_written_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
