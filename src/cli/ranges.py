@@ -18,4 +18,5 @@ def refuse_outside(ranges: Mapping[str, tuple[float, float, float]]) -> None:
     """
     for key, (value, low, high) in ranges.items():
         if not low <= value <= high:
-            raise UserError(f"{key} must be between {low:g} and {high:g}", value=value, remedy=f"{key}={low:g}")
+            nearest = high if value > high else low
+            raise UserError(f"{key} must be between {low:g} and {high:g}", value=value, remedy=f"{key}={nearest}")

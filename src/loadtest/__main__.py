@@ -92,7 +92,7 @@ async def _check(connections: Connections, content: bytes, url: str) -> None:
         raise UserError("the service wants a token", value=url, remedy=f"export {TOKEN}=…")
     if not 200 <= status < 300:
         raise UserError(
-            f"the service refuses the picture (status {status})", value=url, remedy="url=…/predict, image=FILE"
+            f"the service refuses the picture (status {status})", value=url, remedy="image=FILE of a JPEG or PNG"
         )
 
 

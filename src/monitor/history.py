@@ -48,6 +48,12 @@ class Course:
         tests = len(self.compared[0].findings) if self.compared else 0
         return sum(c.level * tests for c in self.compared)
 
+    @property
+    def repeated(self) -> int:
+        """Images that look exactly like another one of their window: the same picture again, or a camera that froze."""
+        looks = [len({repr(sorted(o.values.items())) for o in w.observed}) for w in self.windows]
+        return sum(len(w.observed) for w in self.windows) - sum(looks)
+
     def column(self, what: str) -> list[Finding]:
         """One test over all windows."""
         return [f for c in self.compared for f in c.findings if f.what == what]

@@ -64,9 +64,10 @@ def _thumbnails(drifts: Sequence[Drift], figures: Path, log: Path | None) -> dic
 
 def markdown(course: Course, drawn: Iterable[str], pictures: dict[str, str]) -> str:
     """The page as Markdown; what came from outside is shown as text."""
-    lines = ["# What is served, against val", "", *_summary(course), *_drifts(course, pictures)]
+    lines = ["# What is served, against val", "", *_summary(course), *_drifts(course)]
     for name in drawn:
         lines += ["", f"![{CAPTIONS[name]}](figures/{name}.png)", "", CAPTIONS[name]]
+    lines += _all_examples(course, pictures)
     return "\n".join([*lines, *_numbers(course), *_classes(course), *_sources(course), *_method(course)]) + "\n"
 
 
@@ -82,11 +83,22 @@ def _summary(course: Course) -> list[str]:
     broken = f" {course.broken} lines of the log could not be read." if course.broken else ""
     return [
         f"{verdict} {course.images} images in {len(course.compared)} windows from {when(first)} to {when(last)}; "
-        f"{alarms} findings, where {course.promised:.2g} false ones were to be expected.{broken}"
+        f"{alarms} findings, where {course.promised:.2g} false ones were to be expected.{broken}{_repeated(course)}"
     ]
 
 
-def _drifts(course: Course, pictures: dict[str, str]) -> list[str]:
+def _repeated(course: Course) -> str:
+    """A sentence where most images are the same ones: nothing that is tested then means what it says."""
+    looked = sum(len(w.observed) for w in course.windows)
+    if 2 * course.repeated <= looked:
+        return ""
+    return (
+        f" **{course.repeated} of {looked} images look exactly like another one of their window**: the tests take "
+        "images to be independent, and one picture sent again and again is none of them."
+    )
+
+
+def _drifts(course: Course) -> list[str]:
     drifts = course.drifts
     if not drifts:
         return []
@@ -106,8 +118,12 @@ def _drifts(course: Course, pictures: dict[str, str]) -> list[str]:
             for d in drifts
         ],
     )
-    lines += ["", "Means, or shares of images; those of the window in which chance explains least."]
-    for d in drifts:
+    return [*lines, "", "Means, or shares of images; those of the window in which chance explains least."]
+
+
+def _all_examples(course: Course, pictures: dict[str, str]) -> list[str]:
+    lines = ["", "## Examples"] if course.drifts else []
+    for d in course.drifts:
         lines += ["", f"Examples of {said(course, d.what)}:", "", *_examples(course, d, pictures)]
     return lines
 
@@ -119,6 +135,7 @@ def _examples(course: Course, d: Drift, pictures: dict[str, str]) -> list[str]:
         where = f", source {text(o.source)}" if o.source else ""
         lines.append(f"- {text(o.key) if o.key else 'an image'}, {when(o.when)}{where}: {value}")
     shown = [pictures[o.picture] for o in d.examples if o.picture in pictures]
+    lines = list(dict.fromkeys(lines))  # the same picture again and again, in one second
     return lines + (["", " ".join(f"![example]({path})" for path in shown)] if shown else [])
 
 

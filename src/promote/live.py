@@ -53,7 +53,7 @@ def conclude(registry: Registry, outcome: Outcome) -> int:
         print(f"version {outcome.challenger}: no alias was moved")
         return EXIT_FAILED
     registry.promote(outcome.challenger, reference=better)
-    registry.end_challenge()
+    registry.end_challenge(outcome.challenger)
     print(f"version {outcome.challenger}: is the champion now; the reference is version {registry.reference()}")
     return EXIT_OK
 
@@ -105,11 +105,12 @@ def _own(registry: Registry, version: str) -> list[GateResult]:
 
 def _restore(registry: Registry, outcome: Outcome, present: str | None) -> int:
     """Take a challenger away; where it is the champion, the one before is restored."""
-    registry.end_challenge()
+    ended = registry.end_challenge(outcome.challenger)
     if present == outcome.challenger:
         restored, replaced = registry.rollback()
         print(f"champion is version {restored} again (was {replaced}, now previous): {outcome.said}")
         return EXIT_OK
-    print(f"version {outcome.challenger} is no challenger any more; the champion stays version {present}")
+    what = "is no challenger any more" if ended else "doesn't wait as the challenger, so no alias was moved"
+    print(f"version {outcome.challenger} {what}; the champion stays version {present}")
     print(outcome.said)
     return EXIT_OK

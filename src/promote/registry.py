@@ -171,10 +171,12 @@ class Registry:
         """Let `challenger` point at a version."""
         self.client.set_registered_model_alias(self.name, CHALLENGER, version)
 
-    def end_challenge(self) -> None:
-        """Take the alias `challenger` away, where it is set."""
-        if self.version_of(CHALLENGER) is not None:
-            self.client.delete_registered_model_alias(self.name, CHALLENGER)
+    def end_challenge(self, version: str) -> bool:
+        """Take the alias `challenger` away from a version; whether it had it. Another one's challenge goes on."""
+        if self.version_of(CHALLENGER) != version:
+            return False
+        self.client.delete_registered_model_alias(self.name, CHALLENGER)
+        return True
 
     def tag(self, version: str, gates: list[GateResult], tags: Mapping[str, str]) -> None:
         """Write the outcome of every gate on a version."""

@@ -119,7 +119,10 @@ def _scalar_parser(kind: Any) -> _Parse:
             if value is None:
                 return math.nan
             if isinstance(value, (int, float)) and not isinstance(value, bool):
-                return float(value)
+                try:
+                    return float(value)
+                except OverflowError:  # an integer of hundreds of digits, which JSON may hold
+                    raise RecordError(f"{_said(where)}: the number is too large") from None
         elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
             return value
         raise RecordError(f"{_said(where)}: expected {kind.__name__}, found {value!r}")

@@ -75,14 +75,16 @@ def add_live_routes(app: FastAPI, service: Service) -> None:
     async def feedback(request: Request) -> dict[str, Any]:
         content = await request.body()
 
-        def taken() -> dict[str, Any]:
+        def parsed() -> Any:
             try:
-                told = json.loads(content)
+                return json.loads(content)
             except (ValueError, RecursionError):
                 raise Refusal(400, "bad_feedback", "the body is no JSON") from None
-            return live.feedback(told)
 
-        return await service.aside(taken)
+        told = await service.aside(parsed)
+        if isinstance(told, dict):
+            await service.noted(str(told.get("image"))[:100])
+        return await service.aside(lambda: live.feedback(told))
 
     @app.get("/live")
     async def verdict() -> dict[str, Any]:

@@ -53,7 +53,8 @@ class Live:
         challenger_args, challenger = pinned(args, args.live.challenger)
         c = args.live
         mode = cast(Mode, c.mode)  # the plan's own check refuses others
-        plan = ExperimentPlan(c.name, champion, challenger, mode, c.share, margin=c.margin)
+        steps = list(c.steps)
+        plan = ExperimentPlan(c.name, champion, challenger, mode, c.share, steps, c.step_images, margin=c.margin)
         self.experiment = Experiment(Path(args.live.folder).expanduser(), plan)
         self.challenger = State(challenger_args, metrics)
         self._patience_s = args.timeout_s

@@ -27,6 +27,8 @@ class LiveConfig:
     name: str = "live"  # decides which key meets which model
     mode: str = "split"  # split: each answers a share; shadow: both answer, the champion is shown; canary: in steps
     share: float = 0.5  # of the challenger, in a split
+    steps: list[float] = field(default_factory=lambda: [0.01, 0.05, 0.2, 0.5])  # its shares, in a canary
+    step_images: int = 200  # that it answers before the next step of a canary
     margin: float = 0.01  # F1 that the challenger may be worse by
 
 
@@ -116,5 +118,5 @@ def _check_token(host: str) -> None:
         raise UserError(
             f"others can reach this address, so {TOKEN} must be set",
             value=f"host={host}",
-            remedy=f"export {TOKEN}=$(openssl rand -hex 24), or leave host out",
+            remedy=f"export {TOKEN}=… (what `openssl rand -hex 24` prints), or leave host out",
         )

@@ -30,6 +30,7 @@ from src.serve.refusals import Refusal, busy, too_late
 from src.serve.state import Current, State, Watch
 
 READERS = 2  # threads that read and fit pictures while the network runs
+LOOKS, LOOK_S = 10, 0.1  # for an answer that another process records
 Found = TypeVar("Found")
 
 
@@ -58,6 +59,7 @@ class Service:
         self.live = Live(args, self.metrics) if args.live.challenger else None
         self.state = State(self.live.champion_args if self.live else args, self.metrics, watch)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._noting: dict[str, Future[None]] = {}  # answers that are being recorded for a live comparison, by id
         self._under_way = 0  # pictures; the event loop alone counts them
 
     async def predict(self, request: Request) -> JSONResponse:
@@ -75,8 +77,23 @@ class Service:
             body["id"] = uuid4().hex
         if noted:
             source = request.query_params.get("source", "")[:100]
-            self._readers.submit(self._note, asked, answer, current, ms, source, arm, body.get("id", ""))
+            image_id = body.get("id", "")
+            noting = self._readers.submit(self._note, asked, answer, current, ms, source, arm, image_id)
+            if image_id:
+                self._noting[image_id] = noting
+                noting.add_done_callback(lambda _: self._noting.pop(image_id, None))
         return JSONResponse(body)
+
+    async def noted(self, image_id: str) -> None:
+        """Wait until an answer is recorded: labels that come right after it would find nothing to belong to."""
+        live = self.live
+        if (noting := self._noting.get(image_id)) is not None:
+            await asyncio.wait([asyncio.wrap_future(noting)], timeout=self.args.timeout_s)
+        elif live is not None and self.args.workers > 1:  # it may be another process's answer
+            for _ in range(LOOKS):
+                if await self.aside(lambda: live.experiment.waits_for(image_id)):
+                    return
+                await asyncio.sleep(LOOK_S)
 
     def _who(self, request: Request) -> tuple[Current, str]:
         """The model that answers, and its arm in a live comparison."""

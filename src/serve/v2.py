@@ -111,6 +111,8 @@ def tensor_of(body: bytes, headers: Mapping[str, str], shape: tuple[int, int, in
     if not isinstance(given, list) or len(given) != 1 or not isinstance(given[0], dict):
         raise _bad(f"`inputs` must hold one tensor, {INPUT}")
     one = given[0]
+    if one.get("name") != INPUT:
+        raise _bad(f"the input's `name` must be {INPUT}")
     dims, kind = one.get("shape"), one.get("datatype")
     if not isinstance(dims, list) or not all(type(d) is int and d > 0 for d in dims):
         raise _bad("`shape` must be a list of positive whole numbers")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from tests.hostile import datasets, models, saved, served, watched, words
+from tests.hostile import datasets, devices, models, saved, served, watched, words
 from tests.hostile.case import Case
 
 
 def all_cases() -> list[Case]:
     """Every case, in order of kinds."""
-    return [*words.cases(), *datasets.cases(), *models.cases(), *saved.cases(), *watched.cases(), *served.cases()]
+    rooms = (words, datasets, models, saved, devices, watched, served)
+    return [case for room in rooms for case in room.cases()]
 
 
 def quick_cases() -> list[Case]:

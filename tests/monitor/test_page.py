@@ -154,3 +154,15 @@ def test_bad_input_ends_in_2_and_a_few_lines(words: list[str], names: str, tmp_p
     assert names in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) <= 4
+
+
+def test_one_picture_sent_again_and_again_is_told(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    (one,) = World(blur=0.1).images(rng, 1, HOURS)
+    again = [replace(one, when=HOURS + i / 10) for i in range(601)]
+    page = markdown(course_of(profile(rng), again, SETTINGS), ["course"], {})
+    assert "images look exactly like another one of their window" in page
+    _, _, shown = page.partition("Examples of sharpness:")
+    assert shown.partition("Examples")[0].count("- image 0") == 1  # told once
+    assert page.index("figures/course.png") < page.index("## Examples")
+    assert "exactly like" not in markdown(changing(), [], {})

@@ -62,8 +62,8 @@ class Kept(Registry):
         self.aliases |= {CHAMPION: self.aliases[PREVIOUS], PREVIOUS: old}
         return self.aliases[CHAMPION], old
 
-    def end_challenge(self) -> None:
-        self.aliases.pop(CHALLENGER, None)
+    def end_challenge(self, version: str) -> bool:
+        return self.aliases.get(CHALLENGER) == version and self.aliases.pop(CHALLENGER) == version
 
 
 def better() -> Kept:
@@ -118,6 +118,13 @@ def test_an_outcome_against_the_challenger_takes_its_alias_or_restores_the_champ
     registry.promote("2")
     assert act(registry, SPEAKS_AGAINST) == 0
     assert registry.aliases[CHAMPION] == "1"
+
+
+def test_an_old_outcome_does_not_end_the_challenge_of_another_version(capsys: pytest.CaptureFixture[str]) -> None:
+    registry = Kept({"1": judged(0.5), "2": judged(0.6), "3": judged(0.7)}, challenger="3")
+    assert act(registry, SPEAKS_AGAINST) == 0
+    assert registry.aliases[CHALLENGER] == "3"
+    assert "no alias was moved" in capsys.readouterr().out
 
 
 def test_an_outcome_against_another_champion_is_refused() -> None:

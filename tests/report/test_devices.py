@@ -12,7 +12,10 @@ from src.common.errors import UserError
 from src.decide.settings import Again, given_again
 from src.report import Options, load_decision, write_report
 from src.report.check import check_report
+from src.report.devices import machines
+from src.report.figures import devices
 from src.report.terminal import device_lines
+from src.report.text import catalogue
 from src.report.write import texts
 from tests.report.factory import Sweep, There, deep_study, device
 from tests.report.test_french import ENGLISH, QUOTED
@@ -49,6 +52,21 @@ def test_document_and_json_show_every_machine(tmp_path: Path) -> None:
     assert [e["recommended"]["precision"] for e in across["each"]] == ["fp32", "int8"]
     assert across["each"][1]["shared_latency_ratio"]["low"] > 1
     assert check_report(folder, tmp_path / "reports") == []
+
+
+def test_an_interval_of_decades_does_not_flatten_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decision = load_decision(sweep_of(devices=LIMITS).write(tmp_path))
+    found = machines(decision)
+    wide = next(c for c in found["pi5"] if c.measured)
+    wide.latency_interval[decision.statistic] = (1e-6, 1e9)
+    monkeypatch.setattr(devices, "machines", lambda _: found)
+    figure = devices.devices_figure(decision, catalogue("en"))
+    assert figure is not None
+    axes = figure.axes[0]
+    low, high = axes.get_ylim()
+    marks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    assert len(marks) >= 3
+    assert high / low < 1000
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from src.common.errors import UserError
+from src.monitor.experiment import Experiment
 from src.records.schema import Artifact
 from src.serve.app import build
 from src.serve.options import LiveConfig, ServeArgs
@@ -48,9 +49,7 @@ def test_a_split_gives_each_key_one_model_and_takes_labels_once(
     with TestClient(build(args_of(two, tmp_path / "live"))) as client:
         answers = [client.post("/predict", content=content, headers={"X-Key": str(k % 8)}).json() for k in range(16)]
         labels = {"image": answers[0]["id"], "boxes": answers[0]["boxes"][:1], "classes": answers[0]["classes"][:1]}
-        deadline = time.monotonic() + 10
-        while (taken := client.post("/feedback", json=labels)).status_code != 200 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        taken = client.post("/feedback", json=labels)
         assert taken.status_code == 200, taken.text
         malformed: list[Any] = [labels, [], {"image": "x"}, {"image": "x", "boxes": [[1]], "classes": [0]}]
         for wrong in malformed:
@@ -77,6 +76,31 @@ def test_in_a_shadow_both_answer(two: tuple[str, str], images: list[str], tmp_pa
         said = client.get("/live").json()["verdict"]
     assert said["both"] == said["champion"]["images"] == said["challenger"]["images"] == 5
     assert said["agreement"] == pytest.approx(1), "it is the same file twice"
+
+
+def test_labels_that_come_right_after_the_answer_count(
+    two: tuple[str, str], images: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = Experiment.record
+
+    def slowly(*words: Any, **more: Any) -> None:
+        time.sleep(0.3)
+        record(*words, **more)
+
+    monkeypatch.setattr(Experiment, "record", slowly)
+    with TestClient(build(args_of(two, tmp_path / "live", mode="shadow"))) as client:
+        for _ in range(3):
+            answer = client.post("/predict", content=Path(images[0]).read_bytes()).json()
+            labels = {"image": answer["id"], "boxes": [], "classes": []}
+            assert client.post("/feedback", json=labels).status_code == 200
+            assert client.post("/feedback", json=labels).status_code == 400  # once
+
+
+def test_the_steps_of_a_canary_are_the_users(two: tuple[str, str], tmp_path: Path) -> None:
+    args = args_of(two, tmp_path / "live", mode="canary", steps=[0.2, 0.4], step_images=7)
+    with TestClient(build(args)) as client:
+        said = client.get("/live").json()
+    assert (said["share"], said["plan"]["steps"], said["plan"]["step_images"]) == (0.2, [0.2, 0.4], 7)
 
 
 def test_another_comparison_in_the_same_folder_is_refused(two: tuple[str, str], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from src.common.errors import UserError
+from src.common.redaction import redact_text
 from src.machine.environment import cores
 from src.serve.model_source import address_of
 from src.serve.options import TOKEN, ServeArgs, check_arguments
@@ -29,6 +30,7 @@ def test_wrong_values_are_refused(wrong: dict[str, Any], monkeypatch: pytest.Mon
     key = next(iter(wrong))
     assert key in str(told.value)
     assert told.value.remedy
+    assert redact_text(str(told.value)) == str(told.value)  # a remedy is printed like everything else
 
 
 def test_more_threads_than_cores_in_all_are_refused() -> None:

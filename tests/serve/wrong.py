@@ -102,6 +102,7 @@ def tensors(side: int) -> dict[str, Any]:
     return {
         "no-inputs": {"inputs": []},
         "too-few-numbers": one(),
+        "another-name": one(name="image", data=[0.5] * (3 * side * side)),
         "another-side": one(shape=[1, 3, side // 2, side], data=[]),
         "a-billion-images": one(shape=[10**9, 3, side, side], data=[]),
         "negative": one(shape=[-1, 3, side, side], data=[]),

@@ -26,11 +26,13 @@ def available(plan: Plan) -> tuple[list[Candidate], list[Problem]]:
     for runtime, reason in reasons.items():
         if reason:
             say(f"skipped {runtime}: {reason}")
-    return found, problems
+    return found, list(dict.fromkeys(problems))  # several trials have files of one format
 
 
 def missing(runtime: str, package: str) -> str:
     """Why a runtime can't be had here; "" where it can. `package` is what pip knows it by."""
+    if runtime not in backends.RUNTIMES:
+        return "this program knows no runtime of that name"
     facts = backends.engine_facts(runtime)
     if any(importlib.util.find_spec(module) is None for module in facts.needs):
         return f"it is not installed: python -m pip install {package}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from src import runtime as engines
 from src.benchmark.bundle.contents import RUNTIMES
-from src.benchmark.bundle.plan import LeftOut
+from src.benchmark.bundle.plan import Candidate, LeftOut
 from src.benchmark.latency import RING
+from src.common import backends
 from src.common.errors import UserError
 from src.config.schema import BenchmarkConfig
 from src.decide.load import Saved
@@ -16,6 +18,7 @@ from src.records.schema import Artifact, FinalistRecord, Measurement, TrialRecor
 from src.records.tiling import recorded
 
 SPLIT = "val"
+RELEASE = re.compile(r"[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.(post|dev)[0-9]+)?")  # of a version, as pip knows it
 BYTES, REFERENCES = "bytes", "references"
 
 
@@ -97,6 +100,8 @@ def _check(saved: Saved, asked: Asked) -> None:
         raise UserError("engines names one that a bundle can't carry", value=odd[0], remedy=f"of {', '.join(RUNTIMES)}")
     if asked.images is not None and asked.images < 1:
         raise UserError("images must be at least 1", value=asked.images, remedy=f"images={RING}")
+    if asked.threads < 0:
+        raise UserError("threads must be at least 0", value=asked.threads, remedy="threads=0, all cores there")
     if not asked.megabytes > 0:
         raise UserError("megabytes must be above 0", value=asked.megabytes, remedy="megabytes=50")
 
@@ -135,3 +140,16 @@ def _unfit(choice: Choice, record: FinalistRecord) -> str:
     if all(v.gate == "fail" for v in own):
         return "it lost too much accuracy here"
     return ""
+
+
+def packages_of(candidates: Sequence[Candidate]) -> dict[str, str]:
+    """What pip installs for each runtime: the version that was used here, where it was."""
+    out = {}
+    for candidate in candidates:
+        facts = backends.engine_facts(candidate.runtime)
+        name = next(iter(facts.needs.values()), "")
+        if name and (candidate.runtime not in out or candidate.runtime_version):
+            # Engines say more than pip knows a release by: 2026.4.1-22982-e213a147257-releases/2026/4.
+            release = RELEASE.match(candidate.runtime_version)
+            out[candidate.runtime] = f"{name}=={release[0]}" if release else name
+    return out

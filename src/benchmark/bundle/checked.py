@@ -8,19 +8,73 @@ import io
 import math
 import zipfile
 import zlib
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from src.benchmark.bundle.plan import Plan
-from src.benchmark.bundle.results import Found
+from src.benchmark.bundle.plan import Plan, check_processor
+from src.benchmark.bundle.results import Found, Problem, Results
 from src.common.errors import UserError
+from src.common.redaction import redact_text
 from src.common.whole_files import write_bytes
 
 MOST_UNPACKED = 1 << 30  # bytes of detections
 ARRAYS = {"image_index", "boxes", "scores", "classes", "n_images", "digests"}
 REMEDY = "measure again: python run.py --fresh"
+LONGEST = 500  # characters of a device's text
+MOST_CORES = 1 << 16
+MOST_MS = 1e10  # a hundred days
+ROWS = {"facts": 100, "problems": 10_000, "zeros": 100}
+
+
+def foreign(text: str) -> str:
+    """A device's text as it may be kept and shown: one line, no codes for a terminal, no secrets."""
+    return " ".join(printable(text).split())[:LONGEST]
+
+
+def printable(text: str) -> str:
+    """A device's line as it may be printed, at its own spacing."""
+    return redact_text("".join(c if c.isprintable() else " " for c in text[: 4 * LONGEST]))
+
+
+def cleaned(results: Results, file: Path) -> Results:
+    """The results with texts that may be shown.
+
+    Raises:
+        UserError: a time, processor or number of the run is none.
+    """
+    try:
+        for name in ("started_at", "finished_at"):
+            datetime.fromisoformat(getattr(results, name))
+        check_processor(results.device)
+        _check_count("threads", results.threads)
+        _check_count("cores", results.environment.get("cores"))
+        if _number(results.environment.get("memory_gb")) < 0:
+            raise ValueError("memory_gb is no size")
+        if long := next((name for name, most in ROWS.items() if len(getattr(results, name)) > most), None):
+            raise ValueError(f"{long} holds {len(getattr(results, long))} entries")
+    except (UserError, ValueError) as error:
+        raise UserError(f"the results are malformed ({foreign(str(error))[:300]})", value=file, remedy=REMEDY) from None
+    problems = [Problem(*(foreign(v) for v in (p.stage, p.target, p.kind, p.message))) for p in results.problems]
+    facts = {foreign(name): foreign(value) for name, value in results.facts.items()}
+    return replace(results, environment=_texts(results.environment), problems=problems, facts=facts)
+
+
+def _texts(value: Any) -> Any:
+    """The same data with texts that may be shown."""
+    if isinstance(value, str):
+        return foreign(value)
+    if isinstance(value, dict):
+        return {foreign(k): _texts(v) for k, v in value.items()}
+    return value
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_CORES:
+        raise ValueError(f"{name} is {str(value)[:40]!r}")
 
 
 def keep_detections(item: Found, images: int, path: Path, file: Path) -> None:
@@ -78,8 +132,10 @@ def check_rounds(item: Found, plan: Plan, file: Path) -> None:
                 _positive([answer[name]])
             for part in parts:
                 _check_part(part, answer[part])
-            if not isinstance(answer["runtime_version"], str) or not isinstance(answer["device"], str):
-                raise ValueError("its runtime has no version")
+            for name in ("runtime_version", "device"):
+                if not isinstance(answer[name], str):
+                    raise ValueError(f"its runtime has no {name}")
+                answer[name] = foreign(answer[name])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"the samples of candidate {item.id} are malformed ({str(error)[:200]})"
         raise UserError(what, value=file, remedy=REMEDY) from None
@@ -106,8 +162,8 @@ def _positive(values: Any, least: float = 1e-9) -> None:
     if not isinstance(values, list) or not values:
         raise ValueError("there are no samples")
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
-            raise ValueError(f"{value!r} is no duration")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= MOST_MS:
+            raise ValueError(f"{str(value)[:40]} is no duration")
 
 
 def _joules(counted: Any) -> dict[str, float]:
@@ -124,4 +180,5 @@ def _joules(counted: Any) -> dict[str, float]:
 
 def _number(value: Any) -> float:
     """A figure that a system may not show: NaN then."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    known = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e300
+    return float(value) if known else math.nan

@@ -95,6 +95,7 @@ def run_pack(args: PackArgs) -> int:
 def asked_of(args: PackArgs) -> Asked:
     """What a bundle should hold, from the arguments of `pack` or `remote`."""
     from src.benchmark.bundle.candidates import Asked
+    from src.benchmark.bundle.plan import check_processor
 
     check_processor(args.processor)
     return Asked(
@@ -109,13 +110,6 @@ def asked_of(args: PackArgs) -> Asked:
         args.threads,
         args.seed,
     )
-
-
-def check_processor(name: str) -> None:
-    """Refuse what no engine can be asked for."""
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not (kind == "cuda" and number.isdigit())):
-        raise UserError("processor is none that engines can be asked for", value=name, remedy="cpu, cuda or cuda:N")
 
 
 def run_import(args: ImportArgs) -> int:
@@ -181,6 +175,9 @@ def devices_of(args: RemoteArgs) -> list[Device]:
         raise UserError("device must name as many devices as remote", value=args.device, remedy="device=pi5,jetson")
     if len(set(names)) != len(names):
         raise UserError("two devices have the same name", value=",".join(names), remedy="device=pi5,jetson")
+    if len({(host.name, host.port) for host in hosts}) != len(hosts):
+        what = "remote names a device twice, and two runs on one would measure each other"
+        raise UserError(what, value=args.remote, remedy="each device once")
     for key, value in (("folder", args.folder), ("python", args.python)):
         if not PLAIN_PATH.fullmatch(value):
             what = f"{key} must be a plain path there (letters, digits, '.', '_', '-', '/')"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import dataclasses
+import os
 import random
 import time
 from collections.abc import Sequence
@@ -41,12 +42,19 @@ class Run:
         self.device: str = options.device or self.plan.device
         self.threads: int = (self.plan.threads if options.threads is None else options.threads) or cores()
         self.problems: list[Problem] = []
-        self.images = locate(self.plan, folder, options.pictures)
+        # What would be done can be told without the pictures.
+        self.images = [] if options.plan else locate(self.plan, folder, options.pictures)
 
     def work_through(self) -> int:
         """Say what will be done, do it, and write the results."""
-        if self.threads < 1:
-            raise UserError("--threads must be at least 1", value=self.threads)
+        plans.check_processor(self.device)
+        most = os.cpu_count() or self.threads
+        if not 1 <= self.threads <= most:
+            raise UserError(
+                "--threads must be at least 1, and at most the cores of this machine",
+                value=self.threads,
+                remedy=f"--threads {most} or fewer",
+            )
         if broken := plans.altered(self.plan, self.folder):
             more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
             raise UserError(
@@ -74,7 +82,9 @@ class Run:
 
     def _measure(self, here: Sequence[Candidate]) -> int:
         state = self.work.begin(self._state(here))
-        if len(state.starts) > 1:
+        if state.finished:
+            say("this run is finished; --fresh measures again")
+        elif len(state.starts) > 1:
             say(f"goes on with the run of {state.starts[0]}")
         taking_part = [c for c in here if c.id in state.candidates]
         self._late([c for c in here if c.id not in state.candidates])
@@ -84,6 +94,7 @@ class Run:
         zeros = {str(size): self._zero(block) for size, block in self._by_size(done).items()}
         results = self._results(state, blocks, done, detections, zeros)
         save_results(self.into / FILE, results)
+        self.work.finish(state)
         for line in table(done, self.problems):
             say(line)
         for name, fact in results.facts.items():

@@ -11,6 +11,7 @@ import re
 import shutil
 from pathlib import Path
 
+from src.benchmark.bundle.checked import cleaned
 from src.benchmark.bundle.judge import Judge
 from src.benchmark.bundle.plan import Plan, from_text, sha256_of
 from src.benchmark.bundle.results import Results, load_results
@@ -33,7 +34,8 @@ def import_results(saved: Saved, file: Path, device: str, *, replace_old: bool =
     """
     place = SweepFolder(saved.folder)
     check_name(device, place, replace_old)
-    results, checksum = load_results(file)
+    found, checksum = load_results(file)
+    results = cleaned(found, file)
     plan = plan_of(results, place, file)
     with whole_folder(place.device(device)) as aside:
         aside.mkdir()

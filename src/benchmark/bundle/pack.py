@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from src.benchmark.bundle.candidates import BYTES, SPLIT, Asked, Choice, candidates_of
+from src.benchmark.bundle.candidates import BYTES, SPLIT, Asked, Choice, candidates_of, packages_of
 from src.benchmark.bundle.contents import MODULES, file_of
 from src.benchmark.bundle.plan import FILE, PROTOCOL, Candidate, LeftOut, Picture, Plan, Times, sha256_of, to_text
 from src.benchmark.latency import RING
 from src.benchmark.pictures import key_of, write_pictures
-from src.common import backends
 from src.common.encryption import is_secret
 from src.common.errors import UserError
 from src.common.hashes import sha256_file
@@ -152,7 +151,7 @@ def _write(
         ring=ring,
         candidates=listed,
         left_out=list(left_out),
-        packages=_packages(listed),
+        packages=packages_of(listed),
         files=_hashes(folder),
     )
 
@@ -269,17 +268,6 @@ def _digests(verification: Verification | None, order: Sequence[int], base: Path
 
 def _times(cfg: BenchmarkConfig) -> Times:
     return Times(**{f.name: getattr(cfg, f.name) for f in dataclasses.fields(Times)})
-
-
-def _packages(candidates: Sequence[Candidate]) -> dict[str, str]:
-    """What pip installs for each runtime: the version that was used here, where it was."""
-    out = {}
-    for candidate in candidates:
-        facts = backends.engine_facts(candidate.runtime)
-        name = next(iter(facts.needs.values()), "")
-        if name and (candidate.runtime not in out or candidate.runtime_version):
-            out[candidate.runtime] = f"{name}=={candidate.runtime_version}" if candidate.runtime_version else name
-    return out
 
 
 def _copy_code(folder: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from src.common.errors import UserError
@@ -122,11 +123,34 @@ def from_text(text: str, source: str) -> Plan:
         if raw.get("protocol") != PROTOCOL:
             what = f"the bundle is of protocol {raw.get('protocol')!r}, and this program speaks {PROTOCOL}"
             raise UserError(what, value=source, remedy=AGAIN)
-        return parse(Plan, raw, source)
+        plan = parse(Plan, raw, source)
+        _check(plan)
+        return plan
     except (ValueError, RecursionError, RecordError) as error:
         raise UserError(
             f"the plan of a bundle can't be read ({str(error)[:200]})", value=source, remedy=AGAIN
         ) from None
+
+
+def _check(plan: Plan) -> None:
+    """Raises ValueError where a plan names files outside its bundle, or pictures that its split does not hold."""
+    artifacts = [str(c.artifact.get("path")) for c in plan.candidates]
+    for name in [*plan.files, *plan.fitted.values(), *plan.ring, *artifacts]:
+        parts = PurePosixPath(name).parts
+        if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or ":" in name:
+            raise ValueError(f"{name[:100]!r} is no file of a bundle")
+    ids = [c.id for c in plan.candidates]
+    if not ids or len(set(ids)) < len(ids) or not all(re.fullmatch("[0-9]{2,6}", i) for i in ids):
+        raise ValueError("its candidates have no numbers of their own")
+    indices = {picture.index for picture in plan.pictures}
+    if not indices or len(indices) < len(plan.pictures) or min(indices) < 0 or max(indices) >= plan.images_in_split:
+        raise ValueError(f"its pictures are none of {plan.images_in_split}")
+
+
+def check_processor(name: str) -> None:
+    """Refuse what no engine can be asked for."""
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,4})?", name):
+        raise UserError("processor is none that engines can be asked for", value=name, remedy="cpu, cuda or cuda:N")
 
 
 def read_plan(folder: Path) -> tuple[Plan, str]:
@@ -150,6 +174,6 @@ def altered(plan: Plan, folder: Path) -> list[str]:
 
 def _hash(path: Path) -> str:
     try:
-        return sha256_file(path)
+        return sha256_file(path) if path.is_file() else ""  # a pipe would be waited for
     except OSError:
         return ""

@@ -7,6 +7,7 @@ Nothing is installed on a device, unless `install=true` makes an environment in 
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 import tempfile
 import threading
@@ -16,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.benchmark.bundle.candidates import Asked, candidates_of
+from src.benchmark.bundle.checked import printable
 from src.benchmark.bundle.contents import MODULES, PYTHON, file_of
 from src.benchmark.bundle.incoming import check_name, import_results
 from src.benchmark.bundle.pack import pack
-from src.benchmark.bundle.plan import FILE, PROTOCOL, Plan, read_plan
+from src.benchmark.bundle.plan import FILE, PROTOCOL, Plan, altered, read_plan
 from src.benchmark.bundle.results import FILE as RESULTS
 from src.benchmark.bundle.ssh import LOST, NO_CONNECTION, Link
 from src.common.errors import EXIT_OK, EXIT_USAGE, StageError, UserError
@@ -82,10 +84,21 @@ def packed(saved: Saved, asked: Asked, outputs: Path, say: Say) -> Path:
         [sha256_file(file_of(module)) for module in MODULES],
     ]
     folder = outputs / "bundles" / f"{saved.sweep.sweep}-{hash_of(identity)}"
-    if not (folder / FILE).is_file():
+    if folder.exists() and not _whole(folder):
+        say(f"{folder} is not as it was packed; it is packed again")
+        shutil.rmtree(folder)
+    if not folder.exists():
         pack(saved, folder, asked, say)
     say(f"bundle: {folder}")
     return folder
+
+
+def _whole(folder: Path) -> bool:
+    try:
+        plan, _ = read_plan(folder)
+    except UserError:
+        return False
+    return not altered(plan, folder)
 
 
 def measure_on(devices: Sequence[Device], trip: Trip, say: Say) -> tuple[list[DeviceRecord], list[Failed]]:
@@ -101,7 +114,7 @@ def measure_on(devices: Sequence[Device], trip: Trip, say: Say) -> tuple[list[De
     def one(device: Device) -> None:
         def told(text: str) -> None:
             with lock:
-                say(f"{device.name}: {text}")
+                say(f"{device.name}: {printable(text)}")
 
         try:
             with tempfile.TemporaryDirectory(prefix="detsweep-results-") as home:
@@ -196,22 +209,30 @@ def _installed(link: Link, plan: Plan, there: str, made: bool, say: Say) -> str:
     Raises:
         StageError: it could not be made.
     """
-    if not made:
+    python = "venv/bin/python"
+    # One that was stopped while it was made has a Python and no pip.
+    if not made or link.run_guarded(there, [python, "-m", "pip", "--version"])[0]:
         say("makes an environment in the bundle's folder")
-        _step(link, there, [link.python, "-m", "venv", "venv"], say)
-    for package in sorted({"numpy", *plan.packages.values()}):
+        _step(link, there, [link.python, "-m", "venv", "--clear", "venv"])
+    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    for package in ("numpy", *sorted(set(plan.packages.values()))):
         say(f"installs {package}")
+        name, pinned, _ = package.partition("==")
         try:
-            _step(link, there, ["venv/bin/python", "-m", "pip", "install", "-q", package], lambda _: None)
+            _step(link, there, [*pip, package])
         except StageError as error:
             if package == "numpy":
                 raise
-            say(f"{package} can't be installed there and is skipped: {error.message}")
-    return "venv/bin/python"
+            # The Python there may be older than that version wants.
+            if not pinned or link.run_guarded(there, [*pip, name])[0]:
+                say(f"{package} can't be installed there and is skipped: {error.message}")
+            else:
+                say(f"{package} can't be installed there: another version of it is taken, and told in the report")
+    return python
 
 
-def _step(link: Link, there: str, words: list[str], say: Say) -> None:
-    code, err = link.follow(there, words, say)
+def _step(link: Link, there: str, words: list[str]) -> None:
+    code, err = link.run_guarded(there, words)
     if code:
         reason = err.splitlines()[-1] if err else f"it ended with {code}"
         raise StageError("remote", link.host.name, f"{' '.join(words)}: {reason}")

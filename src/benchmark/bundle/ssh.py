@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from src.benchmark.bundle.checked import foreign, printable
 from src.common.errors import StageError, UserError
 
 ADDRESS = re.compile(
@@ -27,6 +28,18 @@ ADDRESS = re.compile(
 QUIET = ("BatchMode=yes", "ConnectTimeout=20", "ServerAliveInterval=15", "ServerAliveCountMax=4")
 NO_CONNECTION = 255
 THERE = Path(__file__).with_name("there.py")
+# Runs the program in its arguments, and ends it with all that it started when standard input is closed.
+GUARD = """
+import os, signal, subprocess, sys, threading
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)
+def watch():
+    sys.stdin.buffer.read()
+    os.killpg(child.pid, signal.SIGKILL)
+threading.Thread(target=watch, daemon=True).start()
+code = child.wait()
+sys.stdout.flush()
+os._exit(code if code >= 0 else 1)
+"""
 LOST = "the same command goes on from what was finished"
 
 
@@ -120,7 +133,13 @@ class Link:
         finally:
             self._end(process)
         reader.join(5)
-        return code, "".join(errors).strip()
+        return code, "\n".join(printable(line) for line in "".join(errors).strip().splitlines()[-20:])
+
+    def run_guarded(
+        self, folder: str, words: Sequence[str], say: Callable[[str], None] = lambda _: None
+    ) -> tuple[int, str]:
+        """As `follow`, for a program that doesn't watch its standard input itself."""
+        return self.follow(folder, [self.python, "-c", GUARD, *words], say)
 
     def stop(self) -> None:
         """End what runs."""
@@ -202,4 +221,4 @@ def _program(name: str) -> str:
 
 def _last(err: bytes) -> str:
     lines = [line for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else ""
+    return foreign(lines[-1])[:300] if lines else ""

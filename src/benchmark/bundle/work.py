@@ -11,12 +11,12 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from src.common.errors import UserError
+from src.common.errors import UserError, is_disk_full
 from src.common.whole_files import clear_asides, lock, write_text
 from src.records.parsing import RecordError, parse
 
@@ -34,6 +34,7 @@ class State:
     options: dict[str, str]  # of the command line that decide what is measured
     candidates: list[str]  # ids of those that take part
     starts: list[str] = field(default_factory=list)  # when it was started, ISO 8601; the first, and after interruptions
+    finished: bool = False  # whether its results were written: to start it again is no interruption
 
 
 class Work:
@@ -48,11 +49,9 @@ class Work:
         """Keep other runs of the same bundle away: two at a time would measure each other.
 
         Raises:
-            UserError: another one is going on.
+            UserError: another one is going on, or nothing can be written there.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "lock"
-        with open(path, "a+", encoding="ascii") as stream:
+        with self._lock_file() as stream:
             if not lock(stream.fileno(), wait=False):
                 raise UserError(
                     "another run of this bundle is going on",
@@ -62,6 +61,19 @@ class Work:
             write_text(self.folder / "pid", str(os.getpid()))
             clear_asides(self.folder.glob(".*"))
             yield
+
+    def _lock_file(self) -> TextIO:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return open(self.folder / "lock", "a+", encoding="ascii")
+        except OSError as error:
+            if is_disk_full(error):
+                raise
+            raise UserError(
+                f"nothing can be written there ({error.strerror})",
+                value=self.folder,
+                remedy="--into DIR, a folder that can be written",
+            ) from None
 
     def begin(self, state: State, now: str = "") -> State:
         """Begin a run, or go on with one of the same kind; returns what it was begun with.
@@ -73,9 +85,17 @@ class Work:
         if earlier is not None:
             _same(earlier, state, self.folder)
         kept = state if earlier is None else earlier
-        kept.starts.append(now or datetime.now(timezone.utc).isoformat(timespec="seconds"))
-        write_text(self.folder / "state.json", json.dumps(asdict(kept), indent=1, sort_keys=True))
+        if not kept.finished:
+            kept.starts.append(now or datetime.now(timezone.utc).isoformat(timespec="seconds"))
+        self._keep(kept)
         return kept
+
+    def finish(self, state: State) -> None:
+        """The results are written."""
+        self._keep(replace(state, finished=True))
+
+    def _keep(self, state: State) -> None:
+        write_text(self.folder / "state.json", json.dumps(asdict(state), indent=1, sort_keys=True))
 
     def state(self) -> State | None:
         """The state of a run that was begun; None where there is none.

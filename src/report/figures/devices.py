@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+BEYOND = 3.0  # how far the frame reaches beyond the lowest and the highest median, as a factor
+
 
 def devices_figure(decision: Decision, words: Catalogue) -> Figure | None:
     """Latency relative to the fastest candidate on each machine, with intervals; None with one machine."""
@@ -32,6 +34,10 @@ def devices_figure(decision: Decision, words: Catalogue) -> Figure | None:
         if any(c.measured for _, c in column):
             _line(axes, column, i, len(shown), fastest, decision.statistic)
     _scale(axes, found, fastest, words)
+    points = [cost(c, decision.statistic) / fastest[name] for name, there in found.items() for c in there]
+    known = [value for value in points if math.isfinite(value)]
+    # An interval of two disturbed rounds spans decades: it runs out of the frame instead of flattening all the others.
+    axes.set_ylim(min(known) / BEYOND, max(known) * BEYOND)
     axes.set_ylabel(words.say("figure_relative", statistic=decision.statistic))
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, labelspacing=0.9)
     return figure

@@ -106,6 +106,15 @@ def test_an_altered_sample_is_refused(home: Path, saved: Saved) -> None:
         (lambda c: c["candidates"][0]["rounds"][0]["model_only/1"].update(samples_ms=[-1.0]), "no duration"),
         (lambda c: c["candidates"][0]["rounds"][0].pop("load_ms"), "load_ms"),
         (lambda c: c["candidates"][0]["rounds"][1].update({"other/1": {}}), "different parts"),
+        (lambda c: c["candidates"][0]["rounds"][0].update(cold_ms=10**400), "no duration"),
+        (lambda c: c["candidates"][0]["rounds"][0].update(load_ms=1e300), "no duration"),
+        (lambda c: c["candidates"][0]["rounds"][0].update(runtime_version=3), "no runtime_version"),
+        (lambda c: c.update(zeros={"64": 10**400}), "malformed"),
+        (lambda c: c.update(device="tpu"), "processor"),
+        (lambda c: c.update(threads=0), "threads"),
+        (lambda c: c["environment"].update(cores=10**30), "cores"),
+        (lambda c: c.update(finished_at="yesterday"), "yesterday"),
+        (lambda c: c.update(facts={str(i): "" for i in range(1000)}), "facts"),
         (lambda c: c["candidates"][0].update(detections="AAAA"), "detections of candidate 01"),
         (lambda c: c["candidates"][0].update(detections="%"), "detections of candidate 01"),
         (lambda c: c["environment"].pop("cpu"), "malformed"),
@@ -121,6 +130,28 @@ def test_what_can_not_have_been_measured_is_refused(home: Path, saved: Saved, ch
     with pytest.raises(UserError, match=words):
         import_results(saved, changed(home, change), "pi5")
     assert SweepFolder(saved.folder).device_records() == []
+
+
+def test_texts_of_a_device_are_kept_as_they_may_be_shown(home: Path, saved: Saved) -> None:
+    evil = "a\x1b[31mb\u202ec\nd password=hunter2hunter2"
+
+    def change(content: dict[str, Any]) -> None:
+        content["environment"].update(cpu=evil, libraries={evil: evil})
+        content["facts"] = {evil: evil}
+        content["problems"] = [{"stage": evil, "target": evil, "kind": evil, "message": evil * 1000}]
+        for answer in content["candidates"][0]["rounds"]:
+            answer["runtime_version"] = evil
+
+    record = import_results(saved, changed(home, change), "pi5")
+    clean = "a [31mb c d password=***"
+    assert (record.environment.cpu, record.environment.libraries, record.facts) == (
+        clean,
+        {clean: clean},
+        {clean: clean},
+    )
+    assert record.measurements[0].runtime_version == clean
+    assert len(record.failures[0].message) <= 500
+    assert "hunter2" not in json.dumps([str(p.read_bytes()) for p in saved.folder.rglob("devices/pi5/record.json")])
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"bundle_sha256": NaN}', b"[" * 100_000])

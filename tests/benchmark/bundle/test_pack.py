@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.benchmark.bundle.candidates import Asked, candidates_of
+from src.benchmark.bundle.candidates import Asked, candidates_of, packages_of
 from src.benchmark.bundle.pack import pack
-from src.benchmark.bundle.plan import altered, read_plan
+from src.benchmark.bundle.plan import Candidate, altered, read_plan
 from src.common import encryption
 from src.common.errors import UserError
 from src.decide.load import Saved
@@ -127,3 +127,17 @@ def test_digests_of_an_engine_that_did_not_run_here_are_none(home: Path, saved: 
     made = pack(saved, home / "new", Asked(QUICK, engines=["null", "openvino"]))
     assert [c.digests for c in made.plan.candidates] == [[], []]
     assert np.isfinite([c.p50_ms for c in made.plan.candidates]).all()
+
+
+@pytest.mark.parametrize(
+    ("version", "package"),
+    [
+        ("2026.4.1-22982-e213a147257-releases/2026/4", "openvino==2026.4.1"),
+        ("2026.5.0rc1", "openvino==2026.5.0rc1"),
+        ("", "openvino"),
+        ("custom", "openvino"),
+    ],
+)
+def test_a_package_is_named_as_pip_knows_it(version: str, package: str) -> None:
+    candidate = Candidate("01", {"format": "onnx", "precision": "fp32"}, "openvino", "T0", version, 1.0, [])
+    assert packages_of([candidate]) == {"openvino": package}

@@ -16,7 +16,8 @@ import pytest
 from src.benchmark.bundle import remote
 from src.benchmark.bundle.candidates import Asked
 from src.benchmark.bundle.commands import RemoteArgs, devices_of
-from src.benchmark.bundle.ssh import Link, host_of
+from src.benchmark.bundle.plan import read_plan
+from src.benchmark.bundle.ssh import GUARD, Link, host_of
 from src.common.errors import UserError
 from src.decide.load import Saved, load_sweep
 from tests.benchmark.bundle.conftest import QUICK
@@ -146,6 +147,91 @@ def test_the_bundle_of_a_command_is_packed_once(home: Path, saved: Saved) -> Non
     assert remote.packed(saved, Asked(replace(QUICK, rounds=1)), home / "outputs", lambda _: None) != first
 
 
+def test_a_bundle_that_was_damaged_since_is_packed_again(home: Path, saved: Saved) -> None:
+    first = remote.packed(saved, Asked(QUICK), home / "outputs", lambda _: None)
+    (first / "run.py").write_text("other")
+    said: list[str] = []
+    assert remote.packed(saved, Asked(QUICK), home / "outputs", said.append) == first
+    assert "packed again" in said[0]
+    assert (first / "run.py").read_text() != "other"
+
+
+class Commands:
+    """A device where commands succeed or not, as they are told to."""
+
+    def __init__(self, fails: tuple[str, ...]) -> None:
+        self.fails, self.asked = fails, list[str]()
+
+    def __call__(self, link: Link, folder: str, words: list[str]) -> tuple[int, str]:
+        text = " ".join(words)
+        self.asked.append(text)
+        return (1, "no such release") if text.endswith(self.fails) else (0, "")
+
+
+@pytest.mark.parametrize(
+    ("fails", "said", "last"),
+    [
+        (("openvino==2026.4.1",), "another version", "openvino"),
+        (("openvino==2026.4.1", "openvino"), "skipped", "openvino"),
+        (("none",), "", "openvino==2026.4.1"),
+    ],
+)
+def test_a_version_that_the_device_can_not_have_is_told(
+    home: Path, link: Link, monkeypatch: pytest.MonkeyPatch, fails: tuple[str, ...], said: str, last: str
+) -> None:
+    played, told = Commands(fails), list[str]()
+    monkeypatch.setattr(Link, "run_guarded", lambda *words: played(*words))
+    plan = replace(read_plan(home / "bundle")[0], packages={"openvino": "openvino==2026.4.1"})
+    assert remote._installed(link, plan, "there", True, told.append) == "venv/bin/python"
+    assert not any("-m venv" in words for words in played.asked)
+    assert played.asked[-1].split()[-1] == last
+    assert said in told[-1]
+
+
+def test_an_environment_without_pip_is_made_again(home: Path, link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    played = Commands(("--version",))
+    monkeypatch.setattr(Link, "run_guarded", lambda *words: played(*words))
+    remote._installed(link, read_plan(home / "bundle")[0], "there", True, lambda _: None)
+    assert played.asked[1] == "python3 -m venv --clear venv"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="devices behind ssh are POSIX systems")
+def test_what_is_guarded_ends_with_all_that_it_started(tmp_path: Path) -> None:
+    inner = f"echo $$ > {tmp_path / 'pid'}; exec sleep 60"
+    words = [sys.executable, "-c", GUARD, sys.executable, "-c", f"import os; os.system({inner!r})"]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE)
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(20) == 1
+    child = Path("/proc", (tmp_path / "pid").read_text().strip())
+    while child.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not child.exists()
+
+
+def test_what_is_guarded_answers_with_its_own_code() -> None:
+    words = [sys.executable, "-c", GUARD, sys.executable, "-c", "raise SystemExit(7)"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as process:
+        assert process.wait(20) == 7
+
+
+@pytest.mark.slow
+def test_an_environment_is_installed_where_it_is_asked_for(home: Path, sshd: Sshd) -> None:
+    done = command(home, sshd, "remote=ssh://pi5", "install=true")
+    if "can't be installed" in done.stdout or "pip install" in done.stderr:
+        pytest.skip(f"numpy and ONNX Runtime can't be had: {done.stderr[-300:]}")
+    assert done.returncode == 0, done.stderr
+    (python,) = (home / "there").glob("*/venv/bin/python")
+    found = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
+    assert "onnxruntime" in found
+    record = load_sweep(home / "outputs/sweeps/squares").devices["pi5"]
+    assert {m.scope for m in record.measurements} == {"model_only"}  # no OpenCV was installed
+
+
 def test_names_of_devices() -> None:
     args = RemoteArgs(remote="ssh://me@pi5,ssh://jetson:2222")
     assert [device.name for device in devices_of(args)] == ["pi5", "jetson"]
@@ -158,6 +244,7 @@ def test_names_of_devices() -> None:
     [
         ("device", "a"), ("device", "a,a"), ("folder", "a b"), ("folder", "-x"), ("folder", "$(ls)"), ("folder", ""),
         ("python", "python3; ls"), ("python", "-c"), ("ssh_config", "/none"), ("remote", "pi5,pi6"),
+        ("remote", "ssh://pi5,ssh://me@pi5"),
     ],
 )  # fmt: skip
 def test_arguments_that_are_none(key: str, value: str) -> None:

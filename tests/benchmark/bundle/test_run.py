@@ -27,7 +27,7 @@ from src.common.errors import StageError, UserError
 from src.config.schema import BenchmarkConfig
 from src.decide.load import Saved
 from src.records.schema import Environment
-from tests.benchmark.bundle.conftest import MEASURE, in_this_process
+from tests.benchmark.bundle.conftest import MEASURE, QUICK, in_this_process
 
 Job = Callable[..., dict[str, Any]]
 
@@ -122,14 +122,55 @@ def test_blocks_of_two_machines_are_not_one_measurement(
 
 @pytest.mark.usefixtures("quick")
 def test_other_threads_are_another_run_and_a_fresh_one_is_possible(
-    home: Path, capsys: pytest.CaptureFixture[str]
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     bundle = home / "bundle"
     other = "1" if load_results(bundle / "results.json")[0].threads != 1 else "2"
     assert started_again(bundle, "--threads", other) == 2
     assert "another --threads" in capsys.readouterr().err
     assert started_again(bundle, "--threads", other, "--fresh") == 0
     assert load_results(bundle / "results.json")[0].threads == int(other)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--device", "tpu"], "processor is none"),
+        (["--threads", "-1"], "threads"),
+        (["--threads", "100000"], "threads"),
+    ],
+)
+def test_options_that_no_machine_has_are_refused(
+    home: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert started_again(home / "bundle", "--fresh", *words) == 2
+    assert said in capsys.readouterr().err
+    assert (home / "bundle" / "work" / "state.json").is_file()  # what an earlier run did is still there
+
+
+def test_what_would_be_done_is_told_without_the_pictures(
+    home: Path, saved: Saved, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack(saved, home / "private", Asked(QUICK, pictures="references"))
+    assert started_again(home / "private", "--plan") == 0
+    assert "1. accuracy" in capsys.readouterr().out
+    assert started_again(home / "private") == 2
+    assert "--pictures DIR" in capsys.readouterr().err
+
+
+def test_a_folder_that_can_not_be_written_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "file").write_text("")
+    assert started_again(home / "bundle", "--into", str(home / "file")) == 2
+    told = capsys.readouterr().err
+    assert "nothing can be written there" in told
+    assert "--into DIR" in told
+
+
+def test_a_finished_run_that_is_started_again_was_not_interrupted(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MEASURE, "run_job", lambda *_, **__: pytest.fail("measured again"))
+    assert started_again(home / "bundle") == 0
+    assert "interruptions" not in load_results(home / "bundle" / "results.json")[0].facts
 
 
 def test_no_runtime_at_all_is_said_with_what_to_install(
