@@ -20,10 +20,7 @@ LARGEST_JSON = 1 << 20  # bytes; those of detectors have ten thousand
 LARGEST_NUMBER = 100_000  # in a configuration: a width, a side, a count
 MOST_LAYERS = 200
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth")
-CONVERT = (
-    "convert it where it can be trusted: AutoModelForObjectDetection.from_pretrained(FOLDER).save_pretrained(NEW, "
-    "safe_serialization=True)"
-)
+CONVERT = "convert it where it can be trusted: AutoModelForObjectDetection.from_pretrained(FOLDER).save_pretrained(NEW)"
 
 
 @dataclass(frozen=True)

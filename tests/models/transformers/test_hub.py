@@ -92,6 +92,16 @@ def test_a_kept_file_that_has_changed_is_refused(hub: Server, tmp_path: Path) ->
         published_start(model("auto", "yolos", NAME), tmp_path, hub.url)
 
 
+def test_files_that_were_put_there_by_hand_are_taken(hub: Server, tmp_path: Path) -> None:
+    """Without a network, and without the file that says how images are prepared."""
+    place = place_of(NAME, tmp_path)
+    place.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (place / name).write_bytes(hub.files[f"{AT}/{name}"])
+    start = published_start(model("auto", "yolos", NAME), tmp_path, "http://127.0.0.1:9")
+    assert (start.path, start.note) == (place, f"pretrained:{NAME}")
+
+
 @pytest.mark.parametrize("name", ["../evil", "a", "a/b/c", "a/..", "http://x/y", "a/b@../c", "/a/b", "a/b?x=1", "a/.b"])
 def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="no name of a published model"):
