@@ -125,11 +125,16 @@ def models(folder: Path = HERE.parent / "conf" / "model") -> list[dict[str, Any]
                 "type": "machine-learning-model",
                 "bom-ref": f"model:{said['name']}",
                 "name": said["name"],
-                "licenses": [{"license": {"id": licence}} for licence in licences],
+                "licenses": [{"license": _said(licence)} for licence in licences],
                 "properties": [{"name": "detsweep:family", "value": own}],
             }
         )
     return found
+
+
+def _said(licence: str) -> dict[str, str]:
+    """A licence as the format wants it: `id` is for those of SPDX's list alone."""
+    return {"name" if licence.startswith("LicenseRef-") else "id": licence}
 
 
 def main(words: list[str]) -> int:

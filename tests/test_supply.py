@@ -83,6 +83,9 @@ def test_the_bill_says_the_licence_of_every_detector() -> None:
     told = {c["name"]: c["licenses"][0]["license"]["id"] for c in sbom.models()}
     assert set(told) == {path.stem for path in (ROOT / "conf" / "model").glob("*.yaml")}
     assert (told["v8n"], told["fcos"], told["dfine_s"]) == ("AGPL-3.0", "BSD-3-Clause", "Apache-2.0")
+    licences = {c["name"]: [one["license"] for one in c["licenses"]] for c in sbom.models()}
+    assert licences["dfine_small"] == [{"id": "Apache-2.0"}]
+    assert licences["snapshot"] == [{"id": "Apache-2.0"}, {"name": "LicenseRef-unknown"}]
     packages = {c["name"]: c for c in sbom.bill(sbom.read_all())["components"]}
     assert packages["ultralytics"]["licenses"] == [{"license": {"id": "AGPL-3.0"}}]
 

@@ -136,11 +136,11 @@ def _check_choices(cfg: AppConfig) -> None:
     one_of("study.cost_runtime", [cfg.study.cost_runtime], list(backends.RUNTIMES))
     one_of("decision.latency", [cfg.decision.latency], list(LATENCIES))
     check_judged(cfg)
-    if cfg.model.weights not in ("auto", "scratch") and not Path(cfg.model.weights).is_file():
+    if cfg.model.weights not in ("auto", "scratch") and not Path(cfg.model.weights).exists():
         raise UserError(
-            "model.weights names a file that does not exist",
+            "model.weights names a file or a folder that does not exist",
             value=cfg.model.weights,
-            remedy="model.weights=auto, model.weights=scratch or the path of a .pt file",
+            remedy="model.weights=auto, model.weights=scratch, a .pt file, or a snapshot folder (model=snapshot)",
         )
 
 

@@ -127,11 +127,15 @@ class ModelConfig:
 
     name: str = MISSING  # as in tables, e.g. v8n
     family: str = "ultralytics"  # whose detector it is, a key of src.models.base.MODULES
-    architecture: str = MISSING  # as the family calls it, e.g. yolov8n.yaml or fasterrcnn_mobilenet_v3_large_320_fpn
-    pretrained: str = MISSING  # weights file that `auto` asks for, e.g. yolov8n.pt
+    architecture: str = (
+        MISSING  # as the family calls it, e.g. yolov8n.yaml, fasterrcnn_mobilenet_v3_large_320_fpn, d_fine
+    )
+    pretrained: str = (
+        MISSING  # what `auto` asks for: a weights file, e.g. yolov8n.pt, or OWNER/MODEL[@REVISION] on a hub
+    )
     scale: str | None = None  # another size of the same family, e.g. s; null = as in `yaml`
     licence: str | None = None  # SPDX licence of the weights to start from; null = that of the family's code
-    weights: str = "auto"  # auto | scratch | PATH of a .pt file
+    weights: str = "auto"  # auto | scratch | PATH of a .pt file, or of a snapshot folder (transformers)
     trust: bool = False  # allow a checkpoint that needs unsafe unpickling
 
 

@@ -37,10 +37,15 @@ EpochHook = Callable[[int, dict[str, float]], None]  # 1-based epoch and its met
 
 @dataclass(frozen=True)
 class Start:
-    """Where training begins: a weights file (None = from scratch) and the words that the record keeps."""
+    """Where training begins: weights (a file or a folder; None = from scratch), and the words that the record keeps."""
 
     path: Path | None
     note: str
+    architecture: str = ""  # as a published configuration describes it; "" = `model.architecture`
+
+    def built(self, model: ModelConfig) -> str:
+        """The architecture that is trained."""
+        return self.architecture or model.architecture
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ class Family(Protocol):
         """Remove the state that a training in `out` would go on from: its result is recorded."""
         ...
 
-    def save_untrained(self, training: Training, class_names: list[str], path: Path) -> Checkpoint:
+    def save_untrained(self, training: Training, start: Start, class_names: list[str], path: Path) -> Checkpoint:
         """Save the untrained network of a configuration: what it costs to run does not depend on its weights."""
         ...
 

@@ -31,6 +31,9 @@ class TrainedHere:
     def scaled(self, model: ModelConfig) -> ModelConfig:
         """Its architectures come in one size each."""
         check_architecture(model.architecture, self._networks.architectures, self._networks.family)
+        return self._without_scale(model)
+
+    def _without_scale(self, model: ModelConfig) -> ModelConfig:
         if model.scale is not None:
             raise UserError(
                 f"{model.architecture} has no sizes", value=f"model.scale={model.scale}", remedy="leave model.scale out"
@@ -53,8 +56,8 @@ class TrainedHere:
         if training.train.amp != "fp32":
             self._check_half(training.train.amp)
             check_precision(training.train.amp, gpu=bool(gpus))
-        if training.train.freeze_names:
-            self._check_freeze(training)
+        if training.train.freeze_names and training.model.architecture in self._networks.architectures:
+            self._check_freeze(training, training.model.architecture)
 
     def _check_half(self, amp: str) -> None:
         if amp not in self._networks.half:
@@ -64,10 +67,10 @@ class TrainedHere:
                 remedy=f"train.amp={' or '.join(('fp32', *self._networks.half))}",
             )
 
-    def _check_freeze(self, training: Training) -> None:
+    def _check_freeze(self, training: Training, architecture: str) -> None:
         from src.models.freezing import matching
 
-        network = self._bare(training.model.architecture, training.imgsz)
+        network = self._bare(architecture, training.imgsz)
         names = [name for name, _ in network.named_parameters()]
         if len(matching(names, training.train.freeze_names)) == len(names):
             raise UserError(
@@ -91,17 +94,17 @@ class TrainedHere:
 
     def check_start(self, training: Training, start: Start, dataset: DatasetRef) -> None:
         """Refuse starting weights of which nothing fits the network."""
-        from src.models.torchvision.checkpoint import fill, start_weights
+        from src.models.torchvision.checkpoint import begin
 
         if start.path is not None:
-            network = self._networks.build(training.model.architecture, len(dataset.class_names), training.imgsz)
-            fill(network, start_weights(start.path, self._networks), start.path)
+            built = (start.built(training.model), len(dataset.class_names), training.imgsz)
+            begin(self._networks.build(*built), start, built, self._networks)
 
     def signature(self, training: Training, dataset: DatasetRef, start: Start) -> Any:
         """Everything that decides the weights; keys that have no effect in this combination are left out."""
         from src.models.torchvision.recipe import signature
 
-        return signature(training, dataset, start)
+        return signature(training, dataset, start, self._networks)
 
     def train(
         self, training: Training, dataset: DatasetRef, start: Start, out: Path, threads: int, on_epoch: EpochHook
@@ -117,13 +120,13 @@ class TrainedHere:
 
         State(out).forget()
 
-    def save_untrained(self, training: Training, class_names: list[str], path: Path) -> Checkpoint:
+    def save_untrained(self, training: Training, start: Start, class_names: list[str], path: Path) -> Checkpoint:
         """Save the untrained network of a configuration."""
         import torch
 
         from src.models.torchvision import checkpoint
 
-        of, architecture, imgsz, classes = self._networks, training.model.architecture, training.imgsz, len(class_names)
+        of, architecture, imgsz, classes = self._networks, start.built(training.model), training.imgsz, len(class_names)
         torch.manual_seed(0)
         weights = of.build(architecture, classes, imgsz).state_dict()
         checkpoint.save(path, checkpoint.Saved(architecture, class_names, imgsz, weights), of)

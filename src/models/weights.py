@@ -42,19 +42,30 @@ def resolve_start(model: ModelConfig, folder: Path, url: str) -> Start:
     if kept.is_file() or fetch(model.pretrained, kept, url):
         check_kept(kept)
         return Start(kept, f"pretrained:{model.pretrained}")
+    warn_of_scratch(model.pretrained, folder)
+    return Start(None, SCRATCH_FALLBACK)
+
+
+def warn_of_scratch(pretrained: str, folder: Path) -> None:
+    """Say that the published weights can't be had, and what follows."""
     log.warning(
         "NO PRETRAINED WEIGHTS: %s is not in %s and can't be downloaded; training starts FROM SCRATCH. "
         "Accuracy will be far below a fine-tuned model's. Put the file there, pass model.weights=PATH, or name a "
         "folder that has it in the environment variable %s.",
-        model.pretrained,
+        pretrained,
         folder,
         MIRROR,
     )
-    return Start(None, SCRATCH_FALLBACK)
 
 
 def check_checkpoint_file(path: Path) -> None:
     """Refuse a file that can't be a checkpoint, without unpickling anything."""
+    if path.is_dir():
+        raise UserError(
+            "model.weights is a folder, and this model starts from a file",
+            value=path,
+            remedy=f"model=snapshot model.weights={path} for a published model of transformers, or a .pt file",
+        )
     try:
         with open(path, "rb") as stream:
             magic = stream.read(len(ZIP_MAGIC))

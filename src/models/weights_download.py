@@ -2,8 +2,8 @@
 
 A file is fetched into `.NAME.part` beside its place. When the connection breaks, or the process dies, the next attempt
 asks for the rest (HTTP range). The whole file has to be an archive as `torch.save` writes it, with every checksum in it
-right, and where its name ends in a hash, as torchvision's do, its content has to have that hash. Nothing of it is
-unpickled here. A checksum is left beside it in the form of `sha256sum`.
+right, and where its name ends in a hash, as torchvision's do, its content has to have that hash; files of other kinds
+are checked by who asks for them. Nothing is unpickled here. A checksum is left beside it in the form of `sha256sum`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -51,13 +52,17 @@ def _yolo_offline() -> bool:
     return os.environ.get("YOLO_OFFLINE", "").lower() in ("1", "true")
 
 
-def fetch(name: str, target: Path, url: str) -> bool:
+Check = Callable[[Path, str], None]  # of a file and its name; raises ValueError with what is wrong with it
+
+
+def fetch(name: str, target: Path, url: str, check: Check | None = None) -> bool:
     """Download a published weights file to `target`; False when it can't be had now.
 
     Args:
         name: of the file, in the folder that it is published in.
         target: its place. Two processes that want it at the same time fetch it once.
         url: of that folder; the environment variable `DETSWEEP_WEIGHTS_URL` names another one.
+        check: of the whole file before it has its name; None: it has to be an archive of `torch.save`.
     """
     url = os.environ.get(MIRROR, "").rstrip("/") or url
     if offline() or not url or not name:
@@ -70,8 +75,8 @@ def fetch(name: str, target: Path, url: str) -> bool:
             if target.is_file():  # whoever held the lock has fetched it: `part` is its file by now
                 return True
             _complete(f"{url}/{name}", stream)
-        check_archive(part, name)
-        write_text(checksum_file(target), f"{sha256_file(part)}  {name}\n")
+        (check or check_archive)(part, name)
+        write_text(checksum_file(target), f"{sha256_file(part)}  {target.name}\n")
         part.replace(target)
     except ValueError as error:
         log.warning("%s from %s is no weights file: %s", name, redact_text(url), error)

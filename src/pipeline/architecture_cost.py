@@ -75,11 +75,13 @@ class Costs:
 
     def _path(self, cfg: AppConfig) -> Path:
         classes = len(self._inputs.dataset(cfg).class_names)
-        return self._folder / f"{cfg.model.name}-{cfg.imgsz}-{hash_of([cfg.model.architecture, classes])[:8]}.json"
+        built = self._inputs.start(cfg).built(cfg.model)
+        return self._folder / f"{cfg.model.name}-{cfg.imgsz}-{hash_of([built, classes])[:8]}.json"
 
     def _build(self, cfg: AppConfig, folder: Path) -> tuple[Checkpoint, Artifact]:
         dataset, study = self._inputs.dataset(cfg), cfg.study
-        checkpoint = family(cfg.model.family).save_untrained(cfg.training, dataset.class_names, folder / "untrained.pt")
+        own, start = family(cfg.model.family), self._inputs.start(cfg)
+        checkpoint = own.save_untrained(cfg.training, start, dataset.class_names, folder / "untrained.pt")
         images = calibration_images(cfg, dataset)
         try:
             made = export_one(checkpoint, study.cost_artifact, folder, cfg.export, calibration=images)

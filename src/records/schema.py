@@ -51,7 +51,8 @@ class Checkpoint:
     seed: int
     epochs: int  # epochs really trained
     best_epoch: int  # 1-based
-    start: str  # "pretrained:<file>", "scratch" or "scratch (no pretrained weights at hand)"
+    # "pretrained:<name>", "file:<name>", "snapshot:<folder>", "scratch" or "scratch (no pretrained weights at hand)"
+    start: str
     parameters: int
     gflops: float  # of one image at imgsz
     family: str = "ultralytics"  # that trained it and loads it, a key of src.models.base.MODULES

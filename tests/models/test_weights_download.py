@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import threading
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,50 +19,8 @@ from src.models.weights_download import check_kept, fetch
 from tests.models.torchvision.tiny import NETWORKS, build
 from tests.models.torchvision.toy import asked
 from tests.models.ultralytics.toy import toy
+from tests.models.weights_server import Server
 from tests.tiny import make_checkpoint
-
-
-@dataclass
-class Server:
-    """Serves files by name; cuts answers off after some bytes, as often as asked."""
-
-    url: str
-    files: dict[str, bytes] = field(default_factory=dict)
-    cuts: list[int] = field(default_factory=list)  # bytes sent of the next answers
-    ranges: bool = True
-    asked: list[tuple[str, int]] = field(default_factory=list)  # name and first byte
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            name, begin = self.path.lstrip("/"), 0
-            if found := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
-                begin = int(found[1]) if made.ranges else 0
-            made.asked.append((name, begin))
-            content = made.files.get(name)
-            if content is None or (begin and begin >= len(content)):
-                self.send_error(404 if content is None else 416)
-                return
-            self.send_response(206 if begin else 200)
-            if begin:
-                self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
-            self.send_header("Content-Length", str(len(content) - begin))
-            self.end_headers()
-            end = begin + made.cuts.pop(0) if made.cuts else len(content)
-            self.wfile.write(content[begin:end])
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        made = Server(f"http://127.0.0.1:{http.server_port}")
-        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        for name in ("DETSWEEP_OFFLINE", "YOLO_OFFLINE", "DETSWEEP_WEIGHTS_URL"):
-            monkeypatch.delenv(name, raising=False)
-        yield made
-        http.shutdown()
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ class WithoutNetwork:
     def forget_state(self, out: Path) -> None:
         """None is kept."""
 
-    def save_untrained(self, training: Training, class_names: list[str], path: Path) -> Checkpoint:
+    def save_untrained(self, training: Training, start: Start, class_names: list[str], path: Path) -> Checkpoint:
         """There is no network."""
         raise NotImplementedError
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from src.common.errors import UserError
 from src.common.whole_files import whole_file
+from src.models.base import Start
 from src.models.checkpoints import hash_of_weights, pickle_holds
-from src.models.networks import Networks
+from src.models.networks import Built, Networks
+from src.models.taken_over import Transfer
 from src.models.torchvision.outputs import NETWORKS
 
 if TYPE_CHECKING:
@@ -63,8 +65,8 @@ def load(path: Path | str, of: Networks = NETWORKS) -> Saved:
         saved = Saved(str(raw["architecture"]), [str(n) for n in raw["names"]], int(raw["imgsz"]), dict(raw["weights"]))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"the checkpoint is damaged ({type(error).__name__})", value=path) from None
-    if saved.architecture not in of.architectures:
-        raise UserError("the checkpoint is of an unknown architecture", value=f"{path}: {saved.architecture}")
+    if not of.knows(saved.architecture):
+        raise UserError("the checkpoint is of an unknown architecture", value=f"{path}: {saved.architecture[:80]}")
     return saved
 
 
@@ -113,8 +115,29 @@ def _read(path: Path, of: Networks) -> Any:
         raise UserError(f"the checkpoint can't be read as one of the family {of.family}: {text}", value=path) from None
 
 
-def fill(network: nn.Module, weights: dict[str, Tensor], path: Path | str = "") -> list[str]:
-    """Take over every tensor whose name and shape fit; returns the names that start anew.
+def begin(network: nn.Module, start: Start, built: Built, of: Networks) -> Transfer | None:
+    """Take over what fits of the weights that a training starts from; None where it starts from nothing.
+
+    Args:
+        network: to fill.
+        start: where training begins.
+        built: what the network was built as.
+        of: its family's networks.
+
+    Raises:
+        UserError: they are missing, damaged, of another kind, or next to nothing of them fits.
+    """
+    if start.path is None:
+        return None
+    if start.path.is_dir() and of.snapshots is not None:
+        weights = of.snapshots.weights(start.path, *built)
+    else:
+        weights = start_weights(start.path, of)
+    return fill(network, weights, start.path)
+
+
+def fill(network: nn.Module, weights: dict[str, Tensor], path: Path | str = "") -> Transfer:
+    """Take over every tensor whose name and shape fit; returns which those are, and which start anew.
 
     Raises:
         UserError: next to nothing fits: it is another architecture.
@@ -130,7 +153,7 @@ def fill(network: nn.Module, weights: dict[str, Tensor], path: Path | str = "") 
             remedy="choose the model that it was trained as (model=…), or model.weights=scratch",
         )
     network.load_state_dict({**wanted, **fits})
-    return [name for name in wanted if name not in fits]
+    return Transfer(list(fits), [name for name in wanted if name not in fits])
 
 
 def weights_hash(path: Path, of: Networks = NETWORKS) -> str:

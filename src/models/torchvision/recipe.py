@@ -15,6 +15,7 @@ from src.common.errors import UserError
 from src.common.hashes import sha256_file
 from src.config.training import AugmentConfig, Optimizer, TrainConfig, Training
 from src.models.base import Start
+from src.models.networks import Networks
 from src.records.schema import DatasetRef
 
 OTHERS = "it belongs to Ultralytics' networks"
@@ -147,7 +148,7 @@ def set_rates(groups: Iterable[dict[str, Any]], t: TrainConfig, rate: float, war
             group["momentum"] = t.warmup_momentum + (t.momentum - t.warmup_momentum) * warm
 
 
-def signature(training: Training, dataset: DatasetRef, start: Start) -> list[Any]:
+def signature(training: Training, dataset: DatasetRef, start: Start, of: Networks) -> list[Any]:
     """Everything that decides the weights; keys that have no effect in this combination are left out."""
     t = asdict(training.train)
     for key in ("name", "plots", "epoch_curves", "cache", "channels_last", "workers", "nbs", "accumulate"):
@@ -156,13 +157,20 @@ def signature(training: Training, dataset: DatasetRef, start: Start) -> list[Any
         del t[key]
     if not t["patience"] or (training.minutes is None and t["patience"] >= training.epochs):
         t = {k: v for k, v in t.items() if k not in ("patience", "stop_metric", "min_gain")}
-    start_hash = sha256_file(start.path) if start.path else ""
     by_clock = training.minutes is not None and training.train.schedule in ("linear", "cosine")
     length = [training.minutes, None if by_clock else training.epochs]  # those schedules count shares of the minutes
     rest = [training.imgsz, training.lr, training.seed, *length, training.batch, training.device]
     augment = {k: v for k, v in vars(training.augment).items() if k not in ("name", "close_mosaic")}
     steps = accumulated(training.train, training.batch)
-    return [training.model.architecture, str(t), str(augment), rest, steps, start_hash, dataset.fingerprint]
+    return [start.built(training.model), str(t), str(augment), rest, steps, _hash(start, of), dataset.fingerprint]
+
+
+def _hash(start: Start, of: Networks) -> str:
+    """Of the weights that it starts from."""
+    if start.path is None:
+        return ""
+    snapshot = of.snapshots if start.path.is_dir() else None
+    return snapshot.hashes(start.path) if snapshot is not None else sha256_file(start.path)
 
 
 def _without_effect(t: dict[str, Any]) -> list[str]:

@@ -75,6 +75,7 @@ class Trainer:
         import torch
 
         self.training, self.dataset, self.out, self.of = training, dataset, out, of
+        self.architecture = start.built(training.model)
         gpus = usable_gpus(training.device)
         self.device = torch.device(f"cuda:{gpus[0]}" if gpus else "cpu")
         keep = training.train.cache == "ram"
@@ -98,10 +99,11 @@ class Trainer:
 
         t, names = self.training.train, self.dataset.class_names
         torch.manual_seed(self.training.seed)
-        network = self.of.build(self.training.model.architecture, len(names), self.training.imgsz)
-        if start.path is not None:
-            new = checkpoint.fill(network, checkpoint.start_weights(start.path, self.of), start.path)
-            log.log(logging.WARNING if new else logging.INFO, "%s: %d tensors start anew", start.path.name, len(new))
+        built = (self.architecture, len(names), self.training.imgsz)
+        network = self.of.build(*built)
+        taken = checkpoint.begin(network, start, built, self.of)
+        if taken is not None:
+            log.log(logging.WARNING if taken.missing else logging.INFO, "%s: %s", start.note, taken.text())
         network = network.to(self.device)
         if t.freeze_names:
             self.frozen = set(freeze(network, t.freeze_names))
@@ -251,7 +253,7 @@ class Trainer:
     def _saved(self, p: Progress) -> checkpoint.Saved:
         weights = {name: value.detach().cpu().clone() for name, value in p.average.network.state_dict().items()}
         t = self.training
-        return checkpoint.Saved(t.model.architecture, list(self.dataset.class_names), t.imgsz, weights)
+        return checkpoint.Saved(self.architecture, list(self.dataset.class_names), t.imgsz, weights)
 
 
 def train(
@@ -294,8 +296,8 @@ def _checkpoint(
     training: Training, dataset: DatasetRef, start: Start, best: Path, history: list[Row], of: Networks
 ) -> Checkpoint:
     curve = [row["val/mAP50-95"] for row in history]
-    model, classes = training.model, len(dataset.class_names)
-    parameters, gflops = of.size_of(model.architecture, classes, training.imgsz)
+    model, classes, architecture = training.model, len(dataset.class_names), start.built(training.model)
+    parameters, gflops = of.size_of(architecture, classes, training.imgsz)
     return Checkpoint(
         path=str(best),
         sha256=sha256_file(best),
@@ -311,5 +313,5 @@ def _checkpoint(
         family=of.family,
         licence=licence_of(training, start),
         input=of.input_of(training.imgsz),
-        output=of.output_of(model.architecture, classes),
+        output=of.output_of(architecture, classes),
     )

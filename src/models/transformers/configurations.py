@@ -10,7 +10,9 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from src.models.transformers.library import library
 from src.models.transformers.starts import distinct_tokens, learning_norms, pass_through_norms
+from src.models.transformers.tracing import traceable_positions
 
 WIDTH, QUERIES, HEADS = 128, 50, 4
 PYRAMID = [128, 256, 512]  # channels of a small backbone at 8, 16 and 32 px
@@ -18,16 +20,11 @@ NARROW = [64, 128, 256]
 STRIDES = [8, 16, 32]
 
 
-def _library() -> Any:
-    """The package: its constructors take keys that its types don't know."""
-    return importlib.import_module("transformers")
-
-
 def _dfine(labels: dict[str, Any], imgsz: int) -> Any:
     """D-FINE on HGNetV2 with half the channels of B0."""
-    library = _library()
+    parts = library()
 
-    backbone = library.HGNetV2Config(
+    backbone = parts.HGNetV2Config(
         stem_channels=[3, 16, 16],
         stage_in_channels=[16, 64, 128, 256],
         stage_mid_channels=[16, 32, 64, 128],
@@ -38,25 +35,23 @@ def _dfine(labels: dict[str, Any], imgsz: int) -> Any:
         use_learnable_affine_block=True,
         out_features=["stage2", "stage3", "stage4"],
     )
-    config = library.DFineConfig(
-        **_hybrid(backbone, PYRAMID), decoder_n_points=[3, 6, 3], hidden_expansion=0.5, **labels
-    )
-    return library.DFineForObjectDetection(config)
+    config = parts.DFineConfig(**_hybrid(backbone, PYRAMID), decoder_n_points=[3, 6, 3], hidden_expansion=0.5, **labels)
+    return parts.DFineForObjectDetection(config)
 
 
 def _rtdetr(labels: dict[str, Any], imgsz: int) -> Any:
     """RT-DETRv2 on a ResNet-18 of half the channels (its library can't build a stage of one basic block)."""
-    library = _library()
+    parts = library()
 
-    backbone = library.RTDetrResNetConfig(
+    backbone = parts.RTDetrResNetConfig(
         embedding_size=32,
         hidden_sizes=[32, *NARROW],
         depths=[2, 2, 2, 2],
         layer_type="basic",
         out_features=["stage2", "stage3", "stage4"],
     )
-    config = library.RTDetrV2Config(**_hybrid(backbone, NARROW), hidden_expansion=0.5, **labels)
-    return pass_through_norms(library.RTDetrV2ForObjectDetection(config))
+    config = parts.RTDetrV2Config(**_hybrid(backbone, NARROW), hidden_expansion=0.5, **labels)
+    return pass_through_norms(parts.RTDetrV2ForObjectDetection(config))
 
 
 def _hybrid(backbone: Any, channels: list[int]) -> dict[str, Any]:
@@ -81,9 +76,9 @@ def _hybrid(backbone: Any, channels: list[int]) -> dict[str, Any]:
 
 def _rfdetr(labels: dict[str, Any], imgsz: int) -> Any:
     """RF-DETR on a DINOv2 of four narrow layers, in windows of 2 x 2."""
-    library = _library()
-    parts: Any = importlib.import_module("transformers.models.rf_detr.configuration_rf_detr")
-    backbone = parts.RfDetrDinov2Config(
+    parts = library()
+    own: Any = importlib.import_module("transformers.models.rf_detr.configuration_rf_detr")
+    backbone = own.RfDetrDinov2Config(
         hidden_size=WIDTH,
         num_hidden_layers=4,
         num_attention_heads=HEADS,
@@ -92,7 +87,7 @@ def _rfdetr(labels: dict[str, Any], imgsz: int) -> Any:
         num_windows=2,
         out_features=["stage2", "stage4"],
     )
-    config = library.RfDetrConfig(
+    config = parts.RfDetrConfig(
         backbone_config=backbone,
         d_model=WIDTH,
         decoder_ffn_dim=4 * WIDTH,
@@ -104,42 +99,22 @@ def _rfdetr(labels: dict[str, Any], imgsz: int) -> Any:
         dropout=0.0,
         **labels,
     )
-    model: Any = library.RfDetrForObjectDetection(config)
-    positions = model.model.backbone.backbone.embeddings
-    positions.__class__ = _traceable(type(positions))
-    return model
-
-
-def _traceable(positions: Any) -> Any:
-    """Learned positions that are not interpolated at their own size, which the library does when it is traced.
-
-    ONNX knows no bicubic interpolation with anti-aliasing, and at the network's own size nothing is to be interpolated.
-    """
-
-    class Positions(positions):  # type: ignore[misc, unused-ignore]
-        """The library's, for one size."""
-
-        def interpolate_pos_encoding(self, embeddings: Any, height: Any, width: Any) -> Any:
-            """As they are where they fit."""
-            if height == width and embeddings.shape[1] == self.position_embeddings.shape[1]:
-                return self.position_embeddings
-            return super().interpolate_pos_encoding(embeddings, height, width)
-
-    return Positions
+    model: Any = parts.RfDetrForObjectDetection(config)
+    return traceable_positions(model)
 
 
 def _detr(labels: dict[str, Any], imgsz: int) -> Any:
     """DETR on a ResNet of one basic block a stage."""
-    library = _library()
+    parts = library()
 
-    backbone = library.ResNetConfig(
+    backbone = parts.ResNetConfig(
         embedding_size=32,
         hidden_sizes=[64, *PYRAMID],
         depths=[1, 1, 1, 1],
         layer_type="basic",
         out_features=["stage4"],
     )
-    config = library.DetrConfig(
+    config = parts.DetrConfig(
         backbone_config=backbone,
         use_timm_backbone=False,
         d_model=WIDTH,
@@ -154,14 +129,14 @@ def _detr(labels: dict[str, Any], imgsz: int) -> Any:
         dropout=0.0,
         **labels,
     )
-    return learning_norms(library.DetrForObjectDetection(config))
+    return learning_norms(parts.DetrForObjectDetection(config))
 
 
 def _yolos(labels: dict[str, Any], imgsz: int) -> Any:
     """YOLOS: a plain vision transformer of four narrow layers, with a token for each query."""
-    library = _library()
+    parts = library()
 
-    config = library.YolosConfig(
+    config = parts.YolosConfig(
         hidden_size=WIDTH,
         num_hidden_layers=4,
         num_attention_heads=HEADS,
@@ -171,7 +146,7 @@ def _yolos(labels: dict[str, Any], imgsz: int) -> Any:
         use_mid_position_embeddings=False,
         **labels,
     )
-    return distinct_tokens(library.YolosForObjectDetection(config))
+    return distinct_tokens(parts.YolosForObjectDetection(config))
 
 
 BUILDERS: dict[str, Callable[[dict[str, Any], int], Any]] = {  # as `model.architecture` names it

@@ -1,6 +1,7 @@
 """Networks of transformers behind the two faces that this program needs: one that learns, one that is traced.
 
-The family takes letterboxed images in 0..1; ImageNet's mean and standard deviation are taken care of inside. In
+The family takes letterboxed images in 0..1; mean and standard deviation (ImageNet's, or what a published model says)
+are taken care of inside. In
 training the networks speak as torchvision's do (images and targets in, named losses out), so that one loop trains both.
 """
 
@@ -10,8 +11,10 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from src.models import flops
-from src.models.networks import Networks, check_architecture
+from src.models.networks import Networks, Snapshots, check_architecture
+from src.models.transformers import published
 from src.models.transformers.configurations import BUILDERS, SOFTMAX
+from src.models.transformers.snapshot_weights import snapshot_hash, snapshot_weights
 from src.records.model_io import Input, Output, layout
 
 if TYPE_CHECKING:
@@ -21,7 +24,6 @@ NAME = "transformers"
 LICENCE = "Apache-2.0"
 MOST_BOXES = 300  # per image: no more count, as in the product's evaluation
 LOWEST_SCORE = 0.001
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
 def input_of(imgsz: int, *, batch: int = 0) -> Input:
@@ -31,23 +33,25 @@ def input_of(imgsz: int, *, batch: int = 0) -> Input:
 
 def output_of(architecture: str, classes: int) -> Output:
     """A box and its logits for each query: centre and size in 0..1; no suppression is wanted."""
-    return layout("detr" if architecture in SOFTMAX else "detr_sigmoid", classes, "detect")
+    known = published.is_published(architecture)
+    softmax = published.parsed(architecture).kind in published.SOFTMAX if known else architecture in SOFTMAX
+    return layout("detr" if softmax else "detr_sigmoid", classes, "detect")
 
 
 def build_network(architecture: str, classes: int, imgsz: int) -> nn.Module:
-    """An untrained detector; no hub is asked for anything."""
-    check_architecture(architecture, BUILDERS, NAME)
+    """An untrained detector of a configuration here, or of a published one; no hub is asked for anything."""
     import torch
+
+    mean, std = _normalisation(architecture)
 
     class Detector(torch.nn.Module):
         """Torchvision's manner of speaking around a network of transformers."""
 
         def __init__(self) -> None:
             super().__init__()
-            # Eager attention is traced as plain products, which every engine knows.
-            self.network = BUILDERS[architecture]({"num_labels": classes, "attn_implementation": "eager"}, imgsz)
-            self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
-            self.register_buffer("std", torch.tensor(STD)[:, None, None], persistent=False)
+            self.network = _library_network(architecture, classes, imgsz)
+            self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+            self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
 
         def raw(self, x: Any, labels: Any = None) -> Any:
             """The library's own answer to inputs [n, 3, h, w] in 0..1."""
@@ -61,6 +65,22 @@ def build_network(architecture: str, classes: int, imgsz: int) -> nn.Module:
             return _chosen(self.raw(x), output_of(architecture, classes), x.shape[-2:])
 
     return Detector()
+
+
+def _normalisation(architecture: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of values in 0..1."""
+    if published.is_published(architecture):
+        of = published.parsed(architecture)
+        return of.mean, of.std
+    return published.MEAN, published.STD
+
+
+def _library_network(architecture: str, classes: int, imgsz: int) -> Any:
+    """Eager attention is traced as plain products, which every engine knows."""
+    if published.is_published(architecture):
+        return published.build_published(architecture, classes, imgsz)
+    check_architecture(architecture, BUILDERS, NAME)
+    return BUILDERS[architecture]({"num_labels": classes, "attn_implementation": "eager"}, imgsz)
 
 
 def _labels(target: dict[str, Any], size: Any) -> dict[str, Any]:
@@ -128,5 +148,6 @@ NETWORKS = Networks(
     input_of=input_of,
     output_of=output_of,
     backbone=("network.model.backbone.", "network.vit."),
+    snapshots=Snapshots(published.is_published, snapshot_weights, snapshot_hash),
     half=("fp16",),  # queries are matched to objects in numpy, which has no bfloat16
 )

@@ -103,7 +103,7 @@ class Ultralytics:
 
         forget_state(out)
 
-    def save_untrained(self, training: Training, class_names: list[str], path: Path) -> Checkpoint:
+    def save_untrained(self, training: Training, start: Start, class_names: list[str], path: Path) -> Checkpoint:
         """Save the untrained network of a configuration."""
         from src.models.ultralytics.untrained import save_untrained
 

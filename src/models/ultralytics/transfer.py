@@ -7,37 +7,14 @@ refused instead of starting from scratch in silence.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 
 from src.common.errors import UserError
+from src.models.taken_over import Transfer
 from src.models.ultralytics.checkpoint import load_checkpoint
 from src.models.ultralytics.network import build_network
 
-SHOWN = 6  # layers named in the log
 LEAST = 0.1  # share of the network's numbers; two architectures have a few tensors of equal name and shape by chance
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """Which tensors of a network a checkpoint fills."""
-
-    loaded: list[str]
-    missing: list[str]  # not in the checkpoint, or of another shape: these start anew
-
-    @property
-    def total(self) -> int:
-        """Tensors of the network."""
-        return len(self.loaded) + len(self.missing)
-
-    def text(self) -> str:
-        """One line for the log, naming the layers that start anew."""
-        line = f"{len(self.loaded)} of {self.total} tensors are taken over"
-        if not self.missing:
-            return line
-        layers = sorted({".".join(name.split(".")[:3]) for name in self.missing})
-        more = f" and {len(layers) - SHOWN} more" if len(layers) > SHOWN else ""
-        return f"{line}; these start anew: {', '.join(layers[:SHOWN])}{more}"
 
 
 @functools.cache  # every trial of a sweep starts from the same few files

@@ -75,8 +75,8 @@ def spread_out(kinds: Sequence[Kind], gflops: Sequence[float]) -> list[int]:
 
 def gflops_of(cfg: AppConfig, inputs: Inputs, folder: Path) -> float:
     """Arithmetic of one image in the untrained network."""
-    names = inputs.dataset(cfg).class_names
-    return family(cfg.model.family).save_untrained(cfg.training, names, folder / "untrained.pt").gflops
+    own, names = family(cfg.model.family), inputs.dataset(cfg).class_names
+    return own.save_untrained(cfg.training, inputs.start(cfg), names, folder / "untrained.pt").gflops
 
 
 def measure_training(

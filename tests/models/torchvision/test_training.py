@@ -164,7 +164,7 @@ def test_a_start_is_taken_over(result: Any, dataset: DatasetRef, tmp_path: Path)
     assert start == Start(path, "file:best.pt")
     FAMILY.check_start(asked(), start, dataset)
     untrained = build_network(asked().model.architecture, 10, 64)
-    assert checkpoint.fill(untrained, checkpoint.start_weights(path)) == []
+    assert checkpoint.fill(untrained, checkpoint.start_weights(path)).missing == []
     given = checkpoint.load(path).weights
     assert all(bool((value == given[name]).all()) for name, value in untrained.state_dict().items())
 
@@ -211,7 +211,7 @@ def start_of(training: Training) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_an_untrained_network_has_the_size_of_a_trained_one(result: Any, dataset: DatasetRef, tmp_path: Path) -> None:
-    made = FAMILY.save_untrained(asked(), dataset.class_names, tmp_path / "x.pt")
+    made = FAMILY.save_untrained(asked(), Start(None, ""), dataset.class_names, tmp_path / "x.pt")
     assert (made.parameters, round(made.gflops, 4)) == (result.checkpoint.parameters, result.checkpoint.gflops)
     assert size_of(asked().model.architecture, 10, 128)[1] > 1.2 * size_of(asked().model.architecture, 10, 64)[1]
     assert family("torchvision").load(made.path).input == Input(64, 64)
