@@ -157,8 +157,8 @@ def test_a_ray_head_is_lost_and_the_same_command_goes_on_with_a_new_one(tmp_path
     need("ray", "hydra_plugins.hydra_ray_launcher")
     from ray.cluster_utils import Cluster
 
-    def start() -> tuple[Cluster, Sweep]:
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
+    def start() -> tuple[Any, Sweep]:
+        cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
         words = [f"hydra.launcher.ray.init.address={cluster.address}", "+hydra.launcher.ray.remote.num_cpus=1"]
         return cluster, Sweep(tmp_path, "hydra/launcher=ray", *words, "study.workers=4", "tracking=none", epoch_s=0.5)
 
