@@ -41,8 +41,8 @@ def torn_write(kill_points: KillPoints) -> None:
 
 
 def double_tell(kill_points: KillPoints) -> None:
-    """A cell that was told is laid out again."""
-    from src.sweeper.requeue import SLOT
+    """A cell that was told is laid out again, as if its worker had died."""
+    from src.sweeper.requeue import AFTER, SLOT
     from src.sweeper.study import Study
 
     tell = Study.tell
@@ -50,7 +50,7 @@ def double_tell(kill_points: KillPoints) -> None:
     def twice(self: Study, cell: Any, values: Any, **named: Any) -> None:
         tell(self, cell, values, **named)
         if cell.index == 1 and cell.number < 12:
-            self._study.enqueue_trial(cell.params, user_attrs={SLOT: cell.index, "fixed": True})
+            self._study.enqueue_trial(cell.params, user_attrs={SLOT: cell.index, AFTER: cell.number, "fixed": True})
 
     Study.tell = twice  # type: ignore[method-assign, assignment]
 
