@@ -101,6 +101,9 @@ class DetsweepSweeper(Sweeper):
         parse_goals(base.study)
         check_seeds(base.study, len(space.seeds) or 1)
         refuse_unwritable(outputs=base.outputs, reports=base.reports)
+        launcher = self.job_launcher()
+        if base.train.cache_folder and launcher is None:  # another machine's disk is not looked at from here
+            refuse_unwritable(**{"train.cache_folder": base.train.cache_folder})
         request = SweepRequest(
             base=base,
             space=space,
@@ -108,7 +111,7 @@ class DetsweepSweeper(Sweeper):
             n_trials=self.n_trials,
             study=self.master.hydra.runtime.choices.get("sweeps"),
             compose=self.compose,
-            launcher=self.job_launcher(),
+            launcher=launcher,
         )
         begin()
         if code := run_sweep(request):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import select
 import signal
 import sys
 import traceback
@@ -22,12 +23,14 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from src.cli.wrong_types import refusal_of
 from src.common.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UserError, is_disk_full
 from src.common.redaction import redact_text
 from src.common.root import ROOT
 from src.config.checks import check
 from src.config.schema import AppConfig, register
 from src.config.strictness import TARGETS, refuse_odd_numbers, refuse_unknown, refuse_unwritable
+from src.config.unused_keys import refuse_unused
 from src.machine.abilities import lacking, require_locks
 from src.machine.environment import take_secret_words
 from src.records.parsing import RecordError
@@ -50,6 +53,7 @@ def main(task: Callable[[AppConfig], int | None]) -> None:
     def checked(cfg: AppConfig) -> int | None:
         require_locks()
         check(cfg)
+        refuse_unused([cfg])
         for sentence in lacking():
             logging.getLogger(__name__).warning("%s", sentence)
         return task(cfg)
@@ -101,6 +105,8 @@ def _run(
     if typed is None:
         return EXIT_OK
     refuse_unwritable(**{key: str(value) for key in writes if (value := getattr(typed, key, None))})
+    if isinstance(typed, AppConfig) and typed.train.cache_folder:
+        refuse_unwritable(**{"train.cache_folder": typed.train.cache_folder})
     return task(typed)
 
 
@@ -139,7 +145,9 @@ def _composed(config_name: str, schema: type[T], folder: str | None) -> T | None
     sys.argv[1:] = map(as_name, sys.argv[1:])
     try:
         hydra.main(config_path=folder, config_name=config_name, execution_whitelist=TARGETS)(jobs.append)()
-    except (UserError, RecordError, HydraException, OmegaConfBaseException):
+    except (UserError, RecordError, HydraException, OmegaConfBaseException) as error:
+        if refusal := refusal_of(error, schema):
+            raise refusal from None
         raise
     except Exception as error:
         if _begun:
@@ -183,8 +191,26 @@ def guarded(work: Callable[[], int | None]) -> int:
     except SystemExit as stop:  # --help and --cfg end this way; argparse ends in 2
         return stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_FAILED
     except Exception as error:
-        _tell(f"{type(error).__name__}: {error}\n  DETSWEEP_TRACEBACK=1 shows where", error)
+        if not (isinstance(error, BrokenPipeError) and _reader_left()):
+            _tell(f"{type(error).__name__}: {error}\n  DETSWEEP_TRACEBACK=1 shows where", error)
         return EXIT_FAILED
+
+
+def _reader_left() -> bool:
+    """Whether nobody reads the output any more, as after `… | head`: no error that a user must read.
+
+    Python would complain once more when it flushes the rest at its end, so that this goes nowhere.
+    """
+    try:
+        output = sys.stdout.fileno()
+        watch = select.poll()
+        watch.register(output, 0)  # errors are always told
+        left = any(event & select.POLLERR for _, event in watch.poll(0))
+    except (OSError, ValueError, AttributeError):  # no real file, or a system without `poll`
+        return False
+    if left:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return left
 
 
 def _unless_full(work: Callable[[], int | None]) -> int | None:

@@ -96,7 +96,9 @@ def _loaded(name: str) -> tuple[Loader, str]:
         raise UserError(
             "data.loader names no loader that an installed package declares",
             value=name,
-            remedy=f"one of: {', '.join(known) or 'none is installed'}; a package declares it in the group {GROUP}",
+            remedy=f"one of: {', '.join(known)}"
+            if known
+            else f"install the package that has it: none here declares one in the entry point group {GROUP}",
         )
     if len({e.value for e in found}) > 1:
         raise UserError("data.loader is declared by two packages", value=name, remedy="remove one of them")

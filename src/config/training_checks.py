@@ -53,9 +53,7 @@ def check_recipe(train: TrainConfig, augment: AugmentConfig, around: Around) -> 
     _check_optimizer(train)
     _check_schedule(train, around.epochs)
     _check_freeze(train, around.epochs)
-    _check_stopping(train)
     _check_precision(train, around.device)
-    _check_loading(train)
     _check_special(train, around)
 
 
@@ -126,10 +124,15 @@ def _check_ranges(t: TrainConfig) -> None:
         _in_range(f"train.{key}", getattr(t, key), low, high)
 
 
+_PLAIN = {"train": TrainConfig(), "augment": AugmentConfig()}
+
+
 def _in_range(key: str, value: float, low: float, high: float) -> None:
     if not math.isfinite(value) or not low <= value <= high:
         limits = f"at least {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
-        _refuse(f"{key} must be {limits}", value, f"for example {key}={low:g}")
+        group, _, name = key.partition(".")
+        plain = getattr(_PLAIN[group], name)
+        _refuse(f"{key} must be {limits}", value, f"for example {key}={plain:g}, the default")
 
 
 def _check_augment(a: AugmentConfig) -> None:
@@ -140,10 +143,6 @@ def _check_augment(a: AugmentConfig) -> None:
             _in_range("augment.mixup_alpha", value, 1e-3, 1000)
         elif key != "name":
             _in_range(f"augment.{key}", value, 0, AUGMENT_LIMITS.get(key, 1.0))
-    if a.mosaic9 and not a.mosaic:
-        _refuse("augment.mosaic9 is a share of the mosaics, and there are none", a.mosaic9, "augment.mosaic=1.0")
-    if a.mixup_alpha != AugmentConfig.mixup_alpha and not a.mixup:
-        _refuse("augment.mixup_alpha shapes mixup, which is off", a.mixup_alpha, "augment.mixup=0.1")
 
 
 def _check_device(around: Around) -> None:
@@ -237,13 +236,10 @@ def _check_unfreeze_steps(t: TrainConfig, epochs: int) -> None:
         _refuse(
             f"train.unfreeze_steps must be rising epochs in 2..{epochs}, the epochs of this training",
             steps,
-            "for example train.unfreeze_steps=[3,6]",
+            f"for example train.unfreeze_steps={sorted({max(2, epochs // 3), max(2, 2 * epochs // 3)})}"
+            if epochs > 1
+            else "more epochs",
         )
-
-
-def _check_stopping(t: TrainConfig) -> None:
-    if t.min_gain > 0 and not t.patience and t.schedule != "plateau":
-        _refuse("train.min_gain needs early stopping, which is off", t.min_gain, "train.patience=10")
 
 
 def _check_precision(t: TrainConfig, device: str) -> None:
@@ -251,30 +247,18 @@ def _check_precision(t: TrainConfig, device: str) -> None:
         _refuse("train.amp=fp16 needs a GPU: processors train in fp32 or bf16", device, "train.amp=fp32")
 
 
-def _check_loading(t: TrainConfig) -> None:
-    """Keys of a cache that is off, and of loader processes that there are none of."""
-    if t.prefetch and not t.workers:
-        _refuse("train.prefetch is for loader processes, and there are none", t.prefetch, "train.workers=4")
-    if t.cache != "none":
-        return
-    plain = vars(TrainConfig(name=""))
-    for key in ("cache_folder", "cache_limit_gb", "cache_resize", "cache_refresh", "cache_workers"):
-        if getattr(t, key) != plain[key]:
-            _refuse(f"train.{key} is for a cache, which is off", getattr(t, key), "train.cache=ram, or disk")
-
-
 def _check_special(t: TrainConfig, around: Around) -> None:
     """Class weights, distillation and quantisation-aware training: what each needs."""
     if t.distill_model is not None and not Path(t.distill_model).is_file():
         _refuse("train.distill_model names no file", t.distill_model, "the path of a larger detector's .pt file")
     if not t.qat:
-        _check_without_qat(t)
         return
     if t.qat_freeze_bn >= around.epochs > 0 and t.qat_freeze_bn:
         _refuse(
-            f"train.qat_freeze_bn would freeze nothing in {around.epochs} epochs",
+            f"train.qat_freeze_bn would freeze nothing: epochs={around.epochs}",
             t.qat_freeze_bn,
-            f"train.qat_freeze_bn={around.epochs // 2}, or 0: never",
+            "train.qat_freeze_bn="
+            + (f"{around.epochs // 2}, or 0: never" if around.epochs > 1 else "0, or more epochs"),
         )
     if around.weights in ("auto", "scratch"):
         _refuse("train.qat starts from a finished checkpoint", around.weights, "model.weights=PATH/best.pt")
@@ -282,11 +266,3 @@ def _check_special(t: TrainConfig, around: Around) -> None:
     for key, value in clashes.items():
         if value:
             _refuse(f"train.qat can't be combined with train.{key}", value, f"leave train.{key} out")
-
-
-def _check_without_qat(t: TrainConfig) -> None:
-    """Keys of quantisation-aware training mean nothing without it."""
-    given = {"qat_scheme": t.qat_scheme != "static" and t.qat_scheme, "qat_freeze_bn": t.qat_freeze_bn}
-    for key, value in given.items():
-        if value:
-            _refuse(f"train.{key} needs quantisation-aware training, which is off", value, "train=qat")

@@ -31,14 +31,21 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if value is not None and math.isfinite(value) else "—"
 
 
+def headings(records: Sequence[EvaluationRecord]) -> list[str]:
+    """What each column is called: its format and precision, numbered as the files are where two are alike."""
+    names = [f"{r.format}/{r.precision}" for r in records]
+    alike = len(set(names)) < len(names)
+    return [f"{i + 1}: {name}" if alike else name for i, name in enumerate(names)]
+
+
 def dashboard(trial: TrialRecord, records: Sequence[EvaluationRecord]) -> Group:
     """Everything about one finalist."""
     title = f"Trial {trial.trial}: {trial.model}, {trial.imgsz} px, lr {trial.lr:g}, seed {trial.seed}"
     parts: list[RenderableType] = [Text(title, style="bold"), trends(trial)]
     for split in sorted({r.split for r in records}, reverse=True):
         chosen = [r for r in records if r.split == split]
-        parts += [figures_table(chosen), errors_table(chosen), classes_table(chosen[0])]
-        parts += [*confusion_tables(chosen[0]), confusions_line(chosen[0])]
+        parts += [figures_table(chosen), errors_table(chosen), classes_table(chosen[0], headings(chosen)[0])]
+        parts += [*confusion_tables(chosen[0], headings(chosen)[0]), confusions_line(chosen[0])]
     return Group(*parts)
 
 
@@ -59,8 +66,8 @@ def files_dashboard(
     parts: list[RenderableType] = [Text(f"{i + 1}: {name}", style="bold") for i, name in enumerate(names)]
     parts += [figures_table(records), production_table(records)]
     parts += [difference_line(d) for d in differences]
-    parts += [sweep_table(records), errors_table(records), classes_table(records[0])]
-    parts += [*confusion_tables(records[0]), confusions_line(records[0])]
+    parts += [sweep_table(records), errors_table(records), classes_table(records[0], headings(records)[0])]
+    parts += [*confusion_tables(records[0], headings(records)[0]), confusions_line(records[0])]
     parts += [costs_table(name, c) for name, c in zip(names, costs, strict=True) if c]
     return Group(*parts)
 
@@ -69,8 +76,8 @@ def production_table(records: Sequence[EvaluationRecord]) -> Table:
     """The operating point: what the threshold in use gives."""
     table = Table(title="at the threshold in use", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("")
-    for r in records:
-        table.add_column(f"{r.format}/{r.precision}", justify="right")
+    for heading in headings(records):
+        table.add_column(heading, justify="right")
     for name in ("threshold", "precision", "recall", "f1", "detections-per-image", "detections-per-image-p95"):
         digits = 1 if name.startswith("detections") else 3
         said = name.replace("-per-", "/").replace("-p95", ", p95")
@@ -82,8 +89,8 @@ def sweep_table(records: Sequence[EvaluationRecord]) -> Table:
     """Precision, recall and F1 as the threshold moves."""
     table = Table(title="by threshold: precision / recall / F1", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("threshold", justify="right")
-    for r in records:
-        table.add_column(f"{r.format}/{r.precision}", justify="right")
+    for heading in headings(records):
+        table.add_column(heading, justify="right")
     for t in THRESHOLDS:
         near = [min(r.curve, key=lambda p: abs(p[0] - t), default=None) for r in records]
         table.add_row(f"{t:.1f}", *[" / ".join(number(v) for v in p[1:4]) if p else "—" for p in near])
@@ -107,6 +114,8 @@ def costs_table(name: str, costs: dict[str, Any]) -> Table:
     for key, said in (("shared", f"one threshold, {costs['shared_threshold']:g}"), ("per_class", "one per class")):
         counts = [str(costs[f"{kind}_{key}"]) for kind in ("missed", "false_alarms")]
         table.add_row(f"{costs['confirmed_on']}: {said}", f"{costs[f'cost_{key}']:g}", *counts)
+    if costs["cost_per_class"] >= costs["cost_shared"]:
+        table.caption = f"One per class is not cheaper on {costs['confirmed_on']}: keep the one threshold."
     for c, t in list(costs["thresholds"].items())[:MOST_IN_MATRIX]:
         table.add_row(f"{escape(c)}, chosen on {costs['chosen_on']}", f"≥ {t:.3f}", "", "")
     return table
@@ -128,8 +137,8 @@ def figures_table(records: Sequence[EvaluationRecord]) -> Table:
     first = records[0]
     table = Table(title=f"{first.split}, {first.n_images} images", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("")
-    for r in records:
-        table.add_column(f"{r.format}/{r.precision}\n{r.runtime}", justify="right")
+    for heading, r in zip(headings(records), records, strict=True):
+        table.add_column(f"{heading}\n{r.runtime}", justify="right")
     table.add_row("mAP50-95", *[number(r.figures.get("mAP50-95")) for r in records], style="bold")
     table.add_row("  95 % interval", *[_interval(r) for r in records])
     for name in FIGURES:
@@ -148,8 +157,8 @@ def errors_table(records: Sequence[EvaluationRecord]) -> Table:
     """Counts of every kind of error at the best threshold."""
     table = Table(title="errors at the best threshold", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("")
-    for r in records:
-        table.add_column(f"{r.format}/{r.precision}", justify="right")
+    for heading in headings(records):
+        table.add_column(heading, justify="right")
     for kind in ("true_positives", *KINDS):
         table.add_row(kind.replace("_", " "), *[str(r.errors.get(kind, 0)) for r in records])
     if any(r.errors.get("ignored") for r in records):
@@ -157,12 +166,12 @@ def errors_table(records: Sequence[EvaluationRecord]) -> Table:
     return table
 
 
-def classes_table(record: EvaluationRecord) -> Table:
+def classes_table(record: EvaluationRecord, heading: str) -> Table:
     """The worst and the best classes."""
     known = sorted((c for c in record.per_class if c["AP50-95"] is not None), key=lambda c: c["AP50-95"])
     cut = len(known) > 2 * MOST_CLASSES
     shown = known[:MOST_CLASSES] + known[-MOST_CLASSES:] if cut else known
-    table = Table(title=f"classes, {record.format}/{record.precision}", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=f"classes, {heading}", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("class", "objects", "AP50-95", "AP50", "recall in use"):
         table.add_column(name, justify="left" if name == "class" else "right")
     for i, c in enumerate(shown):
@@ -185,13 +194,13 @@ def confusions_line(record: EvaluationRecord) -> Text:
     return Text(f"confused: {pairs or 'none'}\nfound rightly, with another name too: {again or 'none'}\n")
 
 
-def confusion_tables(record: EvaluationRecord) -> list[Table]:
+def confusion_tables(record: EvaluationRecord, heading: str) -> list[Table]:
     """Objects by class and by what they were called; of many classes, those with most mistakes. None in old records."""
     if not record.confusion_matrix:
         return []
     shown, others, cells = condensed(record.confusion_matrix, MOST_IN_MATRIX)
     names = [escape(str(record.per_class[c]["name"])) for c in shown] + (["others"] if others else [])
-    title = f"objects by class (rows) and called class, best threshold, {record.format}/{record.precision}"
+    title = f"objects by class (rows) and called class, best threshold, {heading}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("", *names, "missed"):
         table.add_column(name, justify="right" if name else "left")

@@ -22,7 +22,7 @@ from src.pipeline.calibration import calibration_images
 from src.pipeline.exchange import Alone, Exchange
 from src.records.schema import DatasetRef
 from src.records.sweep_folder import WEIGHTS, SweepFolder
-from src.track import Tracker, open_tracker
+from src.track import Tracker, check_also, open_tracker
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ def prepare(cfgs: list[AppConfig]) -> Inputs:
         UserError: the first thing that is wrong.
     """
     inputs = Inputs(Path(cfgs[0].outputs))
+    check_also(cfgs[0].tracking)  # refused before data are made and weights are fetched
     _check_licences(cfgs)
     for cfg in cfgs:
         use_reading(cfg.data)  # refused before weights are fetched

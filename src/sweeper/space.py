@@ -17,6 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from src.common.errors import UserError
 from src.config.schema import AppConfig
+from src.config.unused_keys import refuse_unused
 
 MOST_CELLS_CHECKED = 1000  # composing one takes about 10 ms
 MOST_CELLS = 100_000
@@ -161,16 +162,16 @@ def check_space(space: Space, compose: Callable[[list[str]], AppConfig]) -> AppC
     Raises:
         UserError, HydraException: the first configuration that is wrong.
     """
-    first: AppConfig | None = None
     cells = space.cells() if space.size() is not None else corners(space)
-    for params in itertools.islice(cells, MOST_CELLS_CHECKED):
-        cfg = compose([*space.fixed, *overrides_of(params), *(f"seed={s}" for s in space.seeds[:1])])
-        first = first or cfg
-    assert first is not None
+    cfgs = [
+        compose([*space.fixed, *overrides_of(params), *(f"seed={s}" for s in space.seeds[:1])])
+        for params in itertools.islice(cells, MOST_CELLS_CHECKED)
+    ]
+    refuse_unused(cfgs)
     for seed in space.seeds:
         if seed < 0:
             raise UserError("seed must be at least 0", value=seed)
-    return first
+    return cfgs[0]
 
 
 def corners(space: Space) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 `store` writes to a database at hand, `remote` to a server, through a spool on disk that outlives the server's absences.
 """
 
+from src.track.beside import check_also
 from src.track.entries import EPOCH_METRIC
 from src.track.names import plain, segments
 from src.track.opening import open_tracker
@@ -20,6 +21,7 @@ __all__ = [
     "RemoteTracker",
     "RunLog",
     "Tracker",
+    "check_also",
     "follow",
     "is_local",
     "open_tracker",

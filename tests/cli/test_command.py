@@ -29,6 +29,11 @@ FEW = ["data.n_train=4", "data.n_val=4", "data.n_test=2", "data.size=64", "track
         (['data.group="^(video"', "tracking=none"], "data.group is no regular expression"),
         (['data.group="^(film)"', *FEW], "data.group matches no image of val"),
         (["-m", "seed=1,2", 'data.group="^(val)"', *FEW], "data.group puts all 4 images of val in one group"),
+        (["train.cache_folder=/dev/null/x"], "train.cache_folder can't be used"),
+        (["-m", "seed=1,2", "train.cache_folder=/dev/null/x"], "train.cache_folder can't be used"),
+        (["train.plateau_patience=3"], "train.schedule=plateau"),
+        (["-m", "train.plateau_patience=3,5"], "train.schedule=plateau"),
+        (["tracking.also=[tensorbord]"], "some of: tensorboard, wandb"),
         (["-m"], "search space is empty"),
         (["-m", "imgsz=320,100"], "imgsz"),
         (["-m", "lr=interval(0.1,1.0)"], "n_trials"),
@@ -94,6 +99,20 @@ def test_exit_codes_follow_the_kind_of_error(capsys: pytest.CaptureFixture[str])
     assert raising(KeyboardInterrupt()) == EXIT_INTERRUPTED
     assert raising(SystemExit(3)) == 3
     assert guarded(lambda: None) == 0
+
+
+def test_nobody_who_reads_on_is_no_error(command: Command) -> None:
+    """`… | head` closes the pipe; what is written after that is lost, and nothing need be said."""
+    code = (
+        "import sys, time\nfrom src.cli.command import guarded\n"
+        "def work():\n    for _ in range(100_000): print('a line', flush=True)\nsys.exit(guarded(work))"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -c \"$1\" | head -1; echo ${{PIPESTATUS[0]}}", "bash", code],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout == "a line\n1\n"
 
 
 def test_no_secret_in_an_error(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

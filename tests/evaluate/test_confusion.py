@@ -12,7 +12,7 @@ from rich.console import Console
 from src.evaluate import match
 from src.evaluate.errors import Errors, split_errors
 from src.evaluate.in_depth import evaluate_in_depth
-from src.evaluate.terminal import confusion_tables, confusions_line
+from src.evaluate.terminal import confusion_tables, confusions_line, costs_table, files_dashboard, headings
 from src.records.schema import EvaluationRecord
 from src.records.store import from_json, to_json
 from tests.evaluate.scenes import random_scenes, with_regions
@@ -93,13 +93,32 @@ def test_the_dashboard_shows_the_matrix_and_old_records_have_none() -> None:
     assert record.confusions == [["b", "c", 1]]
     assert record.also_called == [["a", "b", 1]]
     assert record.confusion_matrix == [[1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 1, 0, 0]]
-    (table,) = confusion_tables(record)
+    (table,) = confusion_tables(record, "onnx/fp32")
     text = shown(table, confusions_line(record))
     for words in ("b taken for c (1)", "a also called b (1)", "background", "missed"):
         assert words in text
     record.confusion_matrix.clear()
-    assert confusion_tables(record) == []
+    assert confusion_tables(record, "onnx/fp32") == []
     assert "again=true" in shown(confusions_line(record))
+
+
+def test_files_of_one_format_are_told_apart_by_their_number() -> None:
+    record = evaluate_in_depth(SUBJECT, [scene(TRUTH)], [scene(TRUTH)], resamples=5)
+    assert headings([record]) == [f"{record.format}/{record.precision}"]
+    alike = f"{record.format}/{record.precision}"
+    text = shown(files_dashboard(["a.pt", "b.pt"], [record, record], [], [{}, {}]))
+    assert text.count(f"2: {alike}") == 4
+    assert f"classes, 1: {alike}" in text
+
+
+@pytest.mark.parametrize(("per_class", "said"), [(277, True), (198, True), (150, False)])
+def test_thresholds_that_cost_no_less_are_advised_against(per_class: float, said: bool) -> None:
+    costs = {
+        "miss": 20, "false_alarm": 1, "shared_threshold": 0.25, "confirmed_on": "test", "chosen_on": "val",
+        "thresholds": {"a": 0.5}, "cost_shared": 198, "cost_per_class": per_class,
+        "missed_shared": 9, "missed_per_class": 1, "false_alarms_shared": 18, "false_alarms_per_class": 2,
+    }  # fmt: skip
+    assert ("keep the one threshold" in shown(costs_table("a.pt", costs))) == said
 
 
 def test_records_of_earlier_versions_are_still_read() -> None:
@@ -115,7 +134,7 @@ def test_of_many_classes_the_most_confused_are_shown_and_nothing_is_lost() -> No
     detections, ground_truths = random_scenes(1, 60, 30)
     subject = type(SUBJECT)(**{**vars(SUBJECT), "class_names": [f"c{i}" for i in range(30)]})
     record = evaluate_in_depth(subject, detections, ground_truths, resamples=5)
-    (table,) = confusion_tables(record)
+    (table,) = confusion_tables(record, "onnx/fp32")
     assert len(table.columns) == 13  # names, ten classes, others, missed
     cells = [int(str(v)) for column in table.columns[1:] for v in column.cells if v != "·"]
     assert sum(cells) == sum(map(sum, record.confusion_matrix))

@@ -1,0 +1,67 @@
+"""Keys that reach nothing are refused, unless another configuration of the sweep heeds them."""
+
+from __future__ import annotations
+
+import pytest
+
+from src.common.errors import UserError
+from src.config.unused_keys import SHAPES, refuse_unused
+from tests.config.test_config import composed
+
+IDLE = [
+    ("train.plateau_patience=3", "train.schedule=plateau"),
+    ("train.step_gamma=0.5", "train.schedule=step"),
+    ("train.exponential_gamma=0.5", "train.schedule=exponential"),
+    ("train.onecycle_rise=0.5", "train.schedule=onecycle"),
+    ("train.min_gain=0.01", "train.patience=10"),
+    ("train.prefetch=2", "train.workers=4"),
+    ("train.qat_scheme=x86", "train=qat"),
+    ("train.qat_freeze_bn=2", "train=qat"),
+    ("augment.mosaic9=0.5", "augment.mosaic=1.0"),
+    ("augment.mixup_alpha=8", "augment.mixup=0.1"),
+    ("export.int8.keep=auto", "export=int8"),
+    ("export.int8.weights=tensor", "export=int8"),
+    ("export.calibration.images=16", "export=int8"),
+    ("tile_overlap=0.3", "tile=640"),
+    ("tile_merge=smaller", "tile=640"),
+]
+
+
+@pytest.mark.parametrize(("word", "remedy"), IDLE)
+def test_a_key_that_reaches_nothing_is_refused_and_the_remedy_makes_it_reach(word: str, remedy: str) -> None:
+    with pytest.raises(UserError) as caught:
+        refuse_unused([composed(word)])
+    key, _, value = word.partition("=")
+    assert str(caught.value).startswith(key)
+    assert value in str(caught.value)
+    assert caught.value.remedy == remedy
+    refuse_unused([composed(word, remedy)])
+
+
+def test_a_cache_that_is_off_takes_no_keys() -> None:
+    with pytest.raises(UserError, match="cache, which is off"):
+        refuse_unused([composed("train.cache=none", "train.cache_limit_gb=1")])
+    with pytest.raises(UserError, match="keep=auto, which is off"):
+        refuse_unused([composed("export=int8", "export.int8.most_kept=4")])
+    with pytest.raises(UserError, match="INT8 of ONNX and OpenVINO"):
+        refuse_unused([composed("export=litert", "export.int8.keep=[/model.0/conv/Conv]")])
+
+
+def test_in_a_sweep_one_configuration_that_heeds_it_is_enough() -> None:
+    words = ["train.plateau_patience=3", "augment.mosaic9=0.5"]
+    heeding = composed(*words, "train.schedule=plateau", "augment.mosaic=1")
+    refuse_unused([composed(*words), heeding])
+    with pytest.raises(UserError, match="plateau_patience"):
+        refuse_unused([composed("train.plateau_patience=3"), composed("train.plateau_patience=5")])
+
+
+@pytest.mark.parametrize("recipe", ["scratch_small", "finetune", "fast", "standard", "distill"])
+@pytest.mark.parametrize("augment", ["none", "light", "default", "small_dataset", "finetune"])
+def test_no_recipe_sets_what_it_does_not_use(recipe: str, augment: str) -> None:
+    refuse_unused([composed(f"train={recipe}", f"augment={augment}", "export=int8")])
+
+
+def test_every_key_exists_and_stands_once() -> None:
+    keys = [shape.key for shape in SHAPES]
+    assert len(set(keys)) == len(keys)
+    refuse_unused([composed()])
