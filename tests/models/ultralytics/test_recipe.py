@@ -37,7 +37,6 @@ FILE = str(Path(__file__))
         (["train.betas=[0.9,0.99]", "train.optimizer=SGD"], "SGD"),
         (["train.unfreeze_epoch=2", "epochs=3"], "nothing is frozen"),
         (["train.unfreeze_epoch=9", "train.freeze=3", "epochs=3"], "2..3"),
-        (["train.min_gain=0.1"], "train.min_gain"),
         (["train.stop_metric=beauty"], "train.stop_metric"),
         (["train.amp=fp16"], "GPU"),
         (["train.amp=fp12"], "train.amp"),
