@@ -1,7 +1,8 @@
 """Takes secrets out of whatever is about to be saved, logged or shown.
 
 A value is a secret when its key looks like one (`password`, `token`, `api_key`, …), when it is the value of an
-environment variable whose name looks like one, or when it is the password of a URL, there or here.
+environment variable whose name looks like one, when it is the password of a URL, there or here, or when it has the
+form of a well-known kind of token.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ _WORDS = re.compile(r"[^\s'\"]+")
 _URL = re.compile(r"(?<![a-zA-Z0-9+.-])[a-zA-Z0-9+.-]+://[^\s/:@'\"]*:")
 _BARE = re.compile(r"(?P<head>https?://)[^\s/:@'\"]{8,}(?=@)")  # https://TOKEN@host
 _HEADER = re.compile(r"(?P<head>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+# Credentials that say themselves what they are: of GitHub, GitLab, Hugging Face, AWS, OpenAI and its kin, Slack; JWTs.
+_TOKEN = re.compile(
+    r"(?<![\w-])(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{18,}|hf_[A-Za-z0-9]{30,}"
+    r"|(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)|sk-(?:proj-|ant-)?[A-Za-z0-9]{20,}|xox[abprs]-[\w-]{16,}"
+    r"|eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+)"
+)
 _QUOTED = r"\"[^\"]*\"|'[^']*'"
 _ASSIGNMENT = re.compile(r"(?<![\w.-])(?P<key>[\w.-]+)="), re.compile(rf"{_QUOTED}|[^\s&,]+")  # key=value
 _PAIR = re.compile(r"[\"'](?P<key>[\w.-]+)[\"']\s*:\s*"), re.compile(_QUOTED)  # "key": "value"
@@ -40,6 +47,7 @@ def redact_text(text: str) -> str:
     text = _WORDS.sub(_without_password, text)
     for pattern in (_BARE, _HEADER):
         text = pattern.sub(rf"\g<head>{MASK}", text)
+    text = _TOKEN.sub(MASK, text)
     for keys, values in (_ASSIGNMENT, _PAIR):
         text = _without_values(text, keys, values)
     for value in _known():

@@ -246,8 +246,13 @@ def run(args: DatasetArgs) -> int:
     if not args.command:
         raise UserError("no command is given", remedy=f"python -m src.data {'|'.join(COMMANDS)} data=…")
     if args.command not in COMMANDS:
-        raise UserError("command is not known", value=args.command, remedy=f"one of: {', '.join(COMMANDS)}")
+        raise unknown(args.command)
     return COMMANDS[args.command](args)
+
+
+def unknown(word: str) -> UserError:
+    """What is said to a command that is none."""
+    return UserError("command is not known", value=word, remedy=f"one of: {', '.join(COMMANDS)}")
 
 
 def main() -> None:
@@ -257,6 +262,8 @@ def main() -> None:
     words = [f"origin={word.removeprefix('from=')}" if word.startswith("from=") else word for word in words]
     if not words or (not words[0].startswith("-") and "=" not in words[0]):
         print(__doc__.strip(), file=sys.stderr if words else sys.stdout)
+        if words:
+            print(f"error: {unknown(words[0])}", file=sys.stderr)
         sys.exit(EXIT_USAGE)
     sys.argv[1:] = words
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names needn't be Unicode

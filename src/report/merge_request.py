@@ -144,12 +144,20 @@ def _cases(now: Json, why: str) -> Iterator[Case]:
 
 
 def _ships(now: Json, before: Json | None) -> str:
-    ships = escape(_label(now)) or "nothing"
+    ships = _shipped(now)
     if before is None:
         return f"Ships: **{ships}**"
-    if _file(now) == _file(before):
+    if _file(now) == _file(before) and ships == _shipped(before):
         return f"Ships the same file as before: **{ships}**"
-    return f"Ships: **{ships}**; before: {escape(_label(before)) or 'nothing'}"
+    return f"Ships: **{ships}**; before: {_shipped(before)}"
+
+
+def _shipped(decision: Json) -> str:
+    """What may go out by a decision; of one that says no, the best of what was refused."""
+    best = escape(_label(decision))
+    if decision["verdict"] == "reject":
+        return f"nothing ({best} is rejected)" if best else "nothing"
+    return best or "nothing"
 
 
 def _figures(now: Json, before: Json | None) -> str:

@@ -19,6 +19,10 @@ from src.common.redaction import redact, redact_text
         ("api_key='two words' given", "words"),
         ('{"password": "two words"}', "words"),
         ("Authorization: Bearer abcdef123.x", "abcdef123"),
+        ("pushed with ghp_0123456789abcdefABCDEF0123456789abcd", "0123456789abcdef"),
+        ("[hf_abcdefghijklmnopqrstuvwxyzABCDEFGH]", "abcdefghijkl"),
+        ("as AKIAIOSFODNN7EXAMPLE asked", "IOSFODNN7"),
+        ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefgh-_x", "sdWIiOiIx"),
     ],
 )
 def test_secrets_in_text_are_masked(text: str, secret: str) -> None:
@@ -44,12 +48,22 @@ def test_the_password_in_a_variables_address_is_masked_alone_too(monkeypatch: py
 def test_ordinary_text_stays() -> None:
     for text in ("lr=0.01 imgsz=320", "sqlite:///outputs/mlflow.db", "http://127.0.0.1:5000/#/experiments", "a: b@c",
                  "git@github.com:a/b.git", "token: none", "key=3 monkey=4", "train/box_loss: 0.5",
-                 "export ROBOFLOW_API_KEY=…, or leave it"):  # fmt: skip
+                 "export ROBOFLOW_API_KEY=…, or leave it",
+                 "hf_hub_download_of_one", "task-0123456789abcdefghij", "sk-learn-and-something-long"):  # fmt: skip
         assert redact_text(text) == text
 
 
 @pytest.mark.parametrize(
-    "text", ["v" * 300_000, "a.b-" * 75_000, "x://" * 75_000, "token" * 40_000, "3https://u:pw@h " * 9]
+    "text",
+    [
+        "v" * 300_000,
+        "a.b-" * 75_000,
+        "eyJa-" * 60_000,
+        "-sk-" * 75_000,
+        "x://" * 75_000,
+        "token" * 40_000,
+        "3https://u:pw@h " * 9,
+    ],
 )
 def test_long_words_are_read_once(text: str) -> None:
     """Read again from each of its letters, the first would take hours: the limit of a test stops it."""

@@ -57,6 +57,7 @@ def test_wrong_words_end_in_2(words: list[str]) -> None:
     done = _run(*words)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+    assert words != ["nonsense"] or "command is not known\n  value:  nonsense" in done.stderr
 
 
 def test_check_prints_figures_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

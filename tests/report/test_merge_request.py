@@ -132,3 +132,9 @@ def test_what_is_no_decision_is_refused(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(UserError, match=r"decision\.json"):
         read_decision(file)
+
+
+def test_a_rejected_decision_ships_nothing(now: Json) -> None:
+    rejected = {**now, "verdict": "reject"}
+    assert "Ships: **nothing (" in comment(rejected, None, "")
+    assert "the same file" not in comment(rejected, now, "")
