@@ -136,7 +136,8 @@ def _check_choices(cfg: AppConfig) -> None:
     one_of("study.cost_runtime", [cfg.study.cost_runtime], list(backends.RUNTIMES))
     one_of("decision.latency", [cfg.decision.latency], list(LATENCIES))
     check_judged(cfg)
-    if cfg.model.weights not in ("auto", "scratch") and not Path(cfg.model.weights).exists():
+    weights = Path(cfg.model.weights)  # a pipe or a device is neither: who opens it waits for ever
+    if cfg.model.weights not in ("auto", "scratch") and not (weights.is_file() or weights.is_dir()):
         raise UserError(
             "model.weights names a file or a folder that does not exist",
             value=cfg.model.weights,

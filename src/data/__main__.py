@@ -261,9 +261,10 @@ def main() -> None:
     words = [f"command={word}" if word in COMMANDS else word for word in sys.argv[1:]]
     words = [f"origin={word.removeprefix('from=')}" if word.startswith("from=") else word for word in words]
     if not words or (not words[0].startswith("-") and "=" not in words[0]):
-        print(__doc__.strip(), file=sys.stderr if words else sys.stdout)
         if words:
             print(f"error: {unknown(words[0])}", file=sys.stderr)
+        else:
+            print(__doc__.strip())
         sys.exit(EXIT_USAGE)
     sys.argv[1:] = words
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names needn't be Unicode
