@@ -51,6 +51,8 @@ def main(task: Callable[[AppConfig], int | None]) -> None:
     take_secret_words()
 
     def checked(cfg: AppConfig) -> int | None:
+        if cfg.train.cache_folder:
+            refuse_unwritable(**{"train.cache_folder": cfg.train.cache_folder})
         require_locks()
         check(cfg)
         refuse_unused([cfg])
@@ -105,8 +107,6 @@ def _run(
     if typed is None:
         return EXIT_OK
     refuse_unwritable(**{key: str(value) for key in writes if (value := getattr(typed, key, None))})
-    if isinstance(typed, AppConfig) and typed.train.cache_folder:
-        refuse_unwritable(**{"train.cache_folder": typed.train.cache_folder})
     return task(typed)
 
 

@@ -13,7 +13,7 @@ from src.models.transformers import published
 from src.models.transformers.hub import place_of, published_files
 from src.models.transformers.network import NETWORKS, queries
 from src.models.transformers.sides import check_side
-from src.models.transformers.snapshot import CONFIG, IMAGES, WEIGHTS, Snapshot, read_config, read_json, read_snapshot
+from src.models.transformers.snapshot import CONFIG, IMAGES, WEIGHTS, read_snapshot
 from src.models.weights import SCRATCH, SCRATCH_FALLBACK, check_checkpoint_file, warn_of_scratch
 from src.models.weights_download import MIRROR
 
@@ -85,8 +85,7 @@ def _kept_start(model: ModelConfig, folder: Path, url: str) -> Start:
         )
     if model.weights == "auto":
         warn_of_scratch(model.pretrained, place)
-    images = place / IMAGES
-    snapshot = Snapshot(place, read_config(place), read_json(images) if images.is_file() else None)
+    snapshot = read_snapshot(place, weights=False)
     published.check_kind(snapshot, model.architecture)
     note = SCRATCH if model.weights == "scratch" else SCRATCH_FALLBACK
     return Start(None, note, published.published(snapshot, frozen=False).text())

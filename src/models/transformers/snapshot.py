@@ -37,14 +37,19 @@ class Snapshot:
         return str(self.config.get("model_type", ""))
 
 
-def read_snapshot(folder: Path) -> Snapshot:
+def read_snapshot(folder: Path, *, weights: bool = True) -> Snapshot:
     """Read and check a folder; the tensors themselves are left for later.
+
+    Args:
+        folder: with the files.
+        weights: whether it must hold them too.
 
     Raises:
         UserError: a file is missing, damaged or pickled.
     """
     config = read_config(folder)
-    check_weights(folder)
+    if weights:
+        check_weights(folder)
     images = folder / IMAGES
     return Snapshot(folder, config, read_json(images) if images.is_file() else None)
 
