@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from src.config.schema import DataConfig
     from src.records.schema import DatasetRef
 
-__all__ = ["Sample", "calibration_yaml", "load_groups", "load_split", "report_files", "resolve", "use_reading"]
+__all__ = [
+    "Sample",
+    "calibration_yaml",
+    "load_groups",
+    "load_split",
+    "picture_files",
+    "report_files",
+    "resolve",
+    "use_reading",
+]
 
 
 @dataclass(frozen=True)
@@ -90,9 +99,14 @@ def calibration_yaml(ref: DatasetRef) -> str:
 
 
 def report_files(ref: DatasetRef) -> list[str]:
-    """Paths of the check's report and pictures, made on first use; for logging beside the run."""
-    from src.data.pictures import write_pictures
+    """Paths of the check's report, made on first use; for logging beside the run."""
     from src.data.report import write_report
 
-    folder = Path(ref.yaml).parent
-    return [str(path) for path in (*write_report(folder), *write_pictures(folder))]
+    return [str(path) for path in write_report(Path(ref.yaml).parent)]
+
+
+def picture_files(ref: DatasetRef) -> list[str]:
+    """Paths of the dataset's pictures, drawn on first use; for logging beside the run."""
+    from src.data.pictures import write_pictures
+
+    return [str(path) for path in write_pictures(Path(ref.yaml).parent)]

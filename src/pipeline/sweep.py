@@ -18,7 +18,7 @@ from src.common.errors import EXIT_OK, StageError, UserError
 from src.common.redaction import redact, redact_text
 from src.common.whole_files import locked
 from src.config.schema import AppConfig, plain_config
-from src.data import report_files
+from src.data import picture_files, report_files
 from src.machine.environment import command_line
 from src.pipeline.architecture_cost import Costs, check_costs, measure_ahead
 from src.pipeline.context import (
@@ -117,6 +117,8 @@ def _run(request: SweepRequest, context: Context, inputs: Inputs, early: Sequenc
             run_workers(request, study, context, workers, early)
         else:
             _work(request, study, context, inputs)
+        # A second of drawing: not before the first training.
+        run.files([Path(name) for name in picture_files(inputs.dataset(cfg))], "data")
         if not (cfg.study.decide and context.exchange.decides()):
             return EXIT_OK
         _gather(request, study, context)

@@ -15,7 +15,7 @@ import pytest
 
 from src.common.errors import UserError
 from src.data import __main__ as command
-from src.data import coco128, report_files, resolve
+from src.data import coco128, picture_files, report_files, resolve
 from src.data.dvc import dvc_hash, track
 from tests.data.builders import config, yolo_set
 
@@ -68,7 +68,7 @@ def test_check_prints_figures_and_draws(tmp_path: Path, capsys: pytest.CaptureFi
     assert ref.fingerprint in said
     assert "mAP differences of" in said
     folder = Path(ref.yaml).parent
-    files = {Path(f).name for f in report_files(ref)}
+    files = {Path(f).name for f in (*report_files(ref), *picture_files(ref))}
     assert files == {"check.md", "check.json", "samples.png", "classes.png", "boxes.png"}
     assert all((folder / name).stat().st_size > 100 for name in files)
     summary = json.loads((folder / "check.json").read_text())

@@ -94,6 +94,7 @@ PATCHES: dict[str, Any] = {
     "src.pipeline.context.resolve": lambda data, outputs: DATASET,
     "src.pipeline.sweep.refuse_ineffective_keys": lambda request, inputs: None,
     "src.pipeline.sweep.report_files": lambda dataset: [],
+    "src.pipeline.sweep.picture_files": lambda dataset: [],
     "src.pipeline.finish._finalise": toy_finalise,
 }
 
