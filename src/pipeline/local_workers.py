@@ -20,7 +20,7 @@ from src.cli.progress import Watch
 from src.common.errors import stop_if_full
 from src.common.redaction import redact_text
 from src.machine.abilities import kill_group
-from src.machine.environment import SECRET_WORDS, module
+from src.machine.environment import SECRET_WORDS, cores, module
 from src.pipeline.context import Context
 from src.pipeline.launcher_job import PARENT
 from src.pipeline.request import OBJECTIVE, SweepRequest
@@ -54,7 +54,7 @@ def environment_of(number: int, request: SweepRequest, threads: int) -> dict[str
 
 @contextmanager
 def started_early(request: SweepRequest, count: int, threads: int) -> Iterator[list[Worker]]:
-    """The workers of a new sweep, which load their libraries while it is being opened; none where it was begun before.
+    """Workers of a new sweep that load their libraries while it is being opened; none where it was begun before.
 
     Args:
         request: the sweep; its configuration was found right.
@@ -68,7 +68,8 @@ def started_early(request: SweepRequest, count: int, threads: int) -> Iterator[l
     try:
         logs = _logs(request.folder)
         # One by one, so that those that are there are stopped when another can't be started.
-        workers.extend(_start(number, request, max(threads // count, 1), logs) for number in range(count))
+        early = min(count, max(cores() - 1, 1))  # a core is left to this process, which all of them wait for
+        workers.extend(_start(number, request, max(threads // count, 1), logs) for number in range(early))
         yield workers
     finally:
         _stop(workers)

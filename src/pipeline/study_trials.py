@@ -228,9 +228,12 @@ class CellRunner:
         except PausedError as paused:
             progress.state = "paused"
             progress.save(self.context.trial_folder(number))
+            self.context.exchange.send(number)
             self.watch.pause(f"trial {number} · {name}: paused after {paused.epoch} epochs")
             raise
         self.watch.finish(outcome(record), epochs_run=len(record.history), state=record.state)
+        # Not only with the whole cell: whoever takes it over, after a kill, need not train this replicate again.
+        self.context.exchange.send(number)
         return record
 
     def _reported(self, row: Mapping[str, float]) -> float:

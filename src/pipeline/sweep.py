@@ -8,6 +8,7 @@ work on the same study.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -44,7 +45,7 @@ from src.pipeline.runs import closing, start_once
 from src.pipeline.side_by_side import workers_of
 from src.pipeline.study_trials import CellRunner, worker_number
 from src.pipeline.until_decided import check_until
-from src.records.schema import SweepRecord
+from src.records.schema import DatasetRef, SweepRecord
 from src.records.store import load, save
 from src.records.sweep_folder import SweepFolder
 from src.sweeper.loop import work
@@ -53,6 +54,9 @@ from src.sweeper.sampler import make_sampler
 from src.sweeper.space import check_space
 from src.sweeper.storage import STUDY, open_storage
 from src.sweeper.study import Study
+from src.track.protocol import RunLog
+
+log = logging.getLogger(__name__)
 
 
 def run_sweep(request: SweepRequest) -> int:
@@ -117,12 +121,19 @@ def _run(request: SweepRequest, context: Context, inputs: Inputs, early: Sequenc
             run_workers(request, study, context, workers, early)
         else:
             _work(request, study, context, inputs)
-        # A second of drawing: not before the first training.
-        run.files([Path(name) for name in picture_files(inputs.dataset(cfg))], "data")
+        _log_pictures(run, inputs.dataset(cfg))
         if not (cfg.study.decide and context.exchange.decides()):
             return EXIT_OK
         _gather(request, study, context)
         return finish(request, context, inputs, run)
+
+
+def _log_pictures(run: RunLog, dataset: DatasetRef) -> None:
+    """Log the dataset's pictures: a second of drawing, which the first training need not wait for."""
+    try:
+        run.files([Path(name) for name in picture_files(dataset)], "data")
+    except UserError as error:  # it is gone by now; what was trained on it stands
+        log.warning("no pictures of the dataset: %s", error)
 
 
 def _gather(request: SweepRequest, study: Study, context: Context) -> None:

@@ -41,11 +41,21 @@ class Request:
         return {key: int(value) for key, value in (word.split("=") for word in words)}
 
 
+class Listening(Alone):
+    """Remembers what it was asked to send."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self._seen = seen
+
+    def send(self, trial: int) -> None:
+        self._seen.append(f"{trial} sent")
+
+
 class Context:
     """A folder without records."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.exchange = folder, Alone()
+    def __init__(self, folder: Path, seen: list[str]) -> None:
+        self.folder, self.exchange = folder, Listening(seen)
 
 
 class Costs:
@@ -70,10 +80,12 @@ class Bench:
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, cfg: StudyConfig, worth: Any, **size: Any) -> None:
         self.trained: list[int] = []
+        self.seen: list[str] = []  # trainings and sendings, in their order
         self.refused: list[tuple[int, str, str]] = []
 
         def run_trial(trial: Trial, *_: Any) -> Record:
             self.trained.append(trial.number)
+            self.seen.append(f"{trial.number} trained")
             return Record(trial.number, "complete", {**trial.known, "val/mAP50-95": worth(trial.cfg)})
 
         def refuse(trial: Trial, *_: Any, state: str, reason: str) -> Record:
@@ -89,7 +101,7 @@ class Bench:
         patch.setattr(study_trials, "trial_of", made)
         patch.setattr(study_trials, "finished_and_closed", lambda *_: None)
         request: Any = Request(cfg, **size)
-        runner = CellRunner(request, Context(folder), None, Watch(0, 0), Costs())  # type: ignore[arg-type]
+        runner = CellRunner(request, Context(folder, self.seen), None, Watch(0, 0), Costs())  # type: ignore[arg-type]
         maximize = [o.maximize for o in request.goals.objectives]
         storage = open_storage(None, folder / "s.log")
         pruner = make_pruner(cfg, 5)
@@ -121,6 +133,11 @@ def test_values_follow_the_objectives(tmp_path: Path, monkeypatch: pytest.Monkey
     cfg = study(objectives=["mAP50-95", "latency_p50_ms"])
     bench = Bench(tmp_path, monkeypatch, cfg, lambda c: c["imgsz"] / 100 + c["seed"] / 100, seeds=[1, 3], cells=2)
     assert [tuple(o.values) for o in bench.outcomes] == [pytest.approx((0.34, 1.0)), pytest.approx((0.66, 2.0))]
+
+
+def test_a_replicate_is_sent_before_the_next_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path, monkeypatch, study(), lambda c: 0.5, seeds=[1, 2], cells=1)
+    assert bench.seen[:4] == ["0 trained", "0 sent", "1 trained", "1 sent"]
 
 
 def test_replicates_that_cannot_win_are_not_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
