@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from src.common.whole_files import lock
 from src.sweeper.reconnect import PatientStorage
 
 STUDY = "sweep"
+TABLES_S = 30.0  # for another machine to make them
 _TAIL = 1 << 16  # bytes read back at a time while looking for the last whole line
 
 
@@ -144,13 +147,28 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
         check_end(journal)
         return JournalStorage(Journal(str(journal), lock_obj=JournalLock(journal)))
     try:
-        return PatientStorage(url)  # a connection that broke is found when it is used: the call is made again
+        return _opened(url)
     except Exception as error:
         raise UserError(
             f"study.storage can't be opened ({type(error).__name__})",
             value=redact_text(url),
             remedy="sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE (make setup EXTRAS=postgresql)",
         ) from error
+
+
+def _opened(url: str) -> BaseStorage:
+    """The storage at `url`, with its tables: of machines that make them at the same moment all but one fail."""
+    from sqlalchemy.exc import DBAPIError, IntegrityError
+
+    deadline = time.monotonic() + TABLES_S
+    while True:
+        try:
+            return PatientStorage(url)  # a connection that broke is found when it is used: the call is made again
+        except DBAPIError as error:
+            others = isinstance(error, IntegrityError) or "already exists" in str(error.orig)
+            if not others or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.1, 0.5))
 
 
 def quiet() -> None:

@@ -62,14 +62,14 @@ def test_two_machines_a_kill_and_a_store_that_is_away(tmp_path: Path, bucket: Bu
     homes = [tmp_path / "one", tmp_path / "other"]
     for home in homes:
         home.mkdir()
-    one = Sweep(homes[0], *words, epoch_s=0.3)
+    # Long enough that on a busy machine neither is through before the other has begun, or has come back.
+    one, other = (Sweep(home, *words, epoch_s=s) for home, s in zip(homes, (1.0, 2.0), strict=True))
     one.wait_for(2)
-    other = Sweep(homes[1], *words, epoch_s=0.3)
     other.wait_for(2)
     one.process.kill()
     bucket.be_away(AWAY_S)
     assert one.wait() == -signal.SIGKILL
-    again = Sweep(homes[0], *words, epoch_s=0.3)
+    again = Sweep(homes[0], *words, epoch_s=0.1)
     assert (again.wait(), other.wait()) == (0, 0), again.printed() + other.printed()
     trained = Counter(note["trial"] for sweep in (again, other) for note in sweep.notes())
     assert set(trained) == {f"{i:04d}" for i in range(20)}

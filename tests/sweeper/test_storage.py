@@ -1,8 +1,10 @@
-"""A journal is refused before anything is written behind a line that nobody here wrote."""
+"""A journal that nobody here wrote is refused; a database may be opened by several machines at the same moment."""
 
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import optuna
@@ -40,3 +42,15 @@ def test_a_bad_last_line_is_refused_and_left_as_it_is(tmp_path: Path, whole: boo
     with pytest.raises(json.JSONDecodeError):
         open_storage(None, path)
     assert path.read_bytes() == before
+
+
+def test_several_may_make_a_databases_tables_at_the_same_moment(tmp_path: Path) -> None:
+    many = 4
+    together = threading.Barrier(many)
+
+    def opened(url: str) -> int:
+        together.wait()
+        return len(open_storage(url, tmp_path / "unused").get_all_studies())
+
+    with ThreadPoolExecutor(many) as threads:
+        assert list(threads.map(opened, [f"sqlite:///{tmp_path}/study.db"] * many)) == [0] * many
