@@ -96,6 +96,13 @@ class Slurm:
         self._controller.kill()
         self._controller.wait()
 
+    def forget(self) -> None:
+        """Lose what a stopped controller kept of its jobs; it goes on with ids that slurmd does not know."""
+        shutil.rmtree(self._home / "state")
+        (self._home / "state").mkdir()
+        with open(self._home / "slurm.conf", "a", encoding="ascii") as stream:
+            stream.write("FirstJobId=1000\n")
+
     def run(self, *command: str, check: bool = True) -> str:
         """Run one of Slurm's commands and return what it printed."""
         env = {**os.environ, **self.environment}

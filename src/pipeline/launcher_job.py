@@ -7,6 +7,7 @@ all machines share: that way stopping needs nothing of the launcher, and reaches
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -23,6 +24,7 @@ from src.common.errors import EXIT_INTERRUPTED
 from src.machine.environment import cores
 
 POLL_S = 0.3
+BEAT_S = 10.0  # between a job's signs of life
 GRACE_S = 7.0  # for the worker to save and leave
 PARENT = "DETSWEEP_PARENT"
 PR_SET_PDEATHSIG = 1
@@ -49,6 +51,7 @@ class WorkerJob:
         if Path(self.stop).exists():
             return EXIT_INTERRUPTED
         number = int(HydraConfig.get().job.num)
+        self._beat(number)
         threads = self.threads or granted()
         command = [sys.executable, "-m", self.module, *self.words, f"threads={threads}"]
         with open(Path(self.logs) / f"{number}.log", "ab") as stream:
@@ -61,7 +64,16 @@ class WorkerJob:
                 env=self._environment(number, threads),
                 start_new_session=True,  # Ctrl-C in a terminal must not reach it twice
             )
-        return self._wait(process)
+        return self._wait(process, number)
+
+    def beat_file(self, number: int) -> Path:
+        """Where a job leaves its signs of life, for schedulers that don't tell what became of it."""
+        stop = Path(self.stop)
+        return stop.with_name(f"{stop.name.replace('stop', 'beat', 1)}-{number}")
+
+    def _beat(self, number: int) -> None:
+        with contextlib.suppress(OSError):  # no reason to end a training
+            self.beat_file(number).write_text(str(time.time_ns()), encoding="ascii")
 
     def _environment(self, number: int, threads: int) -> dict[str, str]:
         env = {**os.environ, "DETSWEEP_WORKER": str(number), "OMP_NUM_THREADS": str(threads), PARENT: str(os.getpid())}
@@ -69,10 +81,14 @@ class WorkerJob:
             env["CUDA_VISIBLE_DEVICES"] = str(self.gpus[number % len(self.gpus)])
         return env
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+    def _wait(self, process: subprocess.Popen[bytes], number: int) -> int:
+        beaten = time.monotonic()
         try:
             while process.poll() is None and not Path(self.stop).exists():
                 time.sleep(POLL_S)
+                if time.monotonic() - beaten > BEAT_S:
+                    self._beat(number)
+                    beaten = time.monotonic()
         finally:
             stopped = process.poll() is None
             if stopped:

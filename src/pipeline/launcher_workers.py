@@ -20,7 +20,7 @@ from src.common.errors import UserError
 from src.common.redaction import redact_text
 from src.machine.environment import module
 from src.pipeline.context import Context
-from src.pipeline.launcher_job import GRACE_S, WorkerJob
+from src.pipeline.launcher_job import BEAT_S, GRACE_S, WorkerJob
 from src.pipeline.local_workers import show
 from src.pipeline.request import SweepRequest
 from src.pipeline.study_trials import all_records
@@ -29,6 +29,7 @@ from src.sweeper.study import Study
 
 POLL_S = 0.5
 QUIET_S = 15.0  # without a trial at work, after which the jobs of a launcher that gave up count as gone
+GONE_S = 90.0  # without a sign of life, after which jobs that a launcher still waits for do: a shared folder may lag
 MOST_FRUITLESS = 3  # rounds of jobs in a row that ended without a finished trial
 LEAVE_S = GRACE_S + 2.0
 
@@ -44,6 +45,7 @@ class Round:
     error: BaseException | None = None
     codes: list[int] = field(default_factory=list)
     at_work: float = field(default_factory=time.monotonic)  # when a worker, or work, was last seen
+    _beats: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         context = copy_context()  # Hydra keeps in it what may be instantiated
@@ -58,32 +60,43 @@ class Round:
         self.at_work = time.monotonic()
 
     def over(self, study: Study) -> bool:
-        """Whether the jobs have ended, as far as can be told when the launcher gave up on them, or lost sight of one.
+        """Whether the jobs have ended, as far as can be told when the launcher gave up on them, or lost sight of them.
 
         Submitit waits for ever for a job that was killed where Slurm keeps no accounts: nobody knows how it ended.
         """
-        if self.thread.is_alive():
-            if study.unfinished():
-                self.at_work = time.monotonic()
-            return time.monotonic() - self.at_work > QUIET_S
-        if self.error is None or not study.unfinished():
+        waits, unfinished = self.thread.is_alive(), study.unfinished()
+        if not waits and (self.error is None or not unfinished):
             return True
-        if study.held():
+        if unfinished and (study.held() if not waits else self._lives(study)):
             self.at_work = time.monotonic()
-        return time.monotonic() - self.at_work > QUIET_S
+        return time.monotonic() - self.at_work > (GONE_S if waits and unfinished else QUIET_S)
+
+    def _lives(self, study: Study) -> bool:
+        """Whether a job waits in the queue, or has given a sign of life since the last look."""
+        before, self._beats = self._beats, [_content(self.job.beat_file(n)) for n in range(self.count)]
+        quiet = time.monotonic() - self.at_work
+        return "" in self._beats or before != self._beats or (quiet > 2 * BEAT_S and study.held() > 0)
 
     def stop(self) -> None:
         """Tell the jobs to leave, those too that wait in a queue; wait for those that run."""
         Path(self.job.stop).touch()
         self.thread.join(LEAVE_S)
         if self.codes:  # all have ended
-            Path(self.job.stop).unlink()
+            for path in (Path(self.job.stop), *(self.job.beat_file(n) for n in range(self.count))):
+                path.unlink(missing_ok=True)
 
     def reason(self) -> str:
         """Why the round ended without finishing the study."""
         if self.error is not None:
             return redact_text(f"{type(self.error).__name__}: {self.error}".strip()[:500])
         return f"its workers ended in {', '.join(map(str, self.codes)) or 'nothing'}"
+
+
+def _content(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii")
+    except OSError:
+        return ""
 
 
 def run_launched(request: SweepRequest, study: Study, context: Context, launcher: JobLauncher) -> None:

@@ -15,6 +15,7 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 
 from src.machine.environment import cores
+from src.pipeline import launcher_job
 from src.pipeline.launcher_job import WorkerJob, granted
 from tests.conftest import ROOT
 
@@ -70,6 +71,22 @@ def test_a_worker_is_stopped_by_a_file_and_may_save_first(folder: Path) -> None:
     assert job(folder, "wait")(None) == 130
     assert (folder / "given.left").exists()
     assert not (folder / "given.waited").exists(), "it was not left to end by itself"
+
+
+def test_a_job_gives_signs_of_life_while_its_worker_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher_job, "BEAT_S", 0.0)
+    seen: set[str] = set()
+
+    def look() -> None:
+        wait_for(folder / "beat-2")
+        while len(seen) < 2:
+            seen.add((folder / "beat-2").read_text())
+            time.sleep(0.01)
+        (folder / "stop").touch()
+
+    threading.Thread(target=look).start()
+    assert job(folder, "wait")(None) == 130
+    assert len(seen) == 2
 
 
 def test_a_job_that_starts_after_the_stop_starts_nothing(folder: Path) -> None:

@@ -170,6 +170,42 @@ def test_a_launcher_that_waits_for_a_lost_job_does_not_hold_up_a_finished_study(
     assert Path(launcher.jobs[0].stop).exists(), "the job may still be there"
 
 
+def test_jobs_that_all_die_unseen_are_started_again(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Submitit waits for them for ever where Slurm keeps no accounts, as after the loss of its controller."""
+    monkeypatch.setattr(launcher_workers, "LEAVE_S", 0.1)
+    monkeypatch.setattr(launcher_workers, "GONE_S", 0.3)
+    released = threading.Event()
+
+    def killed(job: WorkerJob) -> list[int]:
+        setting.work(2)(job)
+        for number in range(2):
+            job.beat_file(number).write_text("1")
+        released.wait(60)
+        return [0, 0]
+
+    launcher = Fake(killed, setting.work(4))
+    try:
+        setting.run(launcher)
+    finally:
+        released.set()
+    assert setting.study.unfinished() == 0
+    assert Path(launcher.jobs[0].stop).exists(), "should they be there after all, they leave"
+
+
+def test_a_job_that_waits_in_a_queue_is_waited_for(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher_workers, "GONE_S", 0.1)
+
+    def late(job: WorkerJob) -> list[int]:
+        job.beat_file(0).write_text("1")  # this one was killed; the other has not started yet
+        time.sleep(0.6)
+        return setting.work()(job)
+
+    launcher = Fake(late)
+    setting.run(launcher)
+    assert len(launcher.jobs) == 1
+    assert not list(Path(launcher.jobs[0].logs).glob("beat-*")), "nothing is left of them"
+
+
 def test_an_interruption_tells_the_jobs_to_stop(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = threading.Event()
 

@@ -75,6 +75,12 @@ def test_a_job_that_is_killed_in_mid_epoch_is_taken_over(sweep: Sweep) -> None:
     finishes(sweep)
 
 
+def test_both_jobs_are_cancelled_and_the_sweep_submits_others(sweep: Sweep, slurm: Slurm) -> None:
+    for job in slurm.jobs():
+        slurm.run("scancel", job)
+    finishes(sweep)
+
+
 def test_both_jobs_are_cancelled_and_the_same_command_goes_on(sweep: Sweep, slurm: Slurm, tmp_path: Path) -> None:
     for job in slurm.jobs():
         slurm.run("scancel", job)
@@ -86,5 +92,15 @@ def test_both_jobs_are_cancelled_and_the_same_command_goes_on(sweep: Sweep, slur
 def test_the_controller_is_lost_and_comes_back(sweep: Sweep, slurm: Slurm) -> None:
     slurm.kill_controller()
     time.sleep(3)
+    slurm.start_controller()
+    finishes(sweep)
+
+
+def test_the_controller_comes_back_without_its_jobs_and_the_sweep_submits_others(sweep: Sweep, slurm: Slurm) -> None:
+    """Nobody tells what became of them: submitit waits for ever."""
+    slurm.kill_controller()
+    for pid in {note["ppid"] for note in sweep.notes()}:
+        os.kill(pid, signal.SIGKILL)
+    slurm.forget()
     slurm.start_controller()
     finishes(sweep)
