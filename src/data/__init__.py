@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Sample",
-    "calibration_yaml",
     "load_groups",
     "load_split",
     "picture_files",
@@ -91,11 +90,6 @@ def load_groups(ref: DatasetRef, split: str, pattern: str | None) -> list[int]:
     from src.data.groups import image_groups
 
     return image_groups(Path(ref.yaml).parent, split, pattern)
-
-
-def calibration_yaml(ref: DatasetRef) -> str:
-    """Path of a `data.yaml` whose `train` and `val` are both the calibration images, for INT8 export."""
-    return str(Path(ref.yaml).with_name("calibration.yaml"))
 
 
 def report_files(ref: DatasetRef) -> list[str]:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from src.common.errors import UserError
 from src.common.redaction import redact_text
-from src.common.whole_files import free_bytes, whole_file
+from src.common.whole_files import whole_file
 
 TIMEOUT_S = 30.0  # to connect, and between two parts
 PART = 1 << 20  # bytes read at once
@@ -141,14 +141,3 @@ def unpack(archive: Path, folder: Path, most: float, wanted: Collection[str] | N
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise UserError(f"the archive can't be unpacked ({str(error)[:120]})", value=archive.name) from None
     return count
-
-
-def room_for(folder: Path, size: float) -> None:
-    """Refuse what the disk has no room for.
-
-    Raises:
-        UserError: less than `size` bytes are free.
-    """
-    free = free_bytes(folder)
-    if free < size:
-        raise UserError(f"the disk has {free / GB:.1f} GB free, and {size / GB:.1f} GB may be needed", value=folder)

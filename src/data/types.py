@@ -86,10 +86,6 @@ class RawDataset:
     category_ids: list[int] = field(default_factory=list)  # COCO ids by class id, to write them back unchanged
     origin: str = ""  # what the user named, for messages
 
-    def splits(self) -> set[str]:
-        """Splits that hold at least one image."""
-        return {item.split for item in self.items}
-
 
 class DataError(UserError):
     """The dataset has errors; `findings` holds all of them, the message the first few."""

@@ -47,7 +47,6 @@ class Design:
 class Resolution:
     """What a design resolves."""
 
-    half_width: float  # from the seen difference to its bound; infinite when nothing establishes the spread
     resolvable: float  # smallest margin at which an equal model is found in `POWER` of studies
     power: float  # share of studies that find an equal model at the margin asked for
     seeds_needed: int | None  # of each configuration, for `POWER` at that margin; None when seeds can't do it
@@ -55,23 +54,23 @@ class Resolution:
 
 def resolution(design: Design, noise: Noise) -> Resolution:
     """What a study resolves, and how many seeds would resolve its margin."""
-    half, resolvable, power = _widths(design, noise)
-    needed = (n for n in range(2, MOST_SEEDS + 1) if _widths(replace(design, seeds=n), noise)[1] <= design.margin)
-    return Resolution(half, resolvable, power, next(needed, None))
+    resolvable, power = _resolved(design, noise)
+    needed = (n for n in range(2, MOST_SEEDS + 1) if _resolved(replace(design, seeds=n), noise)[0] <= design.margin)
+    return Resolution(resolvable, power, next(needed, None))
 
 
-def _widths(design: Design, noise: Noise) -> tuple[float, float, float]:
-    """Half-width, what is resolved, and the power at the margin."""
+def _resolved(design: Design, noise: Noise) -> tuple[float, float]:
+    """What is resolved, and the power at the margin."""
     freedom = seed_freedom(design, noise)
     if not freedom:
-        return math.inf, math.inf, 0.0
+        return math.inf, 0.0
     seeds = 2 * noise.seed_sd**2 / design.seeds
     total, overall = satterthwaite([(seeds, freedom), (noise.images_sd**2, noise.images_freedom)])
     se = math.sqrt(total)
     if not se:
-        return 0.0, 0.0, 1.0
-    half = t_quantile(level_of(design), overall) * se
-    return half, half + t_quantile(POWER, overall) * se, t_upper((half - design.margin) / se, overall)
+        return 0.0, 1.0
+    half_width = t_quantile(level_of(design), overall) * se
+    return half_width + t_quantile(POWER, overall) * se, t_upper((half_width - design.margin) / se, overall)
 
 
 def level_of(design: Design) -> float:

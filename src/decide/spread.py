@@ -32,7 +32,6 @@ class SeedSpread:
     """The spread over seeds of one configuration's score."""
 
     n: int  # seeds
-    own_sd: float  # of its own seeds; NaN below two
     sd: float  # moderated; NaN when nothing establishes it
     freedom: float  # degrees of freedom of `sd`; 0 when nothing establishes it
     unstable: bool  # it varies clearly more than those that vary less, by an F test
@@ -121,14 +120,13 @@ def _spread(
     n: int, variance: float, freedom: int, odd: bool, common: float, total: float, stated_sd: float | None
 ) -> SeedSpread:
     """One group's spread; `common` is the variance that all have in common, `total` all degrees of freedom."""
-    own_sd = math.sqrt(variance) if freedom else math.nan
     if total == 0:
         if stated_sd is None:
-            return SeedSpread(n, own_sd, math.nan, 0.0, False, "none")
-        return SeedSpread(n, own_sd, stated_sd, PRIOR_FREEDOM, False, "prior")
+            return SeedSpread(n, math.nan, 0.0, False, "none")
+        return SeedSpread(n, stated_sd, PRIOR_FREEDOM, False, "prior")
     own = variance if freedom else 0.0
     drawn = (WEIGHT * common + freedom * own) / (WEIGHT + freedom)
-    return SeedSpread(n, own_sd, math.sqrt(max(own, drawn)), min(WEIGHT + freedom, total), odd, "seeds")
+    return SeedSpread(n, math.sqrt(max(own, drawn)), min(WEIGHT + freedom, total), odd, "seeds")
 
 
 def common_variance(own: Sequence[tuple[float, int]]) -> float:

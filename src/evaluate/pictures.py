@@ -62,13 +62,13 @@ def drawn_in(out: Path) -> list[Path]:
     return [out / name for name in (CURVES, MATRIX, BOXES) if (out / name).is_file()]
 
 
-def precision_at(matches: Matches, column: int = 0) -> Floats:
-    """COCO's precision by recall at IoU threshold number `column`: [n_classes, 101], NaN without ground truth."""
+def precision_at(matches: Matches) -> Floats:
+    """COCO's precision by recall at the first IoU threshold, 0.5: [n_classes, 101], NaN without ground truth."""
     totals = ground_truths_per_class(matches)
     found = np.full((matches.n_classes, len(RECALL_POINTS)), np.nan)
     for c in np.flatnonzero(totals):
-        own = (matches.dets.classes == c) & ~matches.dropped[:, column]
-        hits = np.cumsum(matches.matched[own, column] >= 0)
+        own = (matches.dets.classes == c) & ~matches.dropped[:, 0]
+        hits = np.cumsum(matches.matched[own, 0] >= 0)
         precision = hits / np.arange(1, len(hits) + 1)
         envelope = np.r_[np.maximum.accumulate(precision[::-1])[::-1], 0.0]
         found[c] = envelope[np.searchsorted(hits / totals[c], RECALL_POINTS)]

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from src.common.statistics import incomplete_beta
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 TINY = 1e-7  # relative: tables as likely as the one observed, but for rounding
 
 

@@ -95,9 +95,6 @@ class Difference:
     images: int
 
 
-UNKNOWN = Difference(math.nan, -math.inf, math.inf, -math.inf, math.inf, 0)
-
-
 @dataclass
 class Labelled:
     """Everything that labels have said so far."""

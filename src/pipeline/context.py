@@ -132,11 +132,11 @@ def threads_of(cfg: AppConfig) -> int:
     return cfg.threads or have
 
 
-def open_context(cfg: AppConfig, name: str, folder: Path, threads: int, parent: str = "") -> Context:
+def open_context(cfg: AppConfig, name: str, folder: Path, threads: int) -> Context:
     """Open the folders and the tracker."""
     folder.mkdir(parents=True, exist_ok=True)
     outputs = Path(cfg.outputs)
-    return Context(name, folder, outputs, open_tracker(cfg.tracking, outputs), parent, threads)
+    return Context(name, folder, outputs, open_tracker(cfg.tracking, outputs), "", threads)
 
 
 def tags_of(name: str, dataset: DatasetRef | None, config_hash: str) -> dict[str, str]:

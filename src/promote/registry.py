@@ -16,7 +16,7 @@ from typing import Any
 from src.common.errors import UserError
 from src.common.whole_files import write_text
 from src.monitor.profile import NAME as PROFILE
-from src.monitor.profile import Profile, load_profile, save_profile
+from src.monitor.profile import Profile, save_profile
 from src.promote.gates import GateResult
 from src.promote.recorded_model import RecordedModel, from_text, to_text
 from src.promote.requirements import requirements
@@ -141,18 +141,6 @@ class Registry:
         self.client.log_text(run_id, to_text(recorded), _numbered(STANDING, version))
         if recorded.evaluation:
             self.client.log_text(run_id, to_json(recorded.evaluation), _numbered(EVALUATION, version))
-
-    def profile_of(self, version: str) -> Profile | None:
-        """The reference profile of a registered version; None where it was registered without one."""
-        import mlflow
-        from mlflow.exceptions import MlflowException
-
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                uri = f"models:/{self.name}/{version}/artifacts/{PROFILE}"
-                return load_profile(Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder)))
-            except (MlflowException, OSError):
-                return None
 
     def tags_of(self, version: str) -> dict[str, str]:
         """The tags of a version.

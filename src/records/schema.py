@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from src.records.model_io import Input, Output
 from src.records.parsing import RecordError as RecordError
@@ -22,8 +22,6 @@ Role = Literal["search", "confirm", "replicate"]
 FailureKind = Literal["unavailable", "error", "refused"]  # refused: not run, because it could not win
 Scope = Literal["model_only", "end_to_end"]
 AccuracyGate = Literal["pass", "warn", "fail", "reference", "none"]  # none: there was no reference
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)

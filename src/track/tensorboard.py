@@ -14,7 +14,6 @@ from src.track.names import plain
 from src.track.refusals import Entry
 
 FOLDER = "tensorboard"
-WITHOUT_STEP = "summary"  # what is known of a run once, such as its latency, is one point
 
 
 def check() -> None:

@@ -14,7 +14,7 @@ from src.decide.uncertainty import Effect, Model, Resampled, gap, image_componen
 
 
 def model(name: str, score: float, sd: float, n: int = 5, freedom: float = 16, effect: Effect | None = None) -> Model:
-    spread = SeedSpread(n, sd, sd, freedom, False, "seeds")
+    spread = SeedSpread(n, sd, freedom, False, "seeds")
     return Model(name, score, spread, None, effect or Effect(0.0, None))
 
 
@@ -59,7 +59,7 @@ def test_an_artifact_is_held_against_its_own_checkpoint_on_the_same_images() -> 
 def test_paired_images_cancel() -> None:
     rng = np.random.default_rng(1)
     shared, own = rng.normal(0, 0.03, 400), rng.normal(0, 0.002, (2, 400))
-    spread = SeedSpread(1, math.nan, 0.001, 100, False, "prior")
+    spread = SeedSpread(1, 0.001, 100, False, "prior")
     parts = [image_component([Resampled(("val",), 0.8 + shared + own[i], 99.0)]) for i in range(2)]
     a, b = (Model(str(i), 0.8, spread, part) for i, part in enumerate(parts))
     assert gap(a, b).se < 0.004

@@ -14,7 +14,7 @@ from src.evaluate import ensure_resamples, evaluate, evaluate_sweep, load_resamp
 from src.evaluate.bootstrap import image_weights, mean_over_classes, resample_classes
 from src.evaluate.files import load_groups
 from src.evaluate.matching import match
-from src.evaluate.resamples import DETECTIONS, resample_count, resamples_file
+from src.evaluate.resamples import DETECTIONS, resample_count
 from src.records.sweep_folder import SweepFolder
 from tests.evaluate.scenes import Scene, random_scenes
 from tests.evaluate.test_sweep import save_detections, saved_sweep
@@ -57,9 +57,9 @@ def test_an_old_sweep_gets_the_resamples_of_every_complete_trial(tmp_path: Path)
 def test_they_are_read_back_as_they_were_and_not_made_twice(tmp_path: Path) -> None:
     folder, _ = saved_trials(tmp_path)
     found = ensure_resamples(folder)
-    before = resamples_file(folder / "trials/0000").stat().st_mtime_ns
+    before = SweepFolder(folder).trial(0).images("val").stat().st_mtime_ns
     assert list(load_resamples(folder).values()) == ensure_resamples(folder) == found
-    assert resamples_file(folder / "trials/0000").stat().st_mtime_ns == before
+    assert SweepFolder(folder).trial(0).images("val").stat().st_mtime_ns == before
 
 
 def test_they_pair_with_the_evaluation_in_depth_of_the_same_detections(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_fewer_resamples_are_the_first_of_more() -> None:
 def test_torn_records_and_other_groups_are_made_again(tmp_path: Path) -> None:
     folder, scenes = saved_trials(tmp_path)
     first = ensure_resamples(folder)[0]
-    resamples_file(folder / "trials/0000").write_text('{"sweep": ')
+    SweepFolder(folder).trial(0).images("val").write_text('{"sweep": ')
     assert ensure_resamples(folder)[0] == first
     ground_truth = SweepFolder(folder).ground_truth(DATASET.fingerprint, "val")
     groups = np.arange(IMAGES) // 5
@@ -101,7 +101,7 @@ def test_detections_that_do_not_fit_are_a_user_error(tmp_path: Path) -> None:
 def test_nothing_is_written_where_detections_are_missing(tmp_path: Path) -> None:
     folder, _ = saved_trials(tmp_path)
     assert save_resamples(folder, trial(2)) is None
-    assert not resamples_file(folder / "trials/0002").exists()
+    assert not SweepFolder(folder).trial(2).images("val").exists()
 
 
 def test_groups_are_drawn_whole() -> None:
@@ -129,5 +129,5 @@ def test_groups_are_saved_beside_the_truths_and_old_files_have_one_for_each_imag
 def test_the_file_holds_seven_digits(tmp_path: Path) -> None:
     folder, _ = saved_trials(tmp_path)
     ensure_resamples(folder)
-    saved = json.loads(resamples_file(folder / "trials/0000").read_text())
+    saved = json.loads(SweepFolder(folder).trial(0).images("val").read_text())
     assert all(round(v, 7) == v for v in saved["resamples"])

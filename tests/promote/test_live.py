@@ -12,6 +12,7 @@ from src.common.errors import UserError
 from src.monitor.experiment import Experiment
 from src.monitor.outcome import Outcome, conclude, load_outcome
 from src.monitor.plan import ExperimentPlan
+from src.monitor.profile import NAME
 from src.promote.__main__ import PromoteArgs, promote, run
 from src.promote.gates import GateResult
 from src.promote.live import conclude as act
@@ -167,7 +168,8 @@ def test_from_a_sweep_through_a_live_comparison_to_the_champion_and_back(tmp_pat
     assert promote(load_decision(sweep_with_model(tmp_path, "first", runs[:2], 0.5, 0.0)), registry) == 0
     assert promote(better_sweep, registry, challenger=True) == 0
     assert [registry.version_of(a) for a in (CHAMPION, CHALLENGER)] == ["1", "2"]
-    assert registry.profile_of("1") is None, "the factory's sweep has no pictures"
+    registry.model_of("1", tmp_path / "registered")
+    assert not list((tmp_path / "registered").rglob(NAME)), "the factory's sweep has no pictures"
 
     folder = tmp_path / "live"
     serve(Experiment(folder, ExperimentPlan("autumn", "1", "2", mode="shadow")), 200, 0.5, 0.9)

@@ -13,6 +13,7 @@ import pytest
 from src.common.errors import UserError
 from src.data import load_split
 from src.evaluate.files import Loaded
+from src.monitor.profile import NAME, load_profile
 from src.promote.reference_profile import kept, reference_profile
 from src.promote.registry import Registry
 from src.records.schema import Artifact, DatasetRef
@@ -100,8 +101,8 @@ def test_it_travels_with_the_registered_model(dataset: DatasetRef, tmp_path: Pat
     own = reference_profile(decided(dataset, tmp_path))
     plan = {**PLAN, "confidence": 0.25, "imgsz": 64}
     version = registry.register(run_id, made, plan, judged(0.5, "a"), ROOT / "src", own)
-    found = registry.profile_of(version)
-    assert found is not None
+    registry.model_of(version, tmp_path / "registered")
+    found = load_profile(next((tmp_path / "registered").rglob(NAME)))
     assert (found.classes, found.promise.margin) == (own.classes, own.promise.margin)
     model = mlflow.pyfunc.load_model(f"models:/detsweep/{version}")
     assert len(model.predict(np.zeros((1, 64, 64, 3), np.uint8))) == 1

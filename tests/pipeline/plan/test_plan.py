@@ -67,11 +67,11 @@ DESIGN = Design(4, 2, 0.01, 0.95)
 @pytest.mark.parametrize(
     ("design", "found", "said"),
     [
-        (DESIGN, Resolution(0.005, 0.008, 0.9, 2), "this study can decide within decision.margin=0.01"),
-        (DESIGN, Resolution(0.02, 0.03, 0.11, 9), "9 seeds of each configuration"),
-        (DESIGN, Resolution(0.02, 0.03, 0.11, None), "more images in val"),
-        (DESIGN, Resolution(float("inf"), float("inf"), 0.0, 9), "establish no spread over seeds"),
-        (Design(1, 2, 0.01, 0.95), Resolution(0.0, 0.0, 1.0, 2), "nothing is compared"),
+        (DESIGN, Resolution(0.008, 0.9, 2), "this study can decide within decision.margin=0.01"),
+        (DESIGN, Resolution(0.03, 0.11, 9), "9 seeds of each configuration"),
+        (DESIGN, Resolution(0.03, 0.11, None), "more images in val"),
+        (DESIGN, Resolution(float("inf"), 0.0, 9), "establish no spread over seeds"),
+        (Design(1, 2, 0.01, 0.95), Resolution(0.0, 1.0, 2), "nothing is compared"),
     ],
     ids=["decides", "seeds", "images", "one seed", "alone"],
 )
