@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from benchmarks.chaos.kill_points import VARIABLE, KillPoints, around
 from src.common import backends
 from src.export import worker
-from src.machine.parent_process import leave_with_parent
+from src.machine.answers import work
 
 if __name__ == "__main__":
-    leave_with_parent(gently=False)
     kill_points = KillPoints(Path(os.environ[VARIABLE]))
     backends.FORMATS.update(dict.fromkeys(backends.FORMATS, "benchmarks.chaos.formats"))
     around(Path, "replace", kill_points, lambda self, target: f"write {Path(target).name}")
-    os._exit(worker.main(sys.argv[1:]))
+    work(worker.make)

@@ -30,6 +30,7 @@ from src.data import Sample
 from src.evaluate.files import load_detections
 from src.evaluate.gate import accuracy_gate
 from src.models.base import family
+from src.models.flops import size_of
 from src.records.schema import AccuracyGate, Artifact, Failure, Measurement, Verification
 from src.records.tiling import tiling_of
 
@@ -259,11 +260,8 @@ def _gflops(artifacts: list[Artifact], trust: bool) -> dict[str, float]:
     one = checkpoints[0]
     loaded = family(one.family).load(one.path, imgsz=max(one.input_shape[2:]), trust=trust)
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False) as counted, torch.no_grad():
-        loaded.module(torch.zeros(1, *one.input_shape[1:]))
-    return {one.sha256: counted.get_total_flops() / 1e9}
+    return {one.sha256: size_of(loaded.module, lambda module: module(torch.zeros(1, *one.input_shape[1:])))[1]}
 
 
 def main() -> None:

@@ -5,9 +5,6 @@ It imports the asked engine and no other, does one job and writes one answer. No
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +19,7 @@ from src.benchmark.latency import RING, Timed, TimingPlan, digest, time_end_to_e
 from src.benchmark.memory import peak_rss_mb, peak_vram_mb
 from src.benchmark.pictures import read_pictures
 from src.benchmark.roofline import gemm_job
-from src.common.whole_files import whole_file, write_text
+from src.common.whole_files import whole_file
 from src.inference import (
     DEPLOYMENT,
     Detections,
@@ -39,17 +36,16 @@ from src.inference import (
 from src.inference.comparable import comparable
 from src.inference.tiles import TiledDetector
 from src.machine.abilities import bind, usable_cores
-from src.machine.answers import answer_of
+from src.machine.answers import answer_of, work
 from src.machine.heat import look
-from src.machine.parent_process import leave_with_parent
-from src.records.plain import artifact_of
+from src.records.parsing import parse
 from src.records.schema import Artifact
 from src.records.tiling import Tiling
 
 
 def measure_block(job: dict[str, Any]) -> dict[str, Any]:
     """Load, call once cold, then time: one block of one artifact on one runtime."""
-    artifact = artifact_of(job["artifact"])
+    artifact = parse(Artifact, job["artifact"], "artifact")
     files = _files(job)
     inputs = _inputs(job, artifact, files)
     session, load_ms = _load(job, artifact)
@@ -76,7 +72,7 @@ def measure_block(job: dict[str, Any]) -> dict[str, Any]:
 
 def predict(job: dict[str, Any]) -> dict[str, Any]:
     """Run the shared detection path over images and save what is found."""
-    artifact = artifact_of(job["artifact"])
+    artifact = parse(Artifact, job["artifact"], "artifact")
     session, _ = _load(job, artifact)
     detector = Detector(session, artifact, Thresholds(**job["thresholds"]))
     tiling = _tiling(job)
@@ -103,7 +99,7 @@ def predict(job: dict[str, Any]) -> dict[str, Any]:
 
 def baseline(job: dict[str, Any]) -> dict[str, Any]:
     """What the process costs with everything but an engine: the zero that peak memory is counted from."""
-    artifact = artifact_of(job["artifact"])
+    artifact = parse(Artifact, job["artifact"], "artifact")
     inputs = _inputs(job, artifact, _files(job))
     batches = _batches(inputs, max(job["batches"]))
     return {"peak_mb": peak_rss_mb(), "inputs": len(batches)}
@@ -209,22 +205,11 @@ def _bind(cores: int) -> None:
         bind(usable[-cores:])
 
 
-def _answer(job: dict[str, Any]) -> dict[str, Any]:
+def do_job(job: dict[str, Any]) -> dict[str, Any]:
+    """Do the job that `kind` names, on as many cores as it has threads."""
     _bind(int(job.get("threads", 0)))
     return answer_of(lambda: JOBS[job["kind"]](job))
 
 
-def main(arguments: list[str]) -> int:
-    """Read the job, do it, write the answer."""
-    source, result = map(Path, arguments)
-    answer = _answer(json.loads(source.read_text(encoding="utf-8")))
-    write_text(result, json.dumps(answer))
-    return 0
-
-
 if __name__ == "__main__":
-    leave_with_parent(gently=False)
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    # Some engines crash while the interpreter takes them down; the answer is on disk, so leave at once.
-    os._exit(code)
+    work(do_job)

@@ -43,42 +43,29 @@ def _check_numbers(cfg: AppConfig) -> None:
         )
     if not math.isfinite(cfg.lr) or cfg.lr <= 0:
         raise UserError("lr must be a finite number above 0", value=cfg.lr, remedy="for example lr=0.002")
-    at_least = {
-        "epochs": (cfg.epochs, 1),
-        "batch": (cfg.batch, 1),
-        "seed": (cfg.seed, 0),
-        "threads": (cfg.threads, 0),
-        "data.n_train": (cfg.data.n_train, 1),
-        "data.n_val": (cfg.data.n_val, 1),
-        "data.n_test": (cfg.data.n_test, 1),
-        "data.size": (cfg.data.size, 64),
-        "data.seed": (cfg.data.seed, 0),
-        "decision.finalists": (cfg.decision.finalists, 1),
-        "decision.confirm_seeds": (cfg.decision.confirm_seeds, 0),
-        "study.workers": (cfg.study.workers, 0),
-        "study.retries": (cfg.study.retries, 0),
-        "study.pruner_warmup": (cfg.study.pruner_warmup, 0),
+    ranges = {
+        "imgsz": (cfg.imgsz, 32, 8192),
+        "epochs": (cfg.epochs, 1, 1_000_000),
+        "batch": (cfg.batch, 1, 65_536),
+        "seed": (cfg.seed, 0, 2**32 - 1),  # what numpy's generator takes
+        "threads": (cfg.threads, 0, math.inf),
+        "data.n_train": (cfg.data.n_train, 1, 1_000_000),
+        "data.n_val": (cfg.data.n_val, 1, 1_000_000),
+        "data.n_test": (cfg.data.n_test, 1, 1_000_000),
+        "data.size": (cfg.data.size, 64, 8192),
+        "data.seed": (cfg.data.seed, 0, 2**32 - 1),
+        "decision.finalists": (cfg.decision.finalists, 1, math.inf),
+        "decision.confirm_seeds": (cfg.decision.confirm_seeds, 0, math.inf),
+        "study.workers": (cfg.study.workers, 0, 256),
+        "study.retries": (cfg.study.retries, 0, 1000),
+        "study.pruner_warmup": (cfg.study.pruner_warmup, 0, math.inf),
     }
-    for key, (value, low) in at_least.items():
+    for key, (value, low, high) in ranges.items():
         if value < low:
             raise UserError(f"{key} must be at least {low}", value=value, remedy=f"{key}={low} or more")
-    check_rule(cfg.decision)
-    at_most = {
-        "imgsz": (cfg.imgsz, 8192),
-        "epochs": (cfg.epochs, 1_000_000),
-        "batch": (cfg.batch, 65_536),
-        "seed": (cfg.seed, 2**32 - 1),  # what numpy's generator takes
-        "data.n_train": (cfg.data.n_train, 1_000_000),
-        "data.n_val": (cfg.data.n_val, 1_000_000),
-        "data.n_test": (cfg.data.n_test, 1_000_000),
-        "data.size": (cfg.data.size, 8192),
-        "data.seed": (cfg.data.seed, 2**32 - 1),
-        "study.workers": (cfg.study.workers, 256),
-        "study.retries": (cfg.study.retries, 1000),
-    }
-    for key, (value, high) in at_most.items():
         if value > high:
             raise UserError(f"{key} must be at most {high}", value=value, remedy=f"{key}={high} or less")
+    check_rule(cfg.decision)
     check_benchmark(cfg.benchmark)
 
 

@@ -76,13 +76,7 @@ def run_tool(command: str, cfg: DataConfig, options: Options, root: Path) -> dic
         UserError: the data or an option is wrong, or `out` exists.
     """
     out = _out(options)
-    check_kind(cfg.kind)
-    base = root.absolute() / "datasets"
-    base.mkdir(parents=True, exist_ok=True)
-    data = _read(cfg, base)
-    scanner = Scanner(base / ".scan", verify=cfg.verify)
-    checked, findings = check_dataset(data, scanner, cfg.on_error, MENDED.get(command, frozenset()))
-    before = fingerprint([c.entry() for c in checked], data.class_names)
+    data, checked, findings, before = _checked(cfg, root, MENDED.get(command, frozenset()))
     plan = PLANNERS[command](checked, cfg, options, data)
     manifest = _manifest(command, cfg, options, plan, findings, before)
     if options.dry_run:
@@ -102,12 +96,7 @@ def write_folds(cfg: DataConfig, options: Options, folds: int, root: Path) -> li
         UserError: as `run_tool`, or there are too few images.
     """
     out = _out(options)
-    check_kind(cfg.kind)
-    base = root.absolute() / "datasets"
-    base.mkdir(parents=True, exist_ok=True)
-    data = _read(cfg, base)
-    checked, findings = check_dataset(data, Scanner(base / ".scan", verify=cfg.verify), cfg.on_error)
-    before = fingerprint([c.entry() for c in checked], data.class_names)
+    data, checked, findings, before = _checked(cfg, root)
     manifests = []
     for fold, images in enumerate(divided(checked, folds, cfg.seed, data.origin)):
         plan = ToolPlan(_ready(images), [])
@@ -119,6 +108,18 @@ def write_folds(cfg: DataConfig, options: Options, folds: int, root: Path) -> li
             )
         manifests.append(manifest)
     return manifests
+
+
+def _checked(
+    cfg: DataConfig, root: Path, mended: frozenset[str] = frozenset()
+) -> tuple[RawDataset, list[Checked], list[Finding], str]:
+    """The dataset to work on, its checked images, what was found, and its fingerprint."""
+    check_kind(cfg.kind)
+    base = root.absolute() / "datasets"
+    base.mkdir(parents=True, exist_ok=True)
+    data = _read(cfg, base)
+    checked, findings = check_dataset(data, Scanner(base / ".scan", verify=cfg.verify), cfg.on_error, mended)
+    return data, checked, findings, fingerprint([c.entry() for c in checked], data.class_names)
 
 
 def _read(cfg: DataConfig, base: Path) -> RawDataset:

@@ -24,16 +24,19 @@ def rounds_of(measurement: Measurement, folder: Path) -> dict[str, list[float]]:
     """
     if measurement.rounds:
         return measurement.rounds
+    blocks = samples_of(measurement, folder)
+    if not blocks or not all(block and all(0 < v < math.inf for v in block) for block in blocks):
+        return {}  # the record's own figures remain
+    return round_values(blocks)
+
+
+def samples_of(measurement: Measurement, folder: Path) -> list[list[float]]:
+    """The raw samples of every round, ms; none where their file is gone, altered or of another program."""
     path = (folder / measurement.samples_file).resolve()
     if not path.is_relative_to(folder.resolve()):
-        return {}
+        return []
     try:
         rounds = json.loads(read_regular(path))["rounds"]
-        blocks = [[float(v) for v in r[f"{measurement.scope}/{measurement.batch}"]["samples_ms"]] for r in rounds]
-        for block in blocks:
-            if not block or not all(0 < v < math.inf for v in block):
-                return {}
-        values = round_values(blocks) if blocks else {}
+        return [[float(v) for v in r[f"{measurement.scope}/{measurement.batch}"]["samples_ms"]] for r in rounds]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {}  # gone, altered or of another program: the record's own figures remain
-    return values
+        return []

@@ -7,30 +7,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from src.common.whole_files import write_text
 from src.config.schema import ExportConfig
 from src.export import export
 from src.export.calibration import remember
-from src.machine.answers import answer_of
-from src.machine.parent_process import leave_with_parent
+from src.machine.answers import answer_of, work
 from src.records.parsing import parse
 from src.records.schema import Checkpoint
 
 
-def make(job: dict[str, Any]) -> None:
-    """Make every target of a job."""
+def make(job: dict[str, Any]) -> dict[str, Any]:
+    """Make every target of a job, and say so."""
     checkpoint, cfg = parse(Checkpoint, job["checkpoint"], "checkpoint"), parse(ExportConfig, job["cfg"], "export")
     remember(job.get("hashes", []))
     out_dir, notes = Path(job["out_dir"]), Path(job["notes"])
     for target in job["targets"]:
         _note(notes, {"target": target})
         _note(notes, {"target": target, **answer_of(partial(_make_one, checkpoint, target, out_dir, cfg, job))})
+    return {"ok": True, "value": {}}
 
 
 def _make_one(
@@ -46,17 +43,5 @@ def _note(notes: Path, line: dict[str, Any]) -> None:
         stream.write(json.dumps(line) + "\n")
 
 
-def main(arguments: list[str]) -> int:
-    """Read the job, do it, say so."""
-    source, result = map(Path, arguments)
-    make(json.loads(source.read_text(encoding="utf-8")))
-    write_text(result, json.dumps({"ok": True, "value": {}}))
-    return 0
-
-
 if __name__ == "__main__":
-    leave_with_parent(gently=False)
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    # Some converters crash while the interpreter takes them down; the files are on disk, so leave at once.
-    os._exit(code)
+    work(make)

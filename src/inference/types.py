@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,10 @@ class Detections:
     boxes: Float  # [n, 4] xyxy, px of the original image
     scores: Float  # [n]
     classes: NDArray[np.int64]  # [n]
+
+    def rows(self) -> Iterator[tuple[list[float], float, int]]:
+        """Corners, score and class of each."""
+        return zip(self.boxes.tolist(), self.scores.tolist(), self.classes.tolist(), strict=True)
 
 
 @dataclass(frozen=True)

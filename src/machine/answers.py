@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from src.common.errors import StageError, Unavailable, UserError
+from src.common.whole_files import write_text
+from src.machine.parent_process import leave_with_parent
 
 MOST = 2000  # characters of an error message
 
@@ -24,6 +30,16 @@ def answer_of(work: Callable[[], Any]) -> dict[str, Any]:
     # Engines and converters are foreign code that fails in its own ways; whoever asked records the reason and goes on.
     except Exception as error:
         return {"ok": False, "kind": "error", "message": f"{type(error).__name__}: {error}"[:MOST]}
+
+
+def work(do: Callable[[dict[str, Any]], dict[str, Any]]) -> NoReturn:
+    """What `python -m WORKER job.json result.json` does: read the job, do it, write what came of it, and leave."""
+    leave_with_parent(gently=False)
+    source, result = map(Path, sys.argv[1:])
+    write_text(result, json.dumps(do(json.loads(source.read_text(encoding="utf-8")))))
+    sys.stdout.flush()
+    # Some engines and converters crash while the interpreter takes them down; the answer is on disk: leave at once.
+    os._exit(0)
 
 
 def error_of(answer: Mapping[str, Any], stage: str, target: str) -> Exception:

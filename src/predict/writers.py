@@ -57,10 +57,7 @@ class Json:
         label = label_of(frame)
         stem = label.rpartition("/")[2]
         identity: int | str = int(stem) if stem.isdecimal() else label
-        for box, score, class_id in zip(
-            found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True
-        ):
-            x1, y1, x2, y2 = box
+        for (x1, y1, x2, y2), score, class_id in found.rows():
             row = {
                 "image_id": identity,
                 "category_id": class_id,
@@ -91,9 +88,7 @@ class Csv:
     def add(self, frame: Frame, found: Detections) -> None:
         """Rows of a frame."""
         place = (cell(frame.name), frame.number if frame.number >= 0 else "", f"{frame.time_s:.3f}")
-        for box, score, class_id in zip(
-            found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True
-        ):
+        for box, score, class_id in found.rows():
             corners = (f"{value:.2f}" for value in box)
             name = cell(self._opened.name_of(class_id))
             self._rows.writerow((*place, class_id, name, f"{score:.5f}", *corners))
@@ -113,9 +108,7 @@ class Txt:
         """The file of a frame."""
         height, width = frame.image.shape[:2]
         lines = []
-        for (x1, y1, x2, y2), score, class_id in zip(
-            found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True
-        ):
+        for (x1, y1, x2, y2), score, class_id in found.rows():
             shares = (x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height
             lines.append(f"{class_id} {' '.join(f'{v:.6f}' for v in shares)} {score:.5f}\n")
         path = self._folder / f"{label_of(frame)}.txt"

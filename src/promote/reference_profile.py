@@ -6,7 +6,6 @@ detections are gone has none; the model can be promoted all the same, and the co
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from src.common.errors import UserError
-from src.common.whole_files import read_regular
 from src.data import load_split
 from src.decide.candidates import Evidence
 from src.decide.choice import Decision
+from src.decide.round_values import samples_of
 from src.decide.speed import cost
 from src.evaluate.files import Loaded, load_detections
 from src.inference.preprocess import load_image
@@ -87,12 +86,7 @@ def _promise(decision: Decision, threshold: float) -> Promise:
 
 def _samples(decision: Decision, best: Evidence) -> list[float]:
     """Timed calls of the benchmark, ms; none where they are gone."""
-    m, base = best.measurement, decision.saved.folder.resolve()
-    if m is None or not (path := (base / m.samples_file).resolve()).is_relative_to(base):
+    if best.measurement is None:
         return []
-    try:
-        rounds = json.loads(read_regular(path))["rounds"]
-        found = [float(v) for r in rounds for v in r[f"{m.scope}/{m.batch}"]["samples_ms"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return []
-    return [v for v in found if 0 < v < math.inf]
+    blocks = samples_of(best.measurement, decision.saved.folder)
+    return [v for block in blocks for v in block if 0 < v < math.inf]

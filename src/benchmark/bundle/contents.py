@@ -68,7 +68,6 @@ MODULES = (
     "src.records",
     "src.records.model_io",
     "src.records.parsing",
-    "src.records.plain",
     "src.records.relative_paths",
     "src.records.schema",
     "src.records.sweep_folder",

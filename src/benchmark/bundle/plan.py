@@ -14,7 +14,6 @@ from src.common.errors import UserError
 from src.common.hashes import sha256_file
 from src.common.whole_files import read_regular
 from src.records.parsing import RecordError, parse
-from src.records.plain import artifact_of
 from src.records.schema import Artifact
 
 PROTOCOL = 1  # of plan, blocks and results; another number means that they don't compare
@@ -97,7 +96,8 @@ class Plan:
 
     def artifact(self, candidate: Candidate, folder: Path) -> Artifact:
         """The artifact of a candidate where the bundle lies now."""
-        return artifact_of({**candidate.artifact, "path": str(folder / candidate.artifact["path"])})
+        raw = {**candidate.artifact, "path": str(folder / candidate.artifact["path"])}
+        return parse(Artifact, raw, f"candidate {candidate.id}")
 
 
 def to_text(plan: Plan) -> str:
