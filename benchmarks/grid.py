@@ -164,10 +164,10 @@ def measure(source: Path, epochs: int = 3) -> dict[str, Any]:
 
 def prepared(source: Path, folder: Path) -> str:
     """Place of the dataset's `data.yaml`."""
-    from benchmarks.train_epoch import configured
     from src.data import resolve
+    from tests.configurations import typed
 
-    cfg = configured("data=tiny_person", f"data.source={source}")
+    cfg = typed("data=tiny_person", f"data.source={source}")
     return resolve(cfg.data, folder / "outputs").yaml
 
 

@@ -25,11 +25,12 @@ import psutil
 from numpy.typing import NDArray
 
 from benchmarks._table import held, lines
-from benchmarks.train_epoch import configured, run_ours
+from benchmarks.train_epoch import run_ours
 from src.common.decoders import library, turbo
 from src.data import resolve
 from src.models.ultralytics import training
 from src.models.ultralytics.checkpoint import prepare_environment, quiet_settings
+from tests.configurations import typed
 
 KINDS = {
     "cache=ram, no loader processes": ("ram", 0),
@@ -73,7 +74,7 @@ def measure(images: int = 96, epochs: int = 4, rounds: int = 3) -> tuple[dict[st
         prepare_environment(folder / "settings", threads=threads)
         quiet_settings()
         base = [f"epochs={epochs}", f"data.n_train={images}", "data.n_val=16", "data.n_test=4", "train.plots=false"]
-        cfgs = {k: configured(*base, f"train.cache={c}", f"train.workers={w}") for k, (c, w) in KINDS.items()}
+        cfgs = {k: typed(*base, f"train.cache={c}", f"train.workers={w}") for k, (c, w) in KINDS.items()}
         data = resolve(next(iter(cfgs.values())).data, folder / "data")
         for number in range(rounds):
             for i, (kind, cfg) in enumerate(cfgs.items()):

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._table import held, lines
-from benchmarks.train_epoch import configured
 from src.benchmark import predict
 from src.common.errors import StageError, Unavailable
 from src.config.checks import check
@@ -31,6 +30,7 @@ from src.models.base import Start
 from src.models.ultralytics.training import train
 from src.records.schema import Artifact, Checkpoint, DatasetRef
 from src.report.recovery import HALF, WORTH
+from tests.configurations import typed
 
 TARGETS = {"onnx/int8": "onnxruntime", "openvino/int8": "openvino", "litert/int8": "litert"}
 STEPS = ("train", "tune")
@@ -45,7 +45,7 @@ def steps(folder: Path) -> dict[str, list[str]]:
 
 def run_step(step: str, folder: Path, words: list[str]) -> None:
     """One training; its checkpoint's record is kept beside it."""
-    cfg = configured(*steps(folder)[step], *words)
+    cfg = typed(*steps(folder)[step], *words)
     check(cfg)
     start = Start(Path(cfg.model.weights) if step == "tune" else None, step)
     threads = len(os.sched_getaffinity(0))
@@ -65,7 +65,7 @@ def judge(artifact: Artifact, engine: str, data: DatasetRef, folder: Path) -> fl
 
 def compare(folder: Path, words: list[str]) -> dict[str, dict[str, Any]]:
     """mAP50-95 of every file of both networks: target -> step -> figure, or the reason why there is none."""
-    cfg: AppConfig = configured(*words)
+    cfg: AppConfig = typed(*words)
     data = resolve(cfg.data, folder / "data")
     calibration = [s.image for s in load_split(data, "calibration")]
     found: dict[str, dict[str, Any]] = {}

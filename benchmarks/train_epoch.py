@@ -19,11 +19,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-
 from benchmarks._table import held, lines
-from src import sweep_plugin
-from src.config.schema import AppConfig, register, to_typed
+from src.config.schema import AppConfig
 from src.data import resolve
 from src.models.base import Start
 from src.models.ultralytics import training
@@ -31,17 +28,9 @@ from src.models.ultralytics.arguments import training_arguments
 from src.models.ultralytics.checkpoint import prepare_environment, quiet_settings
 from src.models.ultralytics.training import train
 from src.records.schema import DatasetRef
+from tests.configurations import typed
 
-ROOT = Path(__file__).resolve().parents[1]
 LIMITS = {"ours_to_peer": 1.05, "ram_to_none": 1.0}
-
-
-def configured(*words: str) -> AppConfig:
-    """A configuration from its words."""
-    register()
-    sweep_plugin.register()
-    with initialize_config_dir(str(ROOT / "conf")):
-        return to_typed(compose("config", overrides=list(words)))
 
 
 def clocked(trainer: Any) -> list[float]:
@@ -106,7 +95,7 @@ def measure(images: int = 64, epochs: int = 4, rounds: int = 3) -> dict[str, Any
         prepare_environment(folder / "settings", threads=threads)
         quiet_settings()
         kinds = {"ours": "ram", "peer": "ram", "ours cache=none": "none", "ours cache=disk": "disk"}
-        cfgs = {kind: configured(*base, f"train.cache={cache}") for kind, cache in kinds.items()}
+        cfgs = {kind: typed(*base, f"train.cache={cache}") for kind, cache in kinds.items()}
         data = resolve(cfgs["ours"].data, folder / "data")
         for number in range(rounds):
             for kind, cfg in cfgs.items():

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._table import held, lines
-from benchmarks.train_epoch import configured
 from src.config.training import Training
 from src.data import load_split, resolve
 from src.models.base import Start
@@ -30,6 +29,7 @@ from src.models.torchvision.images import Images
 from src.models.torchvision.recipe import build_optimizer
 from src.models.torchvision.training import Trainer
 from src.records.schema import DatasetRef
+from tests.configurations import typed
 
 LIMIT = 1.05
 MODELS = ("frcnn_mobilenet", "dfine_s")
@@ -114,9 +114,9 @@ def measure(images: int = 24, epochs: int = 4, models: tuple[str, ...] = MODELS)
     found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for model in models:
         words = [f"model={model}", "augment=none", "train.ema=false", f"data.n_train={images}", "data.n_val=4"]
-        training = configured(*words, "data.n_test=4", "model.weights=scratch", "train.nbs=8", "lr=0.0005").training
+        training = typed(*words, "data.n_test=4", "model.weights=scratch", "train.nbs=8", "lr=0.0005").training
         with tempfile.TemporaryDirectory() as name:
-            data = resolve(configured(*words, "data.n_test=4").data, Path(name) / "data")
+            data = resolve(typed(*words, "data.n_test=4").data, Path(name) / "data")
             of = networks_of(training.model.family)
             kinds = {"ours": ours(training, data, Path(name) / "out", of), "reference": reference(training, data, of)}
             for number in range(epochs + 1):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import importlib.util
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from src.common.errors import UserError
 from src.decide.round_values import rounds_of
 from src.records.model_io import Input, Output
 from src.records.schema import Artifact, Measurement, Verification
+from tests.conftest import run_command
 from tests.exported_models import artifact_of
 
 
@@ -178,16 +177,9 @@ def test_pareto(points: list[tuple[float, float]], front: list[int]) -> None:
 
 @pytest.mark.slow
 def test_the_command(onnx: Artifact, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "src.benchmark",
-        f"artifacts={onnx.path}",
-        "benchmark=quick",
-        f"out={tmp_path}/out",
-    ]
-    words = ["runtime=onnxruntime", "data.n_train=8", "data.n_val=4", "data.n_test=4", f"outputs={tmp_path}/outputs"]
-    done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=300)
+    words = ["runtime=onnxruntime", "data.n_train=8", "data.n_val=4", "data.n_test=4", "benchmark=quick"]
+    places = [f"artifacts={onnx.path}", f"out={tmp_path}/out", f"outputs={tmp_path}/outputs"]
+    done = run_command("src.benchmark", *words, *places)
     assert done.returncode == 0, done.stderr
     assert "onnx/fp32" in done.stdout
     assert "model.onnx" in done.stdout
@@ -199,8 +191,6 @@ def test_the_command(onnx: Artifact, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "figures" / "latency.png").is_file()
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"junk")
-    done = subprocess.run(
-        [sys.executable, "-m", "src.benchmark", f"artifacts={broken}"], capture_output=True, text=True, timeout=60
-    )
+    done = run_command("src.benchmark", f"artifacts={broken}")
     assert done.returncode == 2
     assert "broken.onnx" in done.stderr

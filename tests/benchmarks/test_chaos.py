@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from benchmarks.chaos.faults import Planner, census
 from benchmarks.chaos.kill_points import PHASES, Fault, KillPoints
 from benchmarks.chaos.planted_defects import PLANTS
-from tests.conftest import ROOT
+from tests.conftest import run_command
 
 LOG = """1\tmlflow create_run · before
 1\tphase trials · before
@@ -66,8 +64,7 @@ def test_a_fault_strikes_once_at_its_moment_or_when_its_phase_is_over(
 
 
 def chaos(*words: str) -> str:
-    command = [sys.executable, "-m", "benchmarks.chaos", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run_command("benchmarks.chaos", *words, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     return done.stdout
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 
-from src import sweep_plugin
 from src.cli.wrong_types import refusal_of
 from src.common.errors import UserError
-from src.config.schema import AppConfig, register
-from tests.conftest import ROOT
+from src.config.schema import AppConfig
+from tests.configurations import composed
 
 
 def refused(word: str) -> UserError | None:
-    register()
-    sweep_plugin.register()
-    with initialize_config_dir(str(ROOT / "conf")), pytest.raises(HydraException) as caught:
-        compose("config", overrides=[word])
+    with pytest.raises(HydraException) as caught:
+        composed(word)
     return refusal_of(caught.value, AppConfig)
 
 

@@ -6,16 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src import sweep_plugin
 from src.common.errors import UserError
 from src.config.checks import check
-from src.config.schema import AppConfig, identity, plain_config, register, to_typed
+from src.config.schema import AppConfig, identity, plain_config
 from src.models.base import family
 from src.records.tiling import Tiling
+from tests import configurations
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
@@ -24,12 +23,9 @@ STUDIES = sorted((ROOT / "sweeps").rglob("*.yaml"))
 
 
 def composed(*overrides: str) -> AppConfig:
-    register()
-    sweep_plugin.register()
-    with initialize_config_dir(str(CONF)):
-        typed = to_typed(compose("config", overrides=list(overrides)))
-    typed.model = family(typed.model.family).scaled(typed.model)
-    return typed
+    cfg = configurations.typed(*overrides)
+    cfg.model = family(cfg.model.family).scaled(cfg.model)
+    return cfg
 
 
 def test_every_yaml_is_seen() -> None:
@@ -57,10 +53,7 @@ def test_a_run_leaves_no_log_file_in_the_working_folder() -> None:
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
 def test_every_study_composes_and_sweeps_something(path: Path) -> None:
-    register()
-    sweep_plugin.register()
-    with initialize_config_dir(str(CONF)):
-        cfg = compose("config", overrides=[f"sweeps={path.stem}"], return_hydra_config=True)
+    cfg = configurations.composed(f"sweeps={path.stem}", hydra=True)
     assert OmegaConf.to_container(cfg.hydra.sweeper.params)
 
 

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from src import sweep_plugin
 from src.common.errors import UserError
 from src.config.checks import check
-from src.config.schema import AppConfig, register, to_typed
+from tests.configurations import typed
 from tests.conftest import ROOT
-
-
-def typed(*words: str) -> AppConfig:
-    register()
-    sweep_plugin.register()
-    with initialize_config_dir(str(ROOT / "conf")):
-        return to_typed(compose("config", overrides=list(words)))
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "conf/decision").glob("*.yaml")))

@@ -5,31 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 
-from src import sweep_plugin
 from src.config.checks import check
-from src.config.schema import AppConfig, register, to_typed
+from src.config.schema import AppConfig
 from src.models.base import family
 from src.sweeper.goals import check_seeds, parse_goals
 from src.sweeper.sampler import make_sampler
 from src.sweeper.space import check_space, parse_space
+from tests import configurations
 from tests.conftest import ROOT
 
 STUDIES = sorted((ROOT / "sweeps").rglob("*.y*ml"))
 NAMES = {"architectures", "edge_budget", "families", "imgsz_lr_seed", "pruned_lr", "quantisation", "sizes"}
 
 
-def composed(study: str, *words: str, hydra: bool = False) -> DictConfig:
-    register()
-    sweep_plugin.register()
-    with initialize_config_dir(str(ROOT / "conf")):
-        return compose("config", overrides=[f"sweeps={study}", *words], return_hydra_config=hydra)
-
-
 def typed(study: str, *words: str) -> AppConfig:
-    cfg = to_typed(composed(study, *words))
+    cfg = configurations.typed(f"sweeps={study}", *words)
     cfg.model = family(cfg.model.family).scaled(cfg.model)
     check(cfg)
     return cfg
@@ -42,7 +33,7 @@ def test_the_studies_are_counted() -> None:
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
 def test_a_study_is_a_search_that_can_be_run(path: Path) -> None:
-    sweeper = composed(path.stem, hydra=True).hydra.sweeper
+    sweeper = configurations.composed(f"sweeps={path.stem}", hydra=True).hydra.sweeper
     params = {str(key): str(value) for key, value in sweeper.params.items()}
     space = parse_space(params, [], n_trials=sweeper.n_trials)
     base = check_space(space, lambda words: typed(path.stem, *words))

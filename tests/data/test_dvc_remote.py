@@ -6,14 +6,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from src.common.errors import UserError
 from src.data.dvc import Remote, track
-from tests.conftest import ROOT
+from tests.conftest import run_command
 from tests.data.builders import config, yolo_set
 
 STORE = "s3://detsweep/data"
@@ -80,9 +79,7 @@ def test_a_dataset_goes_to_an_s3_server_and_comes_back(tmp_path: Path, monkeypat
         create_bucket(endpoint, keys)
         words = [f"remote={STORE}", f"endpoint={endpoint}", "region=us-east-1", "ssl=false"]
         place = ["data=yolo", f"data.path={file}", f"outputs={tmp_path / 'o'}"]
-        done = subprocess.run(
-            [sys.executable, "-m", "src.data", "track", *place, *words], cwd=ROOT, capture_output=True, text=True
-        )
+        done = run_command("src.data", "track", *place, *words)
         assert done.returncode == 0, done.stdout + done.stderr
         kept = (repo / ".dvc" / "config").read_text()
         assert endpoint in kept

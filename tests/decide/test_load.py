@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from src.common.errors import UserError
 from src.report import find_sweep, load_sweep
+from tests.conftest import run_command
 from tests.report.factory import Sweep, finalist, trial
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_reads_what_was_saved(tmp_path: Path) -> None:
@@ -72,10 +70,7 @@ def test_torn_record_is_a_user_error(tmp_path: Path) -> None:
 
 
 def command(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    words = (*words, f"outputs={tmp_path}", f"reports={tmp_path / 'reports'}")
-    return subprocess.run(
-        [sys.executable, "-m", "src.report", *words], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
-    )
+    return run_command("src.report", *words, f"outputs={tmp_path}", f"reports={tmp_path / 'reports'}")
 
 
 def test_the_command_writes_and_prints(tmp_path: Path) -> None:

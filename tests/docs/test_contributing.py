@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 from PIL import Image
 
-from src import runtime, sweep_plugin
+from src import runtime
 from src.common import backends
 from src.common.errors import UserError
 from src.config.checks import check
-from src.config.schema import DataConfig, ExportConfig, register, to_typed
+from src.config.schema import DataConfig, ExportConfig
 from src.data import sources
 from src.data.prepare import prepare
 from src.export import export
@@ -29,6 +27,7 @@ from src.models.base import family
 from src.records.schema import Checkpoint
 from src.sweeper.sampler import make_sampler
 from src.sweeper.space import Space
+from tests.configurations import composed, typed
 from tests.conftest import ROOT
 from tests.predict.conftest import exported
 
@@ -57,13 +56,6 @@ def module_of(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Modul
     return importlib.import_module(own)
 
 
-def composed(conf: Path, *words: str) -> DictConfig:
-    register()
-    sweep_plugin.register()
-    with initialize_config_dir(str(conf)):
-        return compose("config", overrides=list(words), return_hydra_config=True)
-
-
 def test_every_example_is_seen() -> None:
     assert len(FILES) == 9
     assert PAGE.count("\n### Add a ") == 6
@@ -71,17 +63,14 @@ def test_every_example_is_seen() -> None:
 
 @pytest.mark.parametrize("name", ["v11s", "frcnn_small"])
 def test_a_model(name: str, conf: Path) -> None:
-    register()
-    sweep_plugin.register()
-    with initialize_config_dir(str(conf)):
-        cfg = to_typed(compose("config", overrides=[f"model={name}"]))
+    cfg = typed(f"model={name}", conf=conf)
     check(cfg)
     assert cfg.model.name == name
     assert family(cfg.model.family).name == cfg.model.family
 
 
 def test_a_sampler(conf: Path) -> None:
-    node = composed(conf, "hydra/sweeper/sampler=nsga2").hydra.sweeper.sampler
+    node = composed("hydra/sweeper/sampler=nsga2", conf=conf, hydra=True).hydra.sweeper.sampler
     space = Space({}, [], [], {})
     assert isinstance(make_sampler({str(k): node[k] for k in node}, space), optuna.samplers.NSGAIISampler)
 
@@ -97,7 +86,7 @@ def test_a_dataset_layout(conf: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         rows += [f"{number}.png,{split},cat,8,8,40,40", f"{number}.png,{split},dog,48,16,80,48"]
     (folder / "boxes.csv").write_text("\n".join(rows))
     monkeypatch.setitem(sources.KINDS, "table", lambda cfg, base: read(Path(cfg.path)))
-    assert composed(conf, "data=table").data.kind == "table"
+    assert composed("data=table", conf=conf).data.kind == "table"
     ref = prepare(DataConfig(name="table", kind="table", path=str(folder)), tmp_path / "outputs").ref
     label = next((Path(ref.yaml).parent / "labels" / "val").glob("*.txt")).read_text().split()
     assert [float(x) for x in label[:5]] == pytest.approx([0, 0.25, 0.375, 1 / 3, 0.5], abs=1e-6)
@@ -112,7 +101,7 @@ def test_a_runtime(
     onnx = exported(tmp_path_factory, "onnx/fp32")  # of a network that sees differences between pictures
     module = module_of("src/runtime/onnx_reference.py", tmp_path, monkeypatch)
     monkeypatch.setitem(backends.RUNTIMES, "onnx_reference", module.__name__)
-    assert composed(conf, "runtime=onnx_reference").runtime.engines == ["onnx_reference"]
+    assert composed("runtime=onnx_reference", conf=conf).runtime.engines == ["onnx_reference"]
     x = np.random.default_rng(0).random((1, 3, 64, 64), np.float32)
     reference = runtime.load("onnxruntime", onnx, threads=1)
     expected, of_nothing = reference.run(x)[0], reference.run(x * 0)[0]
@@ -125,7 +114,7 @@ def test_a_format(conf: Path, checkpoint: Checkpoint, tmp_path: Path, monkeypatc
 
     module = module_of("src/export/exported.py", tmp_path, monkeypatch)
     monkeypatch.setitem(backends.FORMATS, "exported", module.__name__)
-    targets = list(composed(conf, "export=exported").export.targets)
+    targets = list(composed("export=exported", conf=conf).export.targets)
     made = export(checkpoint, targets[0], tmp_path / "artifacts", ExportConfig(name="test"))
     source = family(checkpoint.family).export_source(checkpoint)
     with torch.inference_mode():

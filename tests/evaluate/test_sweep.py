@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +22,7 @@ from src.evaluate.terminal import dashboard
 from src.records.schema import TrialRecord
 from src.records.store import load
 from src.records.sweep_folder import SweepFolder
+from tests.conftest import run_command
 from tests.evaluate.scenes import Scene, random_scenes
 from tests.report.factory import DATASET, ONNX, PYTORCH, Sweep, finalist, trial
 
@@ -124,11 +123,9 @@ def test_the_dashboard_shows_every_part(tmp_path: Path) -> None:
 
 def test_the_command(tmp_path: Path) -> None:
     saved_sweep(tmp_path)
-    root = Path(__file__).parents[2]
-    words = [sys.executable, "-m", "src.evaluate", f"outputs={tmp_path}"]
-    done = subprocess.run([*words, "sweep=latest"], capture_output=True, text=True, cwd=root, check=False)
+    done = run_command("src.evaluate", f"outputs={tmp_path}", "sweep=latest")
     assert done.returncode == 0, done.stderr
     assert "localisation" in done.stdout
-    done = subprocess.run([*words, "sweep=no"], capture_output=True, text=True, cwd=root, check=False)
+    done = run_command("src.evaluate", f"outputs={tmp_path}", "sweep=no")
     assert done.returncode == 2
     assert "friday" in done.stderr

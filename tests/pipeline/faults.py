@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from src.config.training import Training
 from src.models.base import EpochHook, Start, TrainResult
 from src.records.schema import DatasetRef, TrialRecord
 from src.records.store import load
-from tests.conftest import ROOT
+from tests.conftest import run_command
 from tests.pipeline.families import WithoutNetwork, checkpoint_of
 
 FINE, HANG, LOCKED, DIE, NAN, MEMORY, DATA, DISK, CLOCK = (i / 1000 for i in range(1, 10))
@@ -107,22 +106,10 @@ WORDS = [
 ]
 
 
-def environment(**more: str) -> dict[str, str]:
-    """The environment in which trainings are these."""
-    return {**os.environ, "PYTHONPATH": str(FAKES), **more}
-
-
 def run(home: Path, *words: str, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m src.run` with these trainings."""
-    return subprocess.run(
-        [sys.executable, "-m", "src.run", *WORDS, *words, f"outputs={home}/o", f"reports={home}/r"],
-        cwd=ROOT,
-        env=environment(**env),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    words = (*WORDS, *words, f"outputs={home}/o", f"reports={home}/r")
+    return run_command("src.run", *words, timeout=timeout, PYTHONPATH=str(FAKES), **env)
 
 
 def records(home: Path) -> list[TrialRecord]:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from src.pipeline.confirm import fresh_seeds, shipped
 from src.records.schema import TrialRecord
-from src.records.store import load
+from tests.pipeline.toy_sweep import finished, records, start
 from tests.report.factory import trial
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def sweep(home: Path, *words: str) -> list[TrialRecord]:
-    command = [sys.executable, "-m", "tests.pipeline.toy", "-m", "lr=0.001,0.002", "seed=1,2", "epochs=2", "sweep=toy"]
-    places = [f"outputs={home / 'outputs'}", f"reports={home / 'reports'}", "study.report=false"]
+    study = ["-m", "lr=0.001,0.002", "seed=1,2", "epochs=2", "sweep=toy", "study.report=false"]
     rest = ["decision.finalists=1", "tracking.system_metrics=false", *words]
-    env = {**os.environ, "TOY_EPOCH_S": "0"}
-    done = subprocess.run([*command, *places, *rest], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [load(TrialRecord, p) for p in sorted((home / "outputs/sweeps/toy/trials").glob("*/record.json"))]
+    finished(start(home, "tests.pipeline.toy", [*study, *rest]))
+    return records(home)
 
 
 @pytest.mark.slow

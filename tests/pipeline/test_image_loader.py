@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from src.data import load_split, resolve
 from src.records.schema import TrialRecord
 from src.records.store import load
 from tests.common.test_image_loaders import install_loaders
-from tests.conftest import ROOT
+from tests.conftest import run_command
 
 WORDS = ["imgsz=64", "epochs=1", "export=none", "runtime.engines=[]", "tracking=none", "benchmark=quick", "threads=1"]
 
@@ -40,9 +38,8 @@ def turned(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def started(folder: Path, site: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(site)}
-    command = [sys.executable, "-m", "src.run", *WORDS, "data=yolo", f"data.path={folder / 'data.yaml'}", *words]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    data = ["data=yolo", f"data.path={folder / 'data.yaml'}"]
+    return run_command("src.run", *WORDS, *data, *words, PYTHONPATH=str(site))
 
 
 @pytest.mark.slow
