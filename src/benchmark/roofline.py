@@ -7,7 +7,7 @@ measured in the same run and the same way as the artifacts, in a process of its 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,32 +16,30 @@ SIDE = 1536  # three matrices of 9 MB: beyond the second cache, as a network's l
 SECONDS = 0.6
 
 
-def measure_gemm(side: int = SIDE, seconds: float = SECONDS) -> float:
-    """GFLOP/s of the best of many float32 products [side, side] × [side, side] with the threads of this process."""
+def measure_gemm() -> float:
+    """GFLOP/s of the best of many float32 products [SIDE, SIDE] × [SIDE, SIDE] with the threads of this process."""
     rng = np.random.default_rng(0)
-    a, b = (rng.random((side, side), np.float32) for _ in range(2))
+    a, b = (rng.random((SIDE, SIDE), np.float32) for _ in range(2))
     out = np.empty_like(a)
-    np.matmul(a, b, out=out)
-    best, start = np.inf, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        t0 = time.perf_counter()
-        np.matmul(a, b, out=out)
-        best = min(best, time.perf_counter() - t0)
-    return 2 * side**3 / best / 1e9
+    return _best(lambda: np.matmul(a, b, out=out))
 
 
-def torch_gemm(side: int = SIDE, seconds: float = SECONDS) -> float:
+def torch_gemm() -> float:
     """The same through PyTorch's matrix product: which library is faster depends on the processor."""
     import torch
 
-    a, b = torch.rand(side, side), torch.rand(side, side)
-    torch.matmul(a, b)
+    a, b = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
+    return _best(lambda: torch.matmul(a, b))
+
+
+def _best(product: Callable[[], object]) -> float:
+    product()
     best, start = np.inf, time.perf_counter()
-    while time.perf_counter() - start < seconds:
+    while time.perf_counter() - start < SECONDS:
         t0 = time.perf_counter()
-        torch.matmul(a, b)
+        product()
         best = min(best, time.perf_counter() - t0)
-    return 2 * side**3 / best / 1e9
+    return 2 * SIDE**3 / best / 1e9
 
 
 def gemm_job(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from src.common.errors import UserError
 from src.common.whole_files import whole_folder
 from src.data.fetch import fetch, unpack
+from src.data.folders import walk
 from src.data.types import RawDataset, RawItem
-from src.data.yolo import images_under, read_item
+from src.data.yolo import read_item
 
 URL = "https://github.com/ultralytics/assets/releases/download/v0.0.0/coco128.zip"
 MAX_BYTES = 64 << 20  # of the archive, and of what is in it
@@ -83,7 +84,7 @@ def fetch_coco128(base: Path, url: str | None = None) -> Path:
 def read_coco128(folder: Path) -> RawDataset:
     """All images, without splits: a seeded one follows."""
     data = RawDataset(list(NAMES), [], origin=str(folder))
-    for image in images_under(folder / "images" / "train2017"):
+    for image in walk(folder / "images" / "train2017").images:
         data.items.append(read_item(image, "", data.findings))
     return data
 

@@ -14,10 +14,10 @@ from src.data.columns import read_shape
 from src.data.folders import NOT_READ, inventory, skipped, unread
 from src.data.types import SPLITS, Finding, RawDataset
 from src.data.yolo_labels import broken_pairs, find_label, label_path, read_item
-from src.data.yolo_paths import MissingError, Pictures, images_under, pictures_of, root_of
+from src.data.yolo_paths import MissingError, Pictures, pictures_of, root_of
 from src.data.yolo_yaml import class_names, describe
 
-__all__ = ["class_names", "images_under", "label_path", "read_item", "read_yolo"]
+__all__ = ["class_names", "label_path", "read_item", "read_yolo"]
 
 KEYS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
 

@@ -168,8 +168,3 @@ def _all_missing(lines: Sequence[str], path: Path, root: Path) -> UserError:
         value=lines[0][:200],
         remedy=remedy,
     )
-
-
-def images_under(folder: Path) -> list[Path]:
-    """Image files below a folder, sorted; hidden ones are left out."""
-    return walk(folder).images

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from src.cli.tables import table_of
 from src.common.history import loss_names
 from src.common.matrix import condensed
 from src.common.sparkline import sparkline
@@ -74,10 +74,7 @@ def files_dashboard(
 
 def production_table(records: Sequence[EvaluationRecord]) -> Table:
     """The operating point: what the threshold in use gives."""
-    table = Table(title="at the threshold in use", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("")
-    for heading in headings(records):
-        table.add_column(heading, justify="right")
+    table = table_of("at the threshold in use", "", *headings(records))
     for name in ("threshold", "precision", "recall", "f1", "detections-per-image", "detections-per-image-p95"):
         digits = 1 if name.startswith("detections") else 3
         said = name.replace("-per-", "/").replace("-p95", ", p95")
@@ -87,10 +84,7 @@ def production_table(records: Sequence[EvaluationRecord]) -> Table:
 
 def sweep_table(records: Sequence[EvaluationRecord]) -> Table:
     """Precision, recall and F1 as the threshold moves."""
-    table = Table(title="by threshold: precision / recall / F1", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("threshold", justify="right")
-    for heading in headings(records):
-        table.add_column(heading, justify="right")
+    table = table_of("by threshold: precision / recall / F1", "threshold", *headings(records))
     for t in THRESHOLDS:
         near = [min(r.curve, key=lambda p: abs(p[0] - t), default=None) for r in records]
         table.add_row(f"{t:.1f}", *[" / ".join(number(v) for v in p[1:4]) if p else "—" for p in near])
@@ -108,9 +102,7 @@ def difference_line(difference: dict[str, Any]) -> Text:
 def costs_table(name: str, costs: dict[str, Any]) -> Table:
     """Thresholds per class by cost, and what they cost on images that took no part in the choice."""
     title = f"{name}: a miss costs {costs['miss']:g}, a false alarm {costs['false_alarm']:g}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("", "cost", "missed", "false alarms"):
-        table.add_column(column, justify="right" if column else "left")
+    table = table_of(title, "", "cost", "missed", "false alarms")
     for key, said in (("shared", f"one threshold, {costs['shared_threshold']:g}"), ("per_class", "one per class")):
         counts = [str(costs[f"{kind}_{key}"]) for kind in ("missed", "false_alarms")]
         table.add_row(f"{costs['confirmed_on']}: {said}", f"{costs[f'cost_{key}']:g}", *counts)
@@ -135,10 +127,8 @@ def trends(trial: TrialRecord) -> Table:
 def figures_table(records: Sequence[EvaluationRecord]) -> Table:
     """A row per figure, a column per artifact."""
     first = records[0]
-    table = Table(title=f"{first.split}, {first.n_images} images", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("")
-    for heading, r in zip(headings(records), records, strict=True):
-        table.add_column(f"{heading}\n{r.runtime}", justify="right")
+    columns = [f"{heading}\n{r.runtime}" for heading, r in zip(headings(records), records, strict=True)]
+    table = table_of(f"{first.split}, {first.n_images} images", "", *columns)
     table.add_row("mAP50-95", *[number(r.figures.get("mAP50-95")) for r in records], style="bold")
     table.add_row("  95 % interval", *[_interval(r) for r in records])
     for name in FIGURES:
@@ -155,10 +145,7 @@ def _interval(record: EvaluationRecord) -> str:
 
 def errors_table(records: Sequence[EvaluationRecord]) -> Table:
     """Counts of every kind of error at the best threshold."""
-    table = Table(title="errors at the best threshold", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("")
-    for heading in headings(records):
-        table.add_column(heading, justify="right")
+    table = table_of("errors at the best threshold", "", *headings(records))
     for kind in ("true_positives", *KINDS):
         table.add_row(kind.replace("_", " "), *[str(r.errors.get(kind, 0)) for r in records])
     if any(r.errors.get("ignored") for r in records):
@@ -171,9 +158,7 @@ def classes_table(record: EvaluationRecord, heading: str) -> Table:
     known = sorted((c for c in record.per_class if c["AP50-95"] is not None), key=lambda c: c["AP50-95"])
     cut = len(known) > 2 * MOST_CLASSES
     shown = known[:MOST_CLASSES] + known[-MOST_CLASSES:] if cut else known
-    table = Table(title=f"classes, {heading}", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("class", "objects", "AP50-95", "AP50", "recall in use"):
-        table.add_column(name, justify="left" if name == "class" else "right")
+    table = table_of(f"classes, {heading}", "class", "objects", "AP50-95", "AP50", "recall in use")
     for i, c in enumerate(shown):
         recall = number(c.get("recall@production"))
         table.add_row(escape(str(c["name"])), str(c["truths"]), number(c["AP50-95"]), number(c["AP50"]), recall)
@@ -201,9 +186,7 @@ def confusion_tables(record: EvaluationRecord, heading: str) -> list[Table]:
     shown, others, cells = condensed(record.confusion_matrix, MOST_IN_MATRIX)
     names = [escape(str(record.per_class[c]["name"])) for c in shown] + (["others"] if others else [])
     title = f"objects by class (rows) and called class, best threshold, {heading}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("", *names, "missed"):
-        table.add_column(name, justify="right" if name else "left")
+    table = table_of(title, "", *names, "missed")
     for name, row in zip([*names, "background"], cells, strict=True):
         table.add_row(name, *[str(n) if n else "·" for n in row])
     return [table]

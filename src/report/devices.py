@@ -192,11 +192,7 @@ class Devices(Section):
         """mAP50-95 that one model for all costs on a device, with its two-sided 95 % interval."""
         if price.shared is price.alone:
             return Raw("0")
-        low, high = price.lost.bounds(TWO_SIDED)
-        value = self.number(price.lost.delta, 4)
-        if abs(low) == float("inf"):
-            return Raw(f"{value} [{self.say('not_established')}]")
-        return Raw(f"{value} [{self.number(low, 4)}; {self.number(high, 4)}]")
+        return self.within(price.lost.delta, *price.lost.bounds(TWO_SIDED), digits=4)
 
     def for_all(self) -> Raw:
         """The sentence on one model for all."""

@@ -12,6 +12,7 @@ from src.records.schema import EvaluationRecord
 from src.report.confused import Confused
 from src.report.markdown import Raw, escape, table
 from src.report.names import short
+from src.report.section import Section
 from src.report.text import Catalogue
 
 DIGITS = 3  # figures that agree so far are of files that detect the same
@@ -81,11 +82,12 @@ def _source(c: Candidate, decision: Decision) -> EvaluationRecord | None:
     return None
 
 
-class InDepthTables:
+class InDepthTables(Section):
     """Renders the evaluations in depth in one language."""
 
     def __init__(self, decision: Decision, words: Catalogue) -> None:
-        self.decision, self.words, self.chosen = decision, words, in_depth(decision)
+        super().__init__(decision, words)
+        self.chosen = in_depth(decision)
 
     def context(self) -> dict[str, Any]:
         """What the template shows; empty without evaluations."""
@@ -103,35 +105,28 @@ class InDepthTables:
             "run": self._run(self.chosen[0]),
         }
 
-    def _say(self, key: str, **values: object) -> Raw:
-        return escape(self.words.say(key, **values))
-
     def _run(self, c: Candidate) -> str:
         return f"T{c.best.trial.trial}" + (f" {c.best.trial.run_id[:8]}" if c.best.trial.run_id else "")
 
     def _label(self, c: Candidate) -> str:
         return f"{short(c.configuration)} · {kinds_of(c, self.decision)}"
 
-    def _number(self, value: float | None, digits: int = 3) -> Raw:
-        return Raw(self.words.number(value, digits))
-
     def interval(self, record: EvaluationRecord | None, name: str = MAP) -> Raw:
         """A figure with its 95 % interval over images."""
         if record is None:
             return Raw("—")
         low, high = record.intervals.get(name, [math.nan, math.nan])
-        value = self._number(record.figures.get(name))
+        value = self.number(record.figures.get(name))
         if math.isfinite(low):
-            return Raw(f"{value} [{self._number(low)}; {self._number(high)}]")
-        return Raw(f"{value} [{self._say('no_interval')}]") if record.interval_note else value
+            return Raw(f"{value} [{self.number(low)}; {self.number(high)}]")
+        return Raw(f"{value} [{self.say('no_interval')}]") if record.interval_note else value
 
     def lacking(self) -> list[Raw]:
         """Why no interval is claimed, once for every split and reason."""
         depths = [d for c in self.chosen for d in (c.best.val_depth, c.best.test_depth) if d and d.interval_note]
         reasons = dict.fromkeys((d.split, d.interval_note) for d in depths)
         return [
-            self._say("no_interval_why", split=split, why=self.words.say("quoted", text=note))
-            for split, note in reasons
+            self.say("no_interval_why", split=split, why=self.words.say("quoted", text=note)) for split, note in reasons
         ]
 
     def figures(self) -> Raw:
@@ -146,23 +141,21 @@ class InDepthTables:
                     self._label(c),
                     self.interval(depth),
                     self.interval(c.best.test_depth),
-                    *[self._number(depth.figures.get(name)) for name in names],
-                    self._number(depth.figures.get("detections-per-image"), 1),
+                    *[self.number(depth.figures.get(name)) for name in names],
+                    self.number(depth.figures.get("detections-per-image"), 1),
                     self._run(c),
                 ]
             )
-        titles = [self._say("col_candidate"), self._say("col_val_ci"), self._say("col_test_ci")]
-        columns = [self._say(f"metric_{name}") if f"metric_{name}" in self.words.sentences else name for name in names]
-        return table([*titles, *columns, self._say("col_per_image"), self._say("col_runs")], rows)
+        titles = [self.say("col_candidate"), self.say("col_val_ci"), self.say("col_test_ci")]
+        columns = [self.say(f"metric_{name}") if f"metric_{name}" in self.words.sentences else name for name in names]
+        return table([*titles, *columns, self.say("col_per_image"), self.say("col_runs")], rows)
 
     def errors(self) -> Raw:
         """Counts of every kind of error at the best threshold of each candidate."""
         depths = [(c, c.best.val_depth) for c in self.chosen if c.best.val_depth]
         kinds = [*ERRORS, *([IGNORED] if any(d.errors.get(IGNORED) for _, d in depths) else [])]
         rows = [[self._label(c), *[d.errors.get(kind, 0) for kind in kinds], self._run(c)] for c, d in depths]
-        return table(
-            [self._say("col_candidate"), *[self._say(f"error_{k}") for k in kinds], self._say("col_runs")], rows
-        )
+        return table([self.say("col_candidate"), *[self.say(f"error_{k}") for k in kinds], self.say("col_runs")], rows)
 
     def operating(self) -> Raw:
         """Precision, recall and F1 at the threshold in use and at the best one."""
@@ -171,10 +164,10 @@ class InDepthTables:
             f = c.best.val_depth.figures if c.best.val_depth else {}
             at = [f.get(f"{name}@production") for name in ("threshold", "precision", "recall", "f1")]
             best = [f.get(name) for name in ("threshold", "precision", "recall", "f1")]
-            rows.append([self._label(c), *[self._number(v) for v in [*at, *best]], self._run(c)])
-        words = [self._say("col_threshold_used"), *self._metrics("precision", "recall", "f1")]
-        words += [self._say("col_threshold_best"), *self._metrics("precision", "recall", "f1")]
-        return table([self._say("col_candidate"), *words, self._say("col_runs")], rows)
+            rows.append([self._label(c), *[self.number(v) for v in [*at, *best]], self._run(c)])
+        words = [self.say("col_threshold_used"), *self._metrics("precision", "recall", "f1")]
+        words += [self.say("col_threshold_best"), *self._metrics("precision", "recall", "f1")]
+        return table([self.say("col_candidate"), *words, self.say("col_runs")], rows)
 
     def by_threshold(self) -> Raw:
         """F1 as the confidence threshold moves, a row per artifact: quantising shifts scores."""
@@ -182,12 +175,12 @@ class InDepthTables:
         for c in self.chosen:
             curve = c.best.val_depth.curve if c.best.val_depth else []
             near = [min(curve, key=lambda p, t=t: abs(p[0] - t), default=None) for t in THRESHOLDS]  # type: ignore[misc]
-            rows.append([self._label(c), *[self._number(p[3] if p else None) for p in near], self._run(c)])
+            rows.append([self._label(c), *[self.number(p[3] if p else None) for p in near], self._run(c)])
         titles = [Raw(self.words.number(t, 1)) for t in THRESHOLDS]
-        return table([self._say("col_candidate"), *titles, self._say("col_runs")], rows)
+        return table([self.say("col_candidate"), *titles, self.say("col_runs")], rows)
 
     def _metrics(self, *names: str) -> list[Raw]:
-        return [self._say(f"metric_{n}") if f"metric_{n}" in self.words.sentences else escape(n.upper()) for n in names]
+        return [self.say(f"metric_{n}") if f"metric_{n}" in self.words.sentences else escape(n.upper()) for n in names]
 
     def classes(self) -> Raw:
         """The worst and the best classes of the first candidate."""
@@ -195,5 +188,5 @@ class InDepthTables:
         assert depth is not None
         known = sorted((row for row in depth.per_class if row["AP50-95"] is not None), key=lambda row: row["AP50-95"])
         shown = known if len(known) <= 2 * MOST_CLASSES else known[:MOST_CLASSES] + known[-MOST_CLASSES:]
-        rows = [[row["name"], row["truths"], self._number(row["AP50-95"]), self._number(row["AP50"])] for row in shown]
-        return table([self._say("col_class"), self._say("col_objects"), "AP50-95", "AP50"], rows)
+        rows = [[row["name"], row["truths"], self.number(row["AP50-95"]), self.number(row["AP50"])] for row in shown]
+        return table([self.say("col_class"), self.say("col_objects"), "AP50-95", "AP50"], rows)

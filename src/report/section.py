@@ -42,15 +42,17 @@ class Section:
         low, high = interval_of(c, self.decision)
         if not c.trials:
             return Raw("—")
-        if not math.isfinite(low):
-            return Raw(f"{self.number(c.spread.mean)} [{self.say('not_established')}]")
-        return Raw(f"{self.number(c.spread.mean)} [{self.number(low)}; {self.number(high)}]")
+        return self.within(c.spread.mean, low, high)
 
     def bounded(self, gap: Gap) -> Raw:
         """A difference with the bounds that decide."""
-        if not math.isfinite(gap.high):
-            return Raw(f"{self.number(gap.delta)} [{self.say('not_established')}]")
-        return Raw(f"{self.number(gap.delta)} [{self.number(gap.low)}; {self.number(gap.high)}]")
+        return self.within(gap.delta, gap.low, gap.high)
+
+    def within(self, value: float, low: float, high: float, digits: int = 3) -> Raw:
+        """A figure with its interval, where there is one."""
+        if not math.isfinite(high):
+            return Raw(f"{self.number(value, digits)} [{self.say('not_established')}]")
+        return Raw(f"{self.number(value, digits)} [{self.number(low, digits)}; {self.number(high, digits)}]")
 
     def below(self, found: Comparison, rival: Note | str = "at_most") -> Raw:
         """How far a candidate lies below the best on val, by the bound that decided.

@@ -140,8 +140,3 @@ def to_csv(rows: list[Row], columns: list[str]) -> str:
     writer.writerow([cell(name) for name in names])
     writer.writerows([[cell(row.get(name)) for name in names] for row in rows])
     return stream.getvalue()
-
-
-def plain_rows(rows: list[Row]) -> list[Row]:
-    """Rows for JSON, where what is not a number is null."""
-    return [{k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()} for row in rows]

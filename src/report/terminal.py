@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from src.cli.tables import table_of
 from src.decide.choice import Comparison, Decision
 from src.decide.configurations import Configuration
 from src.decide.machines import device_name
@@ -52,10 +52,8 @@ def _below(found: Comparison, part: PageOne) -> str:
 
 def headline_table(decision: Decision) -> Table:
     """The best, the recommended, and the cheapest that was refused."""
-    table = Table(title="Which model ships", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("candidate")
-    for name in ("below best, val", "test", f"{decision.statistic} ms", "MB"):
-        table.add_column(name, justify="right")
+    table = table_of("Which model ships", "candidate", "below best, val", "test", f"{decision.statistic} ms", "MB")
+    table.padding = (0, 1, 0, 0)
     for row in headline(decision):
         table.add_row(*_headline_row(row, decision), style="bold" if row.role in ("recommended", "both") else None)
     return table
@@ -75,9 +73,7 @@ def _headline_row(row: Row, decision: Decision) -> list[str]:
 def configurations_table(decision: Decision) -> Table:
     """Configurations by their mean over seeds."""
     title = f"Configurations by {decision.saved.sweep.objective}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("configuration", "seeds", "mean", "95 % interval", "lost"):
-        table.add_column(name, justify="left" if name == "configuration" else "right")
+    table = table_of(title, "configuration", "seeds", "mean", "95 % interval", "lost")
     for c in decision.configurations[:MOST_ROWS]:
         table.add_row(*_configuration_row(c, decision))
     if len(decision.configurations) > MOST_ROWS:
@@ -95,10 +91,9 @@ def _configuration_row(c: Configuration, decision: Decision) -> list[str]:
 def recovery_table(found: list[Recovery]) -> Table:
     """What quantisation-aware training gave back, and the sentence that says whether it paid."""
     key, values = recovery_verdict(found)
-    table = Table(title="INT8 by quantisation-aware training", title_justify="left", box=box.SIMPLE_HEAD)
+    columns = ("candidate", "split", "before", "INT8", "trained", "recovered")
+    table = table_of("INT8 by quantisation-aware training", *columns)
     table.caption = catalogue("en").say(key, **values)
-    for name in ("candidate", "split", "before", "INT8", "trained", "recovered"):
-        table.add_column(name, justify="left" if name in ("candidate", "split") else "right")
     for r in found[:MOST_ROWS]:
         figures = (r.before, r.post_training, r.aware, r.recovered)
         table.add_row(f"{r.target} · {r.runtime}", r.split, *(number(v, 4) for v in figures))

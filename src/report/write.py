@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from src.common.json_values import plain
 from src.common.whole_files import write_text
 from src.decide.choice import Decision
 from src.decide.settings import load_decision
@@ -17,7 +18,7 @@ from src.report.document import Judged, appendix, contents, judge
 from src.report.figures import MAKERS, draw_figures
 from src.report.html import render_html
 from src.report.render import render_markdown
-from src.report.tables import BENCHMARK_COLUMNS, TRIAL_COLUMNS, benchmark_rows, plain_rows, to_csv, trial_rows
+from src.report.tables import BENCHMARK_COLUMNS, TRIAL_COLUMNS, benchmark_rows, to_csv, trial_rows
 from src.report.text import catalogue
 
 FIGURES = tuple(MAKERS)
@@ -76,7 +77,7 @@ def texts(decision: Decision, options: Options, figures: list[Path]) -> dict[str
         ),
         "trials.csv": to_csv(trial_rows(decision.saved), TRIAL_COLUMNS),
         "benchmark.csv": to_csv(bench, BENCHMARK_COLUMNS),
-        "benchmark.json": _json({"schema_version": 1, "rows": plain_rows(bench)}),
+        "benchmark.json": _json({"schema_version": 1, "rows": plain(bench)}),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import yaml
 from PIL import Image
 
 from src.config.schema import DataConfig
+from tests import conftest
 
 SIZE = (64, 48)  # width, height, px
 
@@ -72,10 +72,10 @@ def config(kind: str, **keys: object) -> DataConfig:
 
 def coco128() -> Path:
     """The folder with COCO128's photographs; the test is skipped without it."""
-    for value in (os.environ.get("COCO128_DIR"), Path(__file__).parents[3] / "shared" / "data" / "coco128"):
-        if value and (Path(value) / "images" / "train2017").is_dir():
-            return Path(value)
-    pytest.skip("needs COCO128: set COCO128_DIR")
+    found = conftest.coco128()
+    if found is None:
+        pytest.skip("needs COCO128: set COCO128_DIR")
+    return found
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:

@@ -18,6 +18,7 @@ from src.data import __main__ as command
 from src.data import coco128, picture_files, report_files, resolve
 from src.data.dvc import dvc_hash, track
 from tests.data.builders import config, yolo_set
+from tests.data.test_dvc_remote import git
 
 ROOT = Path(__file__).parents[2]
 SPLITS = {"train": 6, "val": 3, "test": 2}
@@ -187,22 +188,18 @@ def test_dvc_file_is_read_and_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("dvc") is None, reason="needs the extra `dvc`")
 def test_a_pull_on_another_clone_has_the_same_fingerprint(tmp_path: Path) -> None:
-    def git(*words: str, cwd: Path) -> None:
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        subprocess.run(["git", *identity, *words], cwd=cwd, check=True, capture_output=True)
-
     repo, clone = tmp_path / "repo", tmp_path / "clone"
     repo.mkdir()
-    git("init", cwd=repo)
+    git(repo, "init")
     subprocess.run(["dvc", "init"], cwd=repo, check=True, capture_output=True)
     file = yolo_set(repo / "set", SPLITS)
     assert command.run_track(_args("yolo", tmp_path / "o", data_path=file, remote=str(tmp_path / "remote"))) == 0
     record = json.loads((repo / "set.fingerprint.json").read_text())
     assert record["md5"].endswith(".dir")
     assert record["files"] == 23
-    git("add", ".", cwd=repo)
-    git("commit", "-m", "data", cwd=repo)
-    git("clone", str(repo), str(clone), cwd=tmp_path)
+    git(repo, "add", ".")
+    git(repo, "commit", "-m", "data")
+    git(tmp_path, "clone", str(repo), str(clone))
     subprocess.run(["dvc", "pull"], cwd=clone, check=True, capture_output=True)
     ref = resolve(config("yolo", path=clone / "set/data.yaml"), tmp_path / "o2")
     assert ref.fingerprint == record["fingerprint"]

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from src.evaluate.matching import Bools, Floats, Ints
+from src.evaluate.files import Loaded, LoadedGroundTruth
+from src.evaluate.matching import Floats
 from src.evaluate.tables import areas_of
 
-
-@dataclass(frozen=True)
-class Scene:
-    """Boxes of one image; scores are unused for ground truth."""
-
-    boxes: Floats
-    classes: Ints
-    scores: Floats
-
-
-@dataclass(frozen=True)
-class Ground:
-    """Objects of one image with annotated areas, and regions to ignore."""
-
-    boxes: Floats
-    classes: Ints
-    areas: Floats
-    ignored: Floats
-    ignored_classes: Ints
-    ignored_crowd: Bools
+Scene = Loaded  # boxes of one image; scores are unused for ground truth
+Ground = LoadedGroundTruth  # objects of one image with annotated areas, and regions to ignore
 
 
 def with_regions(

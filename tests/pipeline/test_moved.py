@@ -13,6 +13,7 @@ import pytest
 from src.records.schema import TrialRecord
 from src.records.store import load
 from tests.conftest import run_command
+from tests.data.builders import yolo_set
 from tests.pipeline.test_sweep import TOY
 
 ENVIRONMENT = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME")
@@ -90,32 +91,13 @@ def test_another_store_in_the_middle_of_a_sweep_ends_nothing(tmp_path: Path) -> 
     assert (tmp_path / "o" / "reports" / "toy" / "decision.md").is_file()
 
 
-NAMES = ["安全帽", "反光衣", "x" * 400]
-
-
-def make_dataset(root: Path) -> Path:
-    import numpy as np
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    for split in ("train", "val", "test"):
-        for folder in ("images", "labels"):
-            (root / folder / split).mkdir(parents=True)
-        for i in range(6):
-            picture = Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8))
-            picture.save(root / "images" / split / f"{split}{i}.png")
-            rows = "".join(f"{c} {0.3 + 0.2 * c} 0.5 0.2 0.3\n" for c in range(3))
-            (root / "labels" / split / f"{split}{i}.txt").write_text(rows)
-    names = "".join(f"  {i}: {name}\n" for i, name in enumerate(NAMES))
-    (root / "data.yaml").write_text(
-        f"train: images/train\nval: images/val\ntest: images/test\nnames:\n{names}", encoding="utf-8"
-    )
-    return root / "data.yaml"
+NAMES = ("安全帽", "反光衣", "x" * 400)
 
 
 @pytest.mark.slow
 def test_class_names_in_any_script_and_of_any_length_and_then_a_move(tmp_path: Path) -> None:
-    data = make_dataset(tmp_path / "d")
+    rows = "".join(f"{c} {0.3 + 0.2 * c} 0.5 0.2 0.3\n" for c in range(3))
+    data = yolo_set(tmp_path / "d", {"train": 6, "val": 6, "test": 6}, NAMES, rows)
 
     def sweep(outputs: Path) -> subprocess.CompletedProcess[str]:
         toy_words = [word for word in TOY if not word.startswith("data.")]

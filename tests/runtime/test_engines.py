@@ -85,14 +85,16 @@ def test_engines_for_the_processor_refuse_a_gpu(engine: str, onnx: Artifact) -> 
         runtime.load(engine, replace(onnx, format=engine), threads=1, device="cuda")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
-def test_openvino_needs_no_torch(onnx: Artifact) -> None:
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_an_engine_needs_neither_torch_nor_another_one(engine: str, onnx: Artifact) -> None:
+    if importlib.util.find_spec(engine) is None:
+        pytest.skip(f"{engine} is not installed")
     code = f"""
 import sys
 from src import runtime
 from src.records.earlier import artifact_from
-runtime.load("openvino", artifact_from({asdict(onnx)!r}), threads=1)
-assert not {{"torch", "ultralytics", "onnxruntime"}} & set(sys.modules), "imported"
+runtime.load({engine!r}, artifact_from({asdict(onnx)!r}), threads=1)
+assert not {{"torch", "ultralytics", "onnxruntime", "openvino"}} - {{{engine!r}}} & set(sys.modules), "imported"
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 

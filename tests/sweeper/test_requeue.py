@@ -16,6 +16,7 @@ from src.sweeper.requeue import AFTER, ENDED, LEASE, MOST_DEATHS, SLOT, Requeue
 from src.sweeper.space import Space, parse_space
 from src.sweeper.storage import open_storage
 from src.sweeper.study import Cell, Study
+from tests.sweeper.test_study import taken
 
 TPE = {"_target_": "optuna.samplers.TPESampler", "seed": 3, "n_startup_trials": 2}
 
@@ -36,12 +37,6 @@ def grid() -> Space:
 
 def pair(n: int) -> Space:
     return parse_space({}, ["lr=interval(0.0,1.0)", "batch=choice(1,2,4,8,16)"], n_trials=n)
-
-
-def taken(study: Study) -> Cell:
-    cell = study.claim()
-    assert cell is not None
-    return cell
 
 
 def bury(study: Study, number: int) -> None:

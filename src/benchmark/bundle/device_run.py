@@ -92,7 +92,7 @@ class Run:
         blocks = [self._blocks(c) for c in taking_part if c.id in detections]
         done = self._rounds(blocks) if blocks else []
         zeros = {str(size): self._zero(block) for size, block in self._by_size(done).items()}
-        results = self._results(state, blocks, done, detections, zeros)
+        results = self._results(state, done, detections, zeros)
         save_results(self.into / FILE, results)
         self.work.finish(state)
         for line in table(done, self.problems):
@@ -217,7 +217,6 @@ class Run:
     def _results(
         self,
         state: State,
-        blocks: Sequence[Blocks],
         done: Sequence[Blocks],
         detections: dict[str, Path],
         zeros: dict[str, float],
