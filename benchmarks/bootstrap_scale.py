@@ -1,4 +1,4 @@
-"""How long intervals over a large split take: `python benchmarks/bootstrap_scale.py` (5,000 images, 80 classes).
+"""How long intervals over a large split take: `python -m benchmarks.bootstrap_scale` (5,000 images, 80 classes).
 
 The scenes have COCO's proportions: about seven objects an image, a few frequent classes, 100 detections an image.
 """
@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import argparse
 import resource
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.evaluate import match, summarise
 from src.evaluate.bootstrap import image_weights, resample_classes

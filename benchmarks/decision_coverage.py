@@ -8,11 +8,8 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._table import held, lines
 from benchmarks._worlds import BURSTS, EVEN, GOOD, WORLDS, World, draw, true_ap

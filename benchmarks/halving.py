@@ -31,7 +31,7 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 
-from benchmarks.pruned import MAP, SAMPLER, SEEDS, SPACE, Curves, record, replay
+from benchmarks.pruned import MAP, SAMPLER, SEEDS, SPACE, Curves, record, replay, spread
 from src.config.schema import Pruner, StudyConfig
 from src.sweeper.halving import Halving, halving_of
 from src.sweeper.loop import Outcome, work
@@ -140,10 +140,7 @@ def measure(epochs: int, n_train: int, folder: Path | None) -> dict[str, Any]:
 
 
 def _figures(lost: list[float], share: list[float]) -> dict[str, Any]:
-    figures = {}
-    for name, values in (("map_lost", lost), ("share_of_epochs", share)):
-        spread = {"mean": statistics.fmean(values), "sd": statistics.stdev(values), "worst": max(values)}
-        figures[name] = {k: round(v, 4) for k, v in spread.items()}
+    figures = {"map_lost": spread(lost), "share_of_epochs": spread(share)}
     kept = all(statistics.fmean(v) <= limit for v, limit in zip((lost, share), LIMITS.values(), strict=True))
     return {**figures, "seeds_within_0.01": sum(x <= LIMITS["map_lost"] for x in lost), "holds": kept}
 

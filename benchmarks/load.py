@@ -168,7 +168,7 @@ def _one_large_image(folder: Path, width: int, height: int) -> None:
 
 def report() -> str:
     """The report over 10,000 trials."""
-    words = [sys.executable, str(ROOT / "benchmarks" / "report_scale.py"), str(TRIALS)]
+    words = [sys.executable, "-m", "benchmarks.report_scale", str(TRIALS)]
     return subprocess.run(words, check=True, cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 

@@ -94,8 +94,8 @@ def measure(epochs: int, n_train: int, folder: Path | None) -> dict[str, Any]:
         lost = [best - value for value, _ in runs]
         share = [spent / full for _, spent in runs]
         rows[pruner.value] = {
-            "map_lost": _spread(lost),
-            "share_of_epochs": _spread(share),
+            "map_lost": spread(lost),
+            "share_of_epochs": spread(share),
             "seeds_within_0.01": sum(x <= LIMITS["map_lost"] for x in lost),
             "holds": statistics.fmean(lost) <= LIMITS["map_lost"]
             and statistics.fmean(share) <= LIMITS["share_of_epochs"],
@@ -111,7 +111,8 @@ def measure(epochs: int, n_train: int, folder: Path | None) -> dict[str, Any]:
     }
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+def spread(values: list[float]) -> dict[str, float]:
+    """Mean, deviation and the worst of values."""
     figures = {"mean": statistics.fmean(values), "sd": statistics.stdev(values), "worst": max(values)}
     return {k: round(v, 4) for k, v in figures.items()}
 

@@ -1,4 +1,4 @@
-"""How long a report over many recorded trials takes, and how much memory: `python benchmarks/report_scale.py 1000`.
+"""How long a report over many recorded trials takes, and how much memory: `python -m benchmarks.report_scale 1000`.
 
 The records are synthetic: configurations of three seeds, 50 epochs of history each, and one finalist with three
 artifacts in a hundred trials.
@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 
 def build(folder: Path, n: int) -> Path:

@@ -7,7 +7,6 @@ far. Intervals are of the bootstrap over large pictures, the difference is paire
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._table import held, lines
+from benchmarks.xnnpack import trained_once
 from src import runtime
 from src.config.schema import DataConfig
 from src.data import Sample, load_split, resolve
@@ -26,8 +26,6 @@ from src.evaluate.matching import match
 from src.inference import Detections, Detector, Thresholds, load_image
 from src.inference.tiles import TiledDetector
 from src.predict.model import open_model
-from src.records.schema import TrialRecord
-from src.records.store import load
 from src.records.tiling import Tiling
 
 OUT = Path("outputs/bench/tiles")
@@ -42,13 +40,7 @@ def trained() -> Path:
     """The checkpoint: the one that is named, or one of ordinary scenes, trained now where that has not been done."""
     if len(sys.argv) > 1:
         return Path(sys.argv[1])
-    if not (known := list((OUT / "runs").glob("*/trials/0000/record.json"))):
-        words = [*TRAIN, *(f"data.{key}={value}" for key, value in DATA.items()), f"outputs={OUT}"]
-        subprocess.run([sys.executable, "-m", "src.run", *words], check=True, stdout=sys.stderr)
-        known = list((OUT / "runs").glob("*/trials/0000/record.json"))
-    found = load(TrialRecord, known[0])
-    assert found.checkpoint is not None
-    return Path(found.checkpoint.path)
+    return Path(trained_once(OUT, *TRAIN, *(f"data.{key}={value}" for key, value in DATA.items())).path)
 
 
 class Large:

@@ -29,13 +29,18 @@ TIMES = BenchmarkConfig(name="bench", warmup=5, min_seconds=6.0, min_samples=160
 
 
 def trained(imgsz: int) -> Checkpoint:
-    """The checkpoint of one epoch, trained now where that has not been done."""
-    place = OUT / str(imgsz)
-    if not (known := list((place / "runs").glob("*/trials/0000/record.json"))):
-        words = [f"imgsz={imgsz}", "epochs=1", "data.n_train=32", "data.n_val=8", "data.n_test=4", f"outputs={place}"]
-        words += ["model=v8n", "export=none", "tracking=none", "benchmark=quick", "runtime.engines=[]"]
-        subprocess.run([sys.executable, "-m", "src.run", *words], check=True, stdout=sys.stderr)
-        known = list((place / "runs").glob("*/trials/0000/record.json"))
+    """The checkpoint of one epoch."""
+    words = [f"imgsz={imgsz}", "epochs=1", "data.n_train=32", "data.n_val=8", "data.n_test=4", "model=v8n"]
+    stages = ["export=none", "tracking=none", "benchmark=quick", "runtime.engines=[]"]
+    return trained_once(OUT / str(imgsz), *words, *stages)
+
+
+def trained_once(place: Path, *words: str) -> Checkpoint:
+    """The checkpoint of a single run, trained now where that has not been done."""
+    runs = place / "runs"
+    if not (known := list(runs.glob("*/trials/0000/record.json"))):
+        subprocess.run([sys.executable, "-m", "src.run", *words, f"outputs={place}"], check=True, stdout=sys.stderr)
+        known = list(runs.glob("*/trials/0000/record.json"))
     found = load(TrialRecord, known[0])
     assert found.checkpoint is not None
     return found.checkpoint

@@ -166,6 +166,14 @@ def _take(handle: int, shared: bool, wait: bool) -> None:
     msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
 
 
+def text_of(path: Path) -> str:
+    """The text of a file; "" where there is none, or none that can be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def free_bytes(folder: Path) -> int:
     """What can still be written where a folder is, or will be."""
     place = next(p for p in (folder, *folder.absolute().parents) if p.exists())

@@ -7,7 +7,6 @@ URLs, another suffix or case; whatever wasn't taken as written is told.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
@@ -16,7 +15,7 @@ import numpy as np
 
 from src.common.errors import UserError
 from src.common.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
-from src.data.folders import Tree, find, inventory, names_in, spellings, split_of, unread, walk
+from src.data.folders import Tree, find, inventory, names_in, spellings, split_in, split_of, unread, walk
 from src.data.hints import looks_like_coco, not_found
 from src.data.types import Finding, RawItem
 
@@ -71,15 +70,9 @@ def _annotation_files(files: Sequence[Path]) -> list[Path]:
 def _source(file: Path) -> Source:
     word = file.stem[len(INSTANCES) + 1 :] if file.stem.lower().startswith(f"{INSTANCES}_") else ""
     beside = file.parent.name.lower() in ANNOTATION_FOLDERS
-    split = _split_in(word or file.stem) or ("" if beside else split_of(file.parent.name))
+    split = split_in(word or file.stem) or ("" if beside else split_of(file.parent.name))
     base = file.parent.parent if beside else file.parent
     return Source(file, split, list(_folders(base, file.parent, word, split)))
-
-
-def _split_in(stem: str) -> str:
-    """The only split that a name, or a word in it, means."""
-    found = {split for word in (stem, *re.split(r"[._\- ]+", stem)) if (split := split_of(word))}
-    return found.pop() if len(found) == 1 else ""
 
 
 def _folders(base: Path, own: Path, word: str, split: str) -> Iterator[Path]:

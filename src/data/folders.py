@@ -36,6 +36,12 @@ def split_of(word: str) -> str:
     return SPLIT_WORDS[found[1]] if found else ""
 
 
+def split_in(stem: str) -> str:
+    """The only split that a name, or a word in it, means."""
+    found = {split for word in (stem, *re.split(r"[._\- ]+", stem)) if (split := split_of(word))}
+    return found.pop() if len(found) == 1 else ""
+
+
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is one that systems and editors leave, not part of a dataset."""
     return name.startswith(".") or name.lower() in HIDDEN_FOLDERS

@@ -16,7 +16,7 @@ from typing import Any, TypeGuard
 
 from src.common.errors import UserError
 from src.common.whole_files import read_regular
-from src.data.folders import split_of
+from src.data.folders import split_in, split_of
 from src.data.tool_exports import Corners, Labelled, around, dataset_of, left_out, turned
 from src.data.types import Finding, RawDataset
 
@@ -124,7 +124,7 @@ def _labelled(
     data = task.get("data")
     word = str(data.get("split", "")) if isinstance(data, dict) else ""
     found = Labelled(name.removeprefix(LOCAL) if name.startswith(LOCAL) else name, split_of(word), None)
-    found.split = found.split or _split_of(file)
+    found.split = found.split or split_in(file.stem)
     for region in regions:
         kind = str(region.get("type") or next((k for k in (*LABELS, *OTHERS) if k in region), ""))
         value = region.get("value")
@@ -145,11 +145,6 @@ def _labelled(
         found.corners.append(corners)
         found.written.append(f"{str(value)[:120]} of task {number}")
     return found
-
-
-def _split_of(file: Path) -> str:
-    words = {split for word in re.split(r"[._\- ]+", file.stem) if (split := split_of(word))}
-    return words.pop() if len(words) == 1 else ""
 
 
 def _size(region: dict[str, Any]) -> tuple[int, int] | None:

@@ -14,7 +14,6 @@ from src.common.errors import UserError
 from src.decide.plausible import check_finalist, check_images, check_sweep, check_trial
 from src.decide.round_values import rounds_of
 from src.records.find_sweep import read_sweep
-from src.records.parsing import RecordError
 from src.records.schema import (
     DeviceRecord,
     EvaluationRecord,
@@ -23,7 +22,7 @@ from src.records.schema import (
     SweepRecord,
     TrialRecord,
 )
-from src.records.store import load
+from src.records.store import load_or_refuse
 from src.records.sweep_folder import SweepFolder, is_name
 
 T = TypeVar("T")
@@ -76,7 +75,7 @@ def _load(folder: Path) -> Saved:
     if missing := sorted(finalists.keys() - trials.keys()):
         lone = place.trial(missing[0])
         raise UserError(f"{folder}: trial {missing[0]} has a {lone.finalist.name} but no {lone.record.name}")
-    evaluations = (_read(EvaluationRecord, path) for f in trial_folders for path in f.evaluations())
+    evaluations = (load_or_refuse(EvaluationRecord, path) for f in trial_folders for path in f.evaluations())
     in_depth = {(e.artifact_sha256, e.runtime, e.split): e for e in evaluations}
     images = _numbered(ImageResamples, _there(f.images() for f in trial_folders), sweep.sweep)
     finalists = {n: _with_rounds(record, folder) for n, record in finalists.items()}
@@ -87,7 +86,7 @@ def _load(folder: Path) -> Saved:
 def _devices(place: SweepFolder) -> Iterator[DeviceRecord]:
     """What was measured elsewhere; a record lies in the folder of its device and sweep."""
     for path in place.device_records():
-        record = _read(DeviceRecord, path)
+        record = load_or_refuse(DeviceRecord, path)
         check_finalist(record, path)
         if (record.sweep, record.device) != (place.path.name, path.parent.name):
             owner = f"{record.sweep}/{record.device}"
@@ -108,7 +107,7 @@ def _there(paths: Iterable[Path]) -> list[Path]:
 def _numbered(cls: type[T], paths: Iterable[Path], sweep: str) -> dict[int, T]:
     found: dict[int, T] = {}
     for path in sorted(paths):
-        record = _read(cls, path)
+        record = load_or_refuse(cls, path)
         assert isinstance(record, TrialRecord | FinalistRecord | ImageResamples)
         if isinstance(record, TrialRecord):
             check_trial(record, path)
@@ -122,10 +121,3 @@ def _numbered(cls: type[T], paths: Iterable[Path], sweep: str) -> dict[int, T]:
             raise UserError(f"{path}: trial {record.trial} is recorded twice")
         found[record.trial] = record
     return found
-
-
-def _read(cls: type[T], path: Path) -> T:
-    try:
-        return load(cls, path)
-    except RecordError as error:
-        raise UserError(str(error), remedy="restore the file, or write the record again by running the trial") from None

@@ -20,7 +20,7 @@ from src.evaluate.matching import Detected, GroundTruth, Ints, match
 from src.evaluate.precision import ap_table, mean_of
 from src.records.parsing import RecordError
 from src.records.schema import ImageResamples, TrialRecord
-from src.records.store import load, save
+from src.records.store import load, load_or_refuse, save
 from src.records.sweep_folder import SweepFolder
 
 SPLIT = "val"  # the only one that every trial sees
@@ -132,10 +132,7 @@ def load_resamples(sweep: Path) -> dict[int, ImageResamples]:
 
 def _complete(sweep: Path) -> Iterator[TrialRecord]:
     for path in (p for folder in SweepFolder(sweep).all_trials() if (p := folder.record).exists()):
-        try:
-            record = load(TrialRecord, path)
-        except RecordError as error:
-            raise UserError(str(error)) from None
+        record = load_or_refuse(TrialRecord, path)
         if record.state == "complete":
             yield record
 

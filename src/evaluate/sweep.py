@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from src.common.errors import UserError
 from src.evaluate.files import load_detections, load_ground_truth, load_groups
 from src.evaluate.in_depth import PRODUCTION, Subject, evaluate_in_depth
-from src.records.parsing import RecordError
 from src.records.schema import EvaluationRecord, FinalistRecord, TrialRecord, Verification
-from src.records.store import load, save
+from src.records.store import load_or_refuse, save
 from src.records.sweep_folder import SweepFolder, TrialFolder, is_name
 
-T = TypeVar("T")
 Say = Callable[[str], None]
 
 
@@ -46,7 +43,7 @@ def evaluate_sweep(
     """
     found: list[EvaluationRecord] = []
     for folder in (f for f in SweepFolder(sweep).all_trials() if f.finalist.exists()):
-        finalist, trial = _load(FinalistRecord, folder.finalist), _load(TrialRecord, folder.record)
+        finalist, trial = load_or_refuse(FinalistRecord, folder.finalist), load_or_refuse(TrialRecord, folder.record)
         found += [_one(sweep, folder.path, trial, v, production, say, again) for v in finalist.verifications]
     return found
 
@@ -61,7 +58,7 @@ def _one(
         SweepFolder(sweep).ground_truth(trial.dataset.fingerprint, v.split),
     )
     if target.is_file() and not again:
-        known = _load(EvaluationRecord, target)
+        known = load_or_refuse(EvaluationRecord, target)
         if _is_of(known, v, production) and _has_groups_of(known, ground_truth):
             return known
     say(f"evaluate trial {trial.trial}: {v.format}/{v.precision} on {v.runtime}, {v.split}")
@@ -93,10 +90,3 @@ def _is_of(known: EvaluationRecord, v: Verification, production: float) -> bool:
 def _has_groups_of(known: EvaluationRecord, ground_truth: Path) -> bool:
     """Whether a record drew the images in today's groups; where the ground truth is gone, it stays as it is."""
     return not ground_truth.is_file() or known.n_groups == len(set(load_groups(ground_truth).tolist()))
-
-
-def _load(cls: type[T], path: Path) -> T:
-    try:
-        return load(cls, path)
-    except RecordError as error:
-        raise UserError(str(error)) from None

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,14 @@ BEAT_S = 10.0  # between a job's signs of life
 GRACE_S = 7.0  # for the worker to save and leave
 PARENT = "DETSWEEP_PARENT"
 PR_SET_PDEATHSIG = 1
+
+
+def environment_of(number: int, threads: int, gpus: Sequence[int]) -> dict[str, str]:
+    """Environment of a worker: its number, its share of the threads, its GPU."""
+    env = {**os.environ, "DETSWEEP_WORKER": str(number), "OMP_NUM_THREADS": str(threads), PARENT: str(os.getpid())}
+    if gpus:
+        env["CUDA_VISIBLE_DEVICES"] = str(gpus[number % len(gpus)])
+    return env
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class WorkerJob:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
-                env=self._environment(number, threads),
+                env=environment_of(number, threads, self.gpus),
                 start_new_session=True,  # Ctrl-C in a terminal must not reach it twice
             )
         return self._wait(process, number)
@@ -74,12 +83,6 @@ class WorkerJob:
     def _beat(self, number: int) -> None:
         with contextlib.suppress(OSError):  # no reason to end a training
             self.beat_file(number).write_text(str(time.time_ns()), encoding="ascii")
-
-    def _environment(self, number: int, threads: int) -> dict[str, str]:
-        env = {**os.environ, "DETSWEEP_WORKER": str(number), "OMP_NUM_THREADS": str(threads), PARENT: str(os.getpid())}
-        if self.gpus:
-            env["CUDA_VISIBLE_DEVICES"] = str(self.gpus[number % len(self.gpus)])
-        return env
 
     def _wait(self, process: subprocess.Popen[bytes], number: int) -> int:
         beaten = time.monotonic()

@@ -22,7 +22,7 @@ from src.common.redaction import redact_text
 from src.machine.abilities import kill_group
 from src.machine.environment import SECRET_WORDS, cores, module
 from src.pipeline.context import Context
-from src.pipeline.launcher_job import PARENT
+from src.pipeline.launcher_job import environment_of
 from src.pipeline.request import OBJECTIVE, SweepRequest
 from src.pipeline.study_trials import all_records, outcome, running
 from src.records.sweep_folder import SweepFolder
@@ -41,15 +41,6 @@ class Worker:
 
     number: int
     process: subprocess.Popen[bytes]
-
-
-def environment_of(number: int, request: SweepRequest, threads: int) -> dict[str, str]:
-    """Environment of a worker: its number, its share of the threads, its GPU."""
-    gpus = request.base.study.gpus
-    env = {**os.environ, "DETSWEEP_WORKER": str(number), "OMP_NUM_THREADS": str(threads), PARENT: str(os.getpid())}
-    if gpus:
-        env["CUDA_VISIBLE_DEVICES"] = str(gpus[number % len(gpus)])
-    return env
 
 
 @contextmanager
@@ -125,7 +116,7 @@ def _start(number: int, request: SweepRequest, share: int, logs: Path) -> Worker
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
-            env={**environment_of(number, request, share), SECRET_WORDS: json.dumps(hidden)},
+            env={**environment_of(number, share, request.base.study.gpus), SECRET_WORDS: json.dumps(hidden)},
             start_new_session=True,  # Ctrl-C reaches this process, which stops them in order
         )
     return Worker(number, process)

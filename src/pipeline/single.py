@@ -59,7 +59,7 @@ def _run(cfg: AppConfig, context: Context, inputs: Inputs) -> int:
         watch.trial(0, f"{cfg.model.name} {cfg.imgsz} px lr={cfg.lr:g} seed={cfg.seed}")
         record = run_trial(trial_of(0, [], cfg, context, inputs), context, watch.epoch)
         watch.finish(outcome(record), epochs_run=len(record.history))
-    _save_frame(cfg, context.folder, context.name, record.run_id, started)
+    save(context.places.record, frame_of(cfg, context.name, record.run_id, started))
     if record.state != "complete":
         return EXIT_FAILED
     run_finalists([(record, cfg)], context, inputs, watch.say)
@@ -71,9 +71,9 @@ def _run(cfg: AppConfig, context: Context, inputs: Inputs) -> int:
     return EXIT_OK
 
 
-def _save_frame(cfg: AppConfig, folder: Path, name: str, run_id: str, started: str) -> None:
-    """The frame that tables read a folder of trials by, as a sweep has it."""
-    frame = SweepRecord(
+def frame_of(cfg: AppConfig, name: str, run_id: str, started: str) -> SweepRecord:
+    """The frame that tables read a folder of one trial by, as a sweep has it."""
+    return SweepRecord(
         sweep=name,
         kind="single",
         command=redact_text(command_line()),
@@ -86,4 +86,3 @@ def _save_frame(cfg: AppConfig, folder: Path, name: str, run_id: str, started: s
         started_at=started,
         finished_at=now(),
     )
-    save(SweepFolder(folder).record, frame)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from src.common.errors import UserError
-from src.records.parsing import RecordError
 from src.records.schema import SweepRecord
-from src.records.store import load
+from src.records.store import load_or_refuse
 from src.records.sweep_folder import SweepFolder, is_name, sweeps_folder
 
 LATEST = "latest"
@@ -55,7 +54,4 @@ def read_sweep(folder: SweepFolder) -> SweepRecord:
     Raises:
         UserError: it is missing or malformed.
     """
-    try:
-        return load(SweepRecord, folder.record)
-    except RecordError as error:
-        raise UserError(str(error), remedy="restore the file, or write the record again by running the trial") from None
+    return load_or_refuse(SweepRecord, folder.record)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
+from src.common.errors import UserError
 from src.common.json_values import plain
 from src.common.whole_files import read_regular, write_text
 from src.records.earlier import upgraded
@@ -43,6 +44,18 @@ def from_json(cls: type[T], text: str, *, source: str = "record") -> T:
 def save(path: Path, record: Any) -> None:
     """Save a record atomically; what lies in its outputs folder is named from the record's own place."""
     write_text(path, to_json(written(record, path)))
+
+
+def load_or_refuse(cls: type[T], path: Path) -> T:
+    """As `load`, for what a command was asked to read.
+
+    Raises:
+        UserError: the file is missing, unreadable or malformed.
+    """
+    try:
+        return load(cls, path)
+    except RecordError as error:
+        raise UserError(str(error), remedy="restore the file, or write the record again by running the trial") from None
 
 
 def load(cls: type[T], path: Path) -> T:

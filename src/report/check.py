@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from src.common.errors import UserError
+from src.common.whole_files import text_of
 from src.decide.settings import Again, given_again, load_decision
 from src.report.html import render_html
 from src.report.write import DOCUMENTS, FIGURES, Options, texts
@@ -26,7 +27,7 @@ def check_report(sweep_dir: Path, reports_dir: Path) -> list[str]:
     figures = [Path("figures") / f"{name}.png" for name in FIGURES if (folder / "figures" / f"{name}.png").is_file()]
     wanted = texts(decision, options, figures)
     problems = [p for name, text in wanted.items() if (p := _difference(folder / name, text))]
-    shown = "".join(_read(folder / f"{name}.md") for name in DOCUMENTS)
+    shown = "".join(text_of(folder / f"{name}.md") for name in DOCUMENTS)
     missing = [f for f in FIGURES if f"figures/{f}.png" in shown and not _has(folder, f)]
     problems += [f"figures/{name}.png: missing" for name in missing]
     for name in DOCUMENTS if not missing else ():
@@ -39,17 +40,10 @@ def _has(folder: Path, figure: str) -> bool:
     return (folder / "figures" / f"{figure}.png").is_file()
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
 def _options(path: Path) -> Options:
     """How the report was written; a document that does not say was written plainly, or it was altered."""
     try:
-        told = json.loads(_read(path))
+        told = json.loads(text_of(path))
         again = {k: v for k, v in told.get("decided_with", {}).items() if k in {f.name for f in fields(Again)}}
         given_again(Again(**again))
         return Options(str(told["language"]), again)
@@ -61,7 +55,7 @@ def _difference(path: Path, wanted: str) -> str:
     """The first line that differs, or nothing."""
     if not path.is_file():
         return f"{path.name}: missing"
-    found = _read(path)
+    found = text_of(path)
     if found == wanted:
         return ""
     pairs = zip((*found.splitlines(), ""), (*wanted.splitlines(), ""), strict=False)

@@ -27,7 +27,7 @@ from src.decide.load import load_sweep
 from src.records.sweep_folder import SweepFolder
 from tests.benchmark.bundle.squares import NAME, make_sweep
 from tests.hostile.case import HOME, REFUSED, TAKEN, Case
-from tests.hostile.saved import NASTY, WHOLE
+from tests.hostile.saved import NASTY, WHOLE, edit
 
 QUICK = BenchmarkConfig(name="test", warmup=1, min_seconds=0.0, min_samples=4, max_seconds=5, rounds=2)
 IMPORT = ("import", f"results={HOME}/in/results.json", f"sweep={NAME}", f"outputs={HOME}/outputs")
@@ -185,14 +185,8 @@ def bundled(name: str, change: Callable[[Path], object], *words: str, ends: tupl
     return Case("bundles", name, "tests.hostile.bundle_runner", given, build, ends, heavy=True)
 
 
-def plan_of(change: Change) -> Callable[[Path], None]:
-    def work(bundle: Path) -> None:
-        path = bundle / "plan.json"
-        content = json.loads(path.read_text())
-        change(content)
-        path.write_text(json.dumps(content))
-
-    return work
+def plan_of(change: Change) -> Callable[[Path], object]:
+    return lambda bundle: edit(change)(bundle / "plan.json")
 
 
 def model_of(bundle: Path) -> Path:

@@ -99,9 +99,9 @@ PATCHES: dict[str, Any] = {
 }
 
 
-def main() -> None:
+def main(patches: dict[str, Any] = PATCHES) -> None:
     """Put the toy training in place, and run the command."""
-    for target, replacement in PATCHES.items():
+    for target, replacement in patches.items():
         mock.patch(target, replacement).start()
     from src.run import main as run
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from typing import Any
-from unittest import mock
 
 from src.config.schema import AppConfig
 from src.pipeline.context import Context
@@ -47,14 +46,5 @@ PATCHES: dict[str, Any] = {
 }
 
 
-def main() -> None:
-    """Put the toys in place, and run the command."""
-    for target, replacement in PATCHES.items():
-        mock.patch(target, replacement).start()
-    from src.run import main as run
-
-    run()
-
-
 if __name__ == "__main__":
-    main()
+    toy.main(PATCHES)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from src.common.errors import UserError, is_disk_full
-from src.common.whole_files import clear_asides, lock, write_text
+from src.common.whole_files import clear_asides, lock, text_of, write_text
 from src.records.parsing import RecordError, parse
 
 Answer = dict[str, Any]
@@ -55,7 +55,7 @@ class Work:
             if not lock(stream.fileno(), wait=False):
                 raise UserError(
                     "another run of this bundle is going on",
-                    value=f"process {_read(self.folder / 'pid') or 'unknown'}",
+                    value=f"process {text_of(self.folder / 'pid') or 'unknown'}",
                     remedy="wait for it, or end that process and give the same command again",
                 )
             write_text(self.folder / "pid", str(os.getpid()))
@@ -126,7 +126,7 @@ class Work:
     def once(self, name: str, make: Callable[[], Answer]) -> Answer:
         """The answer kept under a name, or made and kept."""
         path = self.folder / f"{name}.json"
-        kept = _read(path)
+        kept = text_of(path)
         if kept:
             with contextlib.suppress(ValueError):
                 found: Answer = json.loads(kept)
@@ -138,13 +138,6 @@ class Work:
     def path(self, name: str) -> Path:
         """Where a file of the run lies."""
         return self.folder / name
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""
 
 
 def _same(earlier: State, now: State, folder: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.common.errors import StageError
@@ -22,9 +22,9 @@ from src.pipeline.context import Context, Inputs, now
 from src.pipeline.finalist import run_finalists
 from src.pipeline.one_trial import trial_of
 from src.pipeline.plan.kinds import Kind
-from src.pipeline.request import OBJECTIVE
+from src.pipeline.single import frame_of
 from src.pipeline.trial import run_trial
-from src.records.schema import FinalistRecord, SweepRecord, TrialRecord
+from src.records.schema import FinalistRecord, TrialRecord
 from src.records.store import save
 
 WARM, MEASURED = 1, 2  # epochs
@@ -109,7 +109,7 @@ def measure_training(
 def measure_finalist(kind: Kind, record: TrialRecord, context: Context, inputs: Inputs) -> Finalist:
     """Take a measured training through the finalist stage, with one round of the benchmark."""
     cfg, folder = shortened(kind.cfg), context.trial_folder(record.trial)
-    save(context.places.record, _frame(cfg, context))
+    save(context.places.record, frame_of(cfg, context.name, "", now()))
     before, begun = size_of(folder), time.perf_counter()
     (found,) = run_finalists([(record, cfg)], context, inputs, lambda text: None)
     whole = time.perf_counter() - begun
@@ -121,22 +121,6 @@ def measure_finalist(kind: Kind, record: TrialRecord, context: Context, inputs: 
 def _finalist(found: FinalistRecord, whole: float, evaluate: float, size: int) -> Finalist:
     export, verify = found.timings_s["export"], found.timings_s["verify"]
     return Finalist(export, verify, max(0.0, whole - export - verify), evaluate, size)
-
-
-def _frame(cfg: AppConfig, context: Context) -> SweepRecord:
-    """The frame that tables read a folder of trials by."""
-    return SweepRecord(
-        sweep=context.name,
-        kind="single",
-        command="",
-        run_id="",
-        identity="",
-        space={},
-        n_trials=1,
-        objective=OBJECTIVE,
-        decision=asdict(cfg.decision),
-        started_at=now(),
-    )
 
 
 def size_of(folder: Path) -> int:
