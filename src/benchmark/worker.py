@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,7 @@ def measure_block(job: dict[str, Any]) -> dict[str, Any]:
     gpu = session.device != "cpu"  # then the card's energy counts beside the processor's
     for batch in job["batches"]:
         part = f"model_only/{batch}"
-        plan = _scaled(_plan(job, part), batch)
+        plan = _plan(job, part).for_batch(batch)
         answer[part] = _timed(time_model(session, _batches(inputs, batch), plan, gpu=gpu))
     if job["end_to_end"]:
         plan = _plan(job, "end_to_end/1")
@@ -148,12 +147,6 @@ def _batches(inputs: list[Float], batch: int) -> list[Float]:
 def _plan(job: dict[str, Any], part: str) -> TimingPlan:
     """More calls are only worth their time where a decision hangs on them."""
     return TimingPlan(**job["plan"], most=MOST_EXTRA if part == job.get("decisive") else 1)
-
-
-def _scaled(plan: TimingPlan, batch: int) -> TimingPlan:
-    """A call of a larger batch takes longer and says more: fewer are needed."""
-    samples = max(-(-plan.min_samples // batch), min(plan.min_samples, 8))
-    return replace(plan, warmup=max(plan.warmup // batch, 2), min_samples=samples)
 
 
 def _load(job: dict[str, Any], artifact: Artifact) -> tuple[Any, float]:
