@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from src.benchmark.bundle.candidates import Asked
 from src.benchmark.bundle.incoming import import_results
 from src.benchmark.bundle.pack import pack
 from src.benchmark.bundle.results import checksum
+from src.benchmark.results import render, rows
 from src.common.errors import UserError
 from src.decide.load import Saved, load_sweep
+from src.decide.settings import load_decision
+from src.records.schema import DeviceRecord
 from src.records.store import save
 from src.records.sweep_folder import SweepFolder
 from tests.benchmark.bundle.conftest import QUICK
@@ -170,6 +175,31 @@ def test_a_slow_device_may_have_few_samples(home: Path, saved: Saved) -> None:
 
     record = import_results(saved, changed(home, slow), "pi5")
     assert next(m for m in record.measurements if m.scope == "model_only").latency.p50 == 600.0
+
+
+def test_a_system_that_does_not_tell_the_peak_of_a_process_leaves_it_open(home: Path, saved: Saved) -> None:
+    """The sweep can be loaded and decided on all the same."""
+
+    def unknown(content: dict[str, Any]) -> None:
+        content["zeros"] = {"64": None}
+        for answer in content["candidates"][0]["rounds"]:
+            answer["model_only/1"]["peak_mb"] = answer["end_to_end/1"]["peak_mb"] = None
+
+    import_results(saved, changed(home, unknown), "pc")
+    record = load_sweep(saved.folder).devices["pc"]
+    assert [math.isnan(m.memory_mb) for m in record.measurements] == [True, True]
+    decision = load_decision(saved.folder, {"device": "pc"})
+    assert decision.recommended is not None
+    assert "nan" not in str(render_text(record)).lower()
+    with pytest.raises(UserError, match="limits what nobody measured"):
+        load_decision(saved.folder, {"device": "pc", "max_memory_mb": 100})
+
+
+def render_text(record: DeviceRecord) -> str:
+    """The table that an import prints."""
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(render(rows(record.measurements, record.verifications, {})))
+    return console.export_text()
 
 
 def test_texts_of_a_device_are_kept_as_they_may_be_shown(home: Path, saved: Saved) -> None:

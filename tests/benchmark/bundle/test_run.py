@@ -389,3 +389,35 @@ def test_processes_exchange_files_in_the_folder_of_the_run(tmp_path: Path, monke
         assert os.environ["TMPDIR"] == os.environ["TEMP"] == str(tmp_path / "work" / "tmp")
     assert (tempfile.tempdir, os.environ["TMPDIR"], os.environ.get("TEMP")) == (before, "/nonexistent", None)
     assert not (tmp_path / "work" / "tmp").exists()
+
+
+@pytest.mark.slow
+def test_a_system_that_shows_and_offers_little_is_enough(home: Path, saved: Saved) -> None:
+    """Neither affinity nor groups of processes, no /proc and /sys, other locks, a terminal of an old encoding."""
+    bundle = home / "bundle"
+    forget(bundle)
+    (home / "poor").mkdir()
+    shutil.copyfile(Path(__file__).with_name("poor_system.py"), home / "poor" / "sitecustomize.py")
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(home / "poor"),
+        "PYTHONIOENCODING": "cp1252",
+        "PYTHONUTF8": "0",
+        "LC_ALL": "C",
+    }
+    done = subprocess.run(
+        [sys.executable, "run.py"],
+        cwd=bundle,
+        env=env,
+        capture_output=True,
+        encoding="cp1252",
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 candidates × 12 pictures" in done.stdout
+    assert "whether the processor was quiet is not known" in done.stdout
+    record = import_results(saved, bundle / "results.json", "pc")
+    assert record.environment.memory_gb == 0.0
+    assert len(record.measurements) == 2
+    assert record.verifications[0].extra["digests_equal"] == 1.0
