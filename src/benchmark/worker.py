@@ -181,7 +181,7 @@ def _save(out: Path, found: list[Detections], digests: list[list[float]], kept: 
     counts = [len(item.scores) for item in found]
     empty = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
     rows = [*found, empty]
-    with whole_file(out) as aside, open(aside, "wb") as stream:
+    with whole_file(out, sync=True) as aside, open(aside, "wb") as stream:
         np.savez_compressed(
             stream,
             image_index=np.repeat(np.arange(len(found)), counts).astype(np.int64),

@@ -149,7 +149,8 @@ class Work:
         if kept:
             with contextlib.suppress(ValueError):
                 found: Answer = json.loads(kept)
-                return found
+                if isinstance(found, dict):
+                    return found
         answer = make()
         write_text(path, json.dumps(answer, sort_keys=True))
         return answer

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import importlib.util
+import io
 import json
 import os
 import shutil
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,6 +85,20 @@ def test_a_finished_run_measures_nothing_again(home: Path, monkeypatch: pytest.M
     assert started_again(home / "bundle") == 0
     after, _ = load_results(home / "bundle" / "results.json")
     assert after.candidates == before.candidates
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("left", [b"", b"PK\3\4torn", b"[]", b"\0" * 100])
+def test_what_a_loss_of_power_left_is_made_again(home: Path, left: bytes) -> None:
+    before, _ = load_results(home / "bundle" / "results.json")
+    for name in ("detections-01.npz", "blocks/01-001.json"):
+        (home / "bundle" / "work" / name).write_bytes(left)
+    (home / "bundle" / "results.json").unlink()
+    assert started_again(home / "bundle") == 0
+    after, _ = load_results(home / "bundle" / "results.json")
+    assert after.candidates[0].rounds[0] == before.candidates[0].rounds[0]
+    assert len(after.candidates[0].rounds) == 2
+    assert zipfile.is_zipfile(io.BytesIO(base64.b64decode(after.candidates[0].detections)))
 
 
 def test_an_altered_file_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
