@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +27,7 @@ from src.records.tiling import Tiling
 RING = 8  # different inputs
 WARMUP_CAP = 20  # warm-up stops after so many times the asked calls, stable or not
 MAX_SAMPLES = 5_000  # of one block: more say nothing new, and the raw samples are kept
+STAGES = ("preprocess", "inference", "postprocess")  # of a call from file to boxes
 STABLE = 0.05  # medians of two warm-up windows this close are stable
 OUTPUT_TOLERANCE = 1e-3  # of the largest output: parallel sums may differ in their last digits
 
@@ -48,6 +49,11 @@ class TimingPlan:
     min_seconds: float
     max_seconds: float
     most: int = 1  # times `min_samples`, where calls are worth less than so many independent ones
+
+    def for_batch(self, batch: int) -> TimingPlan:
+        """The same for a larger batch: a call takes longer and says more, so that fewer are needed."""
+        samples = max(-(-self.min_samples // batch), min(self.min_samples, 8))
+        return replace(self, warmup=max(self.warmup // batch, 2), min_samples=samples)
 
 
 @dataclass
@@ -92,7 +98,7 @@ def time_end_to_end(
 
     With a tiling a call is a whole picture: all its tiles, cut, looked at and merged.
     """
-    stages: dict[str, list[float]] = {"preprocess": [], "inference": [], "postprocess": []}
+    stages: dict[str, list[float]] = {name: [] for name in STAGES}
     detect = _whole(detector) if tiling is None else TiledDetector(detector, tiling)
 
     def call(i: int) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -62,7 +61,7 @@ def measure_block(job: dict[str, Any]) -> dict[str, Any]:
     gpu = session.device != "cpu"  # then the card's energy counts beside the processor's
     for batch in job["batches"]:
         part = f"model_only/{batch}"
-        plan = _scaled(_plan(job, part), batch)
+        plan = _plan(job, part).for_batch(batch)
         answer[part] = _timed(time_model(session, _batches(inputs, batch), plan, gpu=gpu))
     if job["end_to_end"]:
         plan = _plan(job, "end_to_end/1")
@@ -146,12 +145,6 @@ def _plan(job: dict[str, Any], part: str) -> TimingPlan:
     return TimingPlan(**job["plan"], most=MOST_EXTRA if part == job.get("decisive") else 1)
 
 
-def _scaled(plan: TimingPlan, batch: int) -> TimingPlan:
-    """A call of a larger batch takes longer and says more: fewer are needed."""
-    samples = max(-(-plan.min_samples // batch), min(plan.min_samples, 8))
-    return replace(plan, warmup=max(plan.warmup // batch, 2), min_samples=samples)
-
-
 def _load(job: dict[str, Any], artifact: Artifact) -> tuple[Any, float]:
     """A session and the time it took from file to ready, ms, with the engine's import."""
     start = time.perf_counter_ns()
@@ -184,7 +177,7 @@ def _save(out: Path, found: list[Detections], digests: list[list[float]], kept: 
     counts = [len(item.scores) for item in found]
     empty = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
     rows = [*found, empty]
-    with whole_file(out) as aside, open(aside, "wb") as stream:
+    with whole_file(out, sync=True) as aside, open(aside, "wb") as stream:
         np.savez_compressed(
             stream,
             image_index=np.repeat(np.arange(len(found)), counts).astype(np.int64),

@@ -42,10 +42,11 @@ def read_regular(path: Path | str, most: int = TEXT) -> bytes:
     number = os.open(
         path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     )
+    found = os.fstat(number)
+    if not stat.S_ISREG(found.st_mode):  # a folder can't even be made a stream of
+        os.close(number)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     with open(number, "rb") as stream:
-        found = os.fstat(number)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
         if found.st_size > most:
             raise OSError(errno.EFBIG, f"has {found.st_size} bytes, more than {most}", str(path))
         return stream.read(most)

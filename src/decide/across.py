@@ -19,6 +19,7 @@ from src.common.speed import Comparison as Speed
 from src.config.schema import DecisionConfig
 from src.decide.candidates import Candidate, candidates, cost_statistic
 from src.decide.configurations import Configuration
+from src.decide.limits import require_measured
 from src.decide.load import Saved
 from src.decide.rule import OVERALL, Choice, File, Shared, choose, eligible, file_of
 from src.decide.speed import compare_speed, fastest, rounds_of
@@ -94,11 +95,15 @@ def across_devices(
         settings: the decision group, with `devices`.
         models: every finished configuration's score with its uncertainty, by `config_id`.
         level: confidence of each comparison.
+
+    Raises:
+        UserError: a device's limit is on what nobody measured there.
     """
     devices = []
     for name, limits in settings.devices.items():
         own = settings_on(name, limits, settings)
         found = candidates(groups, saved, own, models)
+        require_measured(found, own, f"decision.devices.{name}")
         statistic = cost_statistic(own, found)
         devices.append(OnDevice(name, own, found, statistic, _choice(found, own, statistic, level)))
     complete = all(d.measured for d in devices)

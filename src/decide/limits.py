@@ -100,8 +100,8 @@ def feasible(candidate: Candidate, decision: DecisionConfig) -> bool:
     return decision.runtime in (None, candidate.runtime) and not broken(candidate, decision)
 
 
-def require_measured(found: list[Candidate], decision: DecisionConfig) -> None:
-    """Refuse a limit on a metric that none of the benchmarked candidates has.
+def require_measured(found: list[Candidate], decision: DecisionConfig, where: str = "decision") -> None:
+    """Refuse a limit on a metric that none of the benchmarked candidates has; `where` is the group that it stands in.
 
     Raises:
         UserError: naming the limit.
@@ -111,14 +111,14 @@ def require_measured(found: list[Candidate], decision: DecisionConfig) -> None:
         return
     if decision.runtime is not None and decision.runtime not in {c.runtime for c in found}:
         raise UserError(
-            "decision.runtime names a runtime that no candidate ran on",
+            f"{where}.runtime names a runtime that no candidate ran on",
             value=decision.runtime,
             remedy=f"one of: {', '.join(sorted({c.runtime for c in found}))}",
         )
     for rows in zip(*(limits_of(c, decision) for c in benchmarked), strict=True):
         if all(row.holds is None for row in rows):
             raise UserError(
-                f"decision.{rows[0].key} limits what nobody measured{_statistic(rows[0].key, decision)}",
+                f"{where}.{rows[0].key} limits what nobody measured{_statistic(rows[0].key, decision)}",
                 value=rows[0].limit,
-                remedy=f"decision.{rows[0].key}=null, or measure it (p99 needs benchmark=standard)",
+                remedy=f"{where}.{rows[0].key}=null, or measure it (p99 needs benchmark=standard)",
             )

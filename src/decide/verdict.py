@@ -51,15 +51,15 @@ def verdict(decision: Decision) -> Verdict:
 
 
 def _none_for_all(decision: Decision) -> Verdict | None:
-    """Each device can have a model, and no file keeps the limits of all; None where that isn't so."""
+    """No file keeps the limits of all devices; None where that isn't so. Each may still have one of its own."""
     across = decision.across
     if across is None or across.shared is None or across.shared.files:
         return None
     alone = [(d.name, d.choice.recommended) for d in across.devices]
-    if not any(c for _, c in alone):
-        return None
     best = [note("best_there" if c else "none_there", device=name, label=c.label if c else "") for name, c in alone]
     reasons = [note("reason_none_for_all", devices=", ".join(name for name, _ in alone)), *best]
+    if not any(c for _, c in alone):
+        return Verdict("reject", reasons, [])
     return Verdict("conditional", reasons, [note("cond_model_each")])
 
 

@@ -15,6 +15,7 @@ from src.common import backends
 from src.common.hashes import hash_of, sha256_file
 from src.common.root import ROOT
 from src.machine.abilities import usable_cores
+from src.machine.processor import processor_name
 from src.records.schema import Environment
 
 SECRET_WORDS = "DETSWEEP_SECRET_WORDS"
@@ -37,7 +38,7 @@ def cores() -> int:
 @functools.cache
 def environment() -> Environment:
     """Describe this machine and installation; the host's name is left out on purpose."""
-    cpu, memory, gpu = _cpu(), memory_gb(), _gpu()
+    cpu, memory, gpu = processor_name(), memory_gb(), _gpu()
     commit, dirty = _git()
     lock = ROOT / "requirements" / "base.txt"
     return Environment(
@@ -63,17 +64,6 @@ def _libraries() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _cpu() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-        return Path("/proc/device-tree/model").read_text(encoding="utf-8").strip("\0 \n")  # small boards
-    except (OSError, UnicodeDecodeError):
-        pass
-    return platform.processor() or platform.machine()
 
 
 def memory_gb() -> float:

@@ -29,7 +29,15 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
 )
+WINDOWS = {
+    0xC0000005: "an access violation",
+    0xC000001D: "an illegal instruction",
+    0xC00000FD: "a stack overflow",
+    0xC0000017: "a lack of memory",
+    0xC0000135: "a missing DLL",
+}  # what the system there ends a process with
 MAIN = "src.benchmark.worker"
+QUIET = ("-W", "ignore::RuntimeWarning:runpy")  # its package imports the worker too, which is no news on a death
 
 
 def run_job(
@@ -51,7 +59,7 @@ def run_job(
     with tempfile.TemporaryDirectory(prefix="detsweep-job-") as folder:
         source, result, log = (Path(folder) / name for name in ("job.json", "result.json", "stderr.txt"))
         source.write_text(json.dumps(dict(job)), encoding="utf-8")
-        command = [sys.executable, "-m", module, str(source), str(result)]
+        command = [sys.executable, *QUIET, "-m", module, str(source), str(result)]
         code = _wait(command, _environment(threads, folder), log, timeout_s)
         if code is None:
             raise StageError(stage, target, f"no answer within {timeout_s:.0f} s; the process was killed")
@@ -107,6 +115,8 @@ def _answer(result: Path, code: int, log: Path, target: str, stage: str) -> dict
 def _death(code: int, log: Path) -> str:
     tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
     how = f"the process exited with status {code}"
+    if code >= 1 << 31:
+        how = f"the process died of {WINDOWS.get(code, 'an exception')} ({code:#x})"
     if code < 0:
         try:
             how = f"the process died of {signal.Signals(-code).name}"

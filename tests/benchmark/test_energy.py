@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from src.benchmark import latency
-from src.benchmark.bundle.checked import _joules
+from src.benchmark.bundle.foreign_blocks import _joules
 from src.benchmark.latency import TimingPlan, time_model
 from src.benchmark.summary import _energy
 from src.inference import Float

@@ -68,6 +68,12 @@ def test_predictions_are_saved_in_input_order(
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
+def fastest_inference(samples: Path) -> float:
+    """Of all calls from file to boxes, ms: what other programs take of the processor makes no call faster."""
+    rounds = json.loads(samples.read_text())["rounds"]
+    return float(min(min(answer["end_to_end/1"]["stages_ms"]["inference"]) for answer in rounds))
+
+
 @pytest.mark.slow
 def test_end_to_end_a_picture_by_tiles_costs_what_its_tiles_cost(
     onnx: Artifact, images: list[str], tmp_path: Path
@@ -84,7 +90,7 @@ def test_end_to_end_a_picture_by_tiles_costs_what_its_tiles_cost(
     assert failures == []
     whole, tiled = (m for m in found if m.scope == "end_to_end")
     calls = 1 + 3 * 2  # 80 x 48 px: the whole, and tiles of 32
-    ratio = tiled.extra["inference_ms"] / whole.extra["inference_ms"]
+    ratio = fastest_inference(tmp_path / tiled.samples_file) / fastest_inference(tmp_path / whole.samples_file)
     assert calls / 2 < ratio < calls * 2
     assert tiled.extra["tile"] == 32
     assert "tile" not in whole.extra

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from src.common.errors import UserError
 from src.common.speed import compare_rounds
 from src.decide.choice import Decision
 from src.decide.rule import OVERALL, file_of
@@ -72,6 +75,34 @@ def test_where_no_file_does_for_all_each_device_still_has_its_best(tmp_path: Pat
     assert decision.recommended is None
     assert judged.word == "conditional"
     assert [n.key for n in judged.reasons] == ["reason_none_for_all", "best_there", "best_there"]
+
+
+def test_where_nothing_does_for_any_device_the_limits_are_named_and_nothing_else(tmp_path: Path) -> None:
+    decision = decided(tmp_path, pi5={"max_latency_ms": 0.001}, server={"max_latency_ms": 0.001})
+    judged = verdict(decision)
+    assert judged.word == "reject"
+    assert [n.key for n in judged.reasons] == ["reason_none_for_all", "none_there", "none_there"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (
+            {"latency": "p90", "max_latency_ms": 400},
+            "decision.devices.pi5.max_latency_ms limits what nobody measured: p90",
+        ),
+        ({"runtime": "litert"}, "decision.devices.pi5.runtime names a runtime that no candidate ran on"),
+    ],
+)
+def test_a_limit_on_what_nobody_measured_there_is_told(tmp_path: Path, limits: dict[str, Any], words: str) -> None:
+    """Too few calls on a slow device leave no percentile beyond the median."""
+    records = two_devices()
+    records.devices[0] = replace(
+        records.devices[0],
+        measurements=[replace(m, latency=replace(m.latency, p90=None)) for m in records.devices[0].measurements],
+    )
+    with pytest.raises(UserError, match=re.escape(words)):
+        decided(tmp_path, records, pi5=limits, server={})
 
 
 def test_a_device_without_a_record_is_an_open_condition(tmp_path: Path) -> None:

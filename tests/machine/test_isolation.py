@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from src.benchmark.memory import peak_rss_mb
 from src.common.errors import StageError, Unavailable
-from src.machine.isolation import run_job
+from src.machine.isolation import MAIN, QUIET, _death, run_job
+from tests.conftest import ROOT
 
 MODULE = "tests.benchmark.faulty"
 
@@ -42,12 +46,25 @@ def test_peak_memory_finds_a_known_allocation() -> None:
         "block = bytearray(b'x') * (200 * 2**20)\n"
         "print(before, peak_rss_mb())\n"
     )
-    import subprocess
-    import sys
-
     ballast = bytearray(b"x") * (300 * 2**20)  # a large parent must not show in the child
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     before, after = map(float, out.stdout.split())
     assert len(ballast) < peak_rss_mb() * 2**20
     assert before < 150
     assert after - before == pytest.approx(200, rel=0.03)
+
+
+def test_a_death_is_told_without_what_python_says_of_its_start() -> None:
+    command = [sys.executable, *QUIET, "-m", MAIN, "/nonexistent/job.json", "x"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert "FileNotFoundError" in done.stderr
+    assert "Warning" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(0xC0000005, "an access violation (0xc0000005)"), (0xC0001234, "an exception (0xc0001234)"), (3, "status 3: end")],
+)
+def test_how_a_process_died_on_windows_is_told(tmp_path: Path, code: int, words: str) -> None:
+    (tmp_path / "log").write_text("end")
+    assert words in _death(code, tmp_path / "log")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from src.report import load_decision
+from tests.disks import small_disk
 from tests.pipeline.faults import CLOCK, DATA, DIE, DISK, FINE, HANG, LOCKED, MEMORY, NAN, records, run
 
 OFF = "tracking=none"
@@ -92,61 +93,51 @@ def test_a_clock_that_jumps_costs_no_trial_and_takes_none_from_its_worker(tmp_pa
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 40 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(mount, capture_output=True, check=False)
-    except OSError:
-        pytest.skip("there is no mount here")
-    if done.returncode:
-        pytest.skip("mounting is not allowed here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=False)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", "40m") as place:
+        yield place
 
 
 @pytest.mark.slow
-def test_a_disk_that_fills_up_in_training_stops_the_sweep_which_goes_on_with_room(small_disk: Path) -> None:
+def test_a_disk_that_fills_up_in_training_stops_the_sweep_which_goes_on_with_room(disk: Path) -> None:
     words = ["-m", lr(FINE, DISK), "tracking=local"]
-    done = run(small_disk, *words)
+    done = run(disk, *words)
     assert done.returncode == 1
     assert "the disk is full" in done.stderr
     assert "Traceback" not in done.stderr
-    assert [r.state for r in records(small_disk)] == ["complete"], "the other one has not failed: it was not its fault"
-    shutil.rmtree(small_disk / "o/sweeps/faulty/trials/0001/train")
-    subprocess.run(["mount", "-o", "remount,size=400m", str(small_disk)], check=True)
-    again = run(small_disk, *words)
+    assert [r.state for r in records(disk)] == ["complete"], "the other one has not failed: it was not its fault"
+    shutil.rmtree(disk / "o/sweeps/faulty/trials/0001/train")
+    subprocess.run(["mount", "-o", "remount,size=400m", str(disk)], check=True)
+    again = run(disk, *words)
     assert again.returncode == 0, again.stderr
-    assert [r.state for r in records(small_disk)] == ["complete", "complete"]
-    with sqlite3.connect(small_disk / "o" / "mlflow.db") as db:
+    assert [r.state for r in records(disk)] == ["complete", "complete"]
+    with sqlite3.connect(disk / "o" / "mlflow.db") as db:
         assert sorted(s for (s,) in db.execute("SELECT status FROM runs")) == ["FINISHED"] * 3
 
 
 @pytest.mark.slow
-def test_wherever_the_disk_is_full_the_sweep_stops_cleanly_and_loses_nothing(small_disk: Path) -> None:
+def test_wherever_the_disk_is_full_the_sweep_stops_cleanly_and_loses_nothing(disk: Path) -> None:
     """From no room at all to enough, so that each kind of write is the first to fail once."""
     words = ["-m", lr(FINE, 0.0011), "tracking=local"]
-    prepared = run(small_disk, *words, "sweep=other")
+    prepared = run(disk, *words, "sweep=other")
     assert prepared.returncode == 0, prepared.stderr
-    filler = small_disk / "filler"
+    filler = disk / "filler"
     codes = []
     for room in (0, 4, 12, 24, 40, 64, 128, 1024):  # KB
         filler.unlink(missing_ok=True)
-        size = shutil.disk_usage(small_disk).free - room * 1024
+        size = shutil.disk_usage(disk).free - room * 1024
         with open(filler, "wb") as stream:
             stream.truncate(0)
             stream.write(b"\0" * max(size, 0))
-        done = run(small_disk, *words)
+        done = run(disk, *words)
         codes.append(done.returncode)
         assert done.returncode in (0, 1), (room, done.stderr)
         assert "Traceback" not in done.stdout + done.stderr, room
         assert done.returncode == 0 or "full" in done.stderr or "space" in done.stderr, (room, done.stderr)
     filler.unlink()
     assert codes[0] == 1
-    again = run(small_disk, *words)
+    again = run(disk, *words)
     assert again.returncode == 0, again.stderr
-    assert [r.state for r in records(small_disk)] == ["complete", "complete"]
-    with sqlite3.connect(small_disk / "o" / "mlflow.db") as db:
+    assert [r.state for r in records(disk)] == ["complete", "complete"]
+    with sqlite3.connect(disk / "o" / "mlflow.db") as db:
         assert "RUNNING" not in {s for (s,) in db.execute("SELECT status FROM runs")}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from src.benchmark.bundle.plan import Plan, check_processor
+from src.benchmark.bundle.plan import check_processor
 from src.benchmark.bundle.results import Found, Problem, Results
 from src.common.errors import UserError
 from src.common.redaction import redact_text
@@ -26,7 +26,8 @@ ARRAYS = {"image_index", "boxes", "scores", "classes", "n_images", "digests"}
 REMEDY = "measure again: python run.py --fresh"
 LONGEST = 500  # characters of a device's text
 MOST_CORES = 1 << 16
-MOST_MS = 1e10  # a hundred days
+MOST_MB = 1e8  # of memory: a hundred terabytes
+MOST_LIBRARIES = 1000
 ROWS = {"facts": 100, "problems": 10_000, "zeros": 100}
 
 
@@ -52,10 +53,15 @@ def cleaned(results: Results, file: Path) -> Results:
         check_processor(results.device)
         _check_count("threads", results.threads)
         _check_count("cores", results.environment.get("cores"))
-        if _number(results.environment.get("memory_gb")) < 0:
+        if number(results.environment.get("memory_gb")) < 0:
             raise ValueError("memory_gb is no size")
         if long := next((name for name, most in ROWS.items() if len(getattr(results, name)) > most), None):
             raise ValueError(f"{long} holds {len(getattr(results, long))} entries")
+        libraries = results.environment.get("libraries")
+        if isinstance(libraries, dict) and len(libraries) > MOST_LIBRARIES:
+            raise ValueError(f"libraries holds {len(libraries)} entries")
+        if odd := [size for size in results.zeros.values() if not is_size(size)]:
+            raise ValueError(f"zeros holds {odd[0]}, which is no size")
     except (UserError, ValueError) as error:
         raise UserError(f"the results are malformed ({foreign(str(error))[:300]})", value=file, remedy=REMEDY) from None
     problems = [Problem(*(foreign(v) for v in (p.stage, p.target, p.kind, p.message))) for p in results.problems]
@@ -113,72 +119,12 @@ def _check_detections(arrays: dict[str, Any], images: int) -> None:
         raise ValueError("they name pictures that the bundle does not hold")
 
 
-def check_rounds(item: Found, plan: Plan, file: Path) -> None:
-    """Refuse blocks that a worker can't have written.
-
-    Raises:
-        UserError: naming the candidate and what is wrong.
-    """
-    try:
-        if len(item.rounds) < plan.times.rounds:
-            raise ValueError(f"{len(item.rounds)} of {plan.times.rounds} rounds")
-        parts = sorted(key for key in item.rounds[0] if "/" in key)
-        for answer in item.rounds:
-            if sorted(key for key in answer if "/" in key) != parts or not any(
-                p.startswith("model_only/") for p in parts
-            ):
-                raise ValueError("its rounds have different parts")
-            for name in ("load_ms", "cold_ms"):
-                _positive([answer[name]])
-            for part in parts:
-                _check_part(part, answer[part])
-            for name in ("runtime_version", "device"):
-                if not isinstance(answer[name], str):
-                    raise ValueError(f"its runtime has no {name}")
-                answer[name] = foreign(answer[name])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        what = f"the samples of candidate {item.id} are malformed ({str(error)[:200]})"
-        raise UserError(what, value=file, remedy=REMEDY) from None
-
-
-def _check_part(name: str, part: dict[str, Any]) -> None:
-    scope, _, batch = name.partition("/")
-    if scope not in ("model_only", "end_to_end") or not batch.isdigit() or int(batch) < 1:
-        raise ValueError(f"{name} is no part of a block")
-    _positive(part["samples_ms"])
-    for values in part["stages_ms"].values():
-        _positive(values, least=0.0)
-    if not isinstance(part["warmup_calls"], int) or not isinstance(part["digest"], list):
-        raise ValueError(f"{name} is no part of a block")
-    part["peak_mb"] = _number(part["peak_mb"])
-    part["vram_mb"] = _number(part.get("vram_mb"))
-    part["energy_j"] = _joules(part.get("energy_j"))
-    share = part.get("foreign_cpu")
-    if share is not None and not 0 <= float(share) <= 1:
-        raise ValueError(f"{name}: others had {share} of the cores")
-
-
-def _positive(values: Any, least: float = 1e-9) -> None:
-    if not isinstance(values, list) or not values:
-        raise ValueError("there are no samples")
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= MOST_MS:
-            raise ValueError(f"{str(value)[:40]} is no duration")
-
-
-def _joules(counted: Any) -> dict[str, float]:
-    """Energy by counter, which bundles of earlier versions and machines without counters don't tell.
-
-    Raises:
-        ValueError: a counter says what is no energy.
-    """
-    found = {str(name): _number(joules) for name, joules in (counted or {}).items()}
-    if not all(0 <= joules < math.inf for joules in found.values()):
-        raise ValueError("a counter of energy says what is none")
-    return found
-
-
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
     """A figure that a system may not show: NaN then."""
     known = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e300
     return float(value) if known else math.nan
+
+
+def is_size(megabytes: float) -> bool:
+    """Whether this can be a size of memory; NaN where the system doesn't show it."""
+    return math.isnan(megabytes) or 0 <= megabytes <= MOST_MB

@@ -65,6 +65,7 @@ MODULES = (
     "src.machine.heat",
     "src.machine.isolation",
     "src.machine.parent_process",
+    "src.machine.processor",
     "src.records",
     "src.records.model_io",
     "src.records.parsing",

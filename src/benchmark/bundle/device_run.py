@@ -8,6 +8,7 @@ import dataclasses
 import os
 import random
 import time
+import zipfile
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -137,7 +138,7 @@ class Run:
     def _accuracy(self, candidate: Candidate) -> Path | None:
         """The detections of a candidate on the pictures; None where it failed."""
         out = self.work.path(f"detections-{candidate.id}.npz")
-        if not out.is_file():
+        if not zipfile.is_zipfile(out):  # a file system may have lost a part of it with the power
             say(f"accuracy · {candidate.label} · {candidate.target}")
             artifact = self.plan.artifact(candidate, self.folder)
             images = [str(path) for path in self.images] or [""] * len(self.plan.pictures)

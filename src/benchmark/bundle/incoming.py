@@ -19,6 +19,7 @@ from src.common.errors import UserError
 from src.common.whole_files import read_regular, whole_folder
 from src.config.devices import OWN, is_processor
 from src.decide.load import Saved
+from src.decide.plausible import check_finalist
 from src.records.schema import DeviceRecord
 from src.records.store import save
 from src.records.sweep_folder import SweepFolder, is_name
@@ -41,6 +42,7 @@ def import_results(saved: Saved, file: Path, device: str, *, replace_old: bool =
         aside.mkdir()
         judge = Judge(saved, plan, results, file, aside, f"{place.devices.name}/{device}")
         record = judge.record(device, checksum)
+        check_finalist(record, file)  # as whoever loads the sweep does
         save(aside / place.device_record(device).name, record)
         if replace_old and place.device(device).exists():
             shutil.rmtree(place.device(device))  # the new one is whole by now

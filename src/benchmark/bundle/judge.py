@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from src.benchmark.bundle.checked import check_rounds, keep_detections
+from src.benchmark.bundle.checked import keep_detections
+from src.benchmark.bundle.foreign_blocks import check_rounds
 from src.benchmark.bundle.plan import Candidate, Plan
 from src.benchmark.bundle.results import Found, Results
 from src.benchmark.summary import Blocks, Summary
@@ -205,7 +206,7 @@ class Judge:
         for candidate, item in found:
             if not item.rounds:
                 continue
-            check_rounds(item, self.plan, self.file)
+            check_rounds(item, self.plan, candidate, self.file)
             artifact = self.plan.artifact(candidate, Path())
             block = Blocks(artifact, item.runtime, item.rounds, candidate.label, retakes=item.retakes)
             blocks.append(block)

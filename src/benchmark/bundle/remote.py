@@ -24,7 +24,7 @@ from src.benchmark.bundle.pack import pack
 from src.benchmark.bundle.plan import FILE, PROTOCOL, Plan, altered, read_plan
 from src.benchmark.bundle.results import FILE as RESULTS
 from src.benchmark.bundle.ssh import LOST, NO_CONNECTION, Link
-from src.common.errors import EXIT_OK, EXIT_USAGE, StageError, UserError
+from src.common.errors import EXIT_OK, EXIT_USAGE, LEAST_FREE, StageError, UserError
 from src.common.hashes import hash_of, sha256_file
 from src.decide.load import Saved
 from src.records.schema import DeviceRecord
@@ -159,9 +159,8 @@ def _there(device: Device, trip: Trip, home: Path, say: Say) -> Path:
     if code == NO_CONNECTION:
         raise StageError("remote", link.host.name, f"the connection was lost; {LOST}")
     if code != EXIT_OK:
-        kind = UserError if code == EXIT_USAGE else None
-        text = err.removeprefix("error: ") or f"the runner ended with {code}"
-        raise kind(text) if kind else StageError("remote", link.host.name, f"{text}; {LOST}")
+        text = err.removeprefix("error: ") or f"the runner ended with {code}; {LOST}"
+        raise UserError(text) if code == EXIT_USAGE else StageError("remote", link.host.name, text)
     link.fetch(f"{there}/{RESULTS}", home / RESULTS)
     return home / RESULTS
 
@@ -198,8 +197,16 @@ def _send(link: Link, bundle: Path, there: str, missing: dict[str, str], free: i
 
 def _put(link: Link, source: Path, there: str, name: str, files: dict[str, str]) -> None:
     """Send one file under a name of its own, and have it put in place there."""
-    link.send(source, f"{there}/sent")
-    if wrong := link.ask("place", folder=there, name=name, files=files)["wrong"]:
+    try:
+        link.send(source, f"{there}/sent")
+        wrong = link.ask("place", folder=there, name=name, files=files)["wrong"]
+    except StageError as error:  # scp doesn't say that it is for want of room
+        free = int(link.ask("look", folder=there, files={})["free"])
+        if free < LEAST_FREE:
+            what = f"its disk is full ({free / 1e6:.1f} MB free); with some room, {LOST}"
+            raise StageError("remote", link.host.name, what) from None
+        raise error
+    if wrong:
         raise StageError("remote", link.host.name, f"{wrong[0]} did not arrive whole; {LOST}")
 
 

@@ -9,8 +9,11 @@ interruption the same command goes on. Nothing is installed, and nothing is writ
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -50,11 +53,28 @@ def main(folder: Path, words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted: what was finished is kept; the same command goes on from there", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except Exception as error:
-        if not is_disk_full(error):
-            raise
-        print(f"error: the disk is full: {error}\n  with some room, the same command goes on", file=sys.stderr)
+    except BrokenPipeError:
+        _drop_output()
+        print("nobody reads what this says: stopped; the same command goes on from what is finished", file=sys.stderr)
         return EXIT_FAILED
+    except Exception as error:
+        if os.environ.get("DETSWEEP_TRACEBACK") == "1":
+            traceback.print_exc()
+        print(f"error: {_reason(error)}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _reason(error: Exception) -> str:
+    if is_disk_full(error):
+        return f"the disk is full: {error}\n  with some room, the same command goes on"
+    what = f"{type(error).__name__}: {error}\n  DETSWEEP_TRACEBACK=1 shows where"
+    return f"{what}; what was finished is kept, and the same command goes on"
+
+
+def _drop_output() -> None:
+    """Python would complain once more when it flushes the rest at its end: that goes nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from src.benchmark.bundle.plan import Candidate, Plan
 from src.benchmark.bundle.results import Problem
@@ -63,6 +65,18 @@ def table(done: Sequence[Blocks], problems: Sequence[Problem]) -> list[str]:
 
 
 def say(text: str) -> None:
-    """Print a line at once, on whatever terminal there is."""
-    encoding = sys.stdout.encoding or "ascii"
-    print(text.encode(encoding, "replace").decode(encoding), flush=True)
+    """Print a line at once, on whatever terminal there is; nothing where there is none.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+    """
+    stream: TextIO | None = sys.stdout  # None without a console, or when it was closed
+    if stream is None:
+        return
+    encoding = stream.encoding or "ascii"
+    try:
+        print(text.encode(encoding, "replace").decode(encoding), file=stream, flush=True)
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # how Windows tells of it
+            raise BrokenPipeError(errno.EPIPE, "nobody reads the output") from None
+        raise

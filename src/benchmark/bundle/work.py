@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
@@ -60,7 +61,25 @@ class Work:
                 )
             write_text(self.folder / "pid", str(os.getpid()))
             clear_asides(self.folder.glob(".*"))
+            with self._temporary():
+                yield
+
+    @contextlib.contextmanager
+    def _temporary(self) -> Iterator[None]:
+        """Files that processes exchange lie here too: the system's own place may be full, or not be there."""
+        place, names = self.folder / "tmp", ("TMPDIR", "TEMP", "TMP")
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        before, kept = tempfile.tempdir, {name: os.environ.get(name) for name in names}
+        tempfile.tempdir = str(place.absolute())
+        os.environ.update(dict.fromkeys(names, tempfile.tempdir))
+        try:
             yield
+        finally:
+            tempfile.tempdir = before
+            for name, value in kept.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+            shutil.rmtree(place, ignore_errors=True)
 
     def _lock_file(self) -> TextIO:
         try:
@@ -130,7 +149,8 @@ class Work:
         if kept:
             with contextlib.suppress(ValueError):
                 found: Answer = json.loads(kept)
-                return found
+                if isinstance(found, dict):
+                    return found
         answer = make()
         write_text(path, json.dumps(answer, sort_keys=True))
         return answer

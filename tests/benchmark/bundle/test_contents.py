@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 
 from src.benchmark.bundle.contents import MODULES, PYTHON, RUNTIMES, file_of, imports_of
 from tests.conftest import ROOT
@@ -52,3 +53,14 @@ def test_nothing_heavy_is_imported_with_them() -> None:
     assert loaded & HEAVY == set()
     strangers = {name for name in done.stdout.split() if name.startswith("src.")} - set(MODULES)
     assert strangers == set()
+
+
+def test_the_linter_holds_them_to_the_oldest_python() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    versions: dict[str, str] = settings["tool"]["ruff"]["per-file-target-version"]
+    held = set()
+    for pattern in versions:
+        head, _, rest = pattern.partition("{")
+        names, _, tail = rest.partition("}")
+        held |= {f"{head}{name}{tail}" for name in names.split(",")} if rest else {pattern}
+    assert {file_of(module).relative_to(ROOT).as_posix() for module in MODULES} - held == set()

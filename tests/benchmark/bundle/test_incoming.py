@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from src.benchmark.bundle.candidates import Asked
 from src.benchmark.bundle.incoming import import_results
 from src.benchmark.bundle.pack import pack
 from src.benchmark.bundle.results import checksum
+from src.benchmark.results import render, rows
 from src.common.errors import UserError
 from src.decide.load import Saved, load_sweep
+from src.decide.settings import load_decision
+from src.records.schema import DeviceRecord
 from src.records.store import save
 from src.records.sweep_folder import SweepFolder
 from tests.benchmark.bundle.conftest import QUICK
@@ -44,6 +49,17 @@ def repacked(content: dict[str, Any], change: Callable[[dict[str, Any]], None]) 
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)
     content["candidates"][0]["detections"] = base64.b64encode(stream.getvalue()).decode()
+
+
+def part(content: dict[str, Any]) -> dict[str, Any]:
+    """The model alone in the first round of the first candidate."""
+    found: dict[str, Any] = content["candidates"][0]["rounds"][0]["model_only/1"]
+    return found
+
+
+def more_parts(content: dict[str, Any], name: str) -> None:
+    for answer in content["candidates"][0]["rounds"]:
+        answer[name] = answer["model_only/1"]
 
 
 def test_a_device_becomes_part_of_its_sweep(home: Path, saved: Saved) -> None:
@@ -106,6 +122,24 @@ def test_an_altered_sample_is_refused(home: Path, saved: Saved) -> None:
         (lambda c: c["candidates"][0]["rounds"][0]["model_only/1"].update(samples_ms=[-1.0]), "no duration"),
         (lambda c: c["candidates"][0]["rounds"][0].pop("load_ms"), "load_ms"),
         (lambda c: c["candidates"][0]["rounds"][1].update({"other/1": {}}), "different parts"),
+        (lambda c: c["candidates"][0].update(rounds=c["candidates"][0]["rounds"] * 100), "200 of 2 rounds"),
+        (lambda c: c["candidates"][0].update(retakes=-1), "retakes is -1"),
+        (lambda c: more_parts(c, "model_only/2"), "model_only/2 is no part"),
+        (lambda c: more_parts(c, "model_only/²"), "is no part"),
+        (lambda c: part(c).update(samples_ms=[1.0] * 10), "there was time for more"),
+        (lambda c: part(c).update(samples_ms=[1.0] * 6000), "6000 samples"),
+        (lambda c: part(c).update(samples_ms=[None] * 140), "None is no duration"),
+        (lambda c: part(c).update(warmup_calls=-1), "warmup_calls is -1"),
+        (lambda c: part(c).update(warmup_calls=10**400), "warmup_calls is 1000"),
+        (lambda c: part(c).update(digest=[["x", 1]]), "digests that are none"),
+        (lambda c: part(c).update(digest=[1.0]), "malformed"),
+        (lambda c: part(c).update(digest=[[1.0, 1.0]] * 9), "no digests"),
+        (lambda c: part(c).update(peak_mb=-1.0), "peak_mb is no size"),
+        (lambda c: part(c).update(vram_mb=1e300), "vram_mb is no size"),
+        (lambda c: part(c).update(stages_ms={"../x": [1.0]}), "../x is no stage"),
+        (lambda c: part(c).update(foreign_cpu=-1.0), "others had"),
+        (lambda c: c.update(zeros={"64": -1.0}), "zeros holds -1.0"),
+        (lambda c: c["environment"].update(libraries={str(i): "" for i in range(2000)}), "libraries"),
         (lambda c: c["candidates"][0]["rounds"][0].update(cold_ms=10**400), "no duration"),
         (lambda c: c["candidates"][0]["rounds"][0].update(load_ms=1e300), "no duration"),
         (lambda c: c["candidates"][0]["rounds"][0].update(runtime_version=3), "no runtime_version"),
@@ -130,6 +164,42 @@ def test_what_can_not_have_been_measured_is_refused(home: Path, saved: Saved, ch
     with pytest.raises(UserError, match=words):
         import_results(saved, changed(home, change), "pi5")
     assert SweepFolder(saved.folder).device_records() == []
+
+
+def test_a_slow_device_may_have_few_samples(home: Path, saved: Saved) -> None:
+    """The time was up: 5 s of calls that took 0.6 s each."""
+
+    def slow(content: dict[str, Any]) -> None:
+        for answer in content["candidates"][0]["rounds"]:
+            answer["model_only/1"]["samples_ms"] = [600.0] * 9
+
+    record = import_results(saved, changed(home, slow), "pi5")
+    assert next(m for m in record.measurements if m.scope == "model_only").latency.p50 == 600.0
+
+
+def test_a_system_that_does_not_tell_the_peak_of_a_process_leaves_it_open(home: Path, saved: Saved) -> None:
+    """The sweep can be loaded and decided on all the same."""
+
+    def unknown(content: dict[str, Any]) -> None:
+        content["zeros"] = {"64": None}
+        for answer in content["candidates"][0]["rounds"]:
+            answer["model_only/1"]["peak_mb"] = answer["end_to_end/1"]["peak_mb"] = None
+
+    import_results(saved, changed(home, unknown), "pc")
+    record = load_sweep(saved.folder).devices["pc"]
+    assert [math.isnan(m.memory_mb) for m in record.measurements] == [True, True]
+    decision = load_decision(saved.folder, {"device": "pc"})
+    assert decision.recommended is not None
+    assert "nan" not in str(render_text(record)).lower()
+    with pytest.raises(UserError, match="limits what nobody measured"):
+        load_decision(saved.folder, {"device": "pc", "max_memory_mb": 100})
+
+
+def render_text(record: DeviceRecord) -> str:
+    """The table that an import prints."""
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(render(rows(record.measurements, record.verifications, {})))
+    return console.export_text()
 
 
 def test_texts_of_a_device_are_kept_as_they_may_be_shown(home: Path, saved: Saved) -> None:

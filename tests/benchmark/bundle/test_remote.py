@@ -18,10 +18,11 @@ from src.benchmark.bundle.candidates import Asked
 from src.benchmark.bundle.commands import RemoteArgs, devices_of
 from src.benchmark.bundle.plan import read_plan
 from src.benchmark.bundle.ssh import GUARD, Link, host_of
-from src.common.errors import UserError
+from src.common.errors import StageError, UserError
 from src.decide.load import Saved, load_sweep
 from tests.benchmark.bundle.conftest import QUICK
 from tests.conftest import ROOT
+from tests.disks import fill, small_disk
 from tests.sshd import Sshd
 
 
@@ -103,6 +104,28 @@ def test_nothing_is_installed_unasked(home: Path, saved: Saved, sshd: Sshd, tmp_
     assert done.returncode == 2
     assert "install=true" in done.stderr
     assert not any(path.name == "venv" for path in (home / "there").glob("*/*"))
+
+
+@pytest.mark.slow
+def test_a_device_whose_disk_is_full_goes_on_with_room(home: Path, saved: Saved, sshd: Sshd) -> None:
+    with small_disk(home / "disk", "40m") as disk:
+        words = ["remote=ssh://pi5", f"folder={disk / 'there'}"]
+        filler = fill(disk, 1 << 22)
+        done = command(home, sshd, *words)
+        assert done.returncode == 2
+        assert "no room for the bundle" in done.stderr
+        assert "remedy:" in done.stderr
+        filler.unlink()
+        sent = Link(host_of("ssh://pi5"), sys.executable, str(sshd.config))
+        bundle = remote.packed(saved, Asked(QUICK), home / "outputs", lambda _: None)
+        files = read_plan(bundle)[0].files
+        filler = fill(disk, 8192)
+        with pytest.raises(StageError, match="its disk is full"):
+            remote._send(sent, bundle, str(disk / "there" / "x"), files, 1 << 40, lambda _: None)
+        filler.unlink()
+        done = command(home, sshd, *words)
+        assert done.returncode == 0, done.stderr
+        assert list(disk.glob("there/*/sent")) == []
 
 
 @pytest.fixture

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import importlib.util
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,9 +29,10 @@ from src.benchmark.bundle.results import load_results
 from src.benchmark.bundle.work import Work
 from src.common.errors import StageError, UserError
 from src.config.schema import BenchmarkConfig
-from src.decide.load import Saved
+from src.decide.load import Saved, load_sweep
 from src.records.schema import Environment
 from tests.benchmark.bundle.conftest import MEASURE, QUICK, in_this_process
+from tests.disks import fill, small_disk
 
 Job = Callable[..., dict[str, Any]]
 
@@ -80,6 +85,20 @@ def test_a_finished_run_measures_nothing_again(home: Path, monkeypatch: pytest.M
     assert started_again(home / "bundle") == 0
     after, _ = load_results(home / "bundle" / "results.json")
     assert after.candidates == before.candidates
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("left", [b"", b"PK\3\4torn", b"[]", b"\0" * 100])
+def test_what_a_loss_of_power_left_is_made_again(home: Path, left: bytes) -> None:
+    before, _ = load_results(home / "bundle" / "results.json")
+    for name in ("detections-01.npz", "blocks/01-001.json"):
+        (home / "bundle" / "work" / name).write_bytes(left)
+    (home / "bundle" / "results.json").unlink()
+    assert started_again(home / "bundle") == 0
+    after, _ = load_results(home / "bundle" / "results.json")
+    assert after.candidates[0].rounds[0] == before.candidates[0].rounds[0]
+    assert len(after.candidates[0].rounds) == 2
+    assert zipfile.is_zipfile(io.BytesIO(base64.b64decode(after.candidates[0].detections)))
 
 
 def test_an_altered_file_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -292,3 +311,130 @@ def test_the_bundle_runs_by_itself_and_starts_soon(home: Path) -> None:
             began = time.perf_counter() - begun
     assert process.wait() == 0, said
     assert began < 3
+
+
+def run_alone(bundle: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The bundle in a process of its own, with bytecode as Python would write it by itself."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "run.py", *words]
+    return subprocess.run(command, cwd=bundle, env=env, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.slow
+def test_on_a_disk_that_is_full_nothing_is_torn_and_with_room_it_goes_on(home: Path, saved: Saved) -> None:
+    with small_disk(home / "disk", "3m") as disk:
+        bundle = disk / "bundle"
+        pack(saved, bundle, Asked(QUICK))
+        for left in (0, 4096, 16384, 32768):
+            filler = fill(disk, left)
+            done = run_alone(bundle)
+            assert done.returncode == 1, (left, done.stdout)
+            assert "the disk is full" in done.stderr
+            assert "the same command goes on" in done.stderr
+            assert "Traceback" not in done.stderr
+            assert not (bundle / "results.json").exists()
+            for kept in bundle.glob("work/**/*.json"):
+                json.loads(kept.read_text())
+            filler.unlink()
+        done = run_alone(bundle)
+        assert done.returncode == 0, done.stderr
+        assert load_results(bundle / "results.json")[0].problems == []
+        assert len(import_results(saved, bundle / "results.json", "pi5").measurements) == 2
+
+
+@pytest.mark.slow
+def test_a_bundle_is_packed_and_results_are_imported_whole_or_not_at_all(home: Path, saved: Saved) -> None:
+    with small_disk(home / "disk", "3m") as disk:
+        filler = fill(disk, 100_000)
+        with pytest.raises(OSError, match="No space left"):
+            pack(saved, disk / "bundle", Asked(QUICK))
+        assert list(disk.iterdir()) == [filler]
+        filler.unlink()
+        shutil.copytree(home / "outputs" / "sweeps" / "squares", disk / "squares")
+        small = load_sweep(disk / "squares")
+        for left in (0, 4096, 16384):
+            filler = fill(disk, left)
+            with pytest.raises(OSError, match="No space left"):
+                import_results(small, home / "bundle" / "results.json", "pi5")
+            assert not list(disk.glob("squares/devices/*"))
+            filler.unlink()
+        import_results(small, home / "bundle" / "results.json", "pi5")
+
+
+@pytest.mark.slow
+def test_whoever_stops_reading_stops_the_run_which_goes_on(home: Path) -> None:
+    bundle = home / "bundle"
+    forget(bundle)
+    process = subprocess.Popen(
+        [sys.executable, "run.py"], cwd=bundle, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    told = process.stderr.read()
+    assert process.wait(60) == 1
+    assert "the same command goes on" in told
+    assert "BrokenPipe" not in told
+    assert run_alone(bundle).returncode == 0
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_nobody_expected_is_told_in_words(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forget(home / "bundle")
+
+    def broken(job: Mapping[str, Any], **_: object) -> dict[str, Any]:
+        raise RuntimeError("an engine of its own kind")
+
+    monkeypatch.setattr(MEASURE, "run_job", broken)
+    assert started_again(home / "bundle") == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: RuntimeError: an engine of its own kind")
+    assert "the same command goes on" in told
+
+
+def test_processes_exchange_files_in_the_folder_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's own place may be full or missing; and nothing is written outside the bundle's folder."""
+    monkeypatch.setenv("TMPDIR", "/nonexistent")
+    monkeypatch.delenv("TEMP", raising=False)
+    before = tempfile.tempdir
+    with Work(tmp_path / "work").held():
+        with tempfile.TemporaryDirectory() as folder:
+            assert Path(folder).parent == tmp_path / "work" / "tmp"
+        assert os.environ["TMPDIR"] == os.environ["TEMP"] == str(tmp_path / "work" / "tmp")
+    assert (tempfile.tempdir, os.environ["TMPDIR"], os.environ.get("TEMP")) == (before, "/nonexistent", None)
+    assert not (tmp_path / "work" / "tmp").exists()
+
+
+@pytest.mark.slow
+def test_a_system_that_shows_and_offers_little_is_enough(home: Path, saved: Saved) -> None:
+    """Neither affinity nor groups of processes, no /proc and /sys, other locks, a terminal of an old encoding."""
+    bundle = home / "bundle"
+    forget(bundle)
+    (home / "poor").mkdir()
+    shutil.copyfile(Path(__file__).with_name("poor_system.py"), home / "poor" / "sitecustomize.py")
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(home / "poor"),
+        "PYTHONIOENCODING": "cp1252",
+        "PYTHONUTF8": "0",
+        "LC_ALL": "C",
+    }
+    done = subprocess.run(
+        [sys.executable, "run.py"],
+        cwd=bundle,
+        env=env,
+        capture_output=True,
+        encoding="cp1252",
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 candidates × 12 pictures" in done.stdout
+    assert "whether the processor was quiet is not known" in done.stdout
+    record = import_results(saved, bundle / "results.json", "pc")
+    assert record.environment.memory_gb == 0.0
+    assert len(record.measurements) == 2
+    assert record.verifications[0].extra["digests_equal"] == 1.0
