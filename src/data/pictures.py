@@ -6,7 +6,7 @@ import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,7 @@ def _draw(axes: Axes, sample: Sample, names: Sequence[str]) -> None:
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.2))
         inside = y1 < TOP * sample.height  # above the box it would lie outside the picture, which cuts it off
         patch = {"facecolor": color, "edgecolor": "none", "pad": 0.8}
-        spot = {"fontsize": 5, "color": "white", "va": "top" if inside else "bottom", "clip_on": True}
+        spot: dict[str, Any] = {"fontsize": 5, "color": "white", "va": "top" if inside else "bottom", "clip_on": True}
         axes.text(max(x1, 0), max(y1, 0), names[label][:16], bbox=patch, **spot)
 
 
