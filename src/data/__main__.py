@@ -29,6 +29,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from omegaconf import MISSING
+
 from src.cli.command import application
 from src.cli.idle_keys import Idle, refuse_idle
 from src.cli.ranges import refuse_outside
@@ -286,7 +288,7 @@ def run(args: DatasetArgs) -> int:
         raise unknown(args.command)
     refuse_idle(args, IDLE)
     if args.command in WITHOUT_DATA:
-        if args.data.kind != "digits" or args.data.path:
+        if args.data.kind not in ("digits", MISSING) or args.data.path:
             raise UserError(f"{args.command} takes no dataset", value=f"data={args.data.kind}", remedy="leave it out")
     else:
         refuse_unused_data(args.data)

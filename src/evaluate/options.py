@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from omegaconf import MISSING
+
 from src.cli.idle_keys import Idle, refuse_idle
 from src.cli.ranges import refuse_outside
 from src.common.errors import UserError
@@ -116,7 +118,7 @@ def check_arguments(args: EvaluateArgs) -> None:
     refuse_idle(args, IDLE)
     if args.artifacts is None:
         for key, chosen, plain in (("data", args.data.kind, "digits"), ("runtime", args.runtime.name, "all")):
-            if chosen != plain:
+            if chosen not in (plain, MISSING):
                 raise UserError(f"{key} {OF_FILES}", value=f"{key}={chosen}", remedy="artifacts=FILE, or leave it out")
     refuse_unused_data(args.data)
 
