@@ -23,9 +23,11 @@ from src.benchmark.bundle import commands
 from src.benchmark.model_files import Found, discover, model_files, name_below, notes_on
 from src.benchmark.results import render, rows, write_csv, write_json
 from src.cli.command import application
+from src.cli.idle_keys import Idle, refuse_idle
 from src.common.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, UserError
 from src.config.checks import check_benchmark
 from src.config.schema import BenchmarkConfig, DataConfig, DecisionConfig, ExportConfig, RuntimeConfig
+from src.config.unused_keys import refuse_unused_data
 from src.data import Sample
 from src.evaluate.files import load_detections
 from src.evaluate.gate import accuracy_gate
@@ -61,6 +63,11 @@ class BenchArgs:
     outputs: str = "outputs"
 
 
+IDLE: list[Idle[BenchArgs]] = [
+    Idle("overlap merge", lambda a: a.tile is not None, "shapes tiles, and there are none", "tile=640"),
+]
+
+
 @dataclass
 class Accuracy:
     """What the accuracy pass found."""
@@ -75,6 +82,8 @@ def run(args: BenchArgs) -> int:
 
     check_benchmark(args.benchmark)
     tiling = tiling_of(args.tile, args.overlap, args.merge)
+    refuse_idle(args, IDLE)
+    refuse_unused_data(args.data)
     out = Path(args.out)
     model_files(Path(args.artifacts))  # before a dataset is prepared for nothing
     samples, names = _samples(args)

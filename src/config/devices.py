@@ -61,6 +61,9 @@ def check_devices(devices: object) -> None:
             _check_limit(f"decision.devices.{name}.{key}", str(key), value)
 
 
+CURRENCY_IDLE = "decision.currency is of a price, and none is given"
+
+
 def check_currency(value: object) -> None:
     """Refuse what can't stand behind a price.
 

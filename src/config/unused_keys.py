@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from src.common.errors import UserError
-from src.config.schema import AppConfig
+from src.config.schema import AppConfig, DataConfig
 
 CACHE_KEYS = ("cache_folder", "cache_limit_gb", "cache_resize", "cache_refresh", "cache_workers")
 KEPT_IN = {"auto": ("onnx/int8", "openvino/int8"), "names": ("onnx/int8", "openvino/int8", "tensorrt/int8")}
@@ -47,6 +47,32 @@ def _of_schedule(name: str, *keys: str) -> list[Shape]:
     ]
 
 
+def _of_data(key: str, kinds: str, why: str, remedy: str) -> Shape:
+    return Shape(f"data.{key}", lambda c: c.data.kind in kinds.split(), why, remedy)
+
+
+OWN = "yolo coco voc label_studio cvat"  # kinds of datasets that lie in a folder of the user
+DATA = (
+    _of_data("path", OWN, "is for a dataset of your own, and this one has no path", "data=yolo data.path=…"),
+    _of_data("source", "coco128 tiny_person", "is for coco128 and tiny_person", "data=coco128 data.source=FOLDER"),
+    *(
+        _of_data(
+            key, "digits tiny_person", "is for datasets that are made here: digits and tiny_person", "leave it out"
+        )
+        for key in ("n_train", "n_val", "n_test")
+    ),
+    _of_data("size", "digits", "is the side of digits' scenes", "leave it out"),
+    _of_data("one_based", "voc", "is for Pascal VOC's files", "data=voc"),
+    *(_of_data(key, "roboflow", "is for Roboflow", "data=roboflow") for key in ("workspace", "project", "version")),
+    Shape(
+        "data.trust_loaders",
+        lambda c: c.data.loader is not None,
+        "lets the code of a loader run, and there is none",
+        "data.loader=NAME",
+    ),
+)
+
+
 def _static_int8(c: AppConfig) -> bool:
     return any(target.endswith("/int8") for target in c.export.targets)
 
@@ -57,6 +83,7 @@ def _keeps(c: AppConfig) -> bool:
 
 _INT8 = "is for static INT8, which is not exported"
 SHAPES = (
+    *DATA,
     *_of_schedule("step", "epochs", "gamma"),
     *_of_schedule("onecycle", "rise", "start"),
     *_of_schedule("exponential", "gamma"),
@@ -108,6 +135,57 @@ SHAPES = (
     ),
     Shape("export.calibration.folder", _static_int8, _INT8, "export=int8"),
     Shape("export.calibration.images", _static_int8, _INT8, "export=int8"),
+    Shape(
+        "decision.currency",
+        lambda c: c.decision.price_per_hour is not None,
+        "is of a price, and none is given",
+        "decision.price_per_hour=0.40",
+    ),
+    Shape(
+        "decision.max_p99_ms",
+        lambda c: c.decision.min_capacity_rps is not None,
+        "bounds the waiting at a demand, and there is none",
+        "decision.min_capacity_rps=50",
+    ),
+    Shape(
+        "study.pruner_threshold",
+        lambda c: c.study.pruner.value == "threshold",
+        "is for another pruner",
+        "study.pruner=threshold",
+    ),
+    Shape(
+        "study.pruner_p", lambda c: c.study.pruner.value == "wilcoxon", "is for another pruner", "study.pruner=wilcoxon"
+    ),
+    Shape(
+        "study.pruner_warmup",
+        lambda c: c.study.pruner.value not in ("none", "wilcoxon"),
+        "is for pruners that look at epochs, and this is none",
+        "study.pruner=median",
+    ),
+    *(
+        Shape(
+            f"study.{key}",
+            lambda c: c.study.until == "decided",
+            "bounds further seeds, and the sweep ends with its budget",
+            "study.until=decided",
+        )
+        for key in ("max_trainings", "max_hours")
+    ),
+    Shape(
+        "tracking.system_interval_s",
+        lambda c: c.tracking.system_metrics,
+        "is of system metrics, which are off",
+        "tracking.system_metrics=true",
+    ),
+    *(
+        Shape(
+            f"tracking.{key}",
+            lambda c: c.tracking.enabled,
+            "is of MLflow's runs, and tracking is off",
+            "tracking=local",
+        )
+        for key in ("uri", "experiment", "artifacts", "also")
+    ),
     Shape("tile_overlap", lambda c: c.tile is not None, "shapes tiles, and there are none", "tile=640"),
     Shape("tile_merge", lambda c: c.tile is not None, "shapes tiles, and there are none", "tile=640"),
 )
@@ -138,6 +216,18 @@ def refuse_unused(cfgs: Iterable[AppConfig]) -> None:
     for shape in SHAPES:
         if shape.key in idle and shape.key not in heeded:
             raise UserError(f"{shape.key} {shape.why}", value=idle[shape.key], remedy=shape.remedy)
+
+
+def refuse_unused_data(data: DataConfig) -> None:
+    """Refuse keys of a dataset that this kind does not heed: `data.path=DIR` without `data=yolo` would read digits.
+
+    Raises:
+        UserError: naming the key, its value and the remedy.
+    """
+    cfg = AppConfig(data=data)
+    for shape in DATA:
+        if (value := _at(cfg, shape.key)) != _at(_PLAIN, shape.key) and not shape.used(cfg):
+            raise UserError(f"{shape.key} {shape.why}", value=f"{shape.key}={value}", remedy=shape.remedy)
 
 
 def _at(cfg: Any, key: str) -> Any:

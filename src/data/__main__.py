@@ -29,10 +29,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from omegaconf import MISSING
+
 from src.cli.command import application
+from src.cli.idle_keys import Idle, refuse_idle
 from src.cli.ranges import refuse_outside
 from src.common.errors import EXIT_USAGE, UserError
 from src.config.schema import DataConfig
+from src.config.unused_keys import refuse_unused_data
 
 SHOWN = 20  # actions of a tool that are printed
 
@@ -241,12 +245,53 @@ COMMANDS: dict[str, Callable[[DatasetArgs], int]] = {
 }
 
 
+WRITERS = "convert split dedupe balance augment resize stretch folds"
+HEEDED = {  # key -> commands that heed it
+    "pictures": "check",
+    "out": f"{WRITERS} download frames encrypt",
+    "to": WRITERS,
+    "dry_run": f"{WRITERS} frames track",
+    "link": "convert split dedupe balance folds",
+    "near": "dedupe",
+    "threshold": "balance",
+    "side": "resize",
+    **dict.fromkeys(("copies", "noise", "blur", "contrast", "crop"), "augment"),
+    **dict.fromkeys(("video", "every", "every_s"), "frames"),
+    "folds": "folds",
+    **dict.fromkeys(("origin", "name", "classes", "split", "limit", "max_gb"), "download"),
+    **dict.fromkeys(("remote", "endpoint", "region", "ssl"), "track"),
+    "source": "encrypt",
+}
+OF_KAGGLE = "is of Kaggle, and the download is from Open Images"
+OF_OPEN_IMAGES = "is of Open Images, and the download is from Kaggle"
+WITHOUT_DATA = ("download", "frames", "key", "encrypt")
+IDLE: list[Idle[DatasetArgs]] = [
+    *(
+        Idle(
+            key,
+            lambda a, commands=commands: a.command in commands.split(),  # type: ignore[misc]
+            f"is heeded by {commands.replace(' ', ', ')}, and not by this command",
+            "leave it out",
+        )
+        for key, commands in HEEDED.items()
+    ),
+    Idle("name max_gb", lambda a: a.origin != "openimages", OF_KAGGLE, "from=kaggle"),
+    Idle("classes split limit", lambda a: a.origin != "kaggle", OF_OPEN_IMAGES, "from=openimages"),
+]
+
+
 def run(args: DatasetArgs) -> int:
     """Run the command that was asked for."""
     if not args.command:
         raise UserError("no command is given", remedy=f"python -m src.data {'|'.join(COMMANDS)} data=…")
     if args.command not in COMMANDS:
         raise unknown(args.command)
+    refuse_idle(args, IDLE)
+    if args.command in WITHOUT_DATA:
+        if args.data.kind not in ("digits", MISSING) or args.data.path:
+            raise UserError(f"{args.command} takes no dataset", value=f"data={args.data.kind}", remedy="leave it out")
+    else:
+        refuse_unused_data(args.data)
     return COMMANDS[args.command](args)
 
 

@@ -6,7 +6,7 @@ import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ Array = NDArray[np.uint8]
 
 GRID = (3, 4)  # rows and columns of the sample sheet
 CELL_PX = 600  # a picture on the sheet is drawn from at most so many pixels a side
+TOP = 0.06  # share of a picture's height that a class name takes
 MANY_CLASSES = 30  # beyond, only the most frequent are drawn
 
 
@@ -84,9 +85,10 @@ def _draw(axes: Axes, sample: Sample, names: Sequence[str]) -> None:
     for (x1, y1, x2, y2), label in zip(sample.boxes.tolist(), sample.classes.tolist(), strict=True):
         color = f"C{label % 10}"
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.2))
-        axes.text(
-            x1, y1, names[label][:16], fontsize=5, color="white", backgroundcolor=color, va="bottom", clip_on=True
-        )
+        inside = y1 < TOP * sample.height  # above the box it would lie outside the picture, which cuts it off
+        patch = {"facecolor": color, "edgecolor": "none", "pad": 0.8}
+        spot: dict[str, Any] = {"fontsize": 5, "color": "white", "va": "top" if inside else "bottom", "clip_on": True}
+        axes.text(max(x1, 0), max(y1, 0), names[label][:16], bbox=patch, **spot)
 
 
 def _small(path: str) -> Array:
@@ -127,12 +129,16 @@ def _boxes(splits: dict[str, list[Sample]]) -> Figure:
     samples = [sample for own in splits.values() for sample in own]
     scaled = [s.boxes / [s.width, s.height, s.width, s.height] for s in samples]
     boxes = np.concatenate([no_boxes(), *scaled])
-    figure = _figure(10, 4.5)
+    figure = _figure(11, 4.5)
     sizes, centres = figure.subplots(1, 2)
-    sizes.hist2d(*(boxes[:, 2:] - boxes[:, :2]).clip(0, 1).T, bins=40, range=[[0, 1], [0, 1]], cmap="viridis", cmin=1)
+    counted = sizes.hist2d(
+        *(boxes[:, 2:] - boxes[:, :2]).clip(0, 1).T, bins=40, range=[[0, 1], [0, 1]], cmap="viridis", cmin=1
+    )
     sizes.set(title="Box sizes", xlabel="width / image width", ylabel="height / image height", aspect="equal")
     middle = ((boxes[:, 2:] + boxes[:, :2]) / 2).clip(0, 1)
-    centres.hist2d(*middle.T, bins=40, range=[[0, 1], [0, 1]], cmap="viridis", cmin=1)
+    figure.colorbar(counted[3], ax=sizes, label="boxes")
+    counted = centres.hist2d(*middle.T, bins=40, range=[[0, 1], [0, 1]], cmap="viridis", cmin=1)
+    figure.colorbar(counted[3], ax=centres, label="boxes")
     centres.invert_yaxis()
     centres.set(title="Box centres", xlabel="x / image width", ylabel="y / image height", aspect="equal")
     return figure

@@ -25,7 +25,8 @@ def write_report(base: Path) -> list[Path]:
         index = load_index(base)
         findings = [Finding(**row) for row in index["findings"]]
         summary = summarise_folder(base, index)
-        write_text(files[0], "\n".join([*describe(summary), "", *list_findings(findings, shown=None)]) + "\n")
+        title, _, *lines = describe(summary)
+        write_text(files[0], _as_markdown(title, [*lines, "", *list_findings(findings, shown=None)]))
         write_text(files[1], json.dumps({**summary, "findings": index["findings"]}, indent=1, sort_keys=True) + "\n")
     return files
 
@@ -39,9 +40,14 @@ def read_summary(base: Path) -> dict[str, Any]:
 def write_failure(findings: Sequence[Finding], name: str, folder: Path) -> Path:
     """Write every finding of a dataset that did not pass."""
     file = folder / f"failed-{name}.md"
-    write_text(file, "\n".join(["# Dataset check: errors", "", *list_findings(findings, shown=None)]) + "\n")
+    write_text(file, _as_markdown("# Dataset check: errors", list_findings(findings, shown=None)))
     write_text(file.with_suffix(".json"), json.dumps([asdict(f) for f in findings], indent=1) + "\n")
     return file
+
+
+def _as_markdown(title: str, lines: Sequence[str]) -> str:
+    """Lines of columns as a page: outside a code block a viewer would run them together, and read names as Markdown."""
+    return "\n".join([title, "", "````text", *lines, "````"]) + "\n"
 
 
 def summarise_folder(base: Path, index: dict[str, Any]) -> dict[str, Any]:

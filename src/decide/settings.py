@@ -11,7 +11,7 @@ from typing import Any
 
 from src.common.errors import UserError
 from src.common.licences import ANY, check_limit
-from src.config.devices import LATENCIES, SCOPES, check_currency, check_device, check_devices
+from src.config.devices import CURRENCY_IDLE, LATENCIES, SCOPES, check_currency, check_device, check_devices
 from src.config.schema import DecisionConfig
 from src.decide.choice import Decision, decide
 from src.decide.load import Saved, load_sweep
@@ -121,4 +121,9 @@ def load_decision(sweep_dir: Path, again: Mapping[str, Any] | None = None) -> De
     given = again or {}
     require_devices(saved, given.get("device"), given.get("devices") or {})  # what was recorded may be yet to measure
     alone = {"devices": None} if given.get("device") is not None else {}  # asks for this one device
-    return decide(saved, replace(decision_of(saved), **{**alone, **given}))
+    settings = replace(decision_of(saved), **{**alone, **given})
+    if "currency" in given and settings.price_per_hour is None:
+        raise UserError(
+            CURRENCY_IDLE, value=f"decision.currency={given['currency']}", remedy="decision.price_per_hour=0.40"
+        )
+    return decide(saved, settings)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from omegaconf import MISSING
+
+from src.cli.idle_keys import Idle, refuse_idle
 from src.cli.ranges import refuse_outside
 from src.common.errors import UserError
 from src.config.schema import DataConfig, RuntimeConfig
+from src.config.unused_keys import refuse_unused_data
 from src.records.tiling import tiling_of
 
 SPLITS = ("train", "val", "test")
@@ -47,6 +51,42 @@ class EvaluateArgs:
     figures: bool = True
 
 
+OF_FILES = "is about model files, and what is evaluated is a sweep"
+IDLE: list[Idle[EvaluateArgs]] = [
+    Idle(
+        "sweep trial again",
+        lambda a: a.artifacts is None,
+        "is about a sweep, and what is evaluated is model files",
+        "leave it out, or leave artifacts out",
+    ),
+    Idle(
+        "limit imgsz conf iou max_det tile overlap merge names device threads trust miss false_alarm out figures",
+        lambda a: a.artifacts is not None,
+        OF_FILES,
+        "artifacts=FILE data=…, or leave it out",
+    ),
+    Idle(
+        "split",
+        lambda a: a.artifacts is not None or a.suspects is not None,
+        "is for model files and label errors; finalists of a sweep are evaluated on val and test",
+        "leave it out",
+    ),
+    Idle(
+        "trial again production",
+        lambda a: a.suspects is None or a.artifacts is not None,
+        "does nothing for the sheet of label errors",
+        "leave it out, or suspects",
+    ),
+    Idle("overlap merge", lambda a: a.tile is not None, "shapes tiles, and there are none", "tile=640"),
+    Idle(
+        "confirm",
+        lambda a: a.miss is not None,
+        "confirms thresholds by costs, and there are none",
+        "miss=5 false_alarm=1",
+    ),
+]
+
+
 def files_of(args: EvaluateArgs) -> list[str]:
     """The model files that are asked for: a list, or paths with commas between them."""
     given = args.artifacts if isinstance(args.artifacts, list) else str(args.artifacts or "").split(",")
@@ -75,6 +115,12 @@ def check_arguments(args: EvaluateArgs) -> None:
             raise UserError(f"{key} is no split", value=getattr(args, key), remedy=f"one of: {', '.join(SPLITS)}")
     tiling_of(args.tile, args.overlap, args.merge)
     _check_costs(args)
+    refuse_idle(args, IDLE)
+    if args.artifacts is None:
+        for key, chosen, plain in (("data", args.data.kind, "digits"), ("runtime", args.runtime.name, "all")):
+            if chosen not in (plain, MISSING):
+                raise UserError(f"{key} {OF_FILES}", value=f"{key}={chosen}", remedy="artifacts=FILE, or leave it out")
+    refuse_unused_data(args.data)
 
 
 def _check_costs(args: EvaluateArgs) -> None:

@@ -33,7 +33,8 @@ SAID = {
     "box": "the box of {label} lies off what is seen",
     "extra": "labelled {label}, nothing is seen",
 }
-STYLE = """body{font:14px/1.4 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#222}
+STYLE = """html{color-scheme:light;background:#fff}
+body{font:14px/1.4 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#222}
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}
 .sheet{display:grid;grid-template-columns:repeat(auto-fill,minmax(16rem,1fr));gap:1rem}
 figure{margin:0;border:1px solid #ccc;border-radius:4px;overflow:hidden;background:#fafafa}
@@ -99,7 +100,8 @@ def _picture(sample: Sample, s: Suspect | None) -> str:
     x1, y1, x2, y2 = (0, 0, sample.width, sample.height) if s is None else _around(s, sample)
     scale = SIDE / max(x2 - x1, y2 - y1, 1)
     size = max(round((x2 - x1) * scale), 1), max(round((y2 - y1) * scale), 1)
-    crop = cv2.resize(np.ascontiguousarray(image[y1:y2, x1:x2]), size, interpolation=cv2.INTER_AREA)
+    kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR  # the former shows a small object as a few squares
+    crop = cv2.resize(np.ascontiguousarray(image[y1:y2, x1:x2]), size, interpolation=kind)
 
     def frame(box: Sequence[float], colour: tuple[int, int, int], width: int) -> None:
         a, b, c, d = ((v - o) * scale for v, o in zip(box, (x1, y1, x1, y1), strict=True))

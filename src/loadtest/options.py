@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
+from src.cli.idle_keys import Idle, refuse_idle
 from src.cli.ranges import refuse_outside
 
 
@@ -25,6 +26,16 @@ class LoadtestArgs:
     out: str | None = None  # JSON file for the raw latencies
 
 
+IDLE: list[Idle[LoadtestArgs]] = [
+    Idle(
+        "precision steps demand",
+        lambda a: a.rate is None,
+        "is about the search for the highest rate, and one rate is given",
+        "leave rate out",
+    ),
+]
+
+
 def check_arguments(args: LoadtestArgs) -> None:
     """Refuse values that make no sense.
 
@@ -41,3 +52,4 @@ def check_arguments(args: LoadtestArgs) -> None:
         "seed": (args.seed, 0, 2**63),
     }
     refuse_outside(ranges)
+    refuse_idle(args, IDLE)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.cli.command import application
+from src.cli.idle_keys import Idle, refuse_idle
 from src.common.errors import EXIT_OK, UserError
 from src.monitor.history import course_of
 from src.monitor.log import read_log
@@ -26,8 +27,31 @@ class MonitorArgs:
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
 
 
+IDLE: list[Idle[MonitorArgs]] = [
+    Idle(
+        "log profile",
+        lambda a: not a.experiment,
+        "is about drift, and a live comparison is concluded",
+        "leave it out, or leave experiment out",
+    ),
+    Idle(
+        "monitor.false_alarms_per_day monitor.window_s monitor.window_images monitor.most_images",
+        lambda a: not a.experiment,
+        "is about drift, and a live comparison is concluded",
+        "leave it out",
+    ),
+    Idle(
+        "monitor.workers monitor.log_mb monitor.file_mb monitor.pictures monitor.pictures_mb",
+        lambda _: False,
+        "is for the service that writes the log",
+        "python -m src.serve monitor_log=DIR …",
+    ),
+]
+
+
 def run(args: MonitorArgs) -> int:
     """Write what was asked for; returns the exit code."""
+    refuse_idle(args, IDLE)
     if args.experiment:
         from src.monitor.outcome import conclude
 

@@ -110,6 +110,12 @@ class Experiment:
             self._events.catch_up()
             return self._tally.knows(image)
 
+    def recorded(self, image: str) -> bool:
+        """Whether an image was recorded lately, by whichever process; its labels may have come already."""
+        with self._lock:
+            self._events.catch_up()
+            return image in self._tally.recent
+
     def size_of(self, image: str) -> tuple[int, int] | None:
         """Width and height of an image that waits for labels, where they were recorded."""
         with self._lock:

@@ -87,6 +87,7 @@ def _course(axes: Axes, course: Course, name: str, times: Sequence[datetime]) ->
     at: Any = [t for t, a in zip(times, alarmed, strict=True) if a]
     axes.plot(at, middles[alarmed], MARK, color=ALARM, ms=5, zorder=4)
     axes.set_title(name.replace("_", " "), fontsize=9, loc="left")
+    axes.set_ylabel(UNITS[name], fontsize=6)
     _few_ticks(axes.yaxis, name)
     _time_axis(axes, times)
 
@@ -110,6 +111,7 @@ def _time_axis(axes: Axes, times: Sequence[Any]) -> None:
     axes.xaxis.get_offset_text().set_fontsize(7)
     if len(times) == 1:
         axes.set_xticks(list(times))
+    axes.set_xlabel("UTC", fontsize=6, loc="left", labelpad=1)
 
 
 def distributions_figure(course: Course) -> Figure | None:
@@ -174,7 +176,7 @@ def sources_figure(course: Course) -> Figure | None:
     sources = sources_of(latest)[:MOST_SOURCES]
     if len(sources) < 2:
         return None
-    figure, panels = _panels(len(FEATURES), 0.75 + 0.2 * (len(sources) + 1))
+    figure, panels = _panels(len(FEATURES), 0.9 + 0.2 * (len(sources) + 1))
     labels = ["val", *(s or "(none)" for s in sources)]
     for place, (axes, name) in enumerate(zip(panels, FEATURES, strict=True)):
         groups = [course.profile.of(name), *(values_of([o for o in latest if o.source == s], name) for s in sources)]
@@ -187,6 +189,7 @@ def sources_figure(course: Course) -> Figure | None:
         axes.set_yticks(range(len(labels)), labels if place % COLUMNS == 0 else [""] * len(labels))
         axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.set_title(name.replace("_", " "), fontsize=9, loc="left")
+        axes.set_xlabel(UNITS[name], fontsize=7)
         axes.tick_params(labelsize=7)
         _few_ticks(axes.xaxis, name)
     return figure

@@ -82,7 +82,7 @@ def _summary(course: Course) -> list[str]:
     alarms = sum(len(c.drifted) for c in course.compared)
     broken = f" {course.broken} lines of the log could not be read." if course.broken else ""
     return [
-        f"{verdict} {course.images} images in {len(course.compared)} windows from {when(first)} to {when(last)}; "
+        f"{verdict} {course.images} images in {len(course.compared)} windows from {when(first)} to {when(last)} UTC; "
         f"{alarms} findings, where {course.promised:.2g} false ones were to be expected.{broken}{_repeated(course)}"
     ]
 
@@ -104,10 +104,11 @@ def _drifts(course: Course) -> list[str]:
         return []
     lines = ["", "## What drifted", ""]
     lines += _table(
-        ("what", "since", "until", "windows", "val", "window", "size", "p"),
+        ("what", "unit", "since (UTC)", "until", "windows", "val", "window", "size", "p"),
         [
             (
                 said(course, d.what),
+                unit_of(course, d.what),
                 when(d.since),
                 "now" if d.now else when(d.until),
                 d.windows,
@@ -124,7 +125,7 @@ def _drifts(course: Course) -> list[str]:
 def _all_examples(course: Course, pictures: dict[str, str]) -> list[str]:
     lines = ["", "## Examples"] if course.drifts else []
     for d in course.drifts:
-        lines += ["", f"Examples of {said(course, d.what)}:", "", *_examples(course, d, pictures)]
+        lines += ["", f"Examples of {said(course, d.what)}{_in_words(d.what)}:", "", *_examples(course, d, pictures)]
     return lines
 
 
@@ -144,7 +145,22 @@ def _of(course: Course, what: str, o: Observation) -> str:
         names = [_name(course, c) for c in o.classes]
         return "detects " + (", ".join(map(text, names)) if names else "nothing")
     value = o.latency_ms if what == "latency_ms" else o.values.get(what, math.nan)
-    return f"{value:.4g}"
+    return _short(value)
+
+
+def _in_words(what: str) -> str:
+    """The unit of an example's number."""
+    return "" if what.startswith("class:") else f" ({UNITS.get(what, 'ms')})"
+
+
+def unit_of(course: Course, what: str) -> str:
+    """What is compared."""
+    if what.startswith("class:"):
+        return "share of images with it"
+    if what != "latency_ms":
+        return UNITS[what]
+    promise = course.profile.promise
+    return f"share above the promised {promise.statistic} of {promise.latency_ms:.3g} ms"
 
 
 def _numbers(course: Course) -> list[str]:
@@ -152,17 +168,16 @@ def _numbers(course: Course) -> list[str]:
         return []
     found = {f.what: f for f in course.compared[-1].findings}
     rows = [
-        (name.replace("_", " "), UNITS[name], f"{f.reference:.4g}", f"{f.window:.4g}", f"{f.size:.2f}", _drifted(f))
+        (name.replace("_", " "), UNITS[name], _short(f.reference), _short(f.window), f"{f.size:.2f}", _drifted(f))
         for name in FEATURES
         if (f := found.get(name))
     ]
     if late := found.get("latency_ms"):
-        promise = course.profile.promise
-        unit = f"share above the promised {promise.statistic} of {promise.latency_ms:.3g} ms"
+        unit = unit_of(course, "latency_ms")
         rows.append(
             ("latency", unit, f"{late.reference:.1%}", f"{late.window:.1%}", f"{late.size:+.2f}", _drifted(late))
         )
-    header = ("number", "unit", "val, mean", "latest window, mean", "D", "")
+    header = ("number", "unit", "val, mean", "latest window, mean", "D", "reported")
     return ["", "## Numbers of the latest window", "", *_table(header, rows)]
 
 
@@ -176,7 +191,7 @@ def _classes(course: Course) -> list[str]:
         for f in found[:MOST_ROWS]
     ]
     more = [f"{len(found) - MOST_ROWS} more are not shown."] if len(found) > MOST_ROWS else []
-    header = ("class", "val: images with it", "latest window", "difference", "")
+    header = ("class", "val: images with it", "latest window", "difference", "reported")
     return ["", "## Classes", "", *_table(header, rows), "", *more]
 
 
@@ -191,7 +206,7 @@ def _sources(course: Course) -> list[str]:
         own = by_source(latest, name)
         rows.append((text(name) if name else "(none)", *(_short(own[c]) for c in columns)))
     header = ("source", *(c.replace("_", " ") for c in columns))
-    note = "Means. Sources are described and not tested: the promise on false alarms is about the whole."
+    note = "Means, in the units above. Sources are not tested: the promise on false alarms is about the whole."
     return ["", "## Sources in the latest window", "", *_table(header, rows), "", note]
 
 
@@ -244,11 +259,14 @@ def _is_share(what: str) -> bool:
 
 
 def _value(f: Finding, value: float) -> str:
-    return f"{value:.1%}" if _is_share(f.what) else f"{value:.4g}"
+    return f"{value:.1%}" if _is_share(f.what) else _short(value)
 
 
 def _short(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4g}"
+    """Four digits, without an exponent where a number such as pixels of a picture is large."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def _drifted(f: Finding) -> str:

@@ -100,6 +100,7 @@ class Tally:
     labelled: Labelled = field(default_factory=lambda: Labelled(False))
     waiting: OrderedDict[str, Waiting] = field(default_factory=OrderedDict)
     done: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    recent: OrderedDict[str, None] = field(default_factory=OrderedDict)  # images recorded, with or without an answer
 
     def __post_init__(self) -> None:
         self.labelled = Labelled(self.plan.mode == "shadow")
@@ -156,6 +157,9 @@ class Tally:
         if len(answers) == 2:
             self._agree(answers[CHAMPION], answers[CHALLENGER])
         image = str(event["image"])
+        self.recent[image] = None
+        while len(self.recent) > MOST_WAITING:
+            self.recent.popitem(last=False)
         if image not in self.done and self._complete(answers):
             size = event.get("size")
             self.waiting[image] = Waiting(answers, (int(size[0]), int(size[1])) if size else None)

@@ -18,7 +18,7 @@ from src.common.whole_files import write_text
 from src.machine.environment import cores
 from src.predict.engine import Predictor, Wanted
 from src.predict.model import Opened, choose_runtime, open_model
-from src.predict.options import PredictArgs, out_folder
+from src.predict.options import PredictArgs, check_source, out_folder
 from src.predict.parallel import at_once, workers_for
 from src.predict.run import AHEAD, Done, Stats, ahead, in_turn, keep
 from src.predict.sources import Frame, Notes, find_files, is_live, is_video, open_video, read_picture, read_video
@@ -37,7 +37,9 @@ def execute(args: PredictArgs) -> int:
     """
     source = str(args.source)
     notes = Notes()
-    files = [] if is_live(source) else find_files(source, notes)
+    live = is_live(source)
+    files = [] if live else find_files(source, notes)
+    check_source(args, live=live, clips=any(is_video(path) for _, path in files))
     for why, names in notes.left_out.items():
         log.warning("%d file(s) of the source are left out (%s), e.g. %s", len(names), why, ", ".join(names[:3]))
     opened = open_model(Path(args.model).expanduser(), imgsz=args.imgsz, names=args.names, trust=args.trust)

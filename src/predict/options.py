@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from src.cli.idle_keys import Idle, refuse_idle
 from src.cli.ranges import refuse_outside
 from src.common.errors import UserError
 from src.config.training import gpus_of
@@ -45,6 +46,38 @@ class PredictArgs:
     backoff_s: float = 1.0  # of a stream: first wait before opening again; it doubles
     trust: bool = False  # allow a checkpoint that needs unsafe unpickling
     progress: bool = True
+
+
+IDLE: list[Idle[PredictArgs]] = [
+    Idle("overlap merge", lambda a: a.tile is not None, "shapes tiles, and there are none", "tile=640"),
+    Idle(
+        "iou",
+        lambda a: a.nms in ("class", "agnostic") or (a.tile is not None and a.merge == "iou"),
+        "is the overlap that nms=class and nms=agnostic remove at, and nms is another",
+        "nms=class",
+    ),
+]
+
+
+def check_source(args: PredictArgs, *, live: bool, clips: bool) -> None:
+    """Refuse keys that mean nothing to this source.
+
+    Args:
+        args: of the command.
+        live: it is a webcam or a stream.
+        clips: there are video files in it.
+
+    Raises:
+        UserError: naming the key, its value and the remedy.
+    """
+    stream: Idle[PredictArgs] = Idle(
+        "frames queue attempts backoff_s", lambda _: live, "is for a stream or a webcam, and the source is files",
+        "leave it out, or source=0 or rtsp://…",
+    )  # fmt: skip
+    video: Idle[PredictArgs] = Idle(
+        "every", lambda _: clips, "is for video files, and the source holds none", "leave it out"
+    )
+    refuse_idle(args, [stream, video])
 
 
 def check_arguments(args: PredictArgs) -> None:
@@ -84,6 +117,7 @@ def check_arguments(args: PredictArgs) -> None:
     for kind in args.save:
         if kind not in KINDS:
             raise UserError("save holds an unknown kind", value=kind, remedy=f"some of: {', '.join(KINDS)}")
+    refuse_idle(args, IDLE)
     if not (args.device == "cpu" or len(gpus_of(args.device)) == 1):
         raise UserError("device is not known", value=args.device, remedy="device=cpu, cuda or cuda:0")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from src.cli.command import application
+from src.cli.idle_keys import Idle, refuse_idle
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.common.hashes import sha256_file
 from src.common.root import ROOT
@@ -52,6 +53,28 @@ class PromoteArgs:
     outputs: str = "outputs"
     threads: int | None = None  # of the served model; null = as measured
     tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig(name="local"))
+
+
+IDLE: list[Idle[PromoteArgs]] = [
+    Idle(
+        "sweep accept reference challenger threads",
+        lambda a: not a.rollback,
+        "is about a sweep's model, and rollback restores the champion before",
+        "leave it out, or rollback=false",
+    ),
+    Idle(
+        "sweep accept reference challenger threads",
+        lambda a: a.outcome is None,
+        "is about a sweep's model, and an outcome is acted on",
+        "leave it out, or leave outcome out",
+    ),
+    Idle(
+        "reference",
+        lambda a: not a.challenger,
+        "is for a version that becomes the champion now, and a challenger waits",
+        "leave it out, or challenger=false",
+    ),
+]
 
 
 def run(args: PromoteArgs) -> int:
@@ -100,6 +123,7 @@ def check(args: PromoteArgs) -> None:
         )
     if args.rollback and args.outcome:
         raise UserError("rollback and outcome exclude each other", value=f"outcome={args.outcome}")
+    refuse_idle(args, IDLE)
     if args.threads is not None and args.threads < 1:
         remedy = "threads=null: as measured"
         raise UserError("threads must be at least 1", value=f"threads={args.threads}", remedy=remedy)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.cli.command import application
+from src.cli.idle_keys import Idle, refuse_idle
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.config.schema import ReportConfig
 from src.decide.settings import Again, given_again, load_decision
@@ -40,10 +41,28 @@ class ReportArgs:
     reports: str = "reports"
 
 
+IDLE: list[Idle[ReportArgs]] = [
+    Idle(
+        "against fail_on",
+        lambda a: a.merge_request is not None,
+        "is about a comment on a merge request, and none is asked for",
+        "merge_request=reports/NAME/decision.json",
+    ),
+    Idle(
+        "sweep check compare report.language",
+        lambda a: a.merge_request is None,
+        "does nothing for a comment on a merge request",
+        "leave it out",
+    ),
+    Idle("sweep", lambda a: a.compare is None, "does nothing beside compare, which names sweeps", "leave it out"),
+]
+
+
 def run(args: ReportArgs) -> int:
     """Write, check or compare, as `args` asks for."""
     outputs, reports = Path(args.outputs), Path(args.reports)
     catalogue(args.report.language)  # an unknown language is told before anything is read
+    refuse_idle(args, IDLE)
     again = given_again(args.decision)
     if again and (args.check or args.compare is not None):
         what = "check" if args.check else "compare"

@@ -10,10 +10,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from src.serve.refusals import Refusal, incomplete, malformed, too_many
 
+QUIET_S = 1.0  # for which a connection is kept open for a request when the server ends
 LINGER_S = 2.0  # in which what a refused client still sends is read and thrown away
 UNREAD = ("SEND_BODY", "ERROR")  # states of a client, in h11's words
 PHRASES = {400: "Bad Request", 408: "Request Timeout", 503: "Service Unavailable"}
@@ -66,6 +68,7 @@ class Connection(H11Protocol):
     longest_s = 30.0  # for the head of a request to arrive, and for an answer to be read
     _waits: asyncio.TimerHandle | None = None  # for the head of a request
     _unread: asyncio.TimerHandle | None = None  # for the client to read
+    _quiet: asyncio.TimerHandle | None = None  # for a request to come, once the server ends
     _lingering: Lingering | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -76,13 +79,28 @@ class Connection(H11Protocol):
             return
         self.transport = self._lingering = Lingering(transport, self._comes)  # type: ignore[assignment]
         self._wait()
+        if getattr(self.server_state, "draining", False):  # it was taken while the server told its connections so
+            self.shutdown()
+
+    def shutdown(self) -> None:
+        """The server ends: the next answer is the last one, and what stays quiet is closed."""
+        if self._quiet is None:
+            self._quiet = self.loop.call_later(QUIET_S, self._end_quiet)
+        self._last()
+
+    def handle_events(self) -> None:
+        """Begin what arrived."""
+        super().handle_events()
+        if self._quiet is not None:
+            self._last()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing waits for a connection that is gone."""
         super().connection_lost(exc)
         self._arrived()
-        if self._unread is not None:
-            self._unread.cancel()
+        for timer in (self._unread, self._quiet):
+            if timer is not None:
+                timer.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Take a part of a request; the time for its head runs from its first byte."""
@@ -120,6 +138,18 @@ class Connection(H11Protocol):
     @property
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
+
+    def _last(self) -> None:
+        """Say with the answer under way that it is the last one: a client would send its next request into the void."""
+        if not self._idle and not self.cycle.response_started and CLOSE_HEADER not in self.cycle.default_headers:
+            self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]
+
+    def _end_quiet(self) -> None:
+        begun: Any = self.conn.trailing_data[0]
+        if self._idle and not begun and not self.transport.is_closing():
+            self.transport.close()
+        elif not self._idle or begun:
+            self._quiet = self.loop.call_later(QUIET_S, self._end_quiet)
 
     def _wait(self) -> None:
         self._waits = self.loop.call_later(self.longest_s, self._give_up)

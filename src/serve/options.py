@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from src.cli.idle_keys import Idle, refuse_idle
 from src.cli.ranges import refuse_outside
 from src.common.errors import UserError
 from src.config.schema import TrackingConfig
@@ -74,6 +75,57 @@ def token() -> str:
     return os.environ.get(TOKEN, "")
 
 
+def _follows(a: ServeArgs) -> bool:
+    """Whether an alias is looked at again and again; a live comparison pins its versions."""
+    return a.registered and "@" in a.model and a.live.challenger is None
+
+
+def _from_registry(a: ServeArgs) -> bool:
+    return a.registered or (a.live.challenger or "").startswith(REGISTERED)
+
+
+_LIVE = "is about a live comparison, and there is no challenger"
+IDLE: list[Idle[ServeArgs]] = [
+    Idle("wait_ms", lambda a: a.batch > 1, "is the wait for a batch to fill, and pictures run singly", "batch=4"),
+    Idle(
+        "poll_s",
+        _follows,
+        "is how often an alias is looked at, and what is served is fixed",
+        "model=models:/NAME@ALIAS without live.challenger, or leave it out",
+    ),
+    Idle(
+        "live.folder live.name live.mode live.share live.steps live.step_images live.margin",
+        lambda a: a.live.challenger is not None,
+        _LIVE,
+        "live.challenger=models:/detsweep@challenger",
+    ),
+    Idle("live.share", lambda a: a.live.mode == "split", "is the challenger's in a split", "live.mode=split"),
+    Idle("live.steps live.step_images", lambda a: a.live.mode == "canary", "is about a canary", "live.mode=canary"),
+    Idle(
+        "monitor.log_mb monitor.file_mb monitor.pictures monitor.pictures_mb",
+        lambda a: a.monitor_log is not None,
+        "is about the log of answers, which is not kept",
+        "monitor_log=DIR",
+    ),
+    Idle(
+        "monitor.false_alarms_per_day monitor.window_s monitor.window_images monitor.most_images",
+        lambda a: a.registered,
+        "needs the look of val, which a registered model alone brings along",
+        "model=models:/NAME@ALIAS, or python -m src.monitor log=DIR profile=FILE afterwards",
+    ),
+    Idle("monitor.workers", lambda _: False, "is as many as the service has processes", "workers=2"),
+    Idle(
+        "tracking.uri", _from_registry, "says where the registry is, and a file is served", "model=models:/NAME@ALIAS"
+    ),
+    Idle(
+        "names",
+        lambda a: not a.registered or not (a.live.challenger or REGISTERED).startswith(REGISTERED),
+        "names the classes of a file, and a registered model has its own",
+        "leave it out",
+    ),
+]
+
+
 def check_arguments(args: ServeArgs) -> None:
     """Refuse values that make no sense, and an address that others can reach without a token.
 
@@ -107,6 +159,7 @@ def check_arguments(args: ServeArgs) -> None:
             remedy=f"threads={share}, or threads=0",
         )
     check_monitor(args.monitor)
+    refuse_idle(args, IDLE)
     _check_token(args.host)
 
 

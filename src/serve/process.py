@@ -1,6 +1,6 @@
 """Runs the application: one process, or several that share a socket and are started again when they die.
 
-Each gets SIGTERM's promise: no further connections, requests under way are answered, then exit 0.
+Each gets SIGTERM's promise: no further connections, what had reached it is answered, then exit 0.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import Multiprocess, multiprocess
 
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.serve.connection import Connection
+from src.serve.draining import Draining, Worker, refuse_handshakes
 from src.serve.metrics import SHARED
 from src.serve.options import LiveConfig, ServeArgs
 
@@ -92,7 +93,7 @@ def _bound(args: ServeArgs) -> socket.socket:
 
 def _one(config: uvicorn.Config, bound: socket.socket, args: ServeArgs) -> int:
     _limit(args)
-    server = uvicorn.Server(config)
+    server = Draining(config)
     try:
         server.run([bound])
     except SystemExit:  # how uvicorn ends when the application does not start; the log tells why
@@ -100,10 +101,22 @@ def _one(config: uvicorn.Config, bound: socket.socket, args: ServeArgs) -> int:
     return EXIT_OK if server.started else EXIT_FAILED
 
 
+class Supervisor(Multiprocess):
+    """Holds the socket for processes that come and go."""
+
+    def terminate_all(self) -> None:
+        """End all processes, which take what waits; none may come that nobody would take."""
+        refuse_handshakes(self.sockets)
+        super().terminate_all()
+        for one in self.sockets:
+            one.close()
+
+
 def _several(config: uvicorn.Config, bound: socket.socket) -> int:
     shared = Path(tempfile.mkdtemp(prefix="detsweep-metrics-"))
     os.environ[SHARED] = str(shared)
-    supervisor = Multiprocess(config, [bound])
+    multiprocess.Process = Worker  # type: ignore[misc]  # the supervisor has no other place to name its server
+    supervisor = Supervisor(config, [bound])
     try:
         supervisor.run()
     finally:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from string import hexdigits
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -30,7 +31,8 @@ from src.serve.refusals import Refusal, busy, too_late
 from src.serve.state import Current, State, Watch
 
 READERS = 2  # threads that read and fit pictures while the network runs
-LOOKS, LOOK_S = 10, 0.1  # for an answer that another process records
+ID_LENGTH = 32  # characters of an answer's name
+LOOK_S = 0.05  # between two looks for an answer that another process records
 Found = TypeVar("Found")
 
 
@@ -74,7 +76,7 @@ class Service:
         self.metrics.waiting.set(current.engine.depth)
         body = body_of(answer, current, asked.size, ms)
         if self.live is not None:
-            body["id"] = uuid4().hex
+            body["id"] = new_id()
         if noted:
             source = request.query_params.get("source", "")[:100]
             image_id = body.get("id", "")
@@ -89,11 +91,12 @@ class Service:
         live = self.live
         if (noting := self._noting.get(image_id)) is not None:
             await asyncio.wait([asyncio.wrap_future(noting)], timeout=self.args.timeout_s)
-        elif live is not None and self.args.workers > 1:  # it may be another process's answer
-            for _ in range(LOOKS):
-                if await self.aside(lambda: live.experiment.waits_for(image_id)):
-                    return
-                await asyncio.sleep(LOOK_S)
+            return
+        deadline = issued(image_id) + self.args.timeout_s
+        while live is not None and 0 < deadline - time.time() <= self.args.timeout_s:  # another process's answer
+            if await self.aside(lambda: live.experiment.recorded(image_id)):
+                return
+            await asyncio.sleep(LOOK_S)
 
     def _who(self, request: Request) -> tuple[Current, str]:
         """The model that answers, and its arm in a live comparison."""
@@ -179,6 +182,18 @@ class Service:
         self._readers.shutdown(wait=True)
         for state in self.states:
             state.stop()
+
+
+def new_id() -> str:
+    """A name for an answer; it tells when it was given, so that another process can wait for what it doesn't know."""
+    return f"{int(time.time() * 1000):012x}{uuid4().hex[:20]}"
+
+
+def issued(image_id: str) -> float:
+    """When an answer was given, in seconds of `time.time`; 0 where the name is none of `new_id`'s."""
+    if len(image_id) != ID_LENGTH or not set(image_id) <= set(hexdigits):
+        return 0.0
+    return int(image_id[:12], 16) / 1000
 
 
 def body_of(answer: Answer, current: Current, size: tuple[int, int], ms: float) -> dict[str, Any]:

@@ -52,6 +52,17 @@ def test_contrast_is_about_the_mean() -> None:
     assert box_safe.contrasted(image, 3.0).flatten().tolist() == [0, 255]
 
 
+@pytest.mark.parametrize("px", [1.0, 3.0, 6.0])
+def test_a_blur_is_as_wide_as_it_is_told(px: float) -> None:
+    edge = np.zeros((40, 200, 3), np.uint8)
+    edge[:, 100:] = 255
+    spread = np.diff(box_safe.blurred(edge, px)[20, :, 0].astype(float))  # of an edge: the blur's own shape
+    at = np.arange(len(spread))
+    middle = float((at * spread).sum() / spread.sum())
+    assert float(np.sqrt(((at - middle) ** 2 * spread).sum() / spread.sum())) == pytest.approx(px, rel=0.1)
+    assert box_safe.blurred(edge, 0.05) is edge
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.05, 0.45), st.integers(0, 3))
 def test_a_crop_never_cuts_a_box(seed: int, share: float, count: int) -> None:

@@ -22,6 +22,17 @@ IDLE = [
     ("export.int8.keep=auto", "export=int8"),
     ("export.int8.weights=tensor", "export=int8"),
     ("export.calibration.images=16", "export=int8"),
+    ("data.source=/x", "data=coco128 data.source=FOLDER"),
+    ("data.one_based=true", "data=voc"),
+    ("data.version=3", "data=roboflow"),
+    ("data.trust_loaders=true", "data.loader=NAME"),
+    ("decision.currency=USD", "decision.price_per_hour=0.40"),
+    ("decision.max_p99_ms=50", "decision.min_capacity_rps=50"),
+    ("study.pruner_threshold=0.2", "study.pruner=threshold"),
+    ("study.pruner_p=0.2", "study.pruner=wilcoxon"),
+    ("study.pruner_warmup=3", "study.pruner=median"),
+    ("study.max_trainings=9", "study.until=decided"),
+    ("study.max_hours=9", "study.until=decided"),
     ("tile_overlap=0.3", "tile=640"),
     ("tile_merge=smaller", "tile=640"),
 ]
@@ -33,9 +44,24 @@ def test_a_key_that_reaches_nothing_is_refused_and_the_remedy_makes_it_reach(wor
         refuse_unused([composed(word)])
     key, _, value = word.partition("=")
     assert str(caught.value).startswith(key)
-    assert value in str(caught.value)
+    assert value.lower() in str(caught.value).lower()
     assert caught.value.remedy == remedy
-    refuse_unused([composed(word, remedy)])
+    refuse_unused([composed(word, *remedy.split())])
+
+
+def test_a_path_without_its_dataset_is_no_reason_to_read_digits() -> None:
+    with pytest.raises(UserError, match=r"data\.path"):
+        refuse_unused([composed("data.path=/x")])
+    with pytest.raises(UserError, match=r"data\.n_train"):
+        refuse_unused([composed("data=yolo", "data.path=/x", "data.n_train=9")])
+    refuse_unused([composed("data=tiny_person", "data.source=/x")])
+
+
+def test_tracking_that_is_off_takes_no_keys() -> None:
+    for word in ("tracking.uri=sqlite:///x.db", "tracking.experiment=x", "tracking.also=[tensorboard]"):
+        with pytest.raises(UserError, match="tracking is off"):
+            refuse_unused([composed("tracking=none", word)])
+        refuse_unused([composed(word)])
 
 
 def test_a_cache_that_is_off_takes_no_keys() -> None:

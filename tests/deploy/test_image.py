@@ -51,6 +51,7 @@ def said(image: Buildah, container: str, code: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # the base is fetched package by package
 def test_the_image_is_not_root_has_a_health_check_and_no_torch(image: Buildah, container: str) -> None:
     facts: dict[str, Any] = json.loads(image.run("inspect", "--type", "image", IMAGE))["Docker"]["config"]
     assert facts["User"] == "serve"
@@ -66,6 +67,7 @@ def test_the_image_is_not_root_has_a_health_check_and_no_torch(image: Buildah, c
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # the base is fetched package by package
 def test_the_image_serves_the_boxes_of_the_checkout(
     image: Buildah, container: str, onnx: Artifact, images: list[str], tmp_path: Path
 ) -> None:

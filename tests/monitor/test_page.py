@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -77,6 +78,8 @@ def test_the_page_says_it_with_figures(tmp_path: Path) -> None:
     assert html.count("data:image/png;base64,") == 4
     assert "Drifted now: sharpness, class cup" in html
     assert "2026-09-21 14:18:20" in html
+    assert "variance of the Laplacian" in html
+    assert not re.search(r"\de\+\d", html.split("base64,")[0] + html.rsplit("base64,", 1)[1]), "pixels as 6.3e+05"
     assert {p.stem for p in (tmp_path / "figures").glob("*.png")} == {"course", "distributions", "classes", "sources"}
 
 
@@ -162,7 +165,7 @@ def test_one_picture_sent_again_and_again_is_told(tmp_path: Path) -> None:
     again = [replace(one, when=HOURS + i / 10) for i in range(601)]
     page = markdown(course_of(profile(rng), again, SETTINGS), ["course"], {})
     assert "images look exactly like another one of their window" in page
-    _, _, shown = page.partition("Examples of sharpness:")
+    _, _, shown = page.partition("Examples of sharpness (variance of the Laplacian):")
     assert shown.partition("Examples")[0].count("- image 0") == 1  # told once
     assert page.index("figures/course.png") < page.index("## Examples")
     assert "exactly like" not in markdown(changing(), [], {})

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from src.serve import connection
 from src.serve.connection import Connection
 
 ASKED = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -132,5 +133,46 @@ def test_an_answer_that_nobody_reads_is_given_up() -> None:
         await asyncio.sleep(0.5)
         assert not state.connections
         deaf.close()
+
+    visited(visit)
+
+
+def test_a_connection_kept_open_has_one_more_answer_when_the_server_ends_and_is_told_so() -> None:
+    async def visit(connect: Open, state: ServerState) -> None:
+        used, fresh = await connect(), await connect()
+        used[1].write(ASKED)
+        head = await used[0].readuntil(b"fine")
+        assert b"connection: close" not in head
+        while len(state.connections) < 2:
+            await asyncio.sleep(0.01)
+        for one in list(state.connections):
+            one.shutdown()
+        for streams in (used, fresh):
+            head = await answered(streams, ASKED)
+            assert head.endswith(b"fine")
+            assert head.count(b"connection: close") == 1
+
+    visited(visit)
+
+
+def test_a_connection_that_stays_quiet_is_closed_when_the_server_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "QUIET_S", 0.05)
+    monkeypatch.setattr(Connection, "longest_s", 1e6)
+
+    async def visit(connect: Open, state: ServerState) -> None:
+        reader, _ = await connect()
+        while not state.connections:
+            await asyncio.sleep(0.01)
+        for one in list(state.connections):
+            one.shutdown()
+        assert await asyncio.wait_for(reader.read(), 3) == b""
+
+    visited(visit)
+
+
+def test_a_connection_that_is_made_while_the_server_ends_ends_with_it() -> None:
+    async def visit(connect: Open, state: ServerState) -> None:
+        state.draining = True  # type: ignore[attr-defined]
+        assert b"connection: close" in await answered(await connect(), ASKED)
 
     visited(visit)

@@ -13,7 +13,9 @@ from starlette.testclient import TestClient
 from src.common.errors import UserError
 from src.monitor.experiment import Experiment
 from src.records.schema import Artifact
+from src.serve import service
 from src.serve.app import build
+from src.serve.live import Live
 from src.serve.options import LiveConfig, ServeArgs
 from src.serve.watching import watcher_of
 
@@ -94,6 +96,40 @@ def test_labels_that_come_right_after_the_answer_count(
             labels = {"image": answer["id"], "boxes": [], "classes": []}
             assert client.post("/feedback", json=labels).status_code == 200
             assert client.post("/feedback", json=labels).status_code == 400  # once
+
+
+def test_labels_at_another_process_than_the_answers_wait_until_it_is_recorded(
+    two: tuple[str, str], images: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = Experiment.record
+
+    def slowly(*words: Any, **more: Any) -> None:
+        time.sleep(1.3)
+        record(*words, **more)
+
+    monkeypatch.setattr(Experiment, "record", slowly)
+    args = args_of(two, tmp_path / "live")
+    with TestClient(build(args)) as answering, TestClient(build(args)) as other:  # two processes of one service
+        answer = answering.post("/predict", content=Path(images[0]).read_bytes()).json()
+        labels = {"image": answer["id"], "boxes": [], "classes": []}
+        taken = other.post("/feedback", json=labels)
+        assert taken.status_code == 200, taken.text
+        monkeypatch.setattr(service, "LOOK_S", 1e6)  # what is refused for good is refused at once
+        for wrong in (answer["id"], "x", "f" * 32, "0" * 32):
+            assert other.post("/feedback", json={**labels, "image": wrong}).status_code == 400
+
+
+def test_an_answer_that_the_challenger_failed_on_makes_its_labels_wait_for_nothing(
+    two: tuple[str, str], images: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Live, "_asked", lambda *_: (None, 1.0))
+    args = args_of(two, tmp_path / "live", mode="shadow")
+    with TestClient(build(args)) as answering:
+        answer = answering.post("/predict", content=Path(images[0]).read_bytes()).json()
+    monkeypatch.setattr(service, "LOOK_S", 1e6)
+    with TestClient(build(args)) as other:
+        labels = {"image": answer["id"], "boxes": [], "classes": []}
+        assert other.post("/feedback", json=labels).status_code == 400
 
 
 def test_the_steps_of_a_canary_are_the_users(two: tuple[str, str], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
@@ -94,6 +95,61 @@ def test_a_killed_worker_is_replaced_and_the_others_answer(onnx: Artifact, conte
     finally:
         stop.set()
         service.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["threads=1"], ["workers=2"]])
+def test_the_end_under_load_loses_nothing_that_was_connected(
+    words: list[str], onnx: Artifact, content: bytes, tmp_path: Path
+) -> None:
+    service, told = Running(tmp_path / "log", f"model={onnx.path}", *words), Told()
+    clients = [threading.Thread(target=told.ask, args=(service.port, content, kept)) for kept in [True, False] * 12]
+    try:
+        for client in clients:
+            client.start()
+        time.sleep(1.5)
+        assert service.end() == 0, service.log.read_text()
+    finally:
+        told.stop.set()
+        service.kill()
+    for client in clients:
+        client.join(40)
+    assert not told.lost
+    assert set(told.statuses) == {200}
+    assert len(told.statuses) > len(clients)
+    assert told.said_close, "who keeps its connection is told that it ends"
+    assert "Traceback" not in service.log.read_text()
+
+
+class Told:
+    """What clients of a service that ends were told; each asks until it finds nobody there."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.statuses: list[int] = []
+        self.lost: list[str] = []
+        self.said_close = 0
+
+    def ask(self, port: int, content: bytes, kept: bool) -> None:
+        """Send pictures, over one connection or a new one for each."""
+        connection = HTTPConnection("127.0.0.1", port, timeout=30)
+        while not self.stop.is_set():
+            if connection.sock is None:
+                try:
+                    connection.connect()
+                except OSError:  # the service is gone: nothing was lost
+                    return
+            try:
+                connection.request("POST", "/predict", content)
+                answer = connection.getresponse()
+                answer.read()
+            except OSError as error:
+                self.lost.append(f"{kept=} {error!r}")
+                return
+            self.statuses.append(answer.status)
+            self.said_close += answer.getheader("connection") == "close"
+            if not kept:
+                connection.close()
 
 
 def workers_of(service: Running) -> list[int]:
