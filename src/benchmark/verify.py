@@ -21,6 +21,7 @@ Found = dict[str, NDArray[Any]]  # boxes [n, 4], scores [n] and classes [n] of a
 CONF = 0.25  # detections worth comparing: those that a deployment would show
 BEST = 10  # boxes of each image that count where the source is sure of none: a network that has barely begun to learn
 IOU = 0.9  # boxes that overlap this much are the same box
+SAME_PX = 0.05  # so are boxes whose corners lie this near: those without any width overlap nothing, not even themselves
 LEAST_FOUND = 0.5  # share of the best boxes that files of one network have in common, where their order is a tie
 TYPICAL_PX, TYPICAL_SCORE = 0.5, 1e-4  # by which a float32 file's typical box and score may differ; seen: 2e-5, 1e-7
 DIGEST_TOLERANCE = 1e-3  # relative
@@ -174,7 +175,9 @@ def detection_agreement(a: np.lib.npyio.NpzFile, b: np.lib.npyio.NpzFile) -> dic
 
 def match(x: Found, y: Found) -> list[tuple[int, int, float]]:
     """Pair detections of one image greedily, best overlap first: (index in x, index in y, overlap)."""
-    overlap = iou(x["boxes"].astype(np.float64), y["boxes"].astype(np.float64))
+    a, b = x["boxes"].astype(np.float64), y["boxes"].astype(np.float64)
+    overlap = iou(a, b)
+    overlap[np.abs(a[:, None] - b[None]).max(axis=2, initial=0.0) <= SAME_PX] = 1.0
     overlap[x["classes"][:, None] != y["classes"][None, :]] = 0
     pairs: list[tuple[int, int, float]] = []
     while overlap.size and overlap.max() >= IOU:

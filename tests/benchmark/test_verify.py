@@ -199,6 +199,14 @@ def test_a_file_of_a_network_that_is_sure_of_nothing_is_held_against_its_best_bo
     assert not verify.answers_alike(verify.agreement(source, loud), "int8")
 
 
+def test_boxes_without_width_are_found_again(tmp_path: Path) -> None:
+    """As FCOS gives them after one epoch."""
+    thin, other = [112.0, 102, 112, 120], [96.0, 68, 96, 117]
+    a = _save(tmp_path / "a.npz", [thin, other], [0.08, 0.07], [0, 0], [0, 0])
+    b = _save(tmp_path / "b.npz", [thin, [90.0, 68, 90, 117]], [0.08, 0.07], [0, 0], [0, 0])
+    assert (verify.agreement(a, a)["matched"], verify.agreement(a, b)["matched"]) == (1.0, 0.5)
+
+
 def test_the_typical_query_tells_a_tie_from_another_network(tmp_path: Path) -> None:
     raw = raw_queries()
     raw[:, 4:] *= 0.2  # none is sure
