@@ -215,7 +215,7 @@ def _verification(
     first: bool,
     out: Path,
 ) -> Verification:
-    value = metrics["mAP50-95"]
+    compared = verify.agreement(reference[1], saved) if reference else {}
     return Verification(
         format=artifact.format,
         precision=artifact.precision,
@@ -224,15 +224,19 @@ def _verification(
         split=args.split,
         metrics=metrics,
         reference_map=reference[0] if reference else 0.0,
-        gate="reference" if first else _gate(value, reference[0]) if reference else "none",
+        gate="reference"
+        if first
+        else _gate(artifact, metrics["mAP50-95"], reference[0], compared)
+        if reference
+        else "none",
         detections_file=saved.relative_to(out).as_posix(),
-        extra=verify.agreement(reference[1], saved) if reference else {},
+        extra=compared,
     )
 
 
-def _gate(value: float, reference: float) -> AccuracyGate:
-    if reference <= 0:  # a checkpoint that finds nothing says nothing of its exports
-        return "none"
+def _gate(artifact: Artifact, value: float, reference: float, compared: dict[str, float]) -> AccuracyGate:
+    if reference <= 0:  # a checkpoint that finds nothing says nothing of its exports, but that they answer otherwise
+        return "none" if verify.answers_alike(compared, artifact.precision) else "fail"
     max_loss, warn_below = DecisionConfig().max_export_loss, ExportConfig().warn_below
     return accuracy_gate(value, reference, max_loss=max_loss, warn_below=warn_below)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from src.common.history import loss_names
+
 METRIC = "val/mAP50-95"
 
 
 def figures(row: Mapping[str, float]) -> str:
     """Losses of training and the learning rate, as far as they are known."""
-    losses = {name: value for name, value in row.items() if name.startswith("train/") and "loss" in name}
-    parts = [f"{name.removeprefix('train/').removesuffix('_loss')} {value:.3f}" for name, value in losses.items()]
+    parts = [f"{name.removeprefix('train/').removesuffix('_loss')} {row[name]:.3f}" for name in loss_names(row)]
     if "lr" in row:
         parts.append(f"lr {row['lr']:.3g}")
     return "  ".join(parts)

@@ -80,6 +80,19 @@ def check_limit(limit: object, key: str = "decision.licence") -> None:
             raise UserError(f"{key} holds a word that is no SPDX identifier", value=word, remedy=remedy)
 
 
+def check_expression(expression: str, key: str) -> None:
+    """Refuse a licence that is no SPDX expression: no limit could be held against it.
+
+    Raises:
+        UserError: naming the key and its value.
+    """
+    try:
+        canonical(expression)
+    except ValueError:
+        remedy = f"{key}=Apache-2.0 or as the model's card says, {key}=LicenseRef-unknown where it says nothing"
+        raise UserError(f"{key} is no SPDX expression", value=expression, remedy=remedy) from None
+
+
 class _Reader:
     """Reads an expression: OR binds less than AND, WITH belongs to the licence before it."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from src.common import backends
 from src.common.errors import UserError
+from src.common.licences import check_expression
 from src.config.decision_checks import check_judged, check_rule
 from src.config.devices import LATENCIES
 from src.config.export_checks import check_export
@@ -28,6 +29,8 @@ def check(cfg: AppConfig) -> None:
     refuse_odd_numbers(cfg)
     _check_names(cfg)
     _check_choices(cfg)
+    if cfg.model.licence:
+        check_expression(cfg.model.licence, "model.licence")
     check_study(cfg)
     around = Around(cfg.epochs, cfg.batch, cfg.device, cfg.model.weights, pruner=cfg.study.pruner.value)
     check_recipe(cfg.train, cfg.augment, around)

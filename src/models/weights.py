@@ -12,7 +12,7 @@ from pathlib import Path
 
 from src.common.errors import UserError
 from src.config.training import ModelConfig
-from src.models.base import Start
+from src.models.base import MODULES, Start, family
 from src.models.weights_download import MIRROR, ZIP_MAGIC, check_kept, fetch
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def resolve_start(model: ModelConfig, folder: Path, url: str) -> Start:
         return Start(None, SCRATCH)
     if model.weights != "auto":
         path = Path(model.weights)
-        check_checkpoint_file(path)
+        check_checkpoint_file(path, model.family)
         return Start(path, f"file:{path.name}")
     kept = folder / model.pretrained
     if kept.is_file() or fetch(model.pretrained, kept, url):
@@ -58,8 +58,16 @@ def warn_of_scratch(pretrained: str, folder: Path) -> None:
     )
 
 
-def check_checkpoint_file(path: Path) -> None:
-    """Refuse a file that can't be a checkpoint, without unpickling anything."""
+def check_checkpoint_file(path: Path, own: str) -> None:
+    """Refuse a file that can't be a checkpoint, or is one of another family, without unpickling anything.
+
+    Args:
+        path: the file.
+        own: family that is to be trained.
+
+    Raises:
+        UserError: naming the file, and the family that wrote it.
+    """
     if path.is_dir():
         raise UserError(
             "model.weights is a folder, and this model starts from a file",
@@ -78,4 +86,12 @@ def check_checkpoint_file(path: Path) -> None:
             "model.weights is no PyTorch checkpoint",
             value=path,
             remedy="pass a .pt file of this family, or model.weights=scratch",
+        )
+    wrote = {name for name in MODULES if family(name).recognises(path)}
+    if wrote and own not in wrote:
+        other = min(wrote)
+        raise UserError(
+            f"model.weights is a checkpoint of the family {other}, and a detector of {own} is to be trained",
+            value=path,
+            remedy=f"a model=… of {other}, a .pt file of {own}, or model.weights=scratch",
         )

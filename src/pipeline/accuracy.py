@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 
 from src.benchmark import predict
+from src.benchmark.verify import answers_alike
 from src.common.errors import UserError
 from src.config.schema import AppConfig
 from src.data import Sample, load_groups, load_split
@@ -136,16 +137,23 @@ def judged(
         split=split,
         metrics=metrics,
         reference_map=reference_map,
-        gate=gate(artifact, metrics["mAP50-95"], reference_map, cfg),
+        gate=gate(artifact, metrics["mAP50-95"], reference_map, cfg, agreement or {}),
         detections_file=str(saved.relative_to(context.folder)),
         extra=agreement or {},
     )
 
 
-def gate(artifact: Artifact, value: float, reference: float, cfg: AppConfig) -> AccuracyGate:
-    """Whether an artifact keeps its source's accuracy; the checkpoint itself is the reference."""
+def gate(
+    artifact: Artifact, value: float, reference: float, cfg: AppConfig, agreement: dict[str, float]
+) -> AccuracyGate:
+    """Whether an artifact keeps its source's accuracy; the checkpoint itself is the reference.
+
+    Of a source that finds nothing no accuracy can be lost: its file passes where it gives the same answers.
+    """
     if artifact.format == "pytorch":
         return "reference"
+    if reference <= 0 and not answers_alike(agreement, artifact.precision):
+        return "fail"
     return accuracy_gate(value, reference, max_loss=cfg.decision.max_export_loss, warn_below=cfg.export.warn_below)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from src.decide.candidates import Candidate
 from src.decide.choice import Comparison
 from src.decide.configurations import Configuration
+from src.decide.licence import licence_of
 from src.decide.notes import note
 from src.report.importance import LEAST_RUNS as LEAST_CONFIGURATIONS
 from src.report.markdown import Raw, escape, table
@@ -146,6 +147,7 @@ class Comparative(Section):
             "memory",
             "size",
             "input",
+            "licence",
             "feasible",
             "runs",
         )
@@ -168,6 +170,7 @@ class Comparative(Section):
             self.number(c.memory_mb, 1),
             self.number(c.size_mb, 2),
             fitted(c.best.trial, c.best.artifact) or "—",
+            licence_of(c) or self.say("not_established"),
             self.say("yes") if c.key in self.decision.feasible else self.say("no_because", limits=self.refusal(c)),
             runs([e.trial for e in c.evidence]),
             *self._running.cells(c),

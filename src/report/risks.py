@@ -9,13 +9,14 @@ from typing import Literal
 from src.decide.candidates import Candidate, failures_of
 from src.decide.choice import Decision
 from src.decide.configurations import value_of
+from src.decide.licence import AGPL
 from src.decide.notes import Note, note
 from src.decide.open_questions import open_questions
 from src.decide.signal import signal_of
 from src.decide.verdict import MIN_IMAGES, MIN_SEEDS, Verdict, epochs_of, from_scratch, still_improving
 from src.report.importance import as_number
 from src.report.in_depth import resolvable, worst_class_loss
-from src.report.licence import under_agpl
+from src.report.licence import UNKNOWN, judged_licence, under_agpl
 from src.report.names import short
 from src.report.noise import NOISY, disturbed, noisy
 from src.report.section import interval_of
@@ -69,7 +70,12 @@ def risks(decision: Decision) -> list[Risk]:
 
 
 def _licence(decision: Decision) -> list[Risk]:
-    return [_risk("licence", "high")] if under_agpl(decision) else []
+    told = judged_licence(decision)
+    found = [_risk("licence_unknown", "high", licence=told)] if UNKNOWN in told else []
+    if under_agpl(decision):
+        other = bool(told) and AGPL not in told  # what is recommended is free of it, and others in the tables aren't
+        found.append(_risk("licence", "low" if other else "high"))
+    return found
 
 
 def _selection(decision: Decision) -> list[Risk]:
@@ -220,6 +226,7 @@ STEPS: dict[str, tuple[Horizon, str]] = {
     "export_loss": ("medium", "step_export"),
     "gap": ("long", "step_drift"),
     "licence": ("long", "step_licence"),
+    "licence_unknown": ("short", "step_licence_unknown"),
 }
 
 

@@ -46,7 +46,14 @@ def test_agreement_counts_what_is_found_again(tmp_path: Path) -> None:
     assert result["matched"] == pytest.approx(1 / 3)  # the second has another class, the third is gone
     assert result["extra"] == pytest.approx(2 / 3)
     assert result["score_shift"] == pytest.approx(0.1, abs=1e-6)
-    assert verify.agreement(a, a) == {"matched": 1.0, "extra": 0.0, "score_shift": 0.0, "mean_iou": 1.0}
+    assert verify.agreement(a, a) == {
+        "matched": 1.0,
+        "extra": 0.0,
+        "score_shift": 0.0,
+        "mean_iou": 1.0,
+        "compared": 3.0,
+        "unsure": 0.0,
+    }
 
 
 def test_no_detections_agree_with_none(tmp_path: Path) -> None:
@@ -105,7 +112,8 @@ def test_raw_columns_are_compared_by_boxes_and_scores(tmp_path: Path) -> None:
         np.savez(tmp_path / f"{name}.npz", raw=x)
     with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b:
         found = verify.raw_error(a, b)
-    assert found == {"raw_score_error": pytest.approx(0.25), "raw_box_error_px": pytest.approx(3, abs=1e-5)}
+    assert found["raw_score_error"] == pytest.approx(0.25)
+    assert found["raw_box_error_px"] == pytest.approx(3, abs=1e-5)
 
 
 def queries_of(raw: NDArray[np.float64], path: Path) -> Path:
@@ -132,7 +140,7 @@ def test_queries_in_another_order_are_the_same_answer(tmp_path: Path) -> None:
     raw = raw_queries()
     order = np.random.default_rng(1).permutation(50)
     assert (order != np.arange(50)).sum() > 40
-    assert error_of(raw, raw[:, :, order], tmp_path) == {"raw_score_error": 0.0, "raw_box_error_px": 0.0}
+    assert set(error_of(raw, raw[:, :, order], tmp_path).values()) == {0.0}
     other = raw[:, :, order].copy()
     other[:, :4, order == 7] += 100  # not sure in either: another pick at the edge of the choice
     assert error_of(raw, other, tmp_path)["raw_box_error_px"] == 0.0
@@ -150,3 +158,64 @@ def test_an_error_of_a_sure_query_is_seen_in_any_order(tmp_path: Path) -> None:
     assert error_of(raw, other_class, tmp_path)["raw_score_error"] > 0.6
     assert error_of(raw, gone, tmp_path)["raw_score_error"] > 0.6
     assert error_of(raw, added, tmp_path)["raw_score_error"] > 0.5
+
+
+def unsure(path: Path, boxes: NDArray[np.float64], scores: NDArray[np.float64], classes: NDArray[np.int64]) -> Path:
+    """Boxes of two images, as a network saves them that has barely begun to learn."""
+    return _save(
+        path, [*boxes.tolist(), *boxes.tolist()], [*scores, *scores], [*classes, *classes], [0] * 40 + [1] * 40
+    )
+
+
+def test_a_file_of_a_network_that_is_sure_of_nothing_is_held_against_its_best_boxes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    corners = rng.random((40, 2)) * 100
+    boxes = np.concatenate([corners, corners + 10 + rng.random((40, 2)) * 20], axis=1)
+    scores, classes = np.linspace(0.02, 0.01, 40), rng.integers(0, 3, 40)
+    source = unsure(tmp_path / "source.npz", boxes, scores, classes)
+
+    # Ties: the file ranks them otherwise, and picks others for the last places.
+    tied = scores + rng.normal(0, 1e-3, 40)
+    order = np.argsort(-tied)
+    elsewhere = boxes.copy()
+    elsewhere[[2, 7, 30]] += 60
+    faithful = unsure(tmp_path / "faithful.npz", elsewhere[order], tied[order], classes[order])
+    found = verify.agreement(source, faithful)
+    assert (found["unsure"], found["compared"]) == (1.0, 20.0)
+    assert found["matched"] == pytest.approx(0.8)
+    assert verify.answers_alike(found, "int8")
+
+    for name, changed in {
+        "moved": unsure(tmp_path / "moved.npz", boxes + np.array([8.0, 0, 8, 0]), scores, classes),
+        "classes": unsure(tmp_path / "classes.npz", boxes, scores, (classes + 1) % 3),
+        "nothing": _save(tmp_path / "nothing.npz", [], [], [], []),
+    }.items():
+        found = verify.agreement(source, changed)
+        assert found["matched"] < 0.2, name
+        assert not verify.answers_alike(found, "int8"), name
+    shouting = unsure(tmp_path / "shouting.npz", *[np.concatenate([x[20:], x[:20]]) for x in (boxes, scores, classes)])
+    loud = unsure(tmp_path / "loud.npz", elsewhere[::-1] + 30, scores[::-1] + 0.5, classes)
+    assert verify.answers_alike(verify.agreement(source, shouting), "int8"), "the order of rows says nothing"
+    assert not verify.answers_alike(verify.agreement(source, loud), "int8")
+
+
+def test_boxes_without_width_are_found_again(tmp_path: Path) -> None:
+    """As FCOS gives them after one epoch."""
+    thin, other = [112.0, 102, 112, 120], [96.0, 68, 96, 117]
+    a = _save(tmp_path / "a.npz", [thin, other], [0.08, 0.07], [0, 0], [0, 0])
+    b = _save(tmp_path / "b.npz", [thin, [90.0, 68, 90, 117]], [0.08, 0.07], [0, 0], [0, 0])
+    assert (verify.agreement(a, a)["matched"], verify.agreement(a, b)["matched"]) == (1.0, 0.5)
+
+
+def test_the_typical_query_tells_a_tie_from_another_network(tmp_path: Path) -> None:
+    raw = raw_queries()
+    raw[:, 4:] *= 0.2  # none is sure
+    tied, moved = raw.copy(), raw.copy()
+    best = np.argsort(-raw[:, 4:].max(axis=1), axis=1)[:, :3]
+    for image in range(2):
+        tied[image, :4, best[image]] += 30
+    moved[:, :4] += 3
+    alike = {"matched": 1.0, "extra": 0.0, "unsure": 1.0}
+    assert verify.answers_alike(alike | error_of(raw, tied, tmp_path), "fp32")
+    assert not verify.answers_alike(alike | error_of(raw, moved, tmp_path), "fp32")
+    assert verify.answers_alike(alike | error_of(raw, moved, tmp_path), "int8"), "judged by its boxes alone"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from src.common.errors import UserError
-from src.common.licences import allowed, both, check_limit
+from src.common.licences import allowed, both, check_expression, check_limit
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,12 @@ def test_limits_that_are_none_name_the_word(limit: object) -> None:
     with pytest.raises(UserError, match=r"decision\.licence") as told:
         check_limit(limit)
     assert told.value.remedy
+
+
+@pytest.mark.parametrize("word", ["nonsense", "Apache", "MIT or not", "proprietary"])
+def test_a_licence_that_is_no_spdx_expression_is_refused(word: str) -> None:
+    with pytest.raises(UserError, match=r"model\.licence is no SPDX") as told:
+        check_expression(word, "model.licence")
+    assert told.value.value == word
+    for fine in ("Apache-2.0", "apache-2.0", "MIT OR GPL-3.0-only", "LicenseRef-unknown"):
+        check_expression(fine, "model.licence")

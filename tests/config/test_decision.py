@@ -24,6 +24,7 @@ def test_every_preset_can_be_judged(name: str) -> None:
         (["decision.latency=p99", "decision.max_latency_ms=5", "benchmark=quick"], "needs 662 samples"),
         (["decision=edge", "benchmark=quick"], "needs 130 samples"),
         (["report.language=xx"], "report.language"),
+        (["model=snapshot", "model.licence=nonsense"], "model.licence is no SPDX expression"),
         (["decision.device=../pi5"], "decision.device"),
         (["decision.devices={}"], "decision.devices"),
         (["decision.devices={pi5: {max_latncy_ms: 80}}"], "decision.devices.pi5.max_latncy_ms"),

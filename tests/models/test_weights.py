@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from src.common.errors import UserError
 from src.config.training import ModelConfig
-from src.models.base import Start
+from src.models.base import MODULES, Start
+from src.models.torchvision.outputs import NETWORKS as TORCHVISION
+from src.models.transformers.network import NETWORKS as TRANSFORMERS
 from src.models.weights import SCRATCH, SCRATCH_FALLBACK, resolve_start
 from src.models.weights_download import ZIP_MAGIC
 
@@ -52,3 +56,26 @@ def test_a_kept_file_that_has_changed_is_refused(tmp_path: Path) -> None:
         resolve_start(model("auto"), tmp_path, "")
     (tmp_path / "yolov8n.pt.sha256").unlink()
     assert resolve_start(model("auto"), tmp_path, "").path == kept
+
+
+WRITTEN = {
+    "ultralytics": "ultralytics.nn.tasks",
+    "torchvision": TORCHVISION.marker,
+    "transformers": TRANSFORMERS.marker,
+}
+
+
+@pytest.mark.parametrize("wrote", MODULES)
+@pytest.mark.parametrize("own", MODULES)
+def test_a_checkpoint_of_another_family_is_refused_by_its_name(own: str, wrote: str, tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("best/data.pkl", pickle.dumps({"format": WRITTEN[wrote]}))
+    asked = ModelConfig(name="x", family=own, architecture="x", pretrained="", weights=str(path))
+    if own == wrote:
+        assert resolve_start(asked, tmp_path, "").path == path
+        return
+    with pytest.raises(UserError, match=f"of the family {wrote}, and a detector of {own}") as refused:
+        resolve_start(asked, tmp_path, "")
+    assert refused.value.value == path
+    assert wrote in str(refused.value.remedy)

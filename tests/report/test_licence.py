@@ -12,8 +12,10 @@ from src.decide.licence import licence_of
 from src.decide.verdict import verdict
 from src.records.schema import TrialRecord
 from src.report import load_decision
+from src.report.comparative import Comparative
 from src.report.decision import decision_json
 from src.report.risks import risks
+from src.report.text import catalogue
 from tests.report.factory import Sweep, study
 
 
@@ -48,9 +50,24 @@ def test_the_licence_is_the_recorded_one(
 
 def test_one_network_under_the_agpl_among_others_is_told(tmp_path: Path) -> None:
     whole = study()
-    trials = [under("AGPL-3.0" if t.trial == 4 else "BSD-3-Clause", t) for t in whole.trials]
+    best = load_decision(whole.write(tmp_path / "plain")).recommended
+    assert best is not None
+    own = best.best.trial.trial
+    for name, level in {"other": "low", "own": "high"}.items():
+        bound = next(t.trial for t in whole.trials if (t.trial == own) is (name == "own") and t.checkpoint is not None)
+        trials = [under("AGPL-3.0" if t.trial == bound else "BSD-3-Clause", t) for t in whole.trials]
+        decision = load_decision(Sweep(trials, whole.finalists).write(tmp_path / name))
+        assert {r.key: r.level for r in risks(decision)}["licence"] == level
+
+
+def test_weights_whose_licence_nobody_said_are_told(tmp_path: Path) -> None:
+    whole = study()
+    trials = [under("Apache-2.0 AND LicenseRef-unknown", t) for t in whole.trials]
     decision = load_decision(Sweep(trials, whole.finalists).write(tmp_path))
-    assert "licence" in {r.key for r in risks(decision)}
+    found = {r.key: r for r in risks(decision)}
+    assert found["licence_unknown"].level == "high"
+    assert "licence" not in found
+    assert "Apache-2.0 AND LicenseRef-unknown" in Comparative(decision, catalogue("en")).candidates()
 
 
 def test_a_limit_on_licences_takes_candidates_away(tmp_path: Path) -> None:

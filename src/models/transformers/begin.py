@@ -36,7 +36,7 @@ def published_start(model: ModelConfig, folder: Path, url: str) -> Start:
     path = Path(model.weights)
     if path.is_dir():
         return _snapshot_start(model, path, f"snapshot:{path.resolve().name}")
-    check_checkpoint_file(path)
+    check_checkpoint_file(path, model.family)
     saved = checkpoint.load(path, NETWORKS)
     if not published.is_published(saved.architecture):
         raise UserError(

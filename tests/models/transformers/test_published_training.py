@@ -14,21 +14,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from src.benchmark import predict
+from src.benchmark.verify import agreement, answers_alike
 from src.config.schema import ExportConfig
 from src.config.training import Training
 from src.data import load_split
 from src.export import export
-from src.inference import fit, load_image
 from src.models.base import EpochHook, family_of
 from src.models.transformers.family import FAMILY
 from src.records.model_io import Input
-from src.records.schema import DatasetRef
-from src.runtime import load as load_session
+from src.records.schema import Artifact, DatasetRef
 from tests.conftest import ROOT
 from tests.models.transformers.snapshots import MEAN, NORMALISED, SOME, STD, change, snapshot
 from tests.models.transformers.toy import asked
 
 IMAGES = {**NORMALISED, "image_mean": MEAN, "image_std": STD}
+ONNX = "onnx/fp32"
 NO_HUB = {**os.environ, "HF_HUB_OFFLINE": "1"}
 
 
@@ -53,7 +54,6 @@ def tuned(
 def test_it_trains_and_its_file_answers_alike_without_the_folder(
     kind: str, dataset: DatasetRef, tmp_path: Path
 ) -> None:
-    import torch
 
     folder = snapshot(tmp_path / kind, kind, IMAGES)
     result = tuned(folder, dataset, tmp_path / "out")
@@ -68,15 +68,59 @@ def test_it_trains_and_its_file_answers_alike_without_the_folder(
     shutil.rmtree(folder)
     assert family_of(Path(made.path)) is FAMILY
     assert FAMILY.weights_hash(Path(made.path)) == made.weights_sha256
-    module: Any = FAMILY.load(made.path).module
-    artifact = export(made, "onnx/fp32", tmp_path, ExportConfig(name="test"))
-    session = load_session("onnxruntime", artifact, threads=1)
-    x = fit(load_image(load_split(dataset, "val")[0].image), Input(128, 128))[0][None]
-    with torch.inference_mode():
-        own = [t.numpy() for t in module(torch.from_numpy(x))]
-    found = [np.concatenate(pair, axis=-1)[0] for pair in (own, session.run(x))]
-    apart = np.abs(found[0][:, None] - found[1][None]).max(axis=-1).min(axis=1)
-    assert (apart < 1e-3).mean() >= 0.75, apart  # of two queries at the edge of the choice the other may be taken
+    sources = {target: export(made, target, tmp_path, ExportConfig(name="test")) for target in ("pytorch/fp32", ONNX)}
+    images = [sample.image for sample in load_split(dataset, "val")]
+
+    def answers(artifact: Artifact, engine: str) -> Path:
+        return predict(artifact, engine, images, threads=1, out=tmp_path / f"{engine}.npz", isolated=False)
+
+    source = answers(sources["pytorch/fp32"], "pytorch")
+    found = agreement(source, answers(sources[ONNX], "onnxruntime"))
+    assert answers_alike(found, "fp32"), found  # of queries that tie, either file may take another
+    for output, defect in {0: boxes_moved, 1: classes_changed}.items():
+        broken = planted(sources[ONNX], output, defect)
+        found = agreement(source, answers(broken, "onnxruntime"))
+        assert not answers_alike(found, "fp32"), (defect.__name__, found)
+
+
+def boxes_moved(name: str) -> list[Any]:
+    """Every box is a twentieth of the picture too far to the right."""
+    import onnx
+
+    offset = onnx.numpy_helper.from_array(np.array([0.05, 0, 0, 0], np.float32))
+    constant = onnx.helper.make_node("Constant", [], ["defect"], value=offset)
+    return [constant, onnx.helper.make_node("Add", ["sound", "defect"], [name])]
+
+
+def classes_changed(name: str) -> list[Any]:
+    """Every class answers for the next one."""
+    import onnx
+
+    order = onnx.numpy_helper.from_array(np.roll(np.arange(10), 1))
+    constant = onnx.helper.make_node("Constant", [], ["defect"], value=order)
+    return [constant, onnx.helper.make_node("Gather", ["sound", "defect"], [name], axis=-1)]
+
+
+def planted(artifact: Artifact, output: int, defect: Any) -> Artifact:
+    """A copy of an ONNX file with a defect in one of its outputs."""
+    import onnx
+
+    model = onnx.load(artifact.path)
+    name = model.graph.output[output].name
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            for i, known in enumerate(names):
+                names[i] = "sound" if known == name else known
+    if defect is classes_changed and model.graph.output[output].type.tensor_type.shape.dim[-1].dim_value == 11:
+        order = [*np.roll(np.arange(10), 1), 10]  # the last one means that there is nothing
+        nodes = defect(name)
+        nodes[0].attribute[0].t.CopyFrom(onnx.numpy_helper.from_array(np.array(order)))
+    else:
+        nodes = defect(name)
+    model.graph.node.extend(nodes)
+    path = Path(artifact.path).with_name(f"{defect.__name__}.onnx")
+    onnx.save(model, path)
+    return replace(artifact, path=str(path))
 
 
 KILLED = """
