@@ -6,7 +6,7 @@ import pytest
 
 from src.common.errors import UserError
 from src.pipeline.context import prepare
-from tests.config.test_decision import typed
+from tests.configurations import typed
 
 
 @pytest.mark.parametrize(
