@@ -87,10 +87,11 @@ class Sender:
             patience: at most, for a server that is away to come back.
         """
         begun = time.monotonic()
-        if self.away:
-            self._turned.clear()
-            self.wake()
-            self._turned.wait(patience)
+        for _ in range(2):  # an attempt that had begun before says nothing of a server that has come back since
+            if self.away:
+                self._turned.clear()
+                self.wake()
+                self._turned.wait(max(patience - (time.monotonic() - begun), 0.0))
         while self._spool.waiting() and not self.away and time.monotonic() - begun < seconds:
             self.wake()
             time.sleep(0.05)

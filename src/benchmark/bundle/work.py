@@ -70,15 +70,16 @@ class Work:
         place, names = self.folder / "tmp", ("TMPDIR", "TEMP", "TMP")
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
-        before, kept = tempfile.tempdir, {name: os.environ.get(name) for name in names}
+        before, kept = tempfile.tempdir, {name: value for name, value in os.environ.items() if name in names}
         tempfile.tempdir = str(place.absolute())
         os.environ.update(dict.fromkeys(names, tempfile.tempdir))
         try:
             yield
         finally:
             tempfile.tempdir = before
-            for name, value in kept.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
+            for name in names:
+                del os.environ[name]
+            os.environ.update(kept)
             shutil.rmtree(place, ignore_errors=True)
 
     def _lock_file(self) -> TextIO:

@@ -169,5 +169,5 @@ def test_a_checkpoint_of_torchvision_is_no_start(tmp_path: Path) -> None:
 
     path = tmp_path / "other.pt"
     torch.save({"format": "detsweep.torchvision", "weights": {}}, path)
-    with pytest.raises(UserError, match="no weights of a transformers detector"):
+    with pytest.raises(UserError, match="a checkpoint of the family torchvision"):
         FAMILY.start(replace(asked(), model=replace(asked().model, weights=str(path))), tmp_path)
