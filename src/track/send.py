@@ -42,6 +42,7 @@ class Sender:
         self._fresh: deque[tuple[SpooledFolder, threading.Event]] = deque()
         self._questions: deque[tuple[Callable[[Any], Any], list[Any], threading.Event]] = deque()
         self._wake, self._stop, self._turned = threading.Event(), threading.Event(), threading.Event()
+        self._urged = threading.Event()  # to try again now; new entries don't make a server come back
         self._failures = 0
         self.refusals = Refusals("the tracking server")
         self.away = False
@@ -90,7 +91,7 @@ class Sender:
         for _ in range(2):  # an attempt that had begun before says nothing of a server that has come back since
             if self.away:
                 self._turned.clear()
-                self.wake()
+                self._urged.set()
                 self._turned.wait(max(patience - (time.monotonic() - begun), 0.0))
         while self._spool.waiting() and not self.away and time.monotonic() - begun < seconds:
             self.wake()
@@ -101,6 +102,7 @@ class Sender:
         """Send no more. A request under way is left to itself."""
         self._stop.set()
         self.wake()
+        self._urged.set()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -115,10 +117,9 @@ class Sender:
                 self._failures += 1
                 self._give_up_waiting()
                 self._turned.set()
-            if self.away:
-                self._wake.clear()  # new entries don't make a server come back
-            self._wake.wait(pause)
-            self._wake.clear()
+            awaited = self._urged if self.away else self._wake
+            awaited.wait(pause)
+            awaited.clear()
 
     def _answered(self) -> None:
         """The server is there."""
