@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, fields
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from src.common.errors import UserError
@@ -46,20 +47,14 @@ def refuse_idle(args: T, rules: Iterable[Idle[T]], prefix: str = "") -> None:
         if rule.used(args):
             continue
         for key in rule.keys.split():
-            value = _at(args, key)
+            value = attrgetter(key)(args)
             if value != _default(args, key):
                 raise UserError(f"{prefix}{key} {rule.why}", value=f"{prefix}{key}={value}", remedy=rule.remedy)
-
-
-def _at(args: Any, key: str) -> Any:
-    for name in key.split("."):
-        args = getattr(args, name)
-    return args
 
 
 def _default(args: Any, key: str) -> Any:
     """The default of a key; of a group that a default fills, that of its field."""
     group, _, last = key.rpartition(".")
-    owner = type(_at(args, group) if group else args)
+    owner = type(attrgetter(group)(args) if group else args)
     found = next(field for field in fields(owner) if field.name == last)
     return found.default_factory() if found.default_factory is not MISSING else found.default

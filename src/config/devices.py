@@ -61,7 +61,7 @@ def check_devices(devices: object) -> None:
             _check_limit(f"decision.devices.{name}.{key}", str(key), value)
 
 
-CURRENCY_IDLE = "decision.currency is of a price, and none is given"
+CURRENCY_IDLE = "is of a price, and none is given"  # follows the key
 
 
 def check_currency(value: object) -> None:

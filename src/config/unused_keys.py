@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from src.common.errors import UserError
+from src.config.devices import CURRENCY_IDLE
 from src.config.schema import AppConfig, DataConfig
 
 CACHE_KEYS = ("cache_folder", "cache_limit_gb", "cache_resize", "cache_refresh", "cache_workers")
@@ -138,7 +140,7 @@ SHAPES = (
     Shape(
         "decision.currency",
         lambda c: c.decision.price_per_hour is not None,
-        "is of a price, and none is given",
+        CURRENCY_IDLE,
         "decision.price_per_hour=0.40",
     ),
     Shape(
@@ -207,8 +209,8 @@ def refuse_unused(cfgs: Iterable[AppConfig]) -> None:
     heeded: set[str] = set()
     for cfg in cfgs:
         for shape in SHAPES:
-            value = _at(cfg, shape.key)
-            if value != _at(_PLAIN, shape.key):
+            value = attrgetter(shape.key)(cfg)
+            if value != attrgetter(shape.key)(_PLAIN):
                 if shape.used(cfg):
                     heeded.add(shape.key)
                 else:
@@ -226,11 +228,6 @@ def refuse_unused_data(data: DataConfig) -> None:
     """
     cfg = AppConfig(data=data)
     for shape in DATA:
-        if (value := _at(cfg, shape.key)) != _at(_PLAIN, shape.key) and not shape.used(cfg):
+        value = attrgetter(shape.key)(cfg)
+        if value != attrgetter(shape.key)(_PLAIN) and not shape.used(cfg):
             raise UserError(f"{shape.key} {shape.why}", value=f"{shape.key}={value}", remedy=shape.remedy)
-
-
-def _at(cfg: Any, key: str) -> Any:
-    for name in key.split("."):
-        cfg = getattr(cfg, name)
-    return cfg

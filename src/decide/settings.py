@@ -124,6 +124,8 @@ def load_decision(sweep_dir: Path, again: Mapping[str, Any] | None = None) -> De
     settings = replace(decision_of(saved), **{**alone, **given})
     if "currency" in given and settings.price_per_hour is None:
         raise UserError(
-            CURRENCY_IDLE, value=f"decision.currency={given['currency']}", remedy="decision.price_per_hour=0.40"
+            f"decision.currency {CURRENCY_IDLE}",
+            value=f"decision.currency={given['currency']}",
+            remedy="decision.price_per_hour=0.40",
         )
     return decide(saved, settings)

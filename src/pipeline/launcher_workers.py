@@ -18,6 +18,7 @@ from pathlib import Path
 from src.cli.progress import Watch
 from src.common.errors import UserError
 from src.common.redaction import redact_text
+from src.common.whole_files import text_of
 from src.machine.environment import module
 from src.pipeline.context import Context
 from src.pipeline.launcher_job import BEAT_S, GRACE_S, WorkerJob
@@ -73,7 +74,7 @@ class Round:
 
     def _lives(self, study: Study) -> bool:
         """Whether a job waits in the queue, or has given a sign of life since the last look."""
-        before, self._beats = self._beats, [_content(self.job.beat_file(n)) for n in range(self.count)]
+        before, self._beats = self._beats, [text_of(self.job.beat_file(n)) for n in range(self.count)]
         quiet = time.monotonic() - self.at_work
         return "" in self._beats or before != self._beats or (quiet > 2 * BEAT_S and study.held() > 0)
 
@@ -90,13 +91,6 @@ class Round:
         if self.error is not None:
             return redact_text(f"{type(self.error).__name__}: {self.error}".strip()[:500])
         return f"its workers ended in {', '.join(map(str, self.codes)) or 'nothing'}"
-
-
-def _content(file: Path) -> str:
-    try:
-        return file.read_text(encoding="ascii")
-    except OSError:
-        return ""
 
 
 def run_launched(request: SweepRequest, study: Study, context: Context, launcher: JobLauncher) -> None:
