@@ -8,6 +8,7 @@ bytes differ between zlib and its forks. A handwritten digit of one split never 
 
 from __future__ import annotations
 
+import importlib.util
 import struct
 import zlib
 from pathlib import Path
@@ -56,20 +57,30 @@ def _item(path: Path, split: str, boxes: list[tuple[int, int, int, int]], classe
 
 def _pools(seed: int) -> dict[str, list[list[Gray]]]:
     """Per split, per class, the digits [8, 8] (0 to 16) that its scenes may use."""
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
+    images, targets = _handwritten()
     rng = np.random.Generator(np.random.PCG64([seed, 99, VERSION]))
     pools: dict[str, list[list[Gray]]] = {split: [] for split in POOL_SHARES}
     for digit in range(10):
-        own = np.flatnonzero(data.target == digit)
+        own = np.flatnonzero(targets == digit)
         own = own[rng.permutation(len(own))]
         start = 0
         for split, share in POOL_SHARES.items():
             stop = len(own) if split == "test" else start + len(own) * share // 100
-            pools[split].append([data.images[i].astype(np.uint8) for i in own[start:stop]])
+            pools[split].append([images[i] for i in own[start:stop]])
             start = stop
     return pools
+
+
+def _handwritten() -> tuple[Gray, Ints]:
+    """The digits [1797, 8, 8] (0 to 16) and their classes, as `sklearn.datasets.load_digits` gives them.
+
+    Read from the package's file: importing the package takes seconds, for SciPy and pandas come with it.
+    """
+    package = importlib.util.find_spec("sklearn")
+    origin = package.origin if package is not None else None
+    assert origin is not None  # scikit-learn is a dependency of this program
+    rows = np.loadtxt(Path(origin).parent / "datasets/data/digits.csv.gz", dtype=np.uint8, delimiter=",")
+    return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(np.int64)
 
 
 class _Deck:

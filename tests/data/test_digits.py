@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
+from src.common.root import ROOT
 from src.data import load_split, resolve
-from src.data.digits import _pools, make_digits, png
+from src.data.digits import _handwritten, _pools, make_digits, png
 from tests.data.builders import config
 
 SMALL = {"n_train": 12, "n_val": 4, "n_test": 4, "size": 160}
@@ -95,3 +99,12 @@ def test_png_reads_back(tmp_path: Path) -> None:
     pixels = np.arange(300 * 301, dtype=np.uint64).reshape(300, 301).astype(np.uint8)
     (tmp_path / "a.png").write_bytes(png(pixels))
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), pixels)
+
+
+def test_the_handwritten_digits_are_those_of_the_library_which_is_not_imported() -> None:
+    code = "import sys; from src.data.digits import _handwritten; _handwritten(); sys.exit('sklearn' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    images, classes = _handwritten()
+    theirs = load_digits()
+    assert np.array_equal(images, theirs.images)
+    assert np.array_equal(classes, theirs.target)

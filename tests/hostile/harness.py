@@ -254,7 +254,7 @@ def warm(cases: Iterable[Case]) -> None:
     os.environ["DETSWEEP_OFFLINE"] = "1"
     for module in ["src.pipeline.single", "src.pipeline.sweep", *sorted({_main_of(c.module) for c in cases})]:
         importlib.import_module(module)
-    for name in ("src.data.prepare", "src.data.tools", "src.data.pictures", "src.report", "cv2", "sklearn.datasets"):
+    for name in ("src.data.prepare", "src.data.tools", "src.data.pictures", "src.report", "cv2"):
         importlib.import_module(name)
     if any(case.heavy for case in cases):
         from src.models.ultralytics.checkpoint import prepare_environment, quiet_settings
