@@ -23,9 +23,9 @@ from src.benchmark.bundle import commands
 from src.benchmark.model_files import Found, discover, model_files, name_below, notes_on
 from src.benchmark.results import render, rows, write_csv, write_json
 from src.cli.command import application
-from src.cli.idle_keys import Idle, refuse_idle
 from src.common.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, UserError
 from src.config.checks import check_benchmark
+from src.config.idle_keys import Idle, refuse_idle
 from src.config.schema import BenchmarkConfig, DataConfig, DecisionConfig, ExportConfig, RuntimeConfig
 from src.config.unused_keys import refuse_unused_data
 from src.data import Sample

@@ -1,72 +1,48 @@
-"""Keys that are set and reach nothing, since what they shape is off.
+"""Which keys of a configuration mean something when: they are refused where they are set and reach nothing.
 
-Whoever sweeps `train.plateau_patience=3,5` under another schedule would read from equal networks that patience doesn't
-matter. In a sweep a key is used where any of its configurations uses it, so that
+In a sweep a key is used where any of its configurations uses it, so that
 `train.schedule=linear,plateau train.plateau_patience=3` is a sweep like others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any
+from collections.abc import Iterable
 
-from src.common.errors import UserError
 from src.config.devices import CURRENCY_IDLE
+from src.config.idle_keys import Idle, refuse_idle_in_all
 from src.config.schema import AppConfig, DataConfig
 
-CACHE_KEYS = ("cache_folder", "cache_limit_gb", "cache_resize", "cache_refresh", "cache_workers")
 KEPT_IN = {"auto": ("onnx/int8", "openvino/int8"), "names": ("onnx/int8", "openvino/int8", "tensorrt/int8")}
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A key, and what must be on for it to mean something.
-
-    Attributes:
-        key: dotted name.
-        used: whether a configuration heeds it.
-        why: what it shapes, to follow its name.
-        remedy: what turns that on.
-    """
-
-    key: str
-    used: Callable[[AppConfig], bool]
-    why: str
-    remedy: str
-
-
-def _of_schedule(name: str, *keys: str) -> list[Shape]:
-    return [
-        Shape(
-            f"train.{name}_{key}",
-            lambda c: c.train.schedule == name,
-            f"shapes schedule={name}, and the schedule is another",
-            f"train.schedule={name}",
-        )
-        for key in keys
-    ]
-
-
-def _of_data(key: str, kinds: str, why: str, remedy: str) -> Shape:
-    return Shape(f"data.{key}", lambda c: c.data.kind in kinds.split(), why, remedy)
-
-
 OWN = "yolo coco voc label_studio cvat"  # kinds of datasets that lie in a folder of the user
+
+
+def _under(group: str, keys: str) -> str:
+    return " ".join(f"{group}.{key}" for key in keys.split())
+
+
+def _of_schedule(name: str, keys: str) -> Idle[AppConfig]:
+    names = " ".join(f"train.{name}_{key}" for key in keys.split())
+    why = f"shapes schedule={name}, and the schedule is another"
+    return Idle(names, lambda c: c.train.schedule == name, why, f"train.schedule={name}")
+
+
+def _of_data(keys: str, kinds: str, why: str, remedy: str) -> Idle[AppConfig]:
+    return Idle(_under("data", keys), lambda c: c.data.kind in kinds.split(), why, remedy)
+
+
 DATA = (
     _of_data("path", OWN, "is for a dataset of your own, and this one has no path", "data=yolo data.path=…"),
     _of_data("source", "coco128 tiny_person", "is for coco128 and tiny_person", "data=coco128 data.source=FOLDER"),
-    *(
-        _of_data(
-            key, "digits tiny_person", "is for datasets that are made here: digits and tiny_person", "leave it out"
-        )
-        for key in ("n_train", "n_val", "n_test")
+    _of_data(
+        "n_train n_val n_test",
+        "digits tiny_person",
+        "is for datasets that are made here: digits and tiny_person",
+        "leave it out",
     ),
     _of_data("size", "digits", "is the side of digits' scenes", "leave it out"),
     _of_data("one_based", "voc", "is for Pascal VOC's files", "data=voc"),
-    *(_of_data(key, "roboflow", "is for Roboflow", "data=roboflow") for key in ("workspace", "project", "version")),
-    Shape(
+    _of_data("workspace project version", "roboflow", "is for Roboflow", "data=roboflow"),
+    Idle[AppConfig](
         "data.trust_loaders",
         lambda c: c.data.loader is not None,
         "lets the code of a loader run, and there is none",
@@ -83,117 +59,103 @@ def _keeps(c: AppConfig) -> bool:
     return any(target in KEPT_IN["auto" if c.export.int8.keep == "auto" else "names"] for target in c.export.targets)
 
 
-_INT8 = "is for static INT8, which is not exported"
-SHAPES = (
+RULES: tuple[Idle[AppConfig], ...] = (
     *DATA,
-    *_of_schedule("step", "epochs", "gamma"),
-    *_of_schedule("onecycle", "rise", "start"),
-    *_of_schedule("exponential", "gamma"),
-    *_of_schedule("plateau", "factor", "patience"),
-    Shape(
+    _of_schedule("step", "epochs gamma"),
+    _of_schedule("onecycle", "rise start"),
+    _of_schedule("exponential", "gamma"),
+    _of_schedule("plateau", "factor patience"),
+    Idle(
         "train.min_gain",
         lambda c: c.train.patience > 0 or c.train.schedule == "plateau",
         "needs early stopping, which is off",
         "train.patience=10",
     ),
-    Shape(
+    Idle(
         "train.prefetch",
         lambda c: c.train.workers > 0,
         "is for loader processes, and there are none",
         "train.workers=4",
     ),
-    *(
-        Shape(
-            f"train.{key}",
-            lambda c: c.train.cache != "none",
-            "is for a cache, which is off",
-            "train.cache=ram, or disk",
-        )
-        for key in CACHE_KEYS
+    Idle(
+        _under("train", "cache_folder cache_limit_gb cache_resize cache_refresh cache_workers"),
+        lambda c: c.train.cache != "none",
+        "is for a cache, which is off",
+        "train.cache=ram, or disk",
     ),
-    *(
-        Shape(
-            f"train.{key}",
-            lambda c: c.train.qat,
-            "needs quantisation-aware training, which is off",
-            "train=qat",
-        )
-        for key in ("qat_scheme", "qat_freeze_bn", "qat_batches")
+    Idle(
+        _under("train", "qat_scheme qat_freeze_bn qat_batches"),
+        lambda c: c.train.qat,
+        "needs quantisation-aware training, which is off",
+        "train=qat",
     ),
-    Shape(
+    Idle(
         "augment.mosaic9",
         lambda c: c.augment.mosaic > 0,
         "is a share of the mosaics, and there are none",
         "augment.mosaic=1.0",
     ),
-    Shape("augment.mixup_alpha", lambda c: c.augment.mixup > 0, "shapes mixup, which is off", "augment.mixup=0.1"),
-    Shape("export.int8.weights", _static_int8, _INT8, "export=int8"),
-    Shape("export.int8.keep", _keeps, "is for INT8 of ONNX and OpenVINO, which is not exported", "export=int8"),
-    Shape(
+    Idle("augment.mixup_alpha", lambda c: c.augment.mixup > 0, "shapes mixup, which is off", "augment.mixup=0.1"),
+    Idle(
+        _under("export", "int8.weights calibration.folder calibration.images"),
+        _static_int8,
+        "is for static INT8, which is not exported",
+        "export=int8",
+    ),
+    Idle("export.int8.keep", _keeps, "is for INT8 of ONNX and OpenVINO, which is not exported", "export=int8"),
+    Idle(
         "export.int8.most_kept",
         lambda c: c.export.int8.keep == "auto",
         "bounds keep=auto, which is off",
         "export.int8.keep=auto",
     ),
-    Shape("export.calibration.folder", _static_int8, _INT8, "export=int8"),
-    Shape("export.calibration.images", _static_int8, _INT8, "export=int8"),
-    Shape(
+    Idle(
         "decision.currency",
         lambda c: c.decision.price_per_hour is not None,
         CURRENCY_IDLE,
         "decision.price_per_hour=0.40",
     ),
-    Shape(
+    Idle(
         "decision.max_p99_ms",
         lambda c: c.decision.min_capacity_rps is not None,
         "bounds the waiting at a demand, and there is none",
         "decision.min_capacity_rps=50",
     ),
-    Shape(
+    Idle(
         "study.pruner_threshold",
         lambda c: c.study.pruner.value == "threshold",
         "is for another pruner",
         "study.pruner=threshold",
     ),
-    Shape(
+    Idle(
         "study.pruner_p", lambda c: c.study.pruner.value == "wilcoxon", "is for another pruner", "study.pruner=wilcoxon"
     ),
-    Shape(
+    Idle(
         "study.pruner_warmup",
         lambda c: c.study.pruner.value not in ("none", "wilcoxon"),
         "is for pruners that look at epochs, and this is none",
         "study.pruner=median",
     ),
-    *(
-        Shape(
-            f"study.{key}",
-            lambda c: c.study.until == "decided",
-            "bounds further seeds, and the sweep ends with its budget",
-            "study.until=decided",
-        )
-        for key in ("max_trainings", "max_hours")
+    Idle(
+        _under("study", "max_trainings max_hours"),
+        lambda c: c.study.until == "decided",
+        "bounds further seeds, and the sweep ends with its budget",
+        "study.until=decided",
     ),
-    Shape(
+    Idle(
         "tracking.system_interval_s",
         lambda c: c.tracking.system_metrics,
         "is of system metrics, which are off",
         "tracking.system_metrics=true",
     ),
-    *(
-        Shape(
-            f"tracking.{key}",
-            lambda c: c.tracking.enabled,
-            "is of MLflow's runs, and tracking is off",
-            "tracking=local",
-        )
-        for key in ("uri", "experiment", "artifacts", "also")
+    Idle(
+        _under("tracking", "uri experiment artifacts also"),
+        lambda c: c.tracking.enabled,
+        "is of MLflow's runs, and tracking is off",
+        "tracking=local",
     ),
-    Shape("tile_overlap", lambda c: c.tile is not None, "shapes tiles, and there are none", "tile=640"),
-    Shape("tile_merge", lambda c: c.tile is not None, "shapes tiles, and there are none", "tile=640"),
+    Idle("tile_overlap tile_merge", lambda c: c.tile is not None, "shapes tiles, and there are none", "tile=640"),
 )
-
-
-_PLAIN = AppConfig()
 
 
 def refuse_unused(cfgs: Iterable[AppConfig]) -> None:
@@ -205,19 +167,7 @@ def refuse_unused(cfgs: Iterable[AppConfig]) -> None:
     Raises:
         UserError: naming the key, its value and the remedy.
     """
-    idle: dict[str, Any] = {}  # key -> value
-    heeded: set[str] = set()
-    for cfg in cfgs:
-        for shape in SHAPES:
-            value = attrgetter(shape.key)(cfg)
-            if value != attrgetter(shape.key)(_PLAIN):
-                if shape.used(cfg):
-                    heeded.add(shape.key)
-                else:
-                    idle.setdefault(shape.key, value)
-    for shape in SHAPES:
-        if shape.key in idle and shape.key not in heeded:
-            raise UserError(f"{shape.key} {shape.why}", value=idle[shape.key], remedy=shape.remedy)
+    refuse_idle_in_all(cfgs, RULES)
 
 
 def refuse_unused_data(data: DataConfig) -> None:
@@ -226,8 +176,4 @@ def refuse_unused_data(data: DataConfig) -> None:
     Raises:
         UserError: naming the key, its value and the remedy.
     """
-    cfg = AppConfig(data=data)
-    for shape in DATA:
-        value = attrgetter(shape.key)(cfg)
-        if value != attrgetter(shape.key)(_PLAIN) and not shape.used(cfg):
-            raise UserError(f"{shape.key} {shape.why}", value=f"{shape.key}={value}", remedy=shape.remedy)
+    refuse_idle_in_all([AppConfig(data=data)], DATA)

@@ -32,9 +32,9 @@ from typing import Any
 from omegaconf import MISSING
 
 from src.cli.command import application
-from src.cli.idle_keys import Idle, refuse_idle
 from src.cli.ranges import refuse_outside
 from src.common.errors import EXIT_USAGE, UserError
+from src.config.idle_keys import Idle, refuse_idle
 from src.config.schema import DataConfig
 from src.config.unused_keys import refuse_unused_data
 

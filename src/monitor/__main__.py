@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.cli.command import application
-from src.cli.idle_keys import Idle, refuse_idle
 from src.common.errors import EXIT_OK, UserError
+from src.config.idle_keys import Idle, refuse_idle
 from src.monitor.history import course_of
 from src.monitor.log import read_log
 from src.monitor.page import said, when, write_page

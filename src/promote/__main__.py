@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from src.cli.command import application
-from src.cli.idle_keys import Idle, refuse_idle
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.common.hashes import sha256_file
 from src.common.root import ROOT
+from src.config.idle_keys import Idle, refuse_idle
 from src.config.schema import TrackingConfig
 from src.decide.licence import licence_of
 from src.decide.verdict import verdict

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.cli.command import application
-from src.cli.idle_keys import Idle, refuse_idle
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.config.idle_keys import Idle, refuse_idle
 from src.config.schema import ReportConfig
 from src.decide.settings import Again, given_again, load_decision
 from src.records.find_sweep import find_sweep

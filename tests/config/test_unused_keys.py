@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import pytest
 
 from src.common.errors import UserError
-from src.config.unused_keys import SHAPES, refuse_unused
+from src.config.idle_keys import default_of
+from src.config.schema import AppConfig
+from src.config.unused_keys import RULES, refuse_unused
 from tests.config.test_config import composed
 
 IDLE = [
@@ -88,6 +92,11 @@ def test_no_recipe_sets_what_it_does_not_use(recipe: str, augment: str) -> None:
 
 
 def test_every_key_exists_and_stands_once() -> None:
-    keys = [shape.key for shape in SHAPES]
+    keys = [key for rule in RULES for key in rule.keys.split()]
     assert len(set(keys)) == len(keys)
     refuse_unused([composed()])
+
+
+@pytest.mark.parametrize("key", [key for rule in RULES for key in rule.keys.split()])
+def test_a_key_is_set_where_it_differs_from_what_a_configuration_begins_with(key: str) -> None:
+    assert default_of(AppConfig(), key) == attrgetter(key)(AppConfig())

@@ -9,8 +9,8 @@ import pytest
 
 from src.benchmark.__main__ import IDLE as OF_BENCHMARK
 from src.benchmark.__main__ import BenchArgs
-from src.cli.idle_keys import Idle, refuse_idle
 from src.common.errors import UserError
+from src.config.idle_keys import Idle, refuse_idle
 from src.config.schema import DataConfig, RuntimeConfig
 from src.config.unused_keys import refuse_unused_data
 from src.data.__main__ import DatasetArgs
