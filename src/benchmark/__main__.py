@@ -30,7 +30,6 @@ from src.config.schema import BenchmarkConfig, DataConfig, DecisionConfig, Expor
 from src.config.unused_keys import refuse_unused_data
 from src.data import Sample
 from src.evaluate.files import load_detections
-from src.evaluate.gate import accuracy_gate
 from src.models.base import family
 from src.models.flops import size_of
 from src.records.schema import AccuracyGate, Artifact, Failure, Measurement, Verification
@@ -216,6 +215,11 @@ def _verification(
     out: Path,
 ) -> Verification:
     compared = verify.agreement(reference[1], saved) if reference else {}
+    gate: AccuracyGate = "reference" if first else "none"
+    if reference and not first:
+        max_loss, warn_below = DecisionConfig().max_export_loss, ExportConfig().warn_below
+        limits = {"max_loss": max_loss, "warn_below": warn_below}
+        gate = verify.gate(artifact.precision, metrics["mAP50-95"], reference[0], compared, **limits)
     return Verification(
         format=artifact.format,
         precision=artifact.precision,
@@ -224,21 +228,10 @@ def _verification(
         split=args.split,
         metrics=metrics,
         reference_map=reference[0] if reference else 0.0,
-        gate="reference"
-        if first
-        else _gate(artifact, metrics["mAP50-95"], reference[0], compared)
-        if reference
-        else "none",
+        gate=gate,
         detections_file=saved.relative_to(out).as_posix(),
         extra=compared,
     )
-
-
-def _gate(artifact: Artifact, value: float, reference: float, compared: dict[str, float]) -> AccuracyGate:
-    if reference <= 0:  # a checkpoint that finds nothing says nothing of its exports, but that they answer otherwise
-        return "none" if verify.answers_alike(compared, artifact.precision) else "fail"
-    max_loss, warn_below = DecisionConfig().max_export_loss, ExportConfig().warn_below
-    return accuracy_gate(value, reference, max_loss=max_loss, warn_below=warn_below)
 
 
 def _accuracy(

@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from src.evaluate.gate import accuracy_gate
+from src.records.schema import AccuracyGate
+
 Array = NDArray[np.float64]
 Found = dict[str, NDArray[Any]]  # boxes [n, 4], scores [n] and classes [n] of an image
 CONF = 0.25  # detections worth comparing: those that a deployment would show
@@ -61,6 +64,26 @@ def answers_alike(found: dict[str, float], precision: str) -> bool:
         return alike
     box, score = found.get("raw_box_typical_px", 0.0), found.get("raw_score_typical", 0.0)
     return alike and box <= TYPICAL_PX and score <= TYPICAL_SCORE
+
+
+def gate(
+    precision: str, value: float, reference: float, found: dict[str, float], *, max_loss: float, warn_below: float
+) -> AccuracyGate:
+    """Whether an exported file keeps its source's accuracy.
+
+    Of a source that finds nothing no accuracy can be lost: its file passes where it gives the same answers.
+
+    Args:
+        precision: of the file.
+        value: its mAP50-95.
+        reference: that of its source on the same images.
+        found: what `agreement` says of the two; empty when they were not compared.
+        max_loss: share that export may cost (`decision.max_export_loss`).
+        warn_below: share that must be left for a warning instead of a failure.
+    """
+    if reference <= 0 and not answers_alike(found, precision):
+        return "fail"
+    return accuracy_gate(value, reference, max_loss=max_loss, warn_below=warn_below)
 
 
 def raw_error(a: np.lib.npyio.NpzFile, b: np.lib.npyio.NpzFile) -> dict[str, float]:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from src.benchmark import predict
-from src.benchmark.verify import answers_alike
+from src.benchmark import predict, verify
 from src.common.errors import UserError
 from src.config.schema import AppConfig
 from src.data import Sample, load_groups, load_split
 from src.evaluate import Metrics, ensure_resamples, keep_ground_truth, match, summarise
 from src.evaluate.files import load_detections
-from src.evaluate.gate import accuracy_gate
 from src.evaluate.pictures import draw_evaluation
 from src.export import export
 from src.models.devices import usable_gpus
@@ -129,6 +127,10 @@ def judged(
         context: of the sweep.
         agreement: how its outputs compare with the source's.
     """
+    gate: AccuracyGate = "reference"
+    if artifact.format != "pytorch":
+        limits = {"max_loss": cfg.decision.max_export_loss, "warn_below": cfg.export.warn_below}
+        gate = verify.gate(artifact.precision, metrics["mAP50-95"], reference_map, agreement or {}, **limits)
     return Verification(
         format=artifact.format,
         precision=artifact.precision,
@@ -137,24 +139,10 @@ def judged(
         split=split,
         metrics=metrics,
         reference_map=reference_map,
-        gate=gate(artifact, metrics["mAP50-95"], reference_map, cfg, agreement or {}),
+        gate=gate,
         detections_file=str(saved.relative_to(context.folder)),
         extra=agreement or {},
     )
-
-
-def gate(
-    artifact: Artifact, value: float, reference: float, cfg: AppConfig, agreement: dict[str, float]
-) -> AccuracyGate:
-    """Whether an artifact keeps its source's accuracy; the checkpoint itself is the reference.
-
-    Of a source that finds nothing no accuracy can be lost: its file passes where it gives the same answers.
-    """
-    if artifact.format == "pytorch":
-        return "reference"
-    if reference <= 0 and not answers_alike(agreement, artifact.precision):
-        return "fail"
-    return accuracy_gate(value, reference, max_loss=cfg.decision.max_export_loss, warn_below=cfg.export.warn_below)
 
 
 def device_of(cfg: AppConfig) -> str:

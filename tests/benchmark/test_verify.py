@@ -219,3 +219,14 @@ def test_the_typical_query_tells_a_tie_from_another_network(tmp_path: Path) -> N
     assert verify.answers_alike(alike | error_of(raw, tied, tmp_path), "fp32")
     assert not verify.answers_alike(alike | error_of(raw, moved, tmp_path), "fp32")
     assert verify.answers_alike(alike | error_of(raw, moved, tmp_path), "int8"), "judged by its boxes alone"
+
+
+@pytest.mark.parametrize(
+    ("value", "reference", "matched", "gate"),
+    [(0.0, 0.0, 0.9, "pass"), (0.0, 0.0, 0.2, "fail"), (0.5, 0.5, 0.2, "pass"), (0.48, 0.5, 0.9, "warn")],
+)
+def test_a_file_is_judged_by_its_map_and_where_there_is_none_by_its_boxes(
+    value: float, reference: float, matched: float, gate: str
+) -> None:
+    found = {"matched": matched, "extra": 0.0, "unsure": 1.0}
+    assert verify.gate("int8", value, reference, found, max_loss=0.01, warn_below=0.95) == gate
