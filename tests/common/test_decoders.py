@@ -73,7 +73,7 @@ def test_what_only_opencv_decodes_rightly_is_left_to_it() -> None:
 def test_training_reads_by_the_decoder_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ultralytics")
     from src.models.shared_images import Conditions
-    from src.models.ultralytics.image_cache import read_image, reader
+    from src.models.ultralytics.image_readers import read_image, reader
 
     path = tmp_path / "a.jpg"
     path.write_bytes(jpeg().tobytes())

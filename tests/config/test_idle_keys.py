@@ -13,8 +13,8 @@ from src.common.errors import UserError
 from src.config.idle_keys import Idle, refuse_idle
 from src.config.schema import DataConfig, RuntimeConfig
 from src.config.unused_keys import refuse_unused_data
-from src.data.__main__ import DatasetArgs
 from src.data.__main__ import run as run_data
+from src.data.options import DatasetArgs
 from src.evaluate.options import EvaluateArgs
 from src.evaluate.options import check_arguments as check_evaluate
 from src.loadtest.options import LoadtestArgs

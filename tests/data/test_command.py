@@ -17,6 +17,7 @@ from src.common.errors import UserError
 from src.data import __main__ as command
 from src.data import coco128, picture_files, report_files, resolve
 from src.data.dvc import dvc_hash, track
+from src.data.options import DatasetArgs
 from tests.data.builders import config, yolo_set
 from tests.data.test_dvc_remote import git
 
@@ -31,10 +32,10 @@ def _run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[st
     )
 
 
-def _args(kind: str, root: Path, **keys: object) -> command.DatasetArgs:
+def _args(kind: str, root: Path, **keys: object) -> DatasetArgs:
     data = {k[5:]: v for k, v in keys.items() if k.startswith("data_")}
     rest = {k: v for k, v in keys.items() if not k.startswith("data_")}
-    return command.DatasetArgs(data=config(kind, **data), outputs=str(root), **rest)  # type: ignore[arg-type]
+    return DatasetArgs(data=config(kind, **data), outputs=str(root), **rest)  # type: ignore[arg-type]
 
 
 def test_check_as_a_process(tmp_path: Path) -> None:

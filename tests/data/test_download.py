@@ -16,8 +16,9 @@ import pytest
 
 from src.common.errors import UserError
 from src.data import kaggle, load_split, openimages, resolve
-from src.data.__main__ import DatasetArgs, run
+from src.data.__main__ import run
 from src.data.fetch import fetch, opened
+from src.data.options import DatasetArgs
 from tests.data.builders import config, picture
 
 CANARY = "canary-7d1f-kaggle"

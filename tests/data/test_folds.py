@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from src.common.errors import UserError
-from src.data.__main__ import DatasetArgs, run
+from src.data.__main__ import run
+from src.data.options import DatasetArgs
 from tests.data.builders import config, yolo_set
 
 

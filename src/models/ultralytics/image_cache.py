@@ -15,66 +15,32 @@ import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from ultralytics.data import base as base_module
 from ultralytics.data import build as build_module
 from ultralytics.data import dataset as dataset_module
-from ultralytics.data import utils as utils_module
 from ultralytics.models.rtdetr import train as rtdetr_module
 
-from src.common import decoders, encryption, image_loaders
-from src.common.errors import UserError
-from src.common.whole_files import free_bytes, whole_file
+from src.common import encryption, image_loaders
+from src.common.whole_files import free_bytes
 from src.machine.environment import cores
 from src.models.shared_images import PIXELS, Conditions, Picture, SharedImages, open_shared
-from src.models.ultralytics import label_cache
+from src.models.ultralytics import image_readers, label_cache
 from src.models.ultralytics.augmentation import extended, without_albumentations
 from src.models.ultralytics.handed_over import handed_over
+from src.models.ultralytics.image_readers import read_image, reader
 from src.models.ultralytics.order import Place, drawn_for
+from src.models.ultralytics.picture_files import Loaded, read_picture, write_picture
 
 log = logging.getLogger(__name__)
 
 FOLDER = ".cache"  # in the prepared dataset
 PROBED = 30  # pictures by which Ultralytics judges the size of all
 GB = 1 << 30
-HEADER = 4  # int64: height and width of the original, then as cached
 Array = NDArray[Any]
-Loaded = tuple[Array, tuple[int, int], tuple[int, int]]
 
-base: Any = base_module
 build: Any = build_module
 dataset: Any = dataset_module
-utils: Any = utils_module
 rtdetr: Any = rtdetr_module
-_imread, _check_image = base.imread, utils.check_image
-
-
-def read_image(filename: str | Path, flags: int = 1) -> Array | None:
-    """Ultralytics' reader, for encrypted files, image loaders and other decoders too."""
-    fast = decoders.decoder_in_use() == decoders.TURBOJPEG
-    if not (fast or image_loaders.active() or encryption.is_secret(filename)):
-        return _imread(filename, flags)  # type: ignore[no-any-return]
-    import cv2
-
-    opened = image_loaders.through_loader(Path(filename).read_bytes(), str(filename))
-    content = np.frombuffer(encryption.plain(opened, str(filename)), np.uint8)
-    if fast and flags == cv2.IMREAD_COLOR and (image := decoders.turbo(content, rgb=False)) is not None:
-        return image
-    if not image_loaders.active() and not encryption.is_encrypted(opened):
-        return _imread(filename, flags)  # type: ignore[no-any-return]
-    found: Any = cv2.imdecode(content, flags)
-    return found[..., None] if found is not None and found.ndim == 2 else found  # type: ignore[no-any-return]
-
-
-def check_image(filename: str) -> tuple[str, tuple[int, int]]:
-    """Ultralytics' check of a picture, for what a loader opens too: a message, and height and width."""
-    if not image_loaders.active() and not encryption.is_secret(filename):
-        return _check_image(filename)  # type: ignore[no-any-return]
-    image = read_image(filename)
-    assert image is not None, "not an image"
-    assert min(image.shape[:2]) > 9, f"image size {image.shape[:2]} <10 pixels"
-    return "", (int(image.shape[0]), int(image.shape[1]))
 
 
 class Cached:
@@ -133,7 +99,7 @@ class Cached:
     def _from_own_file(self: Any, i: int, stretched: bool, *args: Any, **kwargs: Any) -> Loaded:
         """A picture from a cache of its own: an encrypted one, or where the shared file can't be had."""
         path = self.cache_file(i, stretched)
-        loaded: Loaded | None = _read(path)
+        loaded: Loaded | None = read_picture(path)
         if loaded is None:
             self.misses += 1
             self.cache, kept = None, self.cache  # the plain way: not from a picture of full size beside the original
@@ -141,7 +107,7 @@ class Cached:
                 fresh: Loaded = super().load_image(i, *args, **kwargs)  # type: ignore[misc]
             finally:
                 self.cache = kept
-            _write(path, fresh, secret=encryption.is_secret(self.im_files[i]))
+            write_picture(path, fresh, secret=encryption.is_secret(self.im_files[i]))
             return fresh
         self.hits += 1
         self._remember(i, loaded)
@@ -222,7 +188,7 @@ class Cached:
 
     def _fresh(self: Any, i: int, *, resize: bool) -> Picture:
         """A picture read from its file, for the cache."""
-        image = base.imread(self.im_files[i], flags=self.cv2_flag)
+        image = read_image(self.im_files[i], flags=self.cv2_flag)
         if image is None:
             raise FileNotFoundError(0, "image not found", self.im_files[i])
         original = int(image.shape[0]), int(image.shape[1])
@@ -268,11 +234,6 @@ def fitted(image: Array, side: int, *, stretched: bool) -> Array:
     return image[..., None] if image.ndim == 2 else image
 
 
-def reader() -> str:
-    """What reads pictures: a cache of one is not used by another."""
-    return f"{decoders.decoder_in_use()} {image_loaders.loader_identity()}".rstrip()
-
-
 def cache_folder(image: str) -> Path:
     """Where caches of a prepared dataset lie, one of whose pictures is given."""
     asked = handed_over().loading.folder
@@ -292,42 +253,6 @@ def rtdetr_rect(data: Any) -> bool:
     return not isinstance(data, rtdetr.RTDETRDataset)
 
 
-def _read(path: Path) -> Loaded | None:
-    """What is cached; None when it is not there, torn, or encrypted with another key.
-
-    Raises:
-        UserError: it is encrypted, and the environment holds no usable key.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    if encryption.is_encrypted(content):
-        key = encryption.key_from_environment()
-        try:
-            content = encryption.decrypt(content, key)
-        except UserError:
-            return None
-    head = np.frombuffer(content[: 8 * HEADER], np.int64)
-    pixels = np.frombuffer(content, np.uint8, offset=8 * HEADER) if len(head) == HEADER else np.empty(0, np.uint8)
-    if len(head) != HEADER or head[2] * head[3] <= 0 or len(pixels) % (head[2] * head[3]) or not len(pixels):
-        return None
-    h0, w0, h, w = (int(v) for v in head)
-    return pixels.reshape(h, w, -1).copy(), (h0, w0), (h, w)  # a copy: augmentation may write into it
-
-
-def _write(path: Path, loaded: Loaded, *, secret: bool) -> None:
-    """Write aside and rename; what was cached of an earlier state of the picture goes."""
-    image, (h0, w0), (h, w) = loaded
-    content = np.array([h0, w0, h, w], np.int64).tobytes() + np.ascontiguousarray(image).tobytes()
-    if secret:
-        content = encryption.encrypt(content, encryption.key_from_environment())
-    with whole_file(path) as aside:
-        aside.write_bytes(content)
-        for old in path.parent.glob(f"{path.name.partition('-')[0]}-*.img"):
-            old.unlink(missing_ok=True)
-
-
 class YoloImages(Cached, dataset.YOLODataset):  # type: ignore[misc]
     """Letterboxed pictures."""
 
@@ -338,8 +263,7 @@ class TransformerImages(Cached, rtdetr.RTDETRDataset):  # type: ignore[misc]
 
 def install() -> None:
     """Put these in the places where Ultralytics' trainers look."""
-    base.imread = read_image
-    utils.check_image = check_image
+    image_readers.install()
     dataset.save_dataset_cache_file = label_cache.save_labels
     dataset.load_dataset_cache_file = label_cache.load_labels
     build.YOLODataset = YoloImages

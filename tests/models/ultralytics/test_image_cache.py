@@ -169,16 +169,16 @@ def test_the_cache_in_memory_is_not_changed_by_training(dataset: DatasetRef, tmp
 
 def test_a_cache_spares_reading(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare_environment(copy / "settings")
-    from src.models.ultralytics import image_cache
+    from src.models.ultralytics import image_readers
 
     seen: list[str] = []
-    read = image_cache._imread
+    read = image_readers._imread
 
     def count(file: str, flags: int = 1) -> Any:
         seen.append(str(file))
         return read(file, flags)
 
-    monkeypatch.setattr(image_cache, "_imread", count)
+    monkeypatch.setattr(image_readers, "_imread", count)
     reads = {}
     for cache in (None, "disk", "ram"):
         pictures = data(copy, cache)
