@@ -11,6 +11,7 @@ from src.common.licences import check_expression
 from src.config.decision_checks import check_judged, check_rule
 from src.config.devices import LATENCIES
 from src.config.export_checks import check_export
+from src.config.ranges import ABOVE_0, refuse_outside
 from src.config.schema import AppConfig, BenchmarkConfig
 from src.config.strictness import one_of, refuse_odd_numbers
 from src.config.study_checks import check_study
@@ -46,28 +47,33 @@ def _check_numbers(cfg: AppConfig) -> None:
         )
     if not math.isfinite(cfg.lr) or cfg.lr <= 0:
         raise UserError("lr must be a finite number above 0", value=cfg.lr, remedy="for example lr=0.002")
-    ranges = {
-        "imgsz": (cfg.imgsz, 32, 8192),
-        "epochs": (cfg.epochs, 1, 1_000_000),
-        "batch": (cfg.batch, 1, 65_536),
-        "seed": (cfg.seed, 0, 2**32 - 1),  # what numpy's generator takes
-        "threads": (cfg.threads, 0, math.inf),
-        "data.n_train": (cfg.data.n_train, 1, 1_000_000),
-        "data.n_val": (cfg.data.n_val, 1, 1_000_000),
-        "data.n_test": (cfg.data.n_test, 1, 1_000_000),
-        "data.size": (cfg.data.size, 64, 8192),
-        "data.seed": (cfg.data.seed, 0, 2**32 - 1),
-        "decision.finalists": (cfg.decision.finalists, 1, math.inf),
-        "decision.confirm_seeds": (cfg.decision.confirm_seeds, 0, math.inf),
-        "study.workers": (cfg.study.workers, 0, 256),
-        "study.retries": (cfg.study.retries, 0, 1000),
-        "study.pruner_warmup": (cfg.study.pruner_warmup, 0, math.inf),
-    }
-    for key, (value, low, high) in ranges.items():
-        if value < low:
-            raise UserError(f"{key} must be at least {low}", value=value, remedy=f"{key}={low} or more")
-        if value > high:
-            raise UserError(f"{key} must be at most {high}", value=value, remedy=f"{key}={high} or less")
+    study, tracking = cfg.study, cfg.tracking
+    refuse_outside(
+        {
+            "imgsz": (cfg.imgsz, 32, 8192),
+            "epochs": (cfg.epochs, 1, 1_000_000),
+            "batch": (cfg.batch, 1, 65_536),
+            "seed": (cfg.seed, 0, 2**32 - 1),  # what numpy's generator takes
+            "threads": (cfg.threads, 0, math.inf),
+            "data.n_train": (cfg.data.n_train, 1, 1_000_000),
+            "data.n_val": (cfg.data.n_val, 1, 1_000_000),
+            "data.n_test": (cfg.data.n_test, 1, 1_000_000),
+            "data.size": (cfg.data.size, 64, 8192),
+            "data.seed": (cfg.data.seed, 0, 2**32 - 1),
+            "export.warn_below": (cfg.export.warn_below, 0, 1),
+            "study.workers": (study.workers, 0, 256),
+            "study.retries": (study.retries, 0, 1000),
+            "study.pruner_warmup": (study.pruner_warmup, 0, math.inf),
+            "study.pruner_threshold": (study.pruner_threshold, 0, 1),
+            "study.pruner_p": (study.pruner_p, ABOVE_0, 1),
+            "study.lower_bound": (study.lower_bound, 0, 100),
+            "study.trial_timeout": (study.trial_timeout, ABOVE_0, math.inf),
+            "study.max_failures": (study.max_failures, 0, math.inf),
+            "study.max_trainings": (study.max_trainings, 1, math.inf),
+            "study.max_hours": (study.max_hours, ABOVE_0, math.inf),
+            "tracking.system_interval_s": (tracking.system_interval_s, 0.1, 86_400),
+        }
+    )
     check_rule(cfg.decision)
     check_benchmark(cfg.benchmark)
 
@@ -79,21 +85,16 @@ def check_benchmark(benchmark: BenchmarkConfig) -> None:
         UserError: naming the first offending key, its value and the remedy.
     """
     refuse_odd_numbers(benchmark, "benchmark.")
-    limits = {
-        "warmup": (0, 1_000_000),
-        "min_samples": (1, 10_000_000),
-        "min_seconds": (0, 86_400),
-        "max_seconds": (0.001, 86_400),
-        "rounds": (1, 1000),
-        "extra_seconds": (0, 604_800),
-    }
-    for key, (low, high) in limits.items():
-        value = getattr(benchmark, key)
-        if not low <= value <= high:
-            nearest = low if value < low else high
-            raise UserError(
-                f"benchmark.{key} must be {low} to {high}", value=value, remedy=f"benchmark.{key}={nearest}"
-            )
+    refuse_outside(
+        {
+            "benchmark.warmup": (benchmark.warmup, 0, 1_000_000),
+            "benchmark.min_samples": (benchmark.min_samples, 1, 10_000_000),
+            "benchmark.min_seconds": (benchmark.min_seconds, 0, 86_400),
+            "benchmark.max_seconds": (benchmark.max_seconds, 0.001, 86_400),
+            "benchmark.rounds": (benchmark.rounds, 1, 1000),
+            "benchmark.extra_seconds": (benchmark.extra_seconds, 0, 604_800),
+        }
+    )
     if not 0 <= benchmark.precision < 1:
         raise UserError(
             "benchmark.precision must be a share of the latency, at least 0 (no further rounds) and below 1",

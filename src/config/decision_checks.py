@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import math
+
 from src.common.errors import UserError
 from src.common.licences import check_limit
 from src.config.devices import SCOPES, check_currency, check_device, check_devices
+from src.config.ranges import ABOVE_0, refuse_outside
 from src.config.schema import SAMPLES_FOR, AppConfig, DecisionConfig
 from src.config.strictness import one_of
 
+POSITIVE = (  # limits that nothing could keep, or that say nothing, at 0 and below
+    "max_latency_ms",
+    "min_throughput_ips",
+    "min_capacity_rps",
+    "max_p99_ms",
+    "max_size_mb",
+    "max_memory_mb",
+    "price_per_hour",
+)
+
 
 def check_rule(d: DecisionConfig) -> None:
-    """The margin, the confidence, a spread that is stated, the licences, and what counts as nothing learnt.
+    """The limits, the margin, the confidence, a spread that is stated, the licences, and what counts as nothing learnt.
 
     Raises:
         UserError: naming the first offending key, its value and the remedy.
     """
     check_limit(d.licence)
-    if not 0 <= d.margin <= 1:
-        raise UserError(
-            "decision.margin is a difference of mAP50-95 in 0..1", value=d.margin, remedy="decision.margin=0.01"
-        )
+    refuse_outside(
+        {
+            "decision.margin": (d.margin, 0, 1),
+            "decision.min_map": (d.min_map, 0, 1),
+            "decision.max_export_loss": (d.max_export_loss, 0, 1),
+            **{f"decision.{key}": (getattr(d, key), ABOVE_0, math.inf) for key in POSITIVE},
+            "decision.confirm_seeds": (d.confirm_seeds, 0, math.inf),
+            "decision.finalists": (d.finalists, 1, math.inf),
+        }
+    )
     if not 0.5 < d.confidence < 1:
         raise UserError(
             "decision.confidence must lie between 0.5 and 1", value=d.confidence, remedy="decision.confidence=0.95"
@@ -64,10 +83,6 @@ def check_judged(cfg: AppConfig) -> None:
         )
     if d.runtime is not None:
         one_of("decision.runtime", [d.runtime], cfg.runtime.engines)
-    for key in ("min_capacity_rps", "max_p99_ms", "price_per_hour"):
-        value = getattr(d, key)
-        if value is not None and not value > 0:
-            raise UserError(f"decision.{key} must be above 0", value=value, remedy=f"decision.{key}=100")
     if d.max_latency_ms is not None and cfg.benchmark.min_samples < SAMPLES_FOR.get(d.latency, 0):
         raise UserError(
             f"decision.max_latency_ms limits {d.latency}, which needs {SAMPLES_FOR[d.latency]} samples",

@@ -38,12 +38,6 @@ def _check_until(study: StudyConfig) -> None:
             value="study.max_trainings=null, study.max_hours=null",
             remedy="study.max_trainings=60 (trainings in all), or study.max_hours=8",
         )
-    if study.max_trainings is not None and study.max_trainings < 1:
-        raise UserError(
-            "study.max_trainings must be at least 1", value=study.max_trainings, remedy="study.max_trainings=60"
-        )
-    if study.max_hours is not None and study.max_hours <= 0:
-        raise UserError("study.max_hours must be above 0", value=study.max_hours, remedy="study.max_hours=8")
 
 
 def _check_store(cfg: AppConfig) -> None:

@@ -9,9 +9,11 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from src.common.errors import UserError
+from src.config.ranges import refuse_outside
 from src.config.training import AugmentConfig, Optimizer, TrainConfig, gpus_of
 
 SCHEDULES = ("linear", "cosine", "step", "onecycle", "exponential", "plateau")
@@ -55,6 +57,9 @@ def check_recipe(train: TrainConfig, augment: AugmentConfig, around: Around) -> 
     _check_freeze(train, around.epochs)
     _check_precision(train, around.device)
     _check_special(train, around)
+
+
+_PLAIN = SimpleNamespace(train=TrainConfig(), augment=AugmentConfig())
 
 
 def _refuse(what: str, value: object, remedy: str) -> None:
@@ -120,29 +125,13 @@ def _check_ranges(t: TrainConfig) -> None:
         "qat_batches": (1, infinity),
         "qat_freeze_bn": (0, infinity),
     }
-    for key, (low, high) in ranges.items():
-        _in_range(f"train.{key}", getattr(t, key), low, high)
-
-
-_PLAIN = {"train": TrainConfig(), "augment": AugmentConfig()}
-
-
-def _in_range(key: str, value: float, low: float, high: float) -> None:
-    if not math.isfinite(value) or not low <= value <= high:
-        limits = f"at least {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
-        group, _, name = key.partition(".")
-        plain = getattr(_PLAIN[group], name)
-        _refuse(f"{key} must be {limits}", value, f"for example {key}={plain:g}, the default")
+    refuse_outside({f"train.{key}": (getattr(t, key), *limits) for key, limits in ranges.items()}, _PLAIN)
 
 
 def _check_augment(a: AugmentConfig) -> None:
-    for key, value in vars(a).items():
-        if key == "close_mosaic":
-            _in_range("augment.close_mosaic", value, 0, math.inf)
-        elif key == "mixup_alpha":
-            _in_range("augment.mixup_alpha", value, 1e-3, 1000)
-        elif key != "name":
-            _in_range(f"augment.{key}", value, 0, AUGMENT_LIMITS.get(key, 1.0))
+    others = {"close_mosaic": (0, math.inf), "mixup_alpha": (1e-3, 1000)}
+    shares = {key: (0, AUGMENT_LIMITS.get(key, 1.0)) for key in vars(a) if key != "name"}
+    refuse_outside({f"augment.{key}": (getattr(a, key), *limits) for key, limits in (shares | others).items()}, _PLAIN)
 
 
 def _check_device(around: Around) -> None:

@@ -59,6 +59,11 @@ def _keeps(c: AppConfig) -> bool:
     return any(target in KEPT_IN["auto" if c.export.int8.keep == "auto" else "names"] for target in c.export.targets)
 
 
+def _prunes(c: AppConfig) -> bool:
+    by_seed, by_clock = c.study.pruner.value == "wilcoxon", c.study.budget == "minutes"
+    return by_seed or by_clock or c.epochs > max(c.study.pruner_warmup, 1)
+
+
 RULES: tuple[Idle[AppConfig], ...] = (
     *DATA,
     _of_schedule("step", "epochs gamma"),
@@ -120,6 +125,12 @@ RULES: tuple[Idle[AppConfig], ...] = (
         lambda c: c.decision.min_capacity_rps is not None,
         "bounds the waiting at a demand, and there is none",
         "decision.min_capacity_rps=50",
+    ),
+    Idle(
+        "study.pruner",
+        _prunes,
+        "looks at trainings after study.pruner_warmup epochs (at least one), and none is longer",
+        "more epochs, or study.pruner=none",
     ),
     Idle(
         "study.pruner_threshold",

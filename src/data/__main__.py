@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from src.cli.command import application
-from src.cli.ranges import refuse_outside
 from src.common.errors import EXIT_USAGE, UserError
+from src.config.ranges import refuse_outside
 from src.data.options import DatasetArgs, check_keys
 
 SHOWN = 20  # actions of a tool that are printed

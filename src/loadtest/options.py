@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
-from src.cli.ranges import refuse_outside
 from src.config.idle_keys import Idle, refuse_idle
+from src.config.ranges import refuse_outside
 
 
 @dataclass

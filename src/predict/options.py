@@ -9,9 +9,9 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from src.cli.ranges import refuse_outside
 from src.common.errors import UserError
 from src.config.idle_keys import Idle, refuse_idle
+from src.config.ranges import refuse_outside
 from src.config.training import gpus_of
 from src.machine.environment import cores
 from src.records.tiling import tiling_of

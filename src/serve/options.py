@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from src.cli.ranges import refuse_outside
 from src.common.errors import UserError
 from src.config.idle_keys import Idle, refuse_idle
+from src.config.ranges import refuse_outside
 from src.config.schema import TrackingConfig
 from src.machine.environment import cores
 from src.monitor.settings import MonitorConfig
