@@ -26,6 +26,7 @@ from src.cli.command import application
 from src.common.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, UserError
 from src.config.checks import check_benchmark
 from src.config.idle_keys import Idle, refuse_idle
+from src.config.ranges import refuse_outside
 from src.config.schema import BenchmarkConfig, DataConfig, DecisionConfig, ExportConfig, RuntimeConfig
 from src.config.unused_keys import refuse_unused_data
 from src.data import Sample
@@ -80,6 +81,14 @@ def run(args: BenchArgs) -> int:
     from rich.console import Console
 
     check_benchmark(args.benchmark)
+    refuse_outside(
+        {
+            "imgsz": (args.imgsz, 32, 8192),
+            "limit": (args.limit, 1, 1e12),
+            "threads": (args.threads, 0, 4096),
+            "seed": (args.seed, 0, 2**32 - 1),
+        }
+    )
     tiling = tiling_of(args.tile, args.overlap, args.merge)
     refuse_idle(args, IDLE)
     refuse_unused_data(args.data)

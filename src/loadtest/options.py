@@ -44,11 +44,11 @@ def check_arguments(args: LoadtestArgs) -> None:
     """
     ranges = {
         "p99_ms": (args.p99_ms, 0.1, 1e6),
-        "rate": (args.rate if args.rate is not None else 1.0, 0.01, 1e5),
+        "rate": (args.rate, 0.01, 1e5),
         "seconds": (args.seconds, 1, 86_400),
         "precision": (args.precision, 1.001, 2),
         "steps": (args.steps, 1, 1000),
-        "demand": (args.demand if args.demand is not None else 1.0, 0.001, 1e9),
+        "demand": (args.demand, 0.001, 1e9),
         "seed": (args.seed, 0, 2**63),
     }
     refuse_outside(ranges)

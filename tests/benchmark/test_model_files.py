@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from src.benchmark import model_files, results
+from src.benchmark.__main__ import BenchArgs, run
 from src.benchmark.figures import draw, pareto
 from src.benchmark.summary import Blocks, Summary
 from src.common.errors import UserError
@@ -194,3 +195,11 @@ def test_the_command(onnx: Artifact, tmp_path: Path) -> None:
     done = run_command("src.benchmark", f"artifacts={broken}")
     assert done.returncode == 2
     assert "broken.onnx" in done.stderr
+
+
+@pytest.mark.parametrize("word", ["imgsz=-1", "limit=0", "threads=-2", "seed=-1"])
+def test_numbers_that_make_no_sense_are_refused_before_the_folder_is_read(word: str, tmp_path: Path) -> None:
+    key, _, value = word.partition("=")
+    args = BenchArgs(artifacts=str(tmp_path / "missing"), **{key: int(value)})  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=f"{key} must be"):
+        run(args)
