@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.common.backends import Format
-from src.common.errors import UserError
+from src.common.errors import StageError, UserError
 from src.export import readback
 from src.export.onnx_precision import calibration_inputs, counts_up
 from src.export.request import Built, Job, quiet, versions
@@ -39,6 +39,10 @@ FORMAT = Format(
     install='install the extra "litert" (make setup)',
 )
 FILE = "model.tflite"
+FREE_NUMBER = (
+    "the network keeps a number of boxes that depends on the image (its suppression is inside), and LiteRT's converter "
+    "takes fixed numbers alone; onnx and openvino can"
+)
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 MATRIX = "FULLY_CONNECTED"
 
@@ -115,11 +119,21 @@ def _read_metadata(path: Path) -> dict[str, str]:
 
 
 def _convert(source: ExportSource, path: Path, unit: bool) -> None:
+    """Write the file.
+
+    Raises:
+        StageError: the network's shapes depend on what it sees.
+    """
     with quiet():
         import litert_torch
 
         model = _with_unit_boxes(source.module, source.input) if unit else source.module
-        litert_torch.convert(model.eval(), (source.example(),)).export(str(path))
+        try:
+            litert_torch.convert(model.eval(), (source.example(),)).export(str(path))
+        except Exception as error:  # torch's own types for this change from version to version
+            if "data-dependent" not in str(error):
+                raise
+            raise StageError("export", "litert", FREE_NUMBER) from error
 
 
 def _with_unit_boxes(model: nn.Module, shape: Input) -> nn.Module:
