@@ -1,4 +1,4 @@
-"""What LiteRT can't take is said in a sentence, whatever its converter calls it; what else fails keeps its own words."""
+"""What LiteRT can't take is said in a sentence, whatever its converter calls it; other failures keep their words."""
 
 from __future__ import annotations
 
