@@ -1,7 +1,7 @@
 """Where static INT8 loses: the noise that quantisation adds to each layer, measured on images.
 
 Noise is given as the ratio of signal to quantisation noise (SQNR), 10 log10(sum y^2 / sum (y - y_int8)^2), in dB: 20 dB
-is an error of a tenth, 40 dB of a hundredth. It is measured twice for each convolution. `alone`: its input and weights
+is an error of a tenth, 40 dB of a hundredth. It is measured twice for each layer. `alone`: its input and weights
 rounded, everything before it float; that is the layer's own fault, and what layers are ranked by. `here`: in the INT8
 network, with all that has gathered on the way.
 """
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.common.whole_files import write_text
+from src.export.readback import WEIGHTED
 from src.records.parsing import parse
 from src.records.schema import LayerLoss
 
@@ -47,7 +48,7 @@ def losses_beside(artifact: Path) -> list[LayerLoss]:
 
 
 def layer_losses(source: Path, quantised: Path, inputs: Iterable[Float]) -> list[LayerLoss]:
-    """The quantised convolutions of a Q/DQ file, the one with the most noise of its own first.
+    """The quantised layers of a Q/DQ file, the one with the most noise of its own first.
 
     Args:
         source: float32 ONNX file.
@@ -92,12 +93,12 @@ def _decibels(signal: float, noise: float) -> float:
 
 
 def _quantised(graph: Any) -> dict[str, Any]:
-    """Convolutions whose input and weights come out of DequantizeLinear, by name."""
+    """Layers whose input and weights come out of DequantizeLinear, by name."""
     made_by = {output: node.op_type for node in graph.node for output in node.output}
     return {
         node.name: node
         for node in graph.node
-        if node.op_type == "Conv" and all(made_by.get(name) == "DequantizeLinear" for name in node.input[:2])
+        if node.op_type in WEIGHTED and all(made_by.get(name) == "DequantizeLinear" for name in node.input[:2])
     }
 
 
@@ -108,7 +109,7 @@ def _weights(graph: Any, layers: dict[str, Any]) -> dict[str, int]:
 
 
 def _add_alone(plain: Any, rounded: Any, layers: dict[str, Any]) -> None:
-    """Beside each float convolution, put the same one with rounded input and weights, fed by the float network."""
+    """Beside each float layer, put the same one with rounded input and weights, fed by the float network."""
     import onnx
 
     made_by = {output: node for node in rounded.node for output in node.output}

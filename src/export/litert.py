@@ -11,12 +11,14 @@ import ast
 import json
 import re
 import zipfile
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.common.backends import Format
-from src.common.errors import UserError
+from src.common.errors import StageError, UserError
 from src.export import readback
 from src.export.onnx_precision import calibration_inputs, counts_up
 from src.export.request import Built, Job, quiet, versions
@@ -37,6 +39,12 @@ FORMAT = Format(
     install='install the extra "litert" (make setup)',
 )
 FILE = "model.tflite"
+FREE_NUMBER = (
+    "the network keeps a number of boxes that depends on the image (its suppression is inside), and LiteRT's converter "
+    "takes fixed numbers alone; onnx and openvino can"
+)
+CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+MATRIX = "FULLY_CONNECTED"
 
 
 def tool_versions() -> dict[str, str]:
@@ -111,11 +119,21 @@ def _read_metadata(path: Path) -> dict[str, str]:
 
 
 def _convert(source: ExportSource, path: Path, unit: bool) -> None:
+    """Write the file.
+
+    Raises:
+        StageError: the network's shapes depend on what it sees.
+    """
     with quiet():
         import litert_torch
 
         model = _with_unit_boxes(source.module, source.input) if unit else source.module
-        litert_torch.convert(model.eval(), (source.example(),)).export(str(path))
+        try:
+            litert_torch.convert(model.eval(), (source.example(),)).export(str(path))
+        except Exception as error:  # torch's own types for this change from version to version
+            if "data-dependent" not in str(error):
+                raise
+            raise StageError("export", "litert", FREE_NUMBER) from error
 
 
 def _with_unit_boxes(model: nn.Module, shape: Input) -> nn.Module:
@@ -183,14 +201,20 @@ def _halve(work: Any) -> None:
 
 
 def decoding(path: Path) -> list[str]:
-    """Names of the tensors that the decoding makes: all between the last convolutions and the output."""
+    """Names of the tensors that the decoding makes: all between the last layers and the output.
+
+    Layers are convolutions, and where these hold less than half of the weights, as in transformers, matrices too.
+    """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # a delegate would hide the operations that it takes
     interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=plain)
     interpreter.allocate_tensors()
-    made_by = {int(i): op for op in interpreter._get_ops_details() for i in op["outputs"]}
+    operations = list(interpreter._get_ops_details())
+    made_by = {int(i): op for op in operations for i in op["outputs"]}
     names = {int(t["index"]): str(t["name"]) for t in interpreter.get_tensor_details()}
+    sizes = {int(t["index"]): int(t["shape"].prod()) for t in interpreter.get_tensor_details()}
+    kinds = _rounded_kinds(operations, {i: n for i, n in sizes.items() if i not in made_by})
     waiting = [int(item["index"]) for item in interpreter.get_output_details()]
     found: set[int] = set()
     while waiting:
@@ -198,8 +222,23 @@ def decoding(path: Path) -> list[str]:
         op = made_by.get(index)
         if op is None or index in found:
             continue
-        if op["op_name"] == "CONV_2D" and not counts_up(interpreter.get_tensor(int(op["inputs"][1]))):
+        if op["op_name"] in kinds and not counts_up(interpreter.get_tensor(int(op["inputs"][1]))):
             continue
         found.add(index)
         waiting += [int(i) for i in op["inputs"]]
     return sorted(names[i] for i in found)
+
+
+def _rounded_kinds(operations: Sequence[Any], stored: Mapping[int, int]) -> Collection[str]:
+    """Operations that have the weights.
+
+    Args:
+        operations: of the file.
+        stored: elements of the tensors that no operation makes.
+    """
+    held: Counter[str] = Counter()
+    for op in operations:
+        if op["op_name"] in (*CONVOLUTIONS, MATRIX):
+            held[op["op_name"]] += stored.get(int(op["inputs"][1]), 0)
+    convolutions = sum(held[kind] for kind in CONVOLUTIONS)
+    return CONVOLUTIONS[:1] if convolutions >= readback.MIN_INT8 * held.total() else (CONVOLUTIONS[0], MATRIX)

@@ -1,15 +1,17 @@
 """Lower the precision of a float32 ONNX file: half, dynamic INT8 and static INT8 with Q/DQ nodes.
 
-Static INT8 quantises convolutions only. What follows the last ones (box decoding, sigmoid, the joined output) stays
-float: one scale over box coordinates (0 to the image side) and scores (0 to 1) would round every score to zero. The
-DFL's convolution holds the weights 0 to 15 that turn a distribution into a distance; it stays float for the same
-reason.
+Static INT8 quantises convolutions, and where these hold less than half of the weights, as in transformers, matrices of
+stored weights too: a file that stays float for the most part doesn't deserve the name. What follows the last ones (box
+decoding, sigmoid, the joined output) stays float: one scale over box coordinates (0 to the image side) and scores (0 to
+1) would round every score to zero. The DFL's convolution holds the weights 0 to 15 that turn a distribution into a
+distance; it stays float for the same reason.
 """
 
 from __future__ import annotations
 
 import difflib
 import logging
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 
 from src.common.errors import StageError, UserError
 from src.export import layer_loss
+from src.export.readback import MATRICES, MIN_INT8, SMALL, WEIGHTED
 from src.export.request import Job
 from src.inference import Input, fit, load_image
 
@@ -96,25 +99,32 @@ def static(
         symmetric: activations signed, zero points 0, as TensorRT asks for. Otherwise unsigned (U8S8), which x86
             processors multiply fastest.
         per_channel: a scale for each output channel, or one for all weights of a layer.
-        kept: names of convolutions that stay float.
+        kept: names of layers that stay float.
 
     Raises:
         UserError: there is no layer of such a name.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
+    known = layers(source)
+    left = checked(kept, known)
     quantize_static(
         str(source),
         str(target),
         _reader(inputs),
         quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=["Conv"],
-        nodes_to_exclude=[*unquantised(source), *checked(kept, convolutions(source))],
+        op_types_to_quantize=list(WEIGHTED),
+        nodes_to_quantize=[name for name in known if name not in left],
         per_channel=per_channel,
         reduce_range=not symmetric and not has_vnni(),
         activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True},
+        extra_options={
+            "ActivationSymmetric": symmetric,
+            "WeightSymmetric": True,
+            # A matrix adds up in 32 bits and gives float: what follows (a sum, a norm, a softmax) is float anyway.
+            "OpTypesToExcludeOutputQuantization": list(MATRICES),
+        },
     )
     _keep_metadata(source, target)
 
@@ -128,26 +138,41 @@ def has_vnni(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     return "vnni" in text or "asimddp" in text
 
 
+def layers(source: Path) -> list[str]:
+    """Names of the layers that static INT8 rounds, from the input to the output: see the top of this module."""
+    import onnx
+
+    graph = onnx.load(str(source)).graph
+    stored = {item.name: math.prod(item.dims) for item in graph.initializer}
+    sizes = {node.name: stored.get(node.input[1], 0) for node in graph.node if node.op_type in WEIGHTED}
+    held = sum(sizes[node.name] for node in graph.node if node.op_type == "Conv")
+    kinds = ("Conv",) if held >= MIN_INT8 * sum(sizes.values()) else WEIGHTED
+    left = set(unquantised(source))
+    return [node.name for node in graph.node if node.op_type in kinds and node.name not in left]
+
+
 def unquantised(source: Path) -> list[str]:
-    """Convolutions that stay float: those whose weights hold whole numbers 0, 1, 2, … (the DFL's)."""
+    """Layers that stay float in every INT8 file.
+
+    Convolutions whose weights hold whole numbers 0, 1, 2, … (the DFL's), and products of what is no matrix of stored
+    weights: of two activations, as in attention, where one may be constant (the first queries), with several axes; or
+    D-FINE's sum over the bins of a distance, which is short.
+    """
     import onnx
 
     graph = onnx.load(str(source)).graph
     weights = {item.name: item for item in graph.initializer}
-    names = []
-    for node in graph.node:
-        weight = weights.get(node.input[1]) if node.op_type == "Conv" else None
-        if weight is not None and counts_up(onnx.numpy_helper.to_array(weight)):
-            names.append(node.name)
-    return names
+    found = ((node, weights.get(node.input[1])) for node in graph.node if node.op_type in WEIGHTED)
+    return [node.name for node, weight in found if _stays_float(node.op_type, weight)]
 
 
-def convolutions(source: Path) -> list[str]:
-    """Names of the layers that static INT8 quantises, from the input to the output."""
+def _stays_float(kind: str, weight: Any) -> bool:
+    """Whether an operator with these stored weights (or none) is never rounded."""
     import onnx
 
-    left = set(unquantised(source))
-    return [node.name for node in onnx.load(str(source)).graph.node if node.op_type == "Conv" and node.name not in left]
+    if kind in MATRICES:
+        return weight is None or len(weight.dims) != 2 or math.prod(weight.dims) < SMALL
+    return weight is not None and counts_up(onnx.numpy_helper.to_array(weight))
 
 
 def checked(kept: Sequence[str], known: Sequence[str]) -> Sequence[str]:

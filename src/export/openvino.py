@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from src.common.backends import Format
 from src.export import readback
-from src.export.onnx_precision import calibration_inputs, checked, counts_up
+from src.export.onnx_precision import calibration_inputs, checked, layers
 from src.export.request import Built, Job, quiet, versions
 from src.inference import Input, spec_of
 
@@ -18,6 +19,8 @@ FORMAT = Format(
     install='install the extra "openvino" (make setup)',
 )
 FOLDER = "model_openvino_model"  # the suffix by which Ultralytics' reader knows it
+PRODUCTS = ("Convolution", "GroupConvolution", "MatMul")
+BIASED = "/WithoutBiases"  # of a product whose sum has the layer's name
 
 
 def tool_versions() -> dict[str, str]:
@@ -33,7 +36,7 @@ def build(job: Job, folder: Path) -> Built:
     shape, output = spec_of(base)
     model: Any = ov.convert_model(base.path)
     if job.precision == "int8":
-        model = _quantised(model, job, shape, transformer=output.queries)
+        model = _quantised(model, job, Path(base.path), shape, transformer=output.queries)
     path = folder / FOLDER
     path.mkdir()
     ov.save_model(model, str(path / "model.xml"), compress_to_fp16=job.precision == "fp16")
@@ -41,9 +44,9 @@ def build(job: Job, folder: Path) -> Built:
     return Built(path, shape, output, readback.openvino_facts(path), base.names)
 
 
-def _quantised(model: Any, job: Job, shape: Input, *, transformer: bool) -> Any:
-    """Quantise all but the decoding after the last convolutions: see `src.export.onnx_precision`."""
-    inputs, known = list(calibration_inputs(job, shape)), layers(model)
+def _quantised(model: Any, job: Job, base: Path, shape: Input, *, transformer: bool) -> Any:
+    """Quantise all but the decoding after the last layers that are rounded: see `src.export.onnx_precision`."""
+    inputs, known = list(calibration_inputs(job, shape)), operations(model, base)
     with quiet():
         import nncf
         from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, QuantizationParameters
@@ -51,40 +54,45 @@ def _quantised(model: Any, job: Job, shape: Input, *, transformer: bool) -> Any:
         rounding = QuantizationParameters(per_channel=job.cfg.int8.weights == "channel")
         kept = [known[name] for name in checked(job.kept, list(known))]
         return nncf.quantize(
-            model,
+            model.clone(),  # without what conversion left behind: NNCF stumbles over operations that nobody asks for
             nncf.Dataset(inputs),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(inputs),
             model_type=nncf.ModelType.TRANSFORMER if transformer else None,
-            ignored_scope=nncf.IgnoredScope(names=[*decoding(model), *kept], validate=False),
+            ignored_scope=nncf.IgnoredScope(names=[*decoding(model, known.values()), *kept], validate=False),
             advanced_parameters=AdvancedQuantizationParameters(weights_quantization_params=rounding),
         )
 
 
-def layers(model: Any) -> dict[str, str]:
-    """Convolutions by the name that ONNX gives them, with their own: a bias makes an operation of its own here."""
-    names = [op.get_friendly_name() for op in model.get_ops() if "Convolution" in op.get_type_name()]
-    return {name.removesuffix("/WithoutBiases"): name for name in names}
+def operations(model: Any, source: Path) -> dict[str, str]:
+    """The layers of an ONNX file that are rounded, by their names there, with those of the operations made of them.
+
+    A bias makes an operation of its own, which takes the layer's name; what answers takes that of its output.
+    """
+    import onnx
+
+    answers = {node.name: node.output[0] for node in onnx.load(str(source), load_external_data=False).graph.node}
+    own = {op.get_friendly_name() for op in model.get_ops() if op.get_type_name() in PRODUCTS}
+    found = {}
+    for layer in layers(source):
+        names = (layer + BIASED, layer, answers[layer] + BIASED, answers[layer])
+        if name := next((name for name in names if name in own), ""):
+            found[layer] = name
+    return found
 
 
-def decoding(model: Any) -> list[str]:
-    """Names of the operations between the last convolutions and the output."""
-    waiting = [result.input_value(0).get_node() for result in model.get_results()]
+def decoding(model: Any, rounded: Iterable[str]) -> list[str]:
+    """Names of the operations between the last of some operations and the output."""
+    waiting, last = [result.input_value(0).get_node() for result in model.get_results()], set(rounded)
     found: dict[str, Any] = {}
     while waiting:
         op = waiting.pop()
-        name, kind = op.get_friendly_name(), op.get_type_name()
-        if name in found or kind in ("Constant", "Parameter") or (kind == "Convolution" and not _is_dfl(op)):
+        name = op.get_friendly_name()
+        if name in found or name in last or op.get_type_name() in ("Constant", "Parameter"):
             continue
         found[name] = op
         waiting += [value.get_node() for value in op.input_values()]
     return sorted(found)
-
-
-def _is_dfl(convolution: Any) -> bool:
-    """Whether the weights are 0, 1, 2, …: the sum that turns a distribution into a distance."""
-    constant = convolution.input_value(1).get_node()
-    return constant.get_type_name() == "Constant" and counts_up(constant.data)
 
 
 def _write_metadata(source: Path, folder: Path) -> None:

@@ -16,6 +16,8 @@ MOST = 0.9  # share of weight elements that must have the type of the label
 MIN_INT8 = 0.5  # heads and first layers may stay float in a quantised file
 SIMPLIFIED = "simplified"  # entry of an ONNX file's own properties: whether its graph was slimmed
 DELEGATE = "DELEGATE"  # the operation that stands for all those that XNNPACK takes together
+MATRICES = ("MatMul", "Gemm")
+WEIGHTED = ("Conv", *MATRICES)  # ONNX's operators that have weights
 SMALL = 64  # tensors of fewer elements (biases, scales, shapes) say nothing
 
 
@@ -36,9 +38,7 @@ def check_label(label: str, facts: dict[str, str]) -> None:
         return
     if shares.get(kind, 0.0) < need:
         found = ", ".join(f"{share:.0%} {name}" for name, share in sorted(shares.items()))
-        # Static INT8 of ONNX rounds convolutions, and OpenVINO's stops after the last one: little else is left to round
-        # in a network of plain matrices (YOLOS, RF-DETR).
-        why = "; too few of them are in convolutions, which are what is rounded" if precision == "int8" else ""
+        why = "; too few of them are in layers that are rounded" if precision == "int8" else ""
         raise StageError("export", label, f"the file is not what its name says: its weights are {found}{why}")
     if precision == "int8" and facts.get("quantize_nodes") == "0":
         raise StageError("export", label, "the file has no quantised activations")
@@ -78,17 +78,19 @@ def onnx_facts(path: Path) -> dict[str, str]:
         "dequantize_nodes": str(nodes["DequantizeLinear"]),
         "integer_nodes": str(integer),
         "cast_nodes": str(nodes["Cast"]),
-        **_convolutions(graph),
+        **_layers(graph),
         **_onnx_form(model),
     }
 
 
-def _convolutions(graph: Any) -> dict[str, str]:
-    """How many convolutions of a Q/DQ file compute in integers, and how many stay float; nothing of other files."""
+def _layers(graph: Any) -> dict[str, str]:
+    """How many layers with stored weights compute in integers in a Q/DQ file, and how many not; nothing of others."""
     made_by = {output: node.op_type for node in graph.node for output in node.output}
-    weights = [made_by.get(node.input[1]) for node in graph.node if node.op_type == "Conv"]
-    rounded = weights.count("DequantizeLinear")
-    return {"int8_layers": str(rounded), "float_layers": str(len(weights) - rounded)} if rounded else {}
+    stored = {tensor.name for tensor in graph.initializer}
+    fed = [node.input[1] for node in graph.node if node.op_type in WEIGHTED]
+    rounded = [made_by.get(name) for name in fed].count("DequantizeLinear")
+    left = sum(name in stored for name in fed)
+    return {"int8_layers": str(rounded), "float_layers": str(left)} if rounded else {}
 
 
 def _onnx_form(model: Any) -> dict[str, str]:

@@ -73,8 +73,8 @@ def _licence(decision: Decision) -> list[Risk]:
     told = judged_licence(decision)
     found = [_risk("licence_unknown", "high", licence=told)] if UNKNOWN in told else []
     if under_agpl(decision):
-        other = bool(told) and AGPL not in told  # what is recommended is free of it, and others in the tables aren't
-        found.append(_risk("licence", "low" if other else "high"))
+        free = bool(told) and AGPL not in told  # others in the tables aren't, which calls for no step
+        found.append(_risk("licence_others", "low", licence=told) if free else _risk("licence", "high"))
     return found
 
 

@@ -14,7 +14,7 @@ from src.records.schema import TrialRecord
 from src.report import load_decision
 from src.report.comparative import Comparative
 from src.report.decision import decision_json
-from src.report.risks import risks
+from src.report.risks import next_steps, risks
 from src.report.text import catalogue
 from tests.report.factory import Sweep, study
 
@@ -53,11 +53,14 @@ def test_one_network_under_the_agpl_among_others_is_told(tmp_path: Path) -> None
     best = load_decision(whole.write(tmp_path / "plain")).recommended
     assert best is not None
     own = best.best.trial.trial
-    for name, level in {"other": "low", "own": "high"}.items():
+    for name, (key, level) in {"other": ("licence_others", "low"), "own": ("licence", "high")}.items():
         bound = next(t.trial for t in whole.trials if (t.trial == own) is (name == "own") and t.checkpoint is not None)
         trials = [under("AGPL-3.0" if t.trial == bound else "BSD-3-Clause", t) for t in whole.trials]
         decision = load_decision(Sweep(trials, whole.finalists).write(tmp_path / name))
-        assert {r.key: r.level for r in risks(decision)}["licence"] == level
+        found = risks(decision)
+        assert [(r.key, r.level) for r in found if r.key.startswith("licence")] == [(key, level)]
+        steps = {step.what.key for step in next_steps(decision, verdict(decision), found)}
+        assert ("step_licence" in steps) is (name == "own"), "what is recommended is free of it: nothing to settle"
 
 
 def test_weights_whose_licence_nobody_said_are_told(tmp_path: Path) -> None:

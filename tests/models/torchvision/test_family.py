@@ -174,3 +174,15 @@ def test_an_unknown_architecture_or_size_is_refused() -> None:
         FAMILY.scaled(replace(asked().model, architecture="ssd"))
     with pytest.raises(UserError, match="sizes"):
         FAMILY.scaled(replace(asked().model, scale="s"))
+
+
+@pytest.mark.slow
+def test_openvino_rounds_ssdlite(dataset: DatasetRef, tmp_path: Path) -> None:
+    """Conversion leaves operations behind that nobody asks for; NNCF once stumbled over them."""
+    pytest.importorskip("openvino")
+    found = FAMILY.save_untrained(
+        asked("model=ssdlite", "model.weights=scratch"), SCRATCH, dataset.class_names, tmp_path / "best.pt"
+    )
+    images = [sample.image for sample in load_split(dataset, "train")]
+    made = export(found, "openvino/int8", tmp_path / "artifacts", ExportConfig(name="test"), calibration=images)
+    assert float(made.facts["weights_i8"]) > 0.9
