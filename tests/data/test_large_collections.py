@@ -42,6 +42,16 @@ def test_lvis_names_pictures_by_address_and_val_has_pictures_of_cocos_train(tmp_
     assert told[0].startswith("in 2 images only some classes were looked for")
 
 
+def test_a_file_that_begins_with_many_annotations_is_known_as_coco(tmp_path: Path) -> None:
+    """As LVIS writes them: polygons fill the beginning, and the list of images comes at the end."""
+    folder = lvis(tmp_path, {"train": ["train2017"] * 2})
+    file = folder / "annotations" / "lvis_v1_train.json"
+    content = json.loads(file.read_text())
+    content["annotations"][0]["segmentation"] = [[0.125] * 20_000]
+    file.write_text(json.dumps({key: content[key] for key in ("annotations", "images", "categories")}))
+    assert len(read_coco(folder).items) == 2
+
+
 @pytest.mark.parametrize(
     ("row", "name"),
     [
