@@ -9,6 +9,7 @@ import pytest
 
 from src.benchmark.__main__ import IDLE as OF_BENCHMARK
 from src.benchmark.__main__ import BenchArgs
+from src.benchmark.bundle.commands import OF_PACK, PackArgs, RemoteArgs, run_pack, run_remote
 from src.cli.idle_keys import Idle, refuse_idle
 from src.common.errors import UserError
 from src.config.schema import DataConfig, RuntimeConfig
@@ -34,6 +35,10 @@ from src.serve.options import check_arguments as check_serve
 
 def check_benchmark(args: BenchArgs) -> None:
     refuse_idle(args, OF_BENCHMARK)
+
+
+def check_pack(args: PackArgs) -> None:
+    refuse_idle(args, OF_PACK)
 
 
 def check_files(args: PredictArgs) -> None:
@@ -73,6 +78,10 @@ def data(command: str, **given: Any) -> DatasetArgs:
         (check_evaluate, evaluate(data=DataConfig(kind="yolo", path="x")), "data"),
         (check_evaluate, evaluate(runtime=RuntimeConfig(name="onnxruntime")), "runtime"),
         (check_benchmark, BenchArgs(merge="smaller"), "merge"),
+        (run_pack, PackArgs(out="x", images=9, megabytes=5.0), "megabytes"),
+        (run_pack, PackArgs(out="x", pictures="references", megabytes=5.0), "megabytes"),
+        (run_remote, RemoteArgs(remote="ssh://pi", images=9, megabytes=5.0), "megabytes"),
+        (run_remote, RemoteArgs(remote="ssh://pi", out="x"), "out"),
         (check_loadtest, LoadtestArgs(rate=3.0, demand=50.0), "demand"),
         (check_loadtest, LoadtestArgs(rate=3.0, steps=3), "steps"),
         (run_report, ReportArgs(fail_on="changed"), "fail_on"),
@@ -118,6 +127,8 @@ def test_a_key_without_effect_is_refused(check: Callable[[Any], object], args: A
         (check_predict, PredictArgs(tile=640, nms="none", iou=0.5)),
         (check_evaluate, evaluate(suspects=5, split="test")),
         (check_evaluate, evaluate(artifacts="a.onnx", miss=5.0, false_alarm=1.0, confirm="train", limit=3)),
+        (check_pack, PackArgs(megabytes=5.0)),
+        (check_pack, PackArgs(pictures="references", images=9)),
         (check_loadtest, LoadtestArgs(rate=3.0, p99_ms=50.0)),
         (check_serve, ServeArgs(batch=4, wait_ms=5.0, poll_s=1.0)),
         (check_serve, ServeArgs(live=LiveConfig("b.onnx", mode="canary", steps=[0.1], step_images=9))),

@@ -174,7 +174,7 @@ def test_another_tools_folder_is_told_with_the_words_that_read_it(tmp_path: Path
     """Also one of the right tool whose file lies deeper."""
     studio = label_studio(tmp_path / "studio", [task(1, rectangle("cat", 0, 0, 10, 10))])
     (studio / "label_config.xml").write_text("<View/>")
-    drawn = cvat(tmp_path / "cvat")
+    drawn = cvat(tmp_path / "deep" / "cvat")
     for read, folder, words in (
         (read_cvat, studio, f"data=label_studio data.path={studio}"),
         (read_coco, studio, f"data=label_studio data.path={studio}"),
