@@ -18,6 +18,7 @@ from src.common.errors import UserError
 from src.common.whole_files import read_regular
 from src.data.coco_layout import Source, find_sources, locate, merge_same, none_found, unlisted
 from src.data.coco_masks import bounds
+from src.data.lvis import partly_labelled, picture_name
 from src.data.types import Areas, Finding, RawDataset, RawItem
 
 Id = int | str  # of an image or category: a whole number, or text that is none
@@ -131,6 +132,7 @@ def _read_split(raw: dict[str, Any], source: Source, folder: Path, class_of: dic
         _fill(item, rows[number], file)
         item.written = [text for text, values in zip(written[number], rows[number], strict=True) if not values[1]]
     data.items += items.values()
+    data.findings += partly_labelled(raw["images"], file)
 
 
 def _as_written(row: dict[str, Any]) -> str:
@@ -148,8 +150,8 @@ def _read_images(raw: dict[str, Any], source: Source, folder: Path, data: RawDat
     items: dict[Id, RawItem] = {}
     missing: list[str] = []
     for row in raw["images"]:
-        number, name = _id(row.get("id")), row.get("file_name")
-        if number is None or not isinstance(name, str) or not name or "\0" in name:
+        number, name = _id(row.get("id")), picture_name(row)
+        if number is None or not name or "\0" in name:
             text = f"an image needs an `id` (a number or text) and a `file_name`: {str(row)[:80]}"
             data.findings.append(_problem("label-malformed", text, source.file))
             continue

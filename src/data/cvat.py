@@ -17,6 +17,7 @@ from xml.sax.saxutils import quoteattr
 from src.common.errors import UserError
 from src.common.whole_files import read_regular
 from src.data.folders import split_of
+from src.data.hints import not_found
 from src.data.labels import parse_float
 from src.data.tool_exports import Corners, Labelled, around, dataset_of, left_out, turned
 from src.data.types import Finding, RawDataset
@@ -35,7 +36,7 @@ def read_cvat(path: Path) -> RawDataset:
     """
     file = path if path.is_file() else path / FILE
     if not file.is_file():
-        raise UserError(f"{path}: no {FILE} of CVAT lies here", value=path, remedy=REMEDY)
+        raise not_found(path, "cvat", f"no {FILE} of CVAT lies here", REMEDY)
     root = _root(file)
     if root.find("track") is not None and root.find("image") is None:
         raise UserError(f"{file}: this is `CVAT for video`, tracks over frames without pictures", remedy=REMEDY)

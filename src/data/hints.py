@@ -23,11 +23,20 @@ def suggestion(folder: Path, asked: str) -> str:
     files = walk(folder).files[:MANY]
     suffixes = {p.suffix.lower() for p in files}
     yaml = next((p for p in files if p.name.lower() in ("data.yaml", "data.yml", "dataset.yaml")), None)
-    coco = next((p for p in files if p.suffix.lower() == ".json" and looks_like_coco(p)), None)
+    jsons = [p for p in files if p.suffix.lower() == ".json"]
+    coco = next((p for p in jsons if looks_like_coco(p)), None)
+    label_studio = next((p for p in jsons if looks_like_label_studio(p)), None)
+    cvat = next((p for p in files if p.suffix.lower() == ".xml" and looks_like_cvat(p)), None)
     if asked != "yolo" and yaml is not None:
         return f"this looks like the YOLO layout: data=yolo data.path={yaml}"
     if asked != "coco" and coco is not None:
         return f"this looks like COCO ({coco.name}): data=coco data.path={folder}"
+    if label_studio is not None:
+        return (
+            f"this looks like Label Studio's ({label_studio.name}): data=label_studio data.path={label_studio.parent}"
+        )
+    if cvat is not None:
+        return f"this looks like CVAT's ({cvat.name}): data=cvat data.path={cvat}"
     if asked != "voc" and ".xml" in suffixes:
         return f"this looks like Pascal VOC: data=voc data.path={folder}"
     if asked != "yolo" and ".txt" in suffixes:
@@ -36,14 +45,30 @@ def suggestion(folder: Path, asked: str) -> str:
 
 
 def looks_like_coco(file: Path) -> bool:
-    """Whether the beginning of a JSON file has COCO's keys."""
+    """Whether the beginning of a JSON file has COCO's keys; those of annotations too, which may fill all of it."""
+    head = _head(file)
+    keys = (b'"images"', b'"annotations"', b'"categories"', b'"file_name"', b'"image_id"', b'"coco_url"')
+    return head[:1] == b"{" and sum(key in head for key in keys) >= 2
+
+
+def looks_like_label_studio(file: Path) -> bool:
+    """Whether a JSON file begins as a list of Label Studio's tasks, or its shorter form."""
+    head = _head(file)
+    return head[:1] == b"[" and (b'"annotations"' in head or b'"rectanglelabels"' in head)
+
+
+def looks_like_cvat(file: Path) -> bool:
+    """Whether an XML file begins as CVAT's own."""
+    return b"<annotations" in _head(file)
+
+
+def _head(file: Path) -> bytes:
+    """The beginning of a file without leading blanks; empty when it can't be read."""
     try:
         with open(file, "rb") as stream:
-            head = stream.read(HEAD)
+            return stream.read(HEAD).lstrip()
     except OSError:
-        return False
-    keys = sum(key in head for key in (b'"images"', b'"annotations"', b'"categories"', b'"file_name"'))
-    return head.lstrip()[:1] == b"{" and keys >= 2
+        return b""
 
 
 def is_label(file: Path) -> bool:

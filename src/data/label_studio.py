@@ -17,6 +17,7 @@ from typing import Any, TypeGuard
 from src.common.errors import UserError
 from src.common.whole_files import read_regular
 from src.data.folders import split_in, split_of
+from src.data.hints import looks_like_label_studio, not_found
 from src.data.tool_exports import Corners, Labelled, around, dataset_of, left_out, turned
 from src.data.types import Finding, RawDataset
 
@@ -32,10 +33,10 @@ def read_label_studio(path: Path) -> RawDataset:
     Raises:
         UserError: there is none, it is no export of Label Studio, or none of its pictures is there.
     """
-    files = [path] if path.is_file() else sorted(p for p in path.glob("*.json") if _looks_like_one(p))
+    files = [path] if path.is_file() else sorted(p for p in path.glob("*.json") if looks_like_label_studio(p))
     folder = path.parent if path.is_file() else path
     if not files:
-        raise UserError(f"{path}: no JSON export of Label Studio lies here", value=path, remedy=REMEDY)
+        raise not_found(path, "label_studio", "no JSON export of Label Studio lies here", REMEDY)
     findings: list[Finding] = []
     shapes: Counter[str] = Counter()
     pictures = [p for file in files for p in _read(file, findings, shapes)]
@@ -52,15 +53,6 @@ def _class_names(folder: Path) -> list[str]:
         return []
     text = file.read_text(encoding="utf-8", errors="replace")
     return list(dict.fromkeys(_unescaped(v) for v in re.findall(r"<Label\s[^>]*?value=\"([^\"]*)\"", text)))
-
-
-def _looks_like_one(file: Path) -> bool:
-    try:
-        with open(file, "rb") as stream:
-            head = stream.read(1 << 16)
-    except OSError:
-        return False
-    return head.lstrip()[:1] == b"[" and (b'"annotations"' in head or b'"rectanglelabels"' in head)
 
 
 def _read(file: Path, findings: list[Finding], shapes: Counter[str]) -> Iterator[Labelled]:

@@ -21,6 +21,7 @@ from src.common.errors import UserError
 from src.common.image_files import IMAGE_SUFFIXES
 from src.common.whole_files import read_regular
 from src.data.folders import unread
+from src.data.hints import not_found
 from src.data.labels import parse_float
 from src.data.text_files import read_lines, remedy
 from src.data.types import Boxes, Classes, Finding, Level, RawDataset, RawItem
@@ -220,7 +221,7 @@ def _class_names(folder: Path, found: dict[Path, Parsed]) -> list[str]:
     if file is not None and file.is_file():
         return list(dict.fromkeys(read_lines(file)))
     if not seen:
-        raise UserError(f"{folder}: no annotation names a class", remedy="add <object> with <name>")
+        raise not_found(folder, "voc", "no annotation names a class", "add <object> with <name>")
     return seen
 
 

@@ -46,7 +46,7 @@ class Evidence:
     measurement: Measurement | None
     val_depth: EvaluationRecord | None  # the evaluation in depth, where there is one
     test_depth: EvaluationRecord | None
-    test_map: float  # of the artifact on test, or of its checkpoint; NaN when test was not opened
+    test_map: float  # of this very file on test; NaN when test was not opened for it
     there: Verification | None = None  # on the device that decides, where that is not the sweep's machine
 
 
@@ -195,9 +195,20 @@ def _evidence(
         measurement=timed.get((artifact.sha256, key[2])) if artifact else None,
         val_depth=saved.evaluations.get((artifact.sha256, key[2], "val")) if artifact else None,
         test_depth=saved.evaluations.get((artifact.sha256, key[2], "test")) if artifact else None,
-        test_map=test.metrics.get(MAP, math.nan) if test else record.test_metrics.get(f"test/{MAP}", math.nan),
+        test_map=_on_test(record, key, test),
         there=there.get((artifact.sha256, key[2])) if artifact else None,
     )
+
+
+def _on_test(record: FinalistRecord, key: tuple[str, str, str], test: Verification | None) -> float:
+    """The mAP50-95 of a file on test; what its checkpoint reached there is no figure of an export.
+
+    An export that was made again after test was opened has none, though its checkpoint has one.
+    """
+    if test is not None:
+        return test.metrics.get(MAP, math.nan)
+    own = key[0] == "pytorch"
+    return record.test_metrics.get(f"test/{MAP}", math.nan) if own else math.nan
 
 
 def _candidate(

@@ -36,6 +36,7 @@ from src.pipeline.context import (
 from src.pipeline.exchange import Exchange, open_exchange
 from src.pipeline.finish import finish
 from src.pipeline.ineffective_keys import refuse_ineffective_keys
+from src.pipeline.kept_layers import refuse_unknown_layers
 from src.pipeline.launcher_job import leave_with_parent
 from src.pipeline.launcher_workers import run_launched
 from src.pipeline.local_workers import Worker, await_sweep, run_workers, started_early
@@ -83,8 +84,11 @@ def run_sweep(request: SweepRequest) -> int:
     with readable(request, journal):  # one that can't be opened is told before there is a sweep in it
         if cfg.study.storage is not None or journal.is_file():
             open_storage(cfg.study.storage, journal)
-    inputs = prepare(_distinct(request))
+    distinct = _distinct(request)
+    inputs = prepare(distinct)
     refuse_ineffective_keys(request, inputs)
+    if worker_number() is None:  # who started the workers has checked it
+        refuse_unknown_layers(distinct, inputs)
     if cfg.plan:
         return plan_sweep(request, inputs, threads)
     if worker_number() is not None:

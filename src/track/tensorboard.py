@@ -1,4 +1,4 @@
-"""Copies of runs as TensorBoard's event files, below `outputs/tensorboard/<sweep>/<trial>`.
+"""Copies of runs as event files of TensorBoard, below `outputs/tensorboard/<sweep>/`, a folder for each run.
 
 `tensorboard --logdir outputs/tensorboard` shows them. A run that is resumed writes a second file into its folder, which
 TensorBoard reads as one run.
@@ -35,8 +35,7 @@ class Events:
         """A writer for one run; its folder tells runs of one name apart by the beginning of their ids."""
         from torch.utils.tensorboard import SummaryWriter
 
-        own = f"{plain(name)}-{plain(run_id)[:8]}" if parent else plain(name)
-        folder = self._folder / plain(parent or name) / (own if parent else "sweep")
+        folder = self._folder / plain(parent or name) / f"{plain(name)}-{plain(run_id)[:8]}"
         return EventRun(SummaryWriter(str(folder)))
 
 

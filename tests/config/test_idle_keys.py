@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,18 @@ import pytest
 
 from src.benchmark.__main__ import IDLE as OF_BENCHMARK
 from src.benchmark.__main__ import BenchArgs
+from src.benchmark.bundle.commands import OF_PACK, PackArgs, RemoteArgs, run_pack, run_remote
 from src.common.errors import UserError
 from src.config.idle_keys import Idle, refuse_idle
-from src.config.schema import DataConfig, RuntimeConfig
+from src.config.schema import (
+    AppConfig,
+    DataConfig,
+    DecisionConfig,
+    Pruner,
+    ReportConfig,
+    RuntimeConfig,
+    StudyConfig,
+)
 from src.config.unused_keys import refuse_unused_data
 from src.data.__main__ import run as run_data
 from src.data.options import DatasetArgs
@@ -28,12 +38,18 @@ from src.promote.__main__ import PromoteArgs
 from src.promote.__main__ import check as check_promote
 from src.report.__main__ import ReportArgs
 from src.report.__main__ import run as run_report
+from src.run import IDLE as OF_ONE_TRIAL
+from src.run import run_single
 from src.serve.options import LiveConfig, ServeArgs
 from src.serve.options import check_arguments as check_serve
 
 
 def check_benchmark(args: BenchArgs) -> None:
     refuse_idle(args, OF_BENCHMARK)
+
+
+def check_pack(args: PackArgs) -> None:
+    refuse_idle(args, OF_PACK)
 
 
 def check_files(args: PredictArgs) -> None:
@@ -73,6 +89,18 @@ def data(command: str, **given: Any) -> DatasetArgs:
         (check_evaluate, evaluate(data=DataConfig(kind="yolo", path="x")), "data"),
         (check_evaluate, evaluate(runtime=RuntimeConfig(name="onnxruntime")), "runtime"),
         (check_benchmark, BenchArgs(merge="smaller"), "merge"),
+        (run_pack, PackArgs(out="x", images=9, megabytes=5.0), "megabytes"),
+        (run_pack, PackArgs(out="x", pictures="references", megabytes=5.0), "megabytes"),
+        (run_remote, RemoteArgs(remote="ssh://pi", images=9, megabytes=5.0), "megabytes"),
+        (run_remote, RemoteArgs(remote="ssh://pi", out="x"), "out"),
+        (run_single, AppConfig(sweep="x"), "sweep"),
+        (run_single, AppConfig(store="s3://bucket/x"), "store"),
+        (run_single, AppConfig(study=StudyConfig(workers=2)), "study.workers"),
+        (run_single, AppConfig(study=StudyConfig(pruner=Pruner.median)), "study.pruner"),
+        (run_single, AppConfig(study=StudyConfig(until="decided", max_trainings=9)), "study.until"),
+        (run_single, AppConfig(study=StudyConfig(constraints=["size_mb <= 10"])), "study.constraints"),
+        (run_single, AppConfig(decision=DecisionConfig(confirm_seeds=3)), "decision.confirm_seeds"),
+        (run_single, AppConfig(report=ReportConfig(language="fr")), "report.language"),
         (check_loadtest, LoadtestArgs(rate=3.0, demand=50.0), "demand"),
         (check_loadtest, LoadtestArgs(rate=3.0, steps=3), "steps"),
         (run_report, ReportArgs(fail_on="changed"), "fail_on"),
@@ -118,6 +146,8 @@ def test_a_key_without_effect_is_refused(check: Callable[[Any], object], args: A
         (check_predict, PredictArgs(tile=640, nms="none", iou=0.5)),
         (check_evaluate, evaluate(suspects=5, split="test")),
         (check_evaluate, evaluate(artifacts="a.onnx", miss=5.0, false_alarm=1.0, confirm="train", limit=3)),
+        (check_pack, PackArgs(megabytes=5.0)),
+        (check_pack, PackArgs(pictures="references", images=9)),
         (check_loadtest, LoadtestArgs(rate=3.0, p99_ms=50.0)),
         (check_serve, ServeArgs(batch=4, wait_ms=5.0, poll_s=1.0)),
         (check_serve, ServeArgs(live=LiveConfig("b.onnx", mode="canary", steps=[0.1], step_images=9))),
@@ -129,6 +159,18 @@ def test_a_key_without_effect_is_refused(check: Callable[[Any], object], args: A
 )
 def test_a_key_that_counts_passes(check: Callable[[Any], object], args: Any) -> None:
     check(args)
+
+
+def test_what_one_trial_heeds_is_not_of_sweeps() -> None:
+    own = StudyConfig(trial_timeout=60.0, budget="minutes", minutes=3.0)
+    refuse_idle(AppConfig(study=own, decision=DecisionConfig(finalists=5, margin=0.02)), OF_ONE_TRIAL)
+
+
+def test_a_study_without_its_flag_is_refused_before_it_trains_one_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["src.run", "seed=2", "sweeps=sizes"])
+    with pytest.raises(UserError, match="sweeps names a study") as refused:
+        run_single(AppConfig())
+    assert refused.value.remedy == "python -m src.run -m sweeps=sizes"
 
 
 def test_a_default_given_by_hand_is_no_key() -> None:

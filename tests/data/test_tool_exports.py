@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from src.common.errors import UserError
+from src.data.coco import read_coco
 from src.data.cvat import read_cvat
 from src.data.label_studio import read_label_studio
 from src.data.prepare import prepare
 from src.data.tool_exports import turned
 from src.data.tools import Options, run_tool
 from src.data.types import RawDataset
+from src.data.voc import read_voc
 from tests.data.builders import box, coco_set, config, picture
 
 SIZE = (200, 100)
@@ -166,6 +168,25 @@ def test_pictures_that_are_nowhere_are_told(tmp_path: Path) -> None:
     picture(tmp_path / "other.png", 1)
     with pytest.raises(UserError, match="none of the 1 images"):
         read_label_studio(tmp_path)
+
+
+def test_another_tools_folder_is_told_with_the_words_that_read_it(tmp_path: Path) -> None:
+    """Also one of the right tool whose file lies deeper."""
+    studio = label_studio(tmp_path / "studio", [task(1, rectangle("cat", 0, 0, 10, 10))])
+    (studio / "label_config.xml").write_text("<View/>")
+    drawn = cvat(tmp_path / "deep" / "cvat")
+    for read, folder, words in (
+        (read_cvat, studio, f"data=label_studio data.path={studio}"),
+        (read_coco, studio, f"data=label_studio data.path={studio}"),
+        (read_label_studio, drawn, f"data=cvat data.path={drawn / 'annotations.xml'}"),
+        (read_coco, drawn, f"data=cvat data.path={drawn / 'annotations.xml'}"),
+        (read_voc, drawn, f"data=cvat data.path={drawn / 'annotations.xml'}"),
+        (read_cvat, drawn.parent, f"data=cvat data.path={drawn / 'annotations.xml'}"),
+        (read_cvat, tmp_path / "nowhere", "CVAT for images"),
+    ):
+        with pytest.raises(UserError) as told:
+            read(folder)
+        assert words in told.value.remedy, (read, folder)
 
 
 @pytest.mark.parametrize("to", ["label_studio", "cvat"])

@@ -32,7 +32,7 @@ def run_notebook(path: Path) -> dict[str, Any]:
 
     def shell(command: str) -> None:
         filled = re.sub(r"\{([^{}]+)\}", lambda found: str(eval(found[1], names)), command)
-        done = subprocess.run(["bash", "-c", filled], capture_output=True, text=True, timeout=500, check=False)
+        done = subprocess.run(["bash", "-c", filled], capture_output=True, text=True, timeout=1800, check=False)
         assert done.returncode == 0, f"{filled}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
     names["_shell"] = shell

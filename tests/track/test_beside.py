@@ -80,8 +80,17 @@ def test_event_files_are_read_back_and_a_resumed_run_is_one(tmp_path: Path) -> N
     texts = [events.Tensors(tag)[0].tensor_proto.string_val[0].decode() for tag in events.Tags()["tensors"]]
     assert any("| lr | 0.1 |" in text for text in texts)
     assert any(DATA.fingerprint[:36] in text for text in texts)
-    assert (tmp_path / "tensorboard" / "friday" / "sweep").is_dir()
+    assert len(list((tmp_path / "tensorboard" / "friday").glob("friday-*"))) == 1, "the sweep itself"
     assert not secrets(tmp_path)
+
+
+def test_two_runs_of_one_name_are_two_to_tensorboard(tmp_path: Path) -> None:
+    """A single trial has no sweep; the same command given again is another run, not a second file of the first."""
+    place = tensorboard_place(tmp_path, "x")
+    for run_id in ("aaaaaaaa1", "bbbbbbbb2"):
+        place.open(run_id, "0000 v8n", "").put({"kind": "end", "status": "FINISHED"})
+    found = [path.name for path in (tmp_path / "tensorboard" / "0000 v8n").iterdir()]
+    assert sorted(found) == ["0000 v8n-aaaaaaaa", "0000 v8n-bbbbbbbb"]
 
 
 def records(file: Path) -> list[Any]:

@@ -14,6 +14,7 @@ from omegaconf import MISSING
 from src.cli.command import application, quote_paths
 from src.common.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UserError
 from src.config.checks import check_benchmark
+from src.config.idle_keys import Idle, refuse_idle
 from src.config.schema import BenchmarkConfig
 from src.config.strictness import refuse_unwritable
 
@@ -69,6 +70,15 @@ class ImportArgs:
     outputs: str = "outputs"
 
 
+OF_PACK: list[Idle[PackArgs]] = [
+    Idle("megabytes", lambda a: a.pictures != "references", "bounds pictures, and none travel", "pictures=bytes"),
+    Idle("megabytes", lambda a: a.images is None, "is for a number of pictures that is open", "leave out images"),
+]
+OF_REMOTE: list[Idle[RemoteArgs]] = [
+    Idle("out", lambda a: False, "is heeded by pack; the bundle lies in the folder `outputs` here", "leave it out"),
+]
+
+
 def run_pack(args: PackArgs) -> int:
     """Write a bundle, and say what is in it."""
     from src.benchmark.bundle.pack import pack
@@ -76,6 +86,7 @@ def run_pack(args: PackArgs) -> int:
     from src.records.find_sweep import find_sweep
 
     check_benchmark(args.benchmark)
+    refuse_idle(args, OF_PACK)
     if not args.out:
         raise UserError("pack needs a new folder", remedy="out=DIR")
     refuse_unwritable(out=args.out)
@@ -141,6 +152,8 @@ def run_remote(args: RemoteArgs) -> int:
         raise UserError(
             "remote sends the pictures along", value=f"pictures={args.pictures}", remedy="pack, and carry it"
         )
+    refuse_idle(args, OF_PACK)
+    refuse_idle(args, OF_REMOTE)
     folder = find_sweep(Path(args.outputs), args.sweep)
     saved = load_sweep(folder)
     trip = Trip(
