@@ -13,9 +13,10 @@ from typing import Any, cast
 
 from src.common.errors import UserError
 from src.common.json_values import plain
+from src.config.strictness import refuse_unwritable
 from src.inference import Detections
 from src.monitor.experiment import Experiment
-from src.monitor.plan import CHALLENGER, CHAMPION, ExperimentPlan, Mode
+from src.monitor.plan import CHALLENGER, CHAMPION, ExperimentPlan, Mode, check, save_plan
 from src.predict.engine import Image
 from src.serve.metrics import Metrics
 from src.serve.model_source import Source
@@ -36,6 +37,39 @@ def pinned(args: ServeArgs, model: str) -> tuple[ServeArgs, str]:
     return dataclasses.replace(own, model=f"models:/{source.address.name}/{version}"), version
 
 
+def laid_down(args: ServeArgs) -> ServeArgs:
+    """Arguments with versions in place of aliases, and the comparison's plan laid down in its folder.
+
+    It is done once for all processes: one that is started again later must not meet an alias that has moved.
+
+    Raises:
+        UserError: a model is not there, the plan makes no sense, or the folder is another one's or can't be used.
+    """
+    if args.live.challenger is None:
+        return args
+    champion, challenger = pinned(args, args.model), pinned(args, args.live.challenger)
+    Source(challenger[0]).check()
+    plan = plan_of(args, champion[1], challenger[1])
+    check(plan, "live")
+    refuse_unwritable(**{"live.folder": str(Path(args.live.folder).expanduser())})
+    save_plan(Path(args.live.folder).expanduser(), plan)
+    live = dataclasses.replace(args.live, challenger=challenger[0].model)
+    return dataclasses.replace(args, model=champion[0].model, live=live)
+
+
+def plan_of(args: ServeArgs, champion: str, challenger: str) -> ExperimentPlan:
+    """What the arguments say of a comparison; `check` says whether it makes sense.
+
+    Args:
+        args: of the service.
+        champion: its version, or the file.
+        challenger: the same.
+    """
+    c = args.live
+    mode, steps = cast(Mode, c.mode), list(c.steps)
+    return ExperimentPlan(c.name, champion, challenger, mode, c.share, steps, c.step_images, margin=c.margin)
+
+
 class Live:
     """A live comparison in one process of the service.
 
@@ -51,10 +85,7 @@ class Live:
         assert args.live.challenger is not None
         self.champion_args, champion = pinned(args, args.model)
         challenger_args, challenger = pinned(args, args.live.challenger)
-        c = args.live
-        mode = cast(Mode, c.mode)  # the plan's own check refuses others
-        steps = list(c.steps)
-        plan = ExperimentPlan(c.name, champion, challenger, mode, c.share, steps, c.step_images, margin=c.margin)
+        plan = plan_of(args, champion, challenger)
         self.experiment = Experiment(Path(args.live.folder).expanduser(), plan)
         self.challenger = State(challenger_args, metrics)
         self._patience_s = args.timeout_s

@@ -158,5 +158,10 @@ def test_every_answer_is_logged_where_a_log_is_asked_for(onnx: Artifact, images:
     with TestClient(build(args, watcher_of)) as client:
         for name in images[:3]:
             assert client.post("/predict?source=gate", content=Path(name).read_bytes()).status_code == 200
+        told = f'detsweep_watched_total{{what="images"}} {3.0}'
+        deadline = time.monotonic() + 10
+        while told not in client.get("/metrics").text:  # counted without a window that ended, too
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
     lines = [line for p in (tmp_path / "log").rglob("*") if p.is_file() for line in p.read_text().splitlines()]
     assert sum('"gate"' in line for line in lines) == 3
