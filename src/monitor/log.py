@@ -134,5 +134,5 @@ def _lines(path: Path) -> Iterator[Observation | None]:
     for line in content.splitlines():
         try:
             yield Observation.from_json(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             yield None

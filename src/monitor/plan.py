@@ -116,6 +116,6 @@ def load_plan(folder: Path) -> ExperimentPlan:
         raise UserError(
             f"experiment can't be read ({error.strerror})", value=path, remedy=f"experiment=DIR with its {NAME}"
         ) from None
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise UserError(f"experiment is malformed ({type(error).__name__}: {error})"[:300], value=path) from None
     return plan

@@ -78,7 +78,7 @@ class Registry:
             try:
                 path = self.client.download_artifacts(run_id, _numbered(STANDING, version), folder)
                 return from_text(Path(path).read_text(encoding="utf-8"))
-            except (MlflowException, OSError, ValueError, KeyError, TypeError) as error:
+            except (MlflowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
                 raise UserError(
                     f"version {version} of {self.name} has no record to hold a new one against ({error})"
                 ) from None
@@ -97,7 +97,7 @@ class Registry:
             places = mlflow.models.Model.load(str(base)).flavors["python_function"]["artifacts"]
             plan = json.loads((base / places["plan"]["path"]).read_text(encoding="utf-8"))
             artifact = artifact_from({**plan["artifact"], "path": str(base / places["model"]["path"])})
-        except (MlflowException, OSError, ValueError, KeyError, TypeError) as error:
+        except (MlflowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise UserError(f"the model of version {version} of {self.name} can't be read ({error})") from None
         return artifact, plan
 
