@@ -32,7 +32,8 @@ def run(args: ServeArgs) -> int:
     args = laid_down(args)
     if args.monitor_log is not None:
         refuse_unwritable(monitor_log=str(Path(args.monitor_log).expanduser()))
-    print(f"http://{args.host}:{args.port} (model {args.model}, {args.workers} process(es))", flush=True)
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    print(f"http://{host}:{args.port} (model {args.model}, {args.workers} process(es))", flush=True)
     return serve(args)
 
 

@@ -43,6 +43,11 @@ def application() -> Any:
 
 def _limit(args: ServeArgs) -> None:
     Connection.most, Connection.longest_s = args.max_connections, args.timeout_s
+    _log()
+
+
+def _log() -> None:
+    """Every line of the log with its time."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
@@ -53,6 +58,7 @@ def run(args: ServeArgs) -> int:
     Raises:
         UserError: the address is in use.
     """
+    _log()
     bound = _bound(args)
     os.environ[ARGUMENTS] = json.dumps(asdict(args))
     config = uvicorn.Config(
