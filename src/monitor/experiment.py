@@ -147,6 +147,8 @@ class Experiment:
         except (ValueError, TypeError, OverflowError) as error:
             raise UserError(f"feedback is malformed ({error})", value=image) from None
         with self._lock, self._events.appending() as append:
+            if not self._tally.knows(image) and self._tally.stopped:
+                raise UserError(f"the comparison has ended ({self._tally.stopped}), and takes no further labels")
             if not self._tally.knows(image):
                 raise UserError(
                     "feedback is for an image that isn't waiting for labels",

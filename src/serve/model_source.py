@@ -13,11 +13,11 @@ from src.common.errors import Unavailable, UserError
 from src.machine.environment import cores
 from src.predict.engine import Predictor, Wanted
 from src.predict.model import choose_runtime, open_model
+from src.promote.serving_plan import CONFIDENCE, known_threshold
 from src.records.schema import Artifact
 from src.serve import scratch
 from src.serve.options import ServeArgs
 
-CONFIDENCE = 0.25  # where nothing says a better one
 WARM_CALLS = 3  # before the service says that it is ready
 ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
@@ -169,7 +169,7 @@ class Source:
         artifact = dataclasses.replace(copy.artifact, input_shape=_shape(copy.artifact, plan))
         engine = choose_runtime(artifact, self.args.runtime or str(plan["runtime"]))
         threads = self._threads(int(plan["threads"]))
-        confidence = float(plan["confidence"] if self.args.conf is None else self.args.conf)
+        confidence = known_threshold(float(plan["confidence"])) if self.args.conf is None else self.args.conf
         predictor = self._predictor(artifact, engine, threads, confidence)
         names, name = [str(name) for name in plan["class_names"]], self.address.name
         return Served(predictor, artifact, names, engine, threads, confidence, name, copy.version, copy.folder)

@@ -15,9 +15,10 @@ from mlflow.protos import databricks_pb2 as codes
 
 from src.common.errors import UserError
 from src.promote.registry import Registry
+from src.promote.serving_plan import CONFIDENCE, known_threshold
 from src.records.schema import Artifact
 from src.serve.metrics import Metrics
-from src.serve.model_source import Source
+from src.serve.model_source import Copy, Source
 from src.serve.options import ServeArgs
 from src.serve.state import State, Trouble
 
@@ -49,6 +50,14 @@ def test_a_version_that_cannot_be_had_or_loaded_leaves_nothing(version: str, pla
         with pytest.raises(UserError):
             source.open(source.fetch(version))
     assert not list(place.iterdir())
+
+
+def test_a_threshold_that_is_no_number_is_the_usual_one(onnx: Artifact, place: Path) -> None:
+    """A model that learned nothing has no best threshold, and JSON has no word for none."""
+    plan = {"runtime": "onnxruntime", "threads": 1, "confidence": float("nan"), "class_names": ["a"], "imgsz": 64}
+    served = Source(ServeArgs()).open(Copy("1", place, onnx, plan))
+    assert served.confidence == CONFIDENCE == known_threshold(None)
+    assert known_threshold(0.0) == 0
 
 
 def test_trouble_is_told_once_and_a_broken_version_is_tried_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
