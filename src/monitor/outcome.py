@@ -36,7 +36,7 @@ class Outcome:
     said: str
 
 
-def conclude(folder: Path, labels: Path | None, out: str | None) -> int:
+def conclude(folder: Path, labels: Path | None, out: Path | None) -> int:
     """Take labels in, write the document, and say the verdict; the exit code.
 
     Raises:
@@ -47,7 +47,7 @@ def conclude(folder: Path, labels: Path | None, out: str | None) -> int:
         taken, left = take_labels(experiment, labels)
         print(f"{taken} label files taken, {left} for images that wait for none")
     found = experiment.verdict()
-    target = Path(out) if out else folder / "outcome"
+    target = out or folder / "outcome"
     write_outcome(target, found)
     print(f"{found.word}: {found.said}")
     if found.stopped:

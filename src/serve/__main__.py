@@ -15,7 +15,7 @@ MLFLOW = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
 }
-PATHS = ("model", "names", "outputs")
+PATHS = ("model", "names", "outputs", "monitor_log", "live.folder", "live.challenger")
 
 
 def run(args: ServeArgs) -> int:
