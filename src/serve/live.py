@@ -89,6 +89,8 @@ class Live:
         self.experiment = Experiment(Path(args.live.folder).expanduser(), plan)
         self.challenger = State(challenger_args, metrics)
         self._patience_s = args.timeout_s
+        self.ending = False  # the service ends: no challenger is asked any more, and none has failed for that
+        self._recorded = True  # the last answer was
 
     def arm(self, key: str) -> str:
         """Who answers a request and is shown."""
@@ -107,12 +109,17 @@ class Live:
         answers: dict[str, Detections | None] = {arm: found}
         latencies = {arm: ms}
         if self.experiment.shadow and not self.experiment.stopped:
+            if self.ending:
+                return
             answers[CHALLENGER], latencies[CHALLENGER] = self._asked(image)
         height, width = image.shape[:2]
         try:
             self.experiment.record(image_id, answers, latencies, (width, height))
+            self._recorded = True
         except OSError as error:
-            log.warning("the live comparison can't be recorded (%s)", error)
+            if self._recorded:
+                log.warning("the live comparison can't be recorded (%s); answers go on", error)
+            self._recorded = False
 
     def _asked(self, image: Image) -> tuple[Detections | None, float]:
         """The challenger's answer, None where it fails, and the ms that it took."""
@@ -138,6 +145,9 @@ class Live:
             self.experiment.feedback(str(told.get("image"))[:100], told["boxes"], told["classes"])
         except UserError as error:
             raise Refusal(400, "bad_feedback", error.what, error.remedy) from None
+        except OSError as error:
+            log.warning("labels can't be recorded (%s)", error)
+            raise Refusal(503, "failed", "labels can't be recorded now", "come again later") from None
         return {"taken": True}
 
     def verdict(self) -> dict[str, Any]:
