@@ -87,6 +87,22 @@ def refuse_unwritable(**places: str) -> None:
             _unmake(made)
 
 
+def refuse_unwritable_file(**places: str) -> None:
+    """Refuse a file that can't be written, before anything is computed for it.
+
+    Raises:
+        UserError: naming the key and the reason.
+    """
+    for key, value in places.items():
+        path = Path(value).absolute()
+        try:
+            refuse_unwritable(**{key: str(path.parent)})
+        except UserError as error:
+            raise UserError(error.what, value=value, remedy=f"{key}=FILE") from None
+        if path.exists() and not path.is_file():
+            raise UserError(f"{key} can't be used (it is no file)", value=value, remedy=f"{key}=FILE")
+
+
 def _unmake(made: list[Path]) -> None:
     """A refused command leaves no folder behind."""
     for folder in reversed(made):

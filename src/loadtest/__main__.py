@@ -15,8 +15,9 @@ from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.common.image_files import IMAGE_SUFFIXES
 from src.common.json_values import plain
 from src.common.whole_files import read_regular, write_text
+from src.config.strictness import refuse_unwritable_file
 from src.loadtest.capacity import Capacity, Step, capacity_of
-from src.loadtest.client import Connections, Sent, saturate, target_of
+from src.loadtest.client import PATIENCE_S, Connections, Sent, patient, saturate, target_of
 from src.loadtest.options import LoadtestArgs, check_arguments
 from src.loadtest.search import CLIENTS, PROBE_S, Search, steps_of
 
@@ -30,6 +31,8 @@ def run(args: LoadtestArgs) -> int:
     check_arguments(args)
     contents = pictures(Path(args.image).expanduser())
     target = target_of(args.url, os.environ.get(TOKEN, ""))
+    if args.out:  # before minutes of measuring
+        refuse_unwritable_file(out=str(Path(args.out).expanduser()))
     steps, raw = asyncio.run(_measure(args, Connections(target), contents))
     capacity = capacity_of(steps)
     print("\n".join(told(args, steps, capacity)))
@@ -40,7 +43,7 @@ def run(args: LoadtestArgs) -> int:
             "capacity": asdict(capacity),
             "raw": raw,
         }
-        write_text(Path(args.out), json.dumps(plain(facts), indent=1) + "\n")
+        write_text(Path(args.out).expanduser(), json.dumps(plain(facts), indent=1) + "\n")
     return EXIT_OK if any(step.requests > step.failed for step in steps) else EXIT_FAILED
 
 
@@ -85,7 +88,7 @@ async def _check(connections: Connections, content: bytes, url: str) -> None:
     Raises:
         UserError: nobody answers, or the picture is refused.
     """
-    status = await connections.post(connections.target.request(content))
+    status = await patient(connections.post(connections.target.request(content)), PATIENCE_S)
     if status == 0:
         raise UserError("no service answers there", value=url, remedy="python -m src.serve, or another url=")
     if status == 401:

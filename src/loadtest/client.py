@@ -7,8 +7,9 @@ than a small network takes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -16,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.common.errors import UserError
+from src.loadtest.answers import NoAnswer, read_answer
 
 Floats = NDArray[np.float64]
+PATIENCE_S = 30.0  # for an answer
 FAILED = 0  # status of a request that got no answer
 
 
@@ -39,7 +42,8 @@ class Target:
 
     def request(self, content: bytes) -> bytes:
         """The bytes of a POST of an image."""
-        head = f"POST {self.path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Type: image/jpeg\r\n"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        head = f"POST {self.path} HTTP/1.1\r\nHost: {host}:{self.port}\r\nContent-Type: image/jpeg\r\n"
         head += f"Authorization: Bearer {self.token}\r\n" if self.token else ""
         return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
@@ -50,15 +54,20 @@ def target_of(url: str, token: str) -> Target:
     Raises:
         UserError: it is no HTTP address.
     """
-    parts = urlsplit(url)
     try:
-        port = parts.port or 80
+        parts = urlsplit(url)
+        host, port = parts.hostname, 80 if parts.port is None else parts.port
     except ValueError:
-        port = 0
-    if parts.scheme != "http" or not parts.hostname or not 1 <= port <= 65535:
+        host, port = None, 0
+    if not host or parts.scheme != "http" or not 1 <= port <= 65535 or not _plain(url) or parts.username:
         raise UserError("url is no HTTP address", value=url, remedy="url=http://127.0.0.1:8000")
     path = parts.path if parts.path not in ("", "/") else "/predict"
-    return Target(parts.hostname, port, path + (f"?{parts.query}" if parts.query else ""), token)
+    return Target(host, port, path + (f"?{parts.query}" if parts.query else ""), token)
+
+
+def _plain(url: str) -> bool:
+    """Whether an address can stand in the first line of a request as it is."""
+    return url.isascii() and url.isprintable() and " " not in url
 
 
 @dataclass(frozen=True)
@@ -92,22 +101,31 @@ class Connections:
 
     async def post(self, request: bytes) -> int:
         """Send one request and read its whole answer; returns its status, or 0."""
-        reused = bool(self._free)
+        while self._free:
+            reader, writer = self._free.pop()
+            try:
+                return await self._sent(reader, writer, request)
+            except NoAnswer as failed:
+                if not failed.nothing:
+                    return FAILED
+                # The server had closed it meanwhile, as servers may: every client asks again then.
         try:
-            reader, writer = self._free.pop() if reused else await self._open()
-        except OSError:
+            return await self._sent(*await self._open(), request)
+        except (OSError, NoAnswer):
             return FAILED
+
+    async def _sent(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> int:
+        again = False
         try:
-            writer.write(request)
-            await writer.drain()
-            status, again = await _answer(reader)
-        except (OSError, asyncio.IncompleteReadError, ValueError):
-            writer.close()
-            return FAILED
-        if again:
-            self._free.append((reader, writer))
-        else:
-            writer.close()
+            with contextlib.suppress(OSError):  # it may have answered before it closed
+                writer.write(request)
+                await writer.drain()
+            status, again = await read_answer(reader)
+        finally:
+            if again:
+                self._free.append((reader, writer))
+            else:
+                writer.close()
         return status
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -120,16 +138,17 @@ class Connections:
         self._free.clear()
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool]:
-    """Status of an answer, and whether the connection stays open."""
-    head = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
-    status = int(head[0].split(b" ", 2)[1])
-    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in head[1:])}
-    await reader.readexactly(int(fields.get(b"content-length", b"0")))
-    return status, fields.get(b"connection", b"").lower() != b"close"
+async def patient(call: Awaitable[int], patience_s: float) -> int:
+    """Status of an answer that is waited for so long at most."""
+    try:
+        return await asyncio.wait_for(call, patience_s)
+    except TimeoutError:
+        return FAILED
 
 
-async def send(connections: Connections, contents: Sequence[bytes], due: Floats, patience_s: float = 30.0) -> Sent:
+async def send(
+    connections: Connections, contents: Sequence[bytes], due: Floats, patience_s: float = PATIENCE_S
+) -> Sent:
     """Send a request at each moment that is due, whatever became of those before.
 
     Args:
@@ -145,11 +164,7 @@ async def send(connections: Connections, contents: Sequence[bytes], due: Floats,
 
     async def one(number: int) -> None:
         late[number] = time.perf_counter() - begun - due[number]
-        try:
-            call = connections.post(requests[number % len(requests)])
-            status[number] = await asyncio.wait_for(call, patience_s)
-        except TimeoutError:
-            status[number] = FAILED
+        status[number] = await patient(connections.post(requests[number % len(requests)]), patience_s)
         latency[number] = time.perf_counter() - begun - due[number]
 
     tasks = []
@@ -171,7 +186,8 @@ async def saturate(connections: Connections, contents: Sequence[bytes], clients:
         nonlocal answered
         while time.perf_counter() < end:
             number += clients
-            if 200 <= await connections.post(requests[number % len(requests)]) < 300:
+            call = connections.post(requests[number % len(requests)])
+            if 200 <= await patient(call, max(end - time.perf_counter(), 0) + PATIENCE_S) < 300:
                 answered += 1
             else:
                 await asyncio.sleep(0.01)

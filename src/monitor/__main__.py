@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from src.cli.command import application
+from src.cli.command import application, quote_paths
 from src.common.errors import EXIT_OK, UserError
 from src.config.idle_keys import Idle, refuse_idle
 from src.monitor.history import course_of
@@ -52,15 +52,21 @@ IDLE: list[Idle[MonitorArgs]] = [
 def run(args: MonitorArgs) -> int:
     """Write what was asked for; returns the exit code."""
     refuse_idle(args, IDLE)
+    out = _path(args.out) if args.out else None
     if args.experiment:
         from src.monitor.outcome import conclude
 
-        return conclude(Path(args.experiment), Path(args.labels) if args.labels else None, args.out)
+        return conclude(_path(args.experiment), _path(args.labels) if args.labels else None, out)
     if args.labels:
         raise UserError("labels belong to an experiment", value=f"labels={args.labels}", remedy="experiment=DIR")
     if not args.log or not args.profile:
         raise UserError("log or profile is not set", remedy="log=DIR profile=FILE, or experiment=DIR")
-    return watch(Path(args.log), Path(args.profile), Path(args.out) if args.out else None, args.monitor)
+    return watch(_path(args.log), _path(args.profile), out, args.monitor)
+
+
+def _path(word: str) -> Path:
+    """A path as it was typed; `src.serve` takes `~` for the user's folder too."""
+    return Path(word).expanduser()
 
 
 def watch(log: Path, profile: Path, out: Path | None, settings: MonitorConfig) -> int:
@@ -82,6 +88,7 @@ def watch(log: Path, profile: Path, out: Path | None, settings: MonitorConfig) -
 
 def main() -> None:
     """Run as a Hydra application."""
+    quote_paths(("log", "profile", "experiment", "labels", "out"))
     application(run, "monitor", MonitorArgs)
 
 

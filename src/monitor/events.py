@@ -69,5 +69,5 @@ class Events:
     def _read(self, line: bytes) -> None:
         try:
             self._apply(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             self.broken += 1

@@ -11,6 +11,7 @@ Everything is in the folder: after a kill, or in another process, the same calls
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from src.monitor.plan import CHALLENGER, CHAMPION, ExperimentPlan, check, load_p
 from src.monitor.tally import ARMS, Tally, boxes_from
 from src.monitor.verdict import LiveVerdict, verdict_of
 
+log = logging.getLogger(__name__)
 MOST_BYTES = 1 << 29  # of the file of events; beyond, nothing more is recorded
 
 
@@ -60,6 +62,7 @@ class Experiment:
         self._tally = Tally(self.plan)
         self._events = Events(folder, self._tally.apply)
         self._lock = threading.Lock()
+        self._full = False
         self._events.catch_up()
 
     @property
@@ -141,9 +144,11 @@ class Experiment:
         try:
             rows = [[*map(float, box), float(c)] for box, c in zip(boxes, classes, strict=True)]
             boxes_from(rows)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise UserError(f"feedback is malformed ({error})", value=image) from None
         with self._lock, self._events.appending() as append:
+            if not self._tally.knows(image) and self._tally.stopped:
+                raise UserError(f"the comparison has ended ({self._tally.stopped}), and takes no further labels")
             if not self._tally.knows(image):
                 raise UserError(
                     "feedback is for an image that isn't waiting for labels",
@@ -165,6 +170,9 @@ class Experiment:
 
     def _note(self, event: Event) -> None:
         if self._events.size > MOST_BYTES:
+            if not self._full:
+                log.warning("the live comparison is full (%d MB): further answers are not recorded", MOST_BYTES >> 20)
+            self._full = True
             return
         with self._lock, self._events.appending() as append:
             append({**event, "when": time.time()})

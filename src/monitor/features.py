@@ -94,7 +94,10 @@ def number(value: Any) -> float:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r} is no number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("a number has too many digits") from None
 
 
 def finite(value: Any) -> float:

@@ -36,6 +36,8 @@ class Log:
         self.folder = folder
         self._settings = settings
         self._stream: IO[bytes] | None = None
+        # Of all processes one may fill a file each while another makes room: together they keep the quota.
+        self._file_bytes = min(settings.file_mb, settings.log_mb / (2 * settings.workers)) * MB
         self._pictures = 0
         (folder / PICTURES if settings.pictures else folder).mkdir(parents=True, exist_ok=True)
 
@@ -45,10 +47,10 @@ class Log:
         Raises:
             OSError: the disk takes no more, or the folder is gone.
         """
-        stream = self._stream if self._stream and not self._stream.closed else self._open()
+        stream = self._stream if self._stream and not self._stream.closed and self._is_there() else self._open()
         stream.write(json.dumps(one.as_json(), separators=(",", ":")).encode() + b"\n")
         stream.flush()
-        if stream.tell() >= self._settings.file_mb * MB:
+        if stream.tell() >= self._file_bytes:
             self.close()
 
     def close(self) -> None:
@@ -67,8 +69,19 @@ class Log:
             _make_room(self.folder / PICTURES, "*.jpg", self._settings.pictures_mb * MB)
         return name
 
+    def _is_there(self) -> bool:
+        """Whether the file is still where it was made: somebody may have removed or moved it, to make room."""
+        assert self._stream is not None
+        try:
+            return os.path.samestat(Path(self._stream.name).stat(), os.fstat(self._stream.fileno()))
+        except FileNotFoundError:
+            return False
+
     def _open(self) -> IO[bytes]:
-        _make_room(self.folder, f"{PREFIX}*{SUFFIX}", (self._settings.log_mb - self._settings.file_mb) * MB)
+        self.close()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        most = self._settings.log_mb * MB - self._settings.workers * self._file_bytes
+        _make_room(self.folder, f"{PREFIX}*{SUFFIX}", most)
         path = self.folder / f"{PREFIX}{time.time_ns()}-{os.getpid()}-{uuid.uuid4().hex[:4]}{SUFFIX}"
         self._stream = open(path, "ab")  # noqa: SIM115 - it stays open between lines
         return self._stream
@@ -134,5 +147,5 @@ def _lines(path: Path) -> Iterator[Observation | None]:
     for line in content.splitlines():
         try:
             yield Observation.from_json(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             yield None

@@ -36,7 +36,7 @@ class Outcome:
     said: str
 
 
-def conclude(folder: Path, labels: Path | None, out: str | None) -> int:
+def conclude(folder: Path, labels: Path | None, out: Path | None) -> int:
     """Take labels in, write the document, and say the verdict; the exit code.
 
     Raises:
@@ -47,7 +47,7 @@ def conclude(folder: Path, labels: Path | None, out: str | None) -> int:
         taken, left = take_labels(experiment, labels)
         print(f"{taken} label files taken, {left} for images that wait for none")
     found = experiment.verdict()
-    target = Path(out) if out else folder / "outcome"
+    target = out or folder / "outcome"
     write_outcome(target, found)
     print(f"{found.word}: {found.said}")
     if found.stopped:
@@ -82,7 +82,7 @@ def _json(path: Path) -> tuple[list[list[float]], list[int]]:
     try:
         raw = json.loads(read_regular(path))
         return [[float(v) for v in box] for box in raw["boxes"]], [int(c) for c in raw["classes"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise UserError(f"labels can't be read ({type(error).__name__}: {error})"[:300], value=path) from None
 
 
@@ -147,7 +147,7 @@ def load_outcome(path: Path) -> Outcome:
     except OSError as error:
         remedy = "python -m src.monitor experiment=DIR writes one"
         raise UserError(f"outcome can't be read ({error.strerror})", value=path, remedy=remedy) from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise UserError(f"outcome is malformed ({type(error).__name__}: {error})"[:300], value=path) from None
     return found
 

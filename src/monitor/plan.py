@@ -48,42 +48,41 @@ def place_of(experiment: str, key: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def check(plan: ExperimentPlan) -> None:
+def check(plan: ExperimentPlan, group: str = "experiment") -> None:
     """Refuse a plan that makes no sense.
+
+    Args:
+        plan: the plan.
+        group: of the keys that a message names.
 
     Raises:
         UserError: naming the key, its value and the remedy.
     """
+
+    def refuse(name: str, value: object, remedy: str) -> None:
+        raise UserError(f"{group}.{name} makes no sense", value=value, remedy=remedy)
+
     if plan.mode not in MODES:
-        _refuse("mode", plan.mode, "one of: " + ", ".join(MODES))
+        refuse("mode", plan.mode, "one of: " + ", ".join(MODES))
     for name in ("name", "champion", "challenger"):
         if not isinstance(getattr(plan, name), str) or not getattr(plan, name):
-            _refuse(name, getattr(plan, name), "a word")
+            refuse(name, getattr(plan, name), "a word")
     if plan.champion == plan.challenger:
-        _refuse("challenger", plan.challenger, "another model than the champion")
-    for name in ("share", "confidence", "iou"):
-        _between(name, getattr(plan, name))
-    if not _is_number(plan.margin) or not 0 <= plan.margin < 1:
-        _refuse("margin", plan.margin, "a number from 0 to below 1, as decision.margin")
+        refuse("challenger", plan.challenger, "another model than the champion")
     if not plan.steps or list(plan.steps) != sorted(set(plan.steps)):
-        _refuse("steps", plan.steps, "shares that grow, such as [0.01,0.05,0.2,0.5]")
-    for share in plan.steps:
-        _between("steps", share)
+        refuse("steps", plan.steps, "shares that grow, such as [0.01,0.05,0.2,0.5]")
+    shares = [("share", plan.share), ("confidence", plan.confidence), ("iou", plan.iou)]
+    for name, value in [*shares, *(("steps", share) for share in plan.steps)]:
+        if not _is_number(value) or not 0 < value < 1:
+            refuse(name, value, "a number between 0 and 1")
+    if not _is_number(plan.margin) or not 0 <= plan.margin < 1:
+        refuse("margin", plan.margin, "a number from 0 to below 1, as decision.margin")
     if not isinstance(plan.step_images, int) or plan.step_images < 1:
-        _refuse("step_images", plan.step_images, "a number of images above 0")
-
-
-def _between(name: str, value: Any) -> None:
-    if not _is_number(value) or not 0 < value < 1:
-        _refuse(name, value, "a number between 0 and 1")
+        refuse("step_images", plan.step_images, "a number of images above 0")
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _refuse(name: str, value: object, remedy: str) -> None:
-    raise UserError(f"experiment.{name} makes no sense", value=value, remedy=remedy)
 
 
 def save_plan(folder: Path, plan: ExperimentPlan) -> None:
@@ -117,6 +116,6 @@ def load_plan(folder: Path) -> ExperimentPlan:
         raise UserError(
             f"experiment can't be read ({error.strerror})", value=path, remedy=f"experiment=DIR with its {NAME}"
         ) from None
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise UserError(f"experiment is malformed ({type(error).__name__}: {error})"[:300], value=path) from None
     return plan

@@ -135,7 +135,7 @@ def load_profile(path: Path) -> Profile:
         return from_text(read_regular(path))
     except OSError as error:
         raise UserError(f"profile can't be read ({error.strerror})", value=path, remedy=remedy) from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise UserError(
             f"profile is malformed ({type(error).__name__}: {error})"[:300], value=path, remedy=remedy
         ) from None

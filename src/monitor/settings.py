@@ -35,6 +35,12 @@ def check(settings: MonitorConfig) -> None:
             raise UserError(
                 f"monitor.{name} must be above 0", value=f"monitor.{name}={value}", remedy=f"monitor.{name}={default}"
             )
+    if settings.file_mb > settings.log_mb:
+        raise UserError(
+            "monitor.file_mb must be at most monitor.log_mb, the quota of all files together",
+            value=f"monitor.file_mb={settings.file_mb:g}, monitor.log_mb={settings.log_mb:g}",
+            remedy=f"monitor.file_mb={settings.log_mb / 16:g}",
+        )
     if settings.most_images < settings.window_images:
         raise UserError(
             "monitor.most_images must be at least monitor.window_images",

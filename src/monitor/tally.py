@@ -23,6 +23,7 @@ from src.monitor.sequence import FEWEST, one_sided
 ARMS = (CHAMPION, CHALLENGER)
 MOST_WAITING = 10_000  # images whose labels may still come
 MOST_LATENCIES = 10_000  # the latest ones of each arm
+MOST_BOXES = 10_000  # of an image
 MOST_DONE = 100_000  # labelled images that are remembered, so that none counts twice
 
 
@@ -43,6 +44,8 @@ def boxes_from(raw: Any) -> Boxes:
     """
     if not isinstance(raw, list):
         raise TypeError("boxes must be a list of rows")
+    if len(raw) > MOST_BOXES:  # it is read again at every start, and matching takes memory for all pairs
+        raise ValueError(f"{len(raw)} boxes in an image, more than {MOST_BOXES}")
     rows = [[finite(v) for v in row] for row in raw]
     if any(len(row) not in (5, 6) or row[4] < 0 or row[4] != int(row[4]) or row[4] > 1e6 for row in rows):
         raise ValueError("a row of boxes is x1, y1, x2, y2, class, and a score")

@@ -9,24 +9,29 @@ from src.monitor.drift import Window
 from src.monitor.features import Observation
 from src.monitor.settings import MonitorConfig
 
+SLACK_S = 1.0  # by which observations of several threads may come out of order
+MOST_GAP_S = 86_400.0  # that counts of a time without images: a clock that was set may have jumped by years
+
 
 class Windows:
-    """The window that is being filled. Beyond `most_images` it keeps a random sample, by Vitter's reservoir."""
+    """The window that is being filled. Beyond `most_images` it keeps a random sample, by Vitter's reservoir.
+
+    Its length is the sum of the steps of the clock: one that is set back begins no time again, and one that is set
+    forward is a gap.
+    """
 
     def __init__(self, settings: MonitorConfig) -> None:
         self._settings = settings
         self._kept: list[Observation] = []
         self._count = 0
-        self._begin = self._last = 0.0
+        self._lasted = self._last = 0.0
         self._random = random.Random(0)
 
     def add(self, one: Observation) -> Window | None:
         """Take an observation; the window that ended before it, if one did."""
-        ended = self._ended(one.when)
-        if not self._count:
-            self._begin = self._last = one.when
+        self._step(one.when)
+        ended = self._ended()
         self._count += 1
-        self._last = max(self._last, one.when)
         if len(self._kept) < self._settings.most_images:
             self._kept.append(one)
         elif (place := self._random.randrange(self._count)) < len(self._kept):
@@ -35,15 +40,23 @@ class Windows:
 
     def rest(self) -> Window | None:
         """The window so far, where it has enough images to be held against the reference."""
-        if self._count < self._settings.window_images:
-            return None
-        return Window(self._begin, self._last, tuple(self._kept), self._count)
+        return self._window() if self._count >= self._settings.window_images else None
 
-    def _ended(self, when: float) -> Window | None:
-        if self._count < self._settings.window_images or when - self._begin < self._settings.window_s:
+    def _step(self, when: float) -> None:
+        if not self._count:
+            self._lasted, self._last = 0.0, when
+        elif when > self._last or when < self._last - SLACK_S:
+            self._lasted += min(max(when - self._last, 0.0), MOST_GAP_S)
+            self._last = when
+
+    def _window(self) -> Window:
+        return Window(self._last - self._lasted, self._last, tuple(self._kept), self._count)
+
+    def _ended(self) -> Window | None:
+        if self._count < self._settings.window_images or self._lasted < self._settings.window_s:
             return None
-        window = Window(self._begin, when, tuple(self._kept), self._count)
-        self._kept, self._count = [], 0
+        window = self._window()
+        self._kept, self._count, self._lasted = [], 0, 0.0
         return window
 
 

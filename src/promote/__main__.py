@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.cli.command import application
+from src.cli.command import application, quote_paths
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.common.hashes import sha256_file
 from src.common.root import ROOT
@@ -84,7 +84,7 @@ def run(args: PromoteArgs) -> int:
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # The sweep is read first: a name that is wrong is told before a store is made.
-    outcome = load_outcome(Path(args.outcome)) if args.outcome else None
+    outcome = load_outcome(Path(args.outcome).expanduser()) if args.outcome else None
     no_sweep = args.rollback or outcome is not None
     decision = None if no_sweep else load_decision(find_sweep(Path(args.outputs), args.sweep))
     uri = store_uri(args.tracking, Path(args.outputs))
@@ -276,6 +276,7 @@ def _tell(
 
 def main() -> None:
     """Run as a Hydra application."""
+    quote_paths(("outcome", "outputs"))
     application(run, "promote", PromoteArgs)
 
 

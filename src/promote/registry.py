@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import UserError
+from src.common.redaction import redact_text
 from src.common.whole_files import write_text
 from src.monitor.profile import NAME as PROFILE
 from src.monitor.profile import Profile, save_profile
@@ -27,6 +28,7 @@ from src.records.store import to_json
 from src.track import use
 
 CHAMPION, PREVIOUS, REFERENCE, CHALLENGER = "champion", "previous", "reference", "challenger"
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's codes for no such model, and no such alias
 MOST_TEXT = 4000  # characters of a tag that any store of MLflow takes
 STANDING = "promotion/standing.json"
 EVALUATION = "promotion/evaluation.json"
@@ -41,16 +43,27 @@ class Registry:
         use(uri)
         mlflow.set_registry_uri(uri)
         self.client = mlflow.MlflowClient(uri, uri)
-        self.name = name
+        self.name, self._uri = name, uri
 
     def version_of(self, alias: str) -> str | None:
-        """The version that an alias points at."""
+        """The version that an alias points at; None where there is no such alias, or no such model.
+
+        Raises:
+            UserError: the registry does not answer: that is no proof that there is none.
+        """
         from mlflow.exceptions import MlflowException
 
         try:
             return str(self.client.get_model_version_by_alias(self.name, alias).version)
-        except MlflowException:
-            return None
+        except MlflowException as error:
+            if error.error_code in ABSENT:
+                return None
+            reason = redact_text(str(error).splitlines()[0])[:200]
+            raise UserError(
+                f"the registry does not answer ({reason})",
+                value=redact_text(self._uri),
+                remedy="the address of a store that runs: tracking.uri, or MLFLOW_TRACKING_URI",
+            ) from None
 
     def recorded(self, version: str) -> RecordedModel:
         """What was recorded of a promoted version.
@@ -65,7 +78,7 @@ class Registry:
             try:
                 path = self.client.download_artifacts(run_id, _numbered(STANDING, version), folder)
                 return from_text(Path(path).read_text(encoding="utf-8"))
-            except (MlflowException, OSError, ValueError, KeyError, TypeError) as error:
+            except (MlflowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
                 raise UserError(
                     f"version {version} of {self.name} has no record to hold a new one against ({error})"
                 ) from None
@@ -84,7 +97,7 @@ class Registry:
             places = mlflow.models.Model.load(str(base)).flavors["python_function"]["artifacts"]
             plan = json.loads((base / places["plan"]["path"]).read_text(encoding="utf-8"))
             artifact = artifact_from({**plan["artifact"], "path": str(base / places["model"]["path"])})
-        except (MlflowException, OSError, ValueError, KeyError, TypeError) as error:
+        except (MlflowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise UserError(f"the model of version {version} of {self.name} can't be read ({error})") from None
         return artifact, plan
 

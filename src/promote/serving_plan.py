@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
-from src.decide.choice import Decision
+if TYPE_CHECKING:
+    from src.decide.choice import Decision
 
 CONFIDENCE = 0.25  # where no best threshold is known
 
@@ -28,6 +30,11 @@ def plan_of(decision: Decision, threads: int | None = None) -> dict[str, Any]:
         "threads": threads or (m.threads if m else 1),
         "measured_threads": m.threads if m else None,
         "imgsz": best.trial.imgsz,
-        "confidence": confidence if confidence is not None else CONFIDENCE,
+        "confidence": known_threshold(confidence),
         "class_names": best.trial.dataset.class_names if best.trial.dataset else [],
     }
+
+
+def known_threshold(value: float | None) -> float:
+    """A lowest score to serve with: NaN, which a model that learned nothing has, would be compared with every score."""
+    return float(value) if value is not None and math.isfinite(value) else CONFIDENCE

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 
 import uvicorn
 from uvicorn.server import ServerState
-from uvicorn.supervisors.multiprocess import Process
 
 HANDSHAKE_S = 0.05  # in which handshakes that had begun end
 MOST_S = 1.0  # longest time to take what waits
@@ -56,17 +55,6 @@ class Draining(uvicorn.Server):
             connection.shutdown()
         await took_all(sockets or [])
         await super().shutdown(sockets)
-
-
-class Worker(Process):
-    """A process of the supervisor, with the server above."""
-
-    @property
-    def server(self) -> uvicorn.Server:
-        """The server of this process."""
-        if self._server is None:
-            self._server = Draining(self.config, alone=False)
-        return self._server
 
 
 def refuse_handshakes(sockets: Sequence[socket.socket]) -> None:

@@ -34,8 +34,9 @@ class Metrics:
         )  # fmt: skip
         self.monitor = Gauge(
             "detsweep_monitor", "What the latest window of the monitoring says", ["what"], registry=own,
-            multiprocess_mode="max",
+            multiprocess_mode="livemax",
         )  # fmt: skip
+        self.watch = Counter("detsweep_watched", "Counts of the monitoring since the start", ["what"], registry=own)
         self.failures = Counter("detsweep_exchange_failures", "Looks at the alias that failed", registry=own)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
@@ -60,6 +61,10 @@ class Metrics:
         for what, value in gauges.items():
             self.monitor.labels(what).set(value)
 
+    def counted(self, what: str, more: float) -> None:
+        """Count what the monitoring did: images, windows, alarms, or lines of the log that could not be written."""
+        self.watch.labels(what).inc(more)
+
     def failed_exchange(self) -> None:
         """Count one."""
         self.failures.inc()
@@ -74,3 +79,11 @@ class Metrics:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
         return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def forget(pid: int | None) -> None:
+    """Leave out what a process that died says of now; what it counted still counts."""
+    if (folder := os.environ.get(SHARED)) and pid is not None:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(pid, folder)  # type: ignore[no-untyped-call,unused-ignore]

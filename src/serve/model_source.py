@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ from src.common.errors import Unavailable, UserError
 from src.machine.environment import cores
 from src.predict.engine import Predictor, Wanted
 from src.predict.model import choose_runtime, open_model
+from src.promote.serving_plan import CONFIDENCE, known_threshold
 from src.records.schema import Artifact
+from src.serve import scratch
 from src.serve.options import ServeArgs
 
-CONFIDENCE = 0.25  # where nothing says a better one
 WARM_CALLS = 3  # before the service says that it is ready
 ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
@@ -44,6 +44,16 @@ class Served:
     def name_of(self, class_id: int) -> str:
         """The name of a class, or its number where nothing tells."""
         return self.names[class_id] if 0 <= class_id < len(self.names) else str(class_id)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The files of a registered version, as copied here."""
+
+    version: str
+    folder: Path
+    artifact: Artifact
+    plan: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -112,17 +122,37 @@ class Source:
         else:
             self.version()
 
-    def load(self, version: str) -> Served:
-        """Load a version (or the file), and call it a few times.
+    def fetch(self, version: str) -> Copy | None:
+        """A copy of a version's files; None of a file, which is served where it lies.
 
         Raises:
-            UserError: it is missing, damaged, or nothing here runs it.
+            UserError: it is missing or damaged, or the registry is away.
+        """
+        if self.address is None:
+            return None
+        folder = scratch.make()
+        try:
+            artifact, plan = self._opened_registry().model_of(version, folder)
+        except BaseException:  # an alias that points at what can't be had is looked at again and again
+            scratch.remove(folder)
+            raise
+        return Copy(version, folder, artifact, plan)
+
+    def open(self, copy: Copy | None) -> Served:
+        """Load a copy (None = the file), and call it a few times.
+
+        Raises:
+            UserError: it is missing, damaged, or nothing here runs it; the copy is removed.
         """
         try:
-            served = self._from_file() if self.address is None else self._from_registry(version)
-        except Unavailable as reason:
-            raise UserError(str(reason), value=f"runtime={self.args.runtime}") from None
-        served.predictor.try_out(served.artifact.path, calls=WARM_CALLS)
+            served = self._from_file() if copy is None else self._from_copy(copy)
+            served.predictor.try_out(served.artifact.path, calls=WARM_CALLS)
+        except BaseException as error:
+            if copy is not None:
+                scratch.remove(copy.folder)
+            if isinstance(error, Unavailable):
+                raise UserError(str(error), value=f"runtime={self.args.runtime}") from None
+            raise
         return served
 
     def _from_file(self) -> Served:
@@ -133,17 +163,16 @@ class Source:
         predictor = self._predictor(opened.artifact, engine, threads, confidence)
         return Served(predictor, opened.artifact, opened.names, engine, threads, confidence, path.name, "")
 
-    def _from_registry(self, version: str) -> Served:
+    def _from_copy(self, copy: Copy) -> Served:
         assert self.address is not None
-        folder = Path(tempfile.mkdtemp(prefix="detsweep-serve-"))
-        artifact, plan = self._opened_registry().model_of(version, folder)
-        artifact = dataclasses.replace(artifact, input_shape=_shape(artifact, plan))
+        plan = copy.plan
+        artifact = dataclasses.replace(copy.artifact, input_shape=_shape(copy.artifact, plan))
         engine = choose_runtime(artifact, self.args.runtime or str(plan["runtime"]))
         threads = self._threads(int(plan["threads"]))
-        confidence = float(plan["confidence"] if self.args.conf is None else self.args.conf)
+        confidence = known_threshold(float(plan["confidence"])) if self.args.conf is None else self.args.conf
         predictor = self._predictor(artifact, engine, threads, confidence)
-        names = [str(name) for name in plan["class_names"]]
-        return Served(predictor, artifact, names, engine, threads, confidence, self.address.name, version, folder)
+        names, name = [str(name) for name in plan["class_names"]], self.address.name
+        return Served(predictor, artifact, names, engine, threads, confidence, name, copy.version, copy.folder)
 
     def _threads(self, measured: int) -> int:
         """Of the engine: as asked, else as measured where one process has the machine, else a share of the cores."""

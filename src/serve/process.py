@@ -8,22 +8,21 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import signal
 import socket
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess, multiprocess
+from uvicorn.supervisors import multiprocess
 
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.serve import scratch
 from src.serve.connection import Connection
-from src.serve.draining import Draining, Worker, refuse_handshakes
+from src.serve.draining import Draining
 from src.serve.metrics import SHARED
 from src.serve.options import LiveConfig, ServeArgs
+from src.serve.supervisor import Supervisor, Worker
 
 ARGUMENTS = "DETSWEEP_SERVE_ARGS"  # hands the arguments to the processes
 
@@ -44,7 +43,12 @@ def application() -> Any:
 
 def _limit(args: ServeArgs) -> None:
     Connection.most, Connection.longest_s = args.max_connections, args.timeout_s
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    _log()
+
+
+def _log() -> None:
+    """Every line of the log with its time."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
 
@@ -54,6 +58,7 @@ def run(args: ServeArgs) -> int:
     Raises:
         UserError: the address is in use.
     """
+    _log()
     bound = _bound(args)
     os.environ[ARGUMENTS] = json.dumps(asdict(args))
     config = uvicorn.Config(
@@ -101,25 +106,13 @@ def _one(config: uvicorn.Config, bound: socket.socket, args: ServeArgs) -> int:
     return EXIT_OK if server.started else EXIT_FAILED
 
 
-class Supervisor(Multiprocess):
-    """Holds the socket for processes that come and go."""
-
-    def terminate_all(self) -> None:
-        """End all processes, which take what waits; none may come that nobody would take."""
-        refuse_handshakes(self.sockets)
-        super().terminate_all()
-        for one in self.sockets:
-            one.close()
-
-
 def _several(config: uvicorn.Config, bound: socket.socket) -> int:
-    shared = Path(tempfile.mkdtemp(prefix="detsweep-metrics-"))
+    shared = scratch.make()
     os.environ[SHARED] = str(shared)
     multiprocess.Process = Worker  # type: ignore[misc]  # the supervisor has no other place to name its server
     supervisor = Supervisor(config, [bound])
     try:
         supervisor.run()
     finally:
-        shutil.rmtree(shared, ignore_errors=True)
-    asked = {0, -signal.SIGTERM, -signal.SIGINT}  # once all is answered, uvicorn raises the signal again
-    return EXIT_OK if all(p.exitcode in asked for p in supervisor.processes) else EXIT_FAILED
+        scratch.remove(shared)
+    return EXIT_OK if supervisor.went_well else EXIT_FAILED

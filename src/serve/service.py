@@ -6,9 +6,11 @@ The event loop does neither, and hears of a picture once, when it is answered: e
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from string import hexdigits
 from typing import Any, TypeVar
@@ -32,6 +34,7 @@ from src.serve.state import Current, State, Watch
 
 READERS = 2  # threads that read and fit pictures while the network runs
 ID_LENGTH = 32  # characters of an answer's name
+log = logging.getLogger(__name__)
 LOOK_S = 0.05  # between two looks for an answer that another process records
 Found = TypeVar("Found")
 
@@ -61,6 +64,9 @@ class Service:
         self.live = Live(args, self.metrics) if args.live.challenger else None
         self.state = State(self.live.champion_args if self.live else args, self.metrics, watch)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        # A thread of its own: a challenger that is slow in the shadow keeps no picture of the champion's waiting.
+        self._noter = ThreadPoolExecutor(1, thread_name_prefix="noter")
+        self._unnoted = 0  # answers that wait to be noted; the event loop alone counts them
         self._noting: dict[str, Future[None]] = {}  # answers that are being recorded for a live comparison, by id
         self._under_way = 0  # pictures; the event loop alone counts them
 
@@ -80,11 +86,30 @@ class Service:
         if noted:
             source = request.query_params.get("source", "")[:100]
             image_id = body.get("id", "")
-            noting = self._readers.submit(self._note, asked, answer, current, ms, source, arm, image_id)
-            if image_id:
-                self._noting[image_id] = noting
-                noting.add_done_callback(lambda _: self._noting.pop(image_id, None))
+            self._note_later(image_id, lambda: self._note(asked, answer, current, ms, source, arm, image_id))
         return JSONResponse(body)
+
+    def _note_later(self, image_id: str, note: Callable[[], None]) -> None:
+        """Note an answer once there is time; where as many wait already as may, it stays unnoted, and is counted."""
+        if self._unnoted >= self.args.queue + READERS:
+            self.metrics.counted("unnoted", 1)
+            return
+        self._unnoted += 1
+        loop, noting = asyncio.get_running_loop(), self._noter.submit(note)
+        if image_id:
+            self._noting[image_id] = noting
+
+        def ended() -> None:
+            self._unnoted -= 1
+            self._noting.pop(image_id, None)
+
+        def done(future: Future[None]) -> None:
+            if (error := future.exception()) is not None:
+                log.error("an answer could not be noted (%s: %s)", type(error).__name__, error)
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(ended)
+
+        noting.add_done_callback(done)
 
     async def noted(self, image_id: str) -> None:
         """Wait until an answer is recorded: labels that come right after it would find nothing to belong to."""
@@ -180,6 +205,10 @@ class Service:
         """Answer what waits, and end."""
         self.state.draining = True
         self._readers.shutdown(wait=True)
+        wait([self._noter.submit(lambda: None)], self.args.drain_s)  # it comes after all that waits
+        if self.live is not None:
+            self.live.ending = True
+        self._noter.shutdown(wait=True)
         for state in self.states:
             state.stop()
 

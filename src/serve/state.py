@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import re
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 from src.common.backends import engine_facts
 from src.inference import Detections
 from src.predict.engine import Image
+from src.serve import scratch
 from src.serve.engine import Engine
 from src.serve.metrics import Metrics
 from src.serve.model_source import Served, Source
 from src.serve.options import ServeArgs
 from src.serve.refusals import not_ready
 
+MOST_WAIT_S = 300.0  # between two attempts to load the same version
 log = logging.getLogger(__name__)
 
 
@@ -55,7 +58,7 @@ class Current:
         if self.observer is not None:
             self.observer.close()
         if self.served.folder is not None:
-            shutil.rmtree(self.served.folder, ignore_errors=True)
+            scratch.remove(self.served.folder)
 
 
 class State:
@@ -72,6 +75,7 @@ class State:
         self._source = Source(args)
         self._current: Current | None = None
         self._ended = threading.Event()
+        self._exchanging = threading.Lock()  # held while an engine is loaded: a process that ended then would abort
         self._follower: threading.Thread | None = None
         self.draining = False
 
@@ -99,27 +103,47 @@ class State:
             self._follower.start()
 
     def stop(self) -> None:
-        """Answer what waits, and let go of everything."""
+        """Answer what waits, and let go of everything. A registry that does not answer is not waited for."""
         self._ended.set()
-        if self._follower is not None:  # an engine that is being loaded while the process ends would abort it
-            self._follower.join()
+        self._exchanging.acquire()  # never released: nothing is loaded any more
         if self._current is not None:
             self._current.retire()
 
     def _follow(self) -> None:
+        trouble = Trouble(self.args.poll_s)
         while not self._ended.wait(self.args.poll_s):
+            version = ""
             try:
                 version = self._source.version()
-                if self._current is not None and version != self._current.served.version:
+                if self._current is not None and version == self._current.served.version:
+                    trouble = Trouble(self.args.poll_s)
+                elif trouble.is_over(version):
                     self._exchange(version)
             # A registry that is away, or a version that can't be loaded: what is served now goes on being served.
             except Exception as error:
                 self.metrics.failed_exchange()
-                log.warning("the alias was not followed: %s", str(error).splitlines()[0])
+                if said := trouble.news(version, str(error)):
+                    log.warning("the alias was not followed: %s", said)
 
     def _exchange(self, version: str) -> None:
         """Load a version beside the present one, put it in its place, then retire the old one."""
-        served = self._source.load(version)
+        copy = self._source.fetch(version)
+        with self._exchanging:
+            made = self._made(self._source.open(copy))
+            old, self._current = self._current, made
+        self.metrics.serves(made.served, old.served if old else None)
+        log.info("serving %s", ", ".join(f"{key} {value}" for key, value in made.served.facts.items() if value))
+        if old is not None:
+            old.retire()
+
+    def _made(self, served: Served) -> Current:
+        """A loaded model with its observer and its engine."""
+        try:
+            observer = self._watch(self.args, self.metrics, served) if self._watch else None
+        except BaseException:
+            if served.folder is not None:
+                scratch.remove(served.folder)
+            raise
         engine = Engine(
             served.predictor,
             batch=self.args.batch,
@@ -128,9 +152,31 @@ class State:
             on_call=self.metrics.called,
             anywhere=engine_facts(served.runtime).concurrent,
         )
-        made = Current(served, engine, self._watch(self.args, self.metrics, served) if self._watch else None)
-        old, self._current = self._current, made
-        self.metrics.serves(served, old.served if old else None)
-        log.info("serving %s", ", ".join(f"{key} {value}" for key, value in served.facts.items() if value))
-        if old is not None:
-            old.retire()
+        return Current(served, engine, observer)
+
+
+class Trouble:
+    """What went wrong when the alias was followed: told once, and a version that can't be loaded is tried less often.
+
+    Args:
+        poll_s: between two looks at the alias.
+    """
+
+    def __init__(self, poll_s: float) -> None:
+        self._wait_s = self._poll_s = poll_s
+        self._version, self._said, self._until = "", "", 0.0
+
+    def is_over(self, version: str) -> bool:
+        """Whether a version is to be tried now."""
+        return version != self._version or time.monotonic() >= self._until
+
+    def news(self, version: str, error: str) -> str:
+        """Note a failure; the first line of its message where it is another one than before, else ""."""
+        if version:  # of the version; otherwise the registry is away, and asking it costs nothing
+            self._wait_s = min(self._wait_s * 2, MOST_WAIT_S) if version == self._version else self._poll_s * 2
+            self._version, self._until = version, time.monotonic() + self._wait_s
+        said = re.sub(
+            rf"{re.escape(scratch.PREFIX)}\w+", "…", (error.splitlines() or [""])[0]
+        )  # a new folder each time
+        news, self._said = "" if said == self._said else said, said
+        return news

@@ -116,7 +116,7 @@ def tensor_of(body: bytes, headers: Mapping[str, str], shape: tuple[int, int, in
     dims, kind = one.get("shape"), one.get("datatype")
     if not isinstance(dims, list) or not all(type(d) is int and d > 0 for d in dims):
         raise _bad("`shape` must be a list of positive whole numbers")
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         raise _bad(f"`datatype` must be one of {', '.join(TYPES)}")
     if tuple(dims[1:]) != shape or len(dims) != 4 or dims[0] > MOST_IMAGES:
         raise _bad(f"`shape` must be [n, {', '.join(map(str, shape))}] with n from 1 to {MOST_IMAGES}")
@@ -147,7 +147,8 @@ def _values(one: Mapping[str, Any], binary: bytes, dims: Sequence[int], kind: st
                 raise _bad("`binary_data_size` is not the size of the data, or not that of the shape")
             flat = np.frombuffer(binary, dtype.newbyteorder("<"))
         else:
-            flat = np.asarray(one.get("data"), dtype).reshape(-1)
+            with np.errstate(over="ignore"):  # what is too large is not finite, and refused for that
+                flat = np.asarray(one.get("data"), dtype).reshape(-1)
     except (ValueError, TypeError, OverflowError):
         raise _bad("`data` holds something else than numbers") from None
     if flat.size != count:
@@ -187,7 +188,8 @@ def _wants_binary(asked: Mapping[str, Any]) -> bool:
     wanted = asked.get("outputs")
     if not isinstance(wanted, list) or not wanted:
         return False
-    return all(isinstance(o, dict) and (o.get("parameters") or {}).get("binary_data") is True for o in wanted)
+    told = [o.get("parameters") if isinstance(o, dict) else None for o in wanted]
+    return all(isinstance(p, dict) and p.get("binary_data") is True for p in told)
 
 
 def _bad(text: str) -> Refusal:

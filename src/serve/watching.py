@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import threading
 from pathlib import Path
 
 from src.inference import Detections
@@ -28,12 +29,23 @@ class Watcher:
 
     def __init__(self, observer: Observer, metrics: Metrics) -> None:
         self._observer, self._metrics = observer, metrics
+        self._counted: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     def observe(self, image: Image, found: Detections, latency_ms: float, source: str) -> None:
         """Note one answer; see `src.serve.state.Observer`."""
         ended = self._observer.observe(image, found, latency_ms, source)
+        gauges = self._observer.gauges()
         if ended is not None:
-            self._metrics.watched(self._observer.gauges())
+            self._metrics.watched({what: value for what, value in gauges.items() if ":" in what})
+        self._count({what: value for what, value in gauges.items() if ":" not in what})
+
+    def _count(self, counts: dict[str, float]) -> None:
+        with self._lock:
+            for what, count in counts.items():
+                if (more := count - self._counted.get(what, 0.0)) > 0:
+                    self._metrics.counted(what, more)
+                    self._counted[what] = count
 
     def close(self) -> None:
         """Close the log."""

@@ -71,6 +71,16 @@ def test_windows_last_so_long_and_have_so_many() -> None:
     assert few.rest() is None
 
 
+@pytest.mark.parametrize("jump", [-3.2e7, -600.0, 3.2e7])
+def test_a_clock_that_is_set_neither_stops_windows_nor_makes_them_long(jump: float) -> None:
+    rng, windows = np.random.default_rng(0), Windows(SETTINGS)
+    before, after = World().images(rng, 100, 5e7), World().images(rng, 200, 5e7 + 100 + jump)
+    found = [w for o in [*before, *after] if (w := windows.add(o))]
+    assert len(found) == 4, "300 s of a picture a second, and windows of a minute"
+    assert all(0 < w.duration <= 86_400 + 60 for w in found)
+    assert sum(w.images for w in found) >= 240
+
+
 def test_the_sample_of_a_window_is_even() -> None:
     window = next(
         windows_of(World(rate=100).images(np.random.default_rng(0), 6001), replace(SETTINGS, most_images=1000))

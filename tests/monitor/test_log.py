@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -54,6 +55,45 @@ def test_files_are_turned_over_within_the_quota(tmp_path: Path) -> None:
     found = read_log(tmp_path)[0]
     assert found[-1].key == IMAGES[-1].key
     assert len(found) < len(IMAGES)
+
+
+def test_several_processes_keep_the_quota_together(tmp_path: Path) -> None:
+    settings = MonitorConfig(file_mb=0.02, log_mb=0.04, workers=4)
+    logs = [Log(tmp_path, settings) for _ in range(settings.workers)]
+    for number, one in enumerate(IMAGES * 3):
+        logs[number % len(logs)].write(one)
+        assert sum(p.stat().st_size for p in tmp_path.glob("*.jsonl")) <= 41_000
+
+
+@pytest.mark.parametrize("taken", ["removed", "moved", "folder"])
+def test_a_file_that_somebody_takes_away_costs_what_was_in_it(taken: str, tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    log = Log(folder, MonitorConfig())
+    for one in IMAGES[:5]:
+        log.write(one)
+    path = next(folder.glob("*.jsonl"))
+    if taken == "moved":
+        path.rename(tmp_path / "old.1")
+    else:
+        path.unlink()
+    if taken == "folder":
+        folder.rmdir()
+    for one in IMAGES[5:9]:
+        log.write(one)
+    assert [o.key for o in read_log(folder)[0]] == [o.key for o in IMAGES[5:9]]
+
+
+@pytest.mark.parametrize("line", ["1" + "0" * 400, "Infinity", "[]", "null", '"x"', "{}"])
+def test_any_json_in_any_place_of_a_line_costs_that_line(line: str, tmp_path: Path) -> None:
+    own = {"when": 1.0, "latency_ms": 1.0, "values": {"brightness": 1.0}, "classes": [1], "source": "x"}
+    wrong = [json.dumps({**own, key: "@"}).replace('"@"', line) for key in own]
+    wrong += [json.dumps(own).replace('"brightness": 1.0', f'"brightness": {line}')]
+    wrong += [json.dumps(own).replace("[1]", f"[{line}]")]
+    (tmp_path / "observed-1.jsonl").write_text("\n".join([*wrong, json.dumps(own)]))
+    found, broken = read_log(tmp_path)
+    assert len(found) + broken == len(wrong) + 1
+    assert all(o.when == 1.0 for o in found)
+    assert broken or line in ("null", "{}", '"x"', "[]")
 
 
 def test_a_kill_loses_no_line_that_was_written(tmp_path: Path) -> None:

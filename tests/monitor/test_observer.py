@@ -102,7 +102,14 @@ def test_a_full_disk_stops_the_log_and_not_the_service(
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("false_alarms_per_day", 0), ("window_s", -1), ("window_images", 0), ("log_mb", float("inf")), ("most_images", 5)],
+    [
+        ("false_alarms_per_day", 0),
+        ("window_s", -1),
+        ("window_images", 0),
+        ("log_mb", float("inf")),
+        ("most_images", 5),
+        ("file_mb", 300),
+    ],
 )
 def test_settings_that_make_no_sense(key: str, value: float) -> None:
     with pytest.raises(UserError, match=f"monitor.{key}"):

@@ -16,7 +16,7 @@ from src.monitor.log import Log
 from src.monitor.page import markdown, text, write_page
 from src.monitor.profile import profile_of, save_profile
 from src.monitor.settings import MonitorConfig
-from tests.conftest import ROOT
+from tests.conftest import ROOT, run_command
 from tests.monitor.worlds import NAMES, World, profile
 
 SETTINGS = MonitorConfig(window_s=60, window_images=60)
@@ -169,3 +169,14 @@ def test_one_picture_sent_again_and_again_is_told(tmp_path: Path) -> None:
     assert shown.partition("Examples")[0].count("- image 0") == 1  # told once
     assert page.index("figures/course.png") < page.index("## Examples")
     assert "exactly like" not in markdown(changing(), [], {})
+
+
+def test_a_folder_of_any_name_is_taken_as_it_is_typed(tmp_path: Path) -> None:
+    folder = tmp_path / "det=a,b (c)[d] {e}"
+    save_profile(folder / "profile.json", profile(np.random.default_rng(0)))
+    log = Log(folder, MonitorConfig())
+    for one in World().images(np.random.default_rng(1), 60):
+        log.write(one)
+    done = run_command("src.monitor", f"log=~/{folder.name}", f"profile={folder}/profile.json", HOME=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "monitor" / "monitor.html").is_file()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
 import shutil
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from src.common.errors import UserError
+from src.monitor.events import Events
 from src.monitor.experiment import Experiment
 from src.records.schema import Artifact
 from src.serve import service
@@ -158,5 +162,66 @@ def test_every_answer_is_logged_where_a_log_is_asked_for(onnx: Artifact, images:
     with TestClient(build(args, watcher_of)) as client:
         for name in images[:3]:
             assert client.post("/predict?source=gate", content=Path(name).read_bytes()).status_code == 200
+        told = f'detsweep_watched_total{{what="images"}} {3.0}'
+        deadline = time.monotonic() + 10
+        while told not in client.get("/metrics").text:  # counted without a window that ended, too
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
     lines = [line for p in (tmp_path / "log").rglob("*") if p.is_file() for line in p.read_text().splitlines()]
     assert sum('"gate"' in line for line in lines) == 3
+
+
+def test_a_challenger_that_is_slow_in_the_shadow_keeps_nobody_waiting(
+    two: tuple[str, str], images: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = threading.Event()
+    monkeypatch.setattr(Live, "_asked", lambda *_: (held.wait(30) and None, 1.0))
+    content = Path(images[0]).read_bytes()
+    args = dataclasses.replace(args_of(two, tmp_path / "live", mode="shadow"), queue=3)
+    with TestClient(build(args)) as client:
+        for _ in range(12):
+            assert client.post("/predict", content=content).status_code == 200
+        assert 'detsweep_watched_total{what="unnoted"} 7.0' in client.get("/metrics").text
+        held.set()
+    with TestClient(build(args)) as client:
+        assert client.get("/live").json()["verdict"]["champion"]["images"] <= 5
+
+
+@pytest.mark.parametrize("mode", ["split", "shadow"])
+def test_a_full_disk_stops_the_record_and_not_the_service(
+    mode: str,
+    two: tuple[str, str],
+    images: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    content = Path(images[0]).read_bytes()
+    with TestClient(build(args_of(two, tmp_path / "live", mode=mode))) as client:
+        known = client.post("/predict", content=content).json()["id"]
+        wait_for_record(client)
+        append = Events._append
+
+        def full(*_: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Events, "_append", full)
+        for _ in range(3):
+            assert client.post("/predict", content=content).status_code == 200
+        labels = {"image": known, "boxes": [], "classes": []}
+        refused = client.post("/feedback", json=labels)
+        assert (refused.status_code, refused.json()["kind"]) == (503, "failed")
+        monkeypatch.setattr(Events, "_append", append)
+        assert client.post("/feedback", json=labels).json() == {"taken": True}
+    assert sum("the live comparison can't be recorded" in r.message for r in caplog.records) == 1
+
+
+def wait_for_record(client: TestClient) -> None:
+    """Wait until the first answer is recorded."""
+    deadline = time.monotonic() + 20
+    while client.get("/live").json()["verdict"]["champion"]["images"] < 1:
+        verdict = client.get("/live").json()["verdict"]
+        if verdict["challenger"]["images"]:
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
