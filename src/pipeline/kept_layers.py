@@ -12,7 +12,7 @@ from pathlib import Path
 from src.common.errors import StageError, Unavailable
 from src.config.schema import AppConfig
 from src.export.isolated import export_one
-from src.export.onnx_precision import checked, convolutions
+from src.export.onnx_precision import checked, layers
 from src.models.base import family
 from src.pipeline.context import Inputs
 
@@ -36,4 +36,4 @@ def refuse_unknown_layers(cfgs: Sequence[AppConfig], inputs: Inputs) -> None:
                 graph = export_one(untrained, "onnx/fp32", Path(folder), cfg.export)
             except (StageError, Unavailable):
                 continue  # no fault of the names: the export of the finalists tells it
-            checked(list(cfg.export.int8.keep or []), convolutions(Path(graph.path)))
+            checked(list(cfg.export.int8.keep or []), layers(Path(graph.path)))
