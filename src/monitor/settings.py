@@ -35,7 +35,8 @@ def check(settings: MonitorConfig) -> None:
             raise UserError(
                 f"monitor.{name} must be above 0", value=f"monitor.{name}={value}", remedy=f"monitor.{name}={default}"
             )
-    if settings.file_mb > settings.log_mb:
+    # A file that is not asked for is as small as the quota wants it.
+    if settings.log_mb < settings.file_mb != MonitorConfig.file_mb:
         raise UserError(
             "monitor.file_mb must be at most monitor.log_mb, the quota of all files together",
             value=f"monitor.file_mb={settings.file_mb:g}, monitor.log_mb={settings.log_mb:g}",
