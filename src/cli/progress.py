@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from src.cli.epoch_line import METRIC, counted, epoch_line
+from src.common.history import USED
 from src.common.sparkline import sparkline
 
 ROWS = 8  # trials shown at once: those that run, then the latest that ended
@@ -44,22 +45,32 @@ class Row:
 class Watch:
     """Shows the progress of a sweep's trials, epoch by epoch.
 
-    The time left is the epochs left times the mean time of the epochs seen, which settles after the first trial.
+    The time left is the work left times the mean time of the work seen, which settles after the first trial. Work is
+    counted in epochs, or, where trainings end by the clock, in trainings: nobody knows how many epochs those will have.
+
+    Args:
+        trials: of the sweep.
+        epochs: of each training.
+        console: where it is shown.
+        minutes: of processor time that each training has instead.
     """
 
-    def __init__(self, trials: int, epochs: int, console: Console | None = None) -> None:
+    def __init__(self, trials: int, epochs: int, console: Console | None = None, minutes: float | None = None) -> None:
         self.console = console or Console(file=sys.stdout)
-        self._epochs = epochs
-        self._total = trials * epochs
-        self._done = 0  # epochs, of finished trials in full
-        self._timed = 0  # epochs that this process ran, or watched
+        self._minutes = minutes
+        self._epochs = 0 if minutes else epochs
+        self._each = 1.0 if minutes else float(epochs)  # work of a trial
+        self._total = trials * self._each
+        self._done = 0.0  # work, of finished trials in full
+        self._timed = 0.0  # work that this process did, or watched
+        self._share = 0.0  # work done of the current trial
         self._begun = time.monotonic()
         self._rows: dict[int, Row] = {}
         self._current = Row(-1, "")
         self._bar = Progress(
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("epochs"),
+            TextColumn("trainings" if minutes else "epochs"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
             console=self.console,
@@ -90,12 +101,15 @@ class Watch:
     def trial(self, number: int, label: str, curve: Sequence[float] = ()) -> None:
         """A trial of this process begins, or goes on after the epochs of `curve`."""
         self._current = self._rows[number] = Row(number, label, curve=list(curve))
+        self._share = 0.0
         if self._live is None:
             self.say(f"{self._name()}: starts")
 
     def epoch(self, epoch: int, row: dict[str, float]) -> None:
         """An epoch of the current trial ended."""
-        self._count(1)
+        share = 1.0 if self._minutes is None else max(row.get(USED, 0.0) / self._minutes - self._share, 0.0)
+        self._share += share
+        self._count(share)
         line = epoch_line(epoch, self._epochs, row, self._current.curve)
         self._current.curve.append(row.get(METRIC, 0.0))
         self._latest = f"trial {self._current.number}: {line}"
@@ -105,7 +119,7 @@ class Watch:
     def finish(self, label: str, *, epochs_run: int, state: str = "complete") -> None:
         """The current trial ended, with `label` saying how; epochs that never ran no longer count as work."""
         self._current.state = state
-        self._total -= self._epochs - epochs_run
+        self._total -= self._each - (epochs_run if self._minutes is None else self._share)
         self.say(label)
 
     def pause(self, label: str) -> None:
@@ -115,19 +129,20 @@ class Watch:
 
     def skip(self) -> None:
         """A trial was finished by an earlier run of the sweep."""
-        self._total -= self._epochs
+        self._total -= self._each
 
     def show(self, number: int, label: str, curve: Sequence[float], state: str = "running") -> None:
         """What is known of a trial that another process runs; the last call has the state that it ended in."""
         row = self._rows.setdefault(number, Row(number, label))
         new = max(len(curve) - len(row.curve), 0)
-        self._count(new)
+        over = state not in ("running", "paused")
+        self._count(float(new if self._minutes is None else over))
         row.curve, row.state, row.label = list(curve), state, label
         if new and self._live is None and state == "running":
             line = epoch_line(len(curve), self._epochs, {METRIC: curve[-1]}, curve[:-1])
             self.say(f"trial {number} · {label}: {line}  {self._left()}")
-        if state not in ("running", "paused"):
-            self._total -= self._epochs - len(curve)
+        if over:
+            self._total -= 0.0 if self._minutes else self._each - len(curve)
 
     def say(self, text: str) -> None:
         """Print a line above the table."""
@@ -164,9 +179,9 @@ class Watch:
     def _name(self) -> str:
         return f"trial {self._current.number} · {self._current.label}"
 
-    def _count(self, epochs: int) -> None:
-        self._done += epochs
-        self._timed += epochs
+    def _count(self, work: float) -> None:
+        self._done += work
+        self._timed += work
 
     def _left(self) -> str:
         if not self._timed:

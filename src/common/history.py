@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+USED = "used_minutes"  # of a training that ends by the clock: up to the end of that epoch
+
 
 def loss_names(row: Mapping[str, float]) -> list[str]:
     """The parts of the loss on the training images, in the order of the row; not all have "loss" in their names."""

@@ -122,7 +122,7 @@ def _convert(source: ExportSource, path: Path, unit: bool) -> None:
     """Write the file.
 
     Raises:
-        StageError: the network's shapes depend on what it sees.
+        StageError: the converter can't take the network; the message says why.
     """
     with quiet():
         import litert_torch
@@ -130,10 +130,21 @@ def _convert(source: ExportSource, path: Path, unit: bool) -> None:
         model = _with_unit_boxes(source.module, source.input) if unit else source.module
         try:
             litert_torch.convert(model.eval(), (source.example(),)).export(str(path))
-        except Exception as error:  # torch's own types for this change from version to version
-            if "data-dependent" not in str(error):
+        except Exception as error:  # torch's own types change from version to version
+            reason = _reason(str(error))
+            if not reason:
                 raise
-            raise StageError("export", "litert", FREE_NUMBER) from error
+            raise StageError("export", "litert", reason) from error
+
+
+def _reason(text: str) -> str:
+    """What the converter's message means, in a sentence; "" where that isn't known."""
+    if "data-dependent" in text:
+        return FREE_NUMBER
+    operator = re.search(r"While executing .*?target=torch\.ops\.(\w+\.\w+)", text, re.DOTALL)
+    if operator is None:
+        return ""
+    return f"LiteRT's converter can't take an operator of this network ({operator[1]}); onnx and openvino can"
 
 
 def _with_unit_boxes(model: nn.Module, shape: Input) -> nn.Module:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-USED = "used_minutes"  # in a row of the history: up to the end of that epoch
+from src.common.history import USED
+
 MOST_EPOCHS = 1_000_000
 
 

@@ -41,7 +41,7 @@ def confirm(
     seeds = fresh_seeds(records, count)
     wanted = [(finalist, seed) for finalist in finalists for seed in seeds]
     numbers = _numbers(request, records, context, wanted)
-    with Watch(len(wanted), request.base.epochs) as watch:
+    with Watch(len(wanted), request.base.epochs, minutes=request.base.training.minutes) as watch:
         watch.say(f"confirming {len(finalists)} configuration(s) with the fresh seeds {', '.join(map(str, seeds))}")
         return [
             run_replicate(request, finalist, seed, number, context, inputs, watch)

@@ -105,7 +105,7 @@ def run_launched(request: SweepRequest, study: Study, context: Context, launcher
     seen = {r.trial for r in all_records(context.folder)}  # of an earlier start
     fruitless = 0
     try:
-        with Watch(request.trials(), request.base.epochs) as watch:
+        with Watch(request.trials(), request.base.epochs, minutes=request.base.training.minutes) as watch:
             for _ in seen:
                 watch.skip()
             watch.say(f"sweep {context.name}: {request.trials()} trials, {count} workers of {launcher.name}")

@@ -127,7 +127,7 @@ def _watch(
 ) -> None:
     seen = {r.trial for r in all_records(context.folder)}  # of an earlier start
     restarts = 0
-    with Watch(request.trials(), request.base.epochs) as watch:
+    with Watch(request.trials(), request.base.epochs, minutes=request.base.training.minutes) as watch:
         for _ in seen:
             watch.skip()
         watch.say(f"sweep {context.name}: {request.trials()} trials, {len(workers)} workers of {share} threads")

@@ -57,7 +57,7 @@ def _open_and_run(cfg: AppConfig, folder: Path) -> int:
 
 def _run(cfg: AppConfig, context: Context, inputs: Inputs) -> int:
     started = now()
-    with Watch(1, cfg.epochs) as watch:
+    with Watch(1, cfg.epochs, minutes=cfg.training.minutes) as watch:
         watch.trial(0, f"{cfg.model.name} {cfg.imgsz} px lr={cfg.lr:g} seed={cfg.seed}")
         record = run_trial(trial_of(0, [], cfg, context, inputs), context, watch.epoch)
         watch.finish(outcome(record), epochs_run=len(record.history))

@@ -271,7 +271,7 @@ def _save_request(request: SweepRequest, run_id: str, path: Path) -> SweepRecord
 
 def _work(request: SweepRequest, study: Study, context: Context, inputs: Inputs) -> None:
     """Take part in the study until nothing of it is left."""
-    with Watch(request.trials(), request.base.epochs) as watch:
+    with Watch(request.trials(), request.base.epochs, minutes=request.base.training.minutes) as watch:
         watch.say(f"sweep {context.name}: {request.trials()} trials, {context.threads} threads, in {context.folder}")
         runner = CellRunner(request, context, inputs, watch, Costs(request, context, inputs))
         work(study, runner.run, on_lost=runner.lost, on_given_up=runner.give_up)

@@ -83,7 +83,7 @@ def until_decided(request: SweepRequest, record: SweepRecord, context: Context, 
     """
     if request.base.study.until != "decided":
         return record
-    with Watch(0, request.base.epochs) as watch:
+    with Watch(0, request.base.epochs, minutes=request.base.training.minutes) as watch:
         _finish_begun(request, context, inputs, watch)
         while True:
             saved = load_sweep(context.folder)

@@ -41,6 +41,27 @@ def test_epochs_beyond_those_that_were_thought_are_told_by_number(monkeypatch: p
     assert [line.split(": epoch ")[1].split()[0] for line in out.getvalue().splitlines()[1:]] == ["1/1", "2"]
 
 
+def test_trainings_that_end_by_the_clock_are_counted_by_their_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, now = io.StringIO(), [0.0]
+    monkeypatch.setattr("src.cli.progress.time.monotonic", lambda: now[0])
+    with Watch(4, 10, Console(file=out, width=200), minutes=2.0) as watch:
+        watch.trial(0, "first")
+        for epoch, used in enumerate((0.5, 1.0, 1.9), 1):
+            now[0] += 60
+            watch.epoch(epoch, {"used_minutes": used})
+        watch.finish("done", epochs_run=3)
+        watch.trial(1, "second")
+        now[0] += 60
+        watch.epoch(1, {"used_minutes": 1.9})
+        shown = picture(watch)
+    lines = [line for line in out.getvalue().splitlines() if "epoch" in line]
+    assert [line.split(": epoch ")[1].split()[0] for line in lines] == ["1", "2", "3", "1"], "of how many, nobody knows"
+    assert lines[0].endswith("about 15:00 left"), "a quarter of the first of four trainings took a minute"
+    assert lines[1].endswith("about 14:00 left")
+    assert "epochs" not in shown[-1]
+    assert "trainings" in shown[-1]
+
+
 def picture(watch: Watch) -> list[str]:
     """What the table shows."""
     out = io.StringIO()

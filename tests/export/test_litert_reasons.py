@@ -34,6 +34,14 @@ def test_a_number_of_boxes_that_depends_on_the_image(monkeypatch: pytest.MonkeyP
     assert "Min(" not in str(caught.value)
 
 
+def test_an_operator_that_the_converter_lacks_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = "'list' object has no attribute 'dtype'\n\nWhile executing %split_with_sizes_1 : [num_users=1] = "
+    text += "call_function[target=torch.ops.aten.split_with_sizes.default](args = (%view_145, [64], 1), kwargs = {})"
+    with pytest.raises(StageError, match=r"operator of this network \(aten\.split_with_sizes\)") as caught:
+        litert._convert(fails_with(text, monkeypatch), tmp_path / "model.tflite", unit=False)
+    assert "call_function" not in str(caught.value)
+
+
 def test_other_failures_keep_their_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="no such operator"):
         litert._convert(fails_with("no such operator", monkeypatch), tmp_path / "model.tflite", unit=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from src.models.budget import MOST_EPOCHS, USED, Budget
+from src.common.history import USED
+from src.models.budget import MOST_EPOCHS, Budget
 
 
 class Clock:

@@ -19,11 +19,12 @@ from typing import Any
 
 from src.common.errors import StageError
 from src.common.hashes import sha256_file
+from src.common.history import USED
 from src.config.training import Training
 from src.machine.open_files import fitting, limit
 from src.models import epoch_curves
 from src.models.base import EpochHook, Start, TrainResult, licence_of
-from src.models.budget import USED, Budget
+from src.models.budget import Budget
 from src.models.checkpoints import hash_of_weights
 from src.models.curves import draw_curves
 from src.models.gradients import complaints
