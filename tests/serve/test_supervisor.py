@@ -130,15 +130,15 @@ def test_a_process_lost_while_the_registry_is_away_does_not_end_the_service(onnx
         while service.log.read_text().count("INFO serving") < 2:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        away = store.parent.rename(
-            tmp_path / "away"
-        )  # with its folder, or a new process would begin another store there
+        away = store.parent.rename(tmp_path / "away")
+        store.parent.touch()  # a new process would begin another store there
         os.kill(workers_of(service)[0], signal.SIGKILL)
         while "startup failed" not in service.log.read_text():
             assert time.monotonic() < deadline, service.log.read_text()
             time.sleep(0.1)
         time.sleep(2)
         assert service.get("/v2/health/ready")[0] == 200, service.log.read_text()
+        store.parent.unlink()
         away.rename(store.parent)
         while len(workers_of(service)) < 2 or service.log.read_text().count("INFO serving") < 3:
             assert time.monotonic() < deadline + 120, service.log.read_text()
