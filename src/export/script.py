@@ -23,6 +23,9 @@ SESSIONS = {
     "onnx": (
         "onnxruntime",
         """
+import os
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it reports its use otherwise
 import onnxruntime
 
 options = onnxruntime.SessionOptions()
