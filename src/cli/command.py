@@ -14,6 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Collection
+from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -152,6 +153,12 @@ def _composed(config_name: str, schema: type[T], folder: str | None) -> T | None
     except Exception as error:
         if _begun:
             raise
+        for word in sys.argv[1:]:
+            key, _, value = word.partition("=")
+            if value == "null" and folder is not None and (Path(folder) / key).is_dir():
+                raise UserError(
+                    f"{key} names a file of conf/{key}/, and null is none", value=word, remedy="--help lists them"
+                ) from None
         # Hydra and its parser fail in ways of their own on some words (null for a group, a number of 20,000 digits).
         reason = (str(error).splitlines() or [""])[0][:200]
         raise UserError(f"the configuration can't be composed ({reason or type(error).__name__})") from None

@@ -165,9 +165,9 @@ def encrypt_folder(source: Path, target: Path) -> int:
         UserError: the source is missing, or the target exists.
     """
     if not source.is_dir():
-        raise UserError("the folder does not exist", value=source)
+        raise UserError("source is no folder that exists", value=source, remedy="source=FOLDER")
     if target.exists():
-        raise UserError("the target exists already, and nothing is ever written over", value=target)
+        raise UserError("out exists already, and nothing is ever written over", value=target, remedy="out=NEW_FOLDER")
     key, count = key_from_environment(), 0
     with whole_folder(target) as aside:
         for item in sorted(p for p in source.rglob("*") if p.is_file()):

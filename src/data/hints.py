@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from src.common.encryption import CBC
 from src.common.errors import UserError
 from src.data.folders import inventory, split_of, walk
 
@@ -21,6 +22,8 @@ def suggestion(folder: Path, asked: str) -> str:
     if not folder.is_dir():
         return ""
     files = walk(folder).files[:MANY]
+    if secret := encrypted_elsewhere(folder):
+        return secret
     suffixes = {p.suffix.lower() for p in files}
     yaml = next((p for p in files if p.name.lower() in ("data.yaml", "data.yml", "dataset.yaml")), None)
     jsons = [p for p in files if p.suffix.lower() == ".json"]
@@ -42,6 +45,13 @@ def suggestion(folder: Path, asked: str) -> str:
     if asked != "yolo" and ".txt" in suffixes:
         return f"the .txt files may be YOLO labels: data=yolo data.path={folder}"
     return ""
+
+
+def encrypted_elsewhere(folder: Path) -> str:
+    """The command that opens pictures which another system encrypted; "" where none lies here."""
+    if not any(p.suffix.lower() == CBC for p in walk(folder).files[:MANY]):
+        return ""
+    return f"files .enc of AES-256-CBC are opened by: python -m src.data encrypt source={folder} out=NEW"
 
 
 def looks_like_coco(file: Path) -> bool:

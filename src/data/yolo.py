@@ -12,6 +12,7 @@ from typing import Any
 from src.common.errors import UserError
 from src.data.columns import read_shape
 from src.data.folders import NOT_READ, inventory, skipped, unread
+from src.data.hints import encrypted_elsewhere
 from src.data.types import SPLITS, Finding, RawDataset
 from src.data.yolo_labels import broken_pairs, find_label, label_path, read_item
 from src.data.yolo_paths import MissingError, Pictures, pictures_of, root_of
@@ -89,7 +90,7 @@ def _empty(found: Pictures, value: object, key: str, root: Path, file: Path) -> 
     return UserError(
         f"{file}: the split `{key}` holds no images{said}; there is: {inventory(root)}",
         value=value,
-        remedy="name a folder of images",
+        remedy=encrypted_elsewhere(root) or "name a folder of images",
     )
 
 

@@ -41,6 +41,7 @@ FEW = ["data.n_train=4", "data.n_val=4", "data.n_test=2", "data.size=64", "track
         (["-m", "seed=interval(1,9)", "hydra.sweeper.n_trials=3"], "seed"),
         (["-m", "sweeps=no_such_study"], "no_such_study"),
         (["-m", "model=v8n,v99"], "v99"),
+        (["runtime=null"], "value:  runtime=null"),
     ],
     ids=" ".join,
 )

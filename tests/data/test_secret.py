@@ -113,3 +113,21 @@ def test_the_command_makes_a_key_and_a_copy(tmp_path: Path, command: Command) ->
     assert (done.returncode, done.stdout) == (0, f"1 images encrypted in {tmp_path / 'new'}\n")
     assert encryption.is_secret(tmp_path / "new" / "a.png")
     assert command("src.data", "encrypt", f"source={tmp_path}").returncode == 2
+
+
+def test_files_of_another_cipher_are_told_with_the_command_that_opens_them(tmp_path: Path) -> None:
+    description = yolo_set(tmp_path, {"train": 2, "val": 1})
+    for image in list((tmp_path / "images").rglob("*.jpg")):
+        image.rename(image.with_name(f"{image.name}.enc"))
+    for kind, path in (("yolo", description), ("voc", tmp_path)):
+        with pytest.raises(UserError) as told:
+            resolve(DataConfig(kind=kind, name=kind, path=str(path)), tmp_path / "o")
+        assert f"python -m src.data encrypt source={tmp_path} out=NEW" in told.value.remedy, kind
+
+
+def test_a_copy_goes_into_a_new_folder_of_a_folder(tmp_path: Path, key: str) -> None:
+    (tmp_path / "there").mkdir()
+    for source, target, remedy in ((tmp_path / "gone", "new", "source=FOLDER"), (tmp_path, "there", "out=NEW_FOLDER")):
+        with pytest.raises(UserError) as told:
+            encryption.encrypt_folder(source, tmp_path / target)
+        assert told.value.remedy == remedy

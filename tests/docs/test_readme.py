@@ -40,6 +40,11 @@ def test_links_lead_to_the_same_places() -> None:
     assert links[0] == links[1]
 
 
+def test_both_name_the_same_keys_files_and_words() -> None:
+    named = [set(re.findall(r"`([^`\n]+)`", text)) - {"report.language=fr"} for text in (ENGLISH, FRENCH)]
+    assert named[0] == named[1]
+
+
 def test_the_french_one_is_french() -> None:
     plain = re.sub(r"`[^`]*`|\[Read in English\]|\]\([^)]*\)", "", outside_of_code(FRENCH)).lower()
     words = re.findall(r"[a-zàâçéèêëîïôûùœ']+", plain)

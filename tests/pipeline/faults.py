@@ -102,13 +102,14 @@ def _finalise(request: Any, record: Any, *_: Any) -> Any:
 
 WORDS = [
     *("data.n_train=4", "data.n_val=2", "data.n_test=2", "imgsz=32", "epochs=2", "export=none", "runtime.engines=[]"),
-    *("tracking.system_metrics=false", "train.plots=false", "study.report=false", "sweep=faulty"),
+    *("tracking.system_metrics=false", "train.plots=false"),
 ]
+OF_SWEEPS = ("study.report=false", "sweep=faulty")
 
 
 def run(home: Path, *words: str, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m src.run` with these trainings."""
-    words = (*WORDS, *words, f"outputs={home}/o", f"reports={home}/r")
+    words = (*WORDS, *(OF_SWEEPS if "-m" in words else ()), *words, f"outputs={home}/o", f"reports={home}/r")
     return run_command("src.run", *words, timeout=timeout, PYTHONPATH=str(FAKES), **env)
 
 
