@@ -250,3 +250,18 @@ def test_seeds_do_not_settle_what_export_changed(tmp_path: Path) -> None:
     assert int8
     assert all(q["seeds"] is None and q["command"] is None for q in int8)
     assert "python -m src.evaluate sweep=friday" in text.split("\n## ")[0]
+
+
+def test_a_file_that_was_made_after_test_was_opened_has_no_figure_on_it(tmp_path: Path) -> None:
+    """The checkpoint was judged on test, and then its export was made again: the new file never was."""
+    pair = [trial(i, seed=i + 1, score=s) for i, s in enumerate((0.50, 0.51))]
+    first = finalist(pair[0])
+    kept = [v for v in first.verifications if v.split != "test" or v.format == "pytorch"]
+    assert first.test_metrics
+    decision, text, _ = written(Sweep(pair, [replace(first, verifications=kept), closed(finalist(pair[1]))]), tmp_path)
+    assert decision.recommended is not None
+    assert decision.recommended.best.trial.trial == 0
+    assert decision.recommended.best.artifact is not None
+    assert decision.recommended.best.artifact.format != "pytorch"
+    assert "On test" not in text.split("\n|")[0]
+    assert "nan" not in text
