@@ -48,7 +48,7 @@ class Setting:
         space = parse_space({}, ["imgsz=range(1,7)"], n_trials=None)
         self.study = Study(open_storage(None, folder / "s.log"), space, {}, None)
         self.study.lay_out()
-        base = SimpleNamespace(study=SimpleNamespace(workers=2, gpus=[]), epochs=1)
+        base = SimpleNamespace(study=SimpleNamespace(workers=2, gpus=[]), epochs=1, training=SimpleNamespace(minutes=None))
         self.request = cast(SweepRequest, SimpleNamespace(base=base, trials=lambda: 6, name=lambda: "toy"))
         self.context = Context("toy", folder, folder, NullTracker(), "", threads=7)
         self.finished: set[int] = set()

@@ -84,6 +84,7 @@ def test_event_files_are_read_back_and_a_resumed_run_is_one(tmp_path: Path) -> N
     assert not secrets(tmp_path)
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_name_are_two_to_tensorboard(tmp_path: Path) -> None:
     """A single trial has no sweep; the same command given again is another run, not a second file of the first."""
     place = tensorboard_place(tmp_path, "x")
