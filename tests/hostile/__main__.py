@@ -22,6 +22,10 @@ def main(words: list[str]) -> int:
     if shard := given.get("shard"):
         part, parts = map(int, shard.split("/"))
         cases = cases[part::parts]
+    if not cases:
+        kinds = ", ".join(sorted({case.kind for case in all_cases()}))
+        print(f"no case is asked for by {' '.join(words)}; kinds: {kinds}", file=sys.stderr)
+        return 2
     warm(cases)
     with tempfile.TemporaryDirectory(prefix="detsweep-hostile-") as scratch:
         base = Path(given.get("keep") or scratch)
