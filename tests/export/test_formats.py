@@ -91,7 +91,13 @@ def test_every_architecture_is_exported(yaml: str, tmp_path: Path, images: list[
         assert artifact.output == reference.output == layout("queries" if "rtdetr" in yaml else "dense", 3, "detect")
         assert artifact.input == reference.input == Input(64, 64, "stretch" if "rtdetr" in yaml else "letterbox")
         output = runtime.load(engine, artifact, threads=1).run(x)[0]
-        assert np.abs(output - expected).max() < 1e-2
+        if (
+            "rtdetr" in yaml
+        ):  # queries are picked by score: of those that tie, which they always do untrained, others may be
+            apart = np.abs(output[:, :, None] - expected[:, None]).max(axis=-1).min(axis=1)
+            assert np.mean(apart < 1e-2) > 0.95
+        else:
+            assert np.abs(output - expected).max() < 1e-2
     export(checkpoint, "onnx/int8", tmp_path, ExportConfig(name="test"), calibration=images)
 
 
