@@ -147,7 +147,7 @@ def layers(source: Path) -> list[str]:
     sizes = {node.name: stored.get(node.input[1], 0) for node in graph.node if node.op_type in WEIGHTED}
     held = sum(sizes[node.name] for node in graph.node if node.op_type == "Conv")
     kinds = ("Conv",) if held >= MIN_INT8 * sum(sizes.values()) else WEIGHTED
-    left = set(unquantised(source))
+    left = set(_unquantised(graph))
     return [node.name for node in graph.node if node.op_type in kinds and node.name not in left]
 
 
@@ -160,7 +160,10 @@ def unquantised(source: Path) -> list[str]:
     """
     import onnx
 
-    graph = onnx.load(str(source)).graph
+    return _unquantised(onnx.load(str(source)).graph)
+
+
+def _unquantised(graph: Any) -> list[str]:
     weights = {item.name: item for item in graph.initializer}
     found = ((node, weights.get(node.input[1])) for node in graph.node if node.op_type in WEIGHTED)
     return [node.name for node, weight in found if _stays_float(node.op_type, weight)]
