@@ -2,7 +2,7 @@
 
     observer = Observer(load_profile(path), folder, settings)
     observer.observe(picture, detections, latency_ms=12.3, source="gate 4")
-    observer.gauges()      # numbers for /metrics
+    observer.counts(), observer.gauges()      # numbers for /metrics
 
 It may be called from several threads. What it writes down is enough to make every window again, so nothing else is kept
 on the disk. A full disk stops the log, not the service.
@@ -94,14 +94,18 @@ class Observer:
         per_day = self.settings.false_alarms_per_day / self.settings.workers
         return self._note(compare(self.profile, window, per_day))
 
-    def gauges(self) -> dict[str, float]:
-        """Numbers for a page of metrics, by name; `size:…` and `drifted:…` are those of the latest window."""
-        found = {
+    def counts(self) -> dict[str, float]:
+        """What was done since the start, by name."""
+        return {
             "images": float(self.images),
             "windows": float(self.windows),
             "alarms": float(self.alarms),
             "unwritten": float(self.unwritten),
         }
+
+    def gauges(self) -> dict[str, float]:
+        """What the latest window says, by name: `size:…` and `drifted:…`."""
+        found: dict[str, float] = {}
         for f in self.latest.findings if self.latest else ():
             found |= {f"size:{f.what}": f.size, f"drifted:{f.what}": float(f.drifted)}
         return found

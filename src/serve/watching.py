@@ -35,10 +35,9 @@ class Watcher:
     def observe(self, image: Image, found: Detections, latency_ms: float, source: str) -> None:
         """Note one answer; see `src.serve.state.Observer`."""
         ended = self._observer.observe(image, found, latency_ms, source)
-        gauges = self._observer.gauges()
         if ended is not None:
-            self._metrics.watched({what: value for what, value in gauges.items() if ":" in what})
-        self._count({what: value for what, value in gauges.items() if ":" not in what})
+            self._metrics.watched(self._observer.gauges())
+        self._count(self._observer.counts())
 
     def _count(self, counts: dict[str, float]) -> None:
         with self._lock:

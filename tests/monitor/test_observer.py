@@ -65,8 +65,8 @@ def test_pictures_like_the_reference_raise_no_alarm(reference: object) -> None:
     observer = Observer(reference, None, SETTINGS)  # type: ignore[arg-type]
     for i in range(301):
         observer.observe(features(picture(rng)), found(rng), when=i / 5)
-    gauges = observer.gauges()
-    assert (gauges["windows"], gauges["alarms"], gauges["images"]) == (6, 0, 301)
+    counts = observer.counts()
+    assert (counts["windows"], counts["alarms"], counts["images"]) == (6, 0, 301)
 
 
 def test_several_threads_lose_nothing(tmp_path: Path, reference: object) -> None:
@@ -97,7 +97,7 @@ def test_a_full_disk_stops_the_log_and_not_the_service(
     for i in range(60):
         observer.observe(picture(rng), found(rng), when=float(i))
     assert observer.windows == 1
-    assert observer.gauges()["unwritten"] == 120
+    assert observer.counts()["unwritten"] == 120
 
 
 @pytest.mark.parametrize(
