@@ -15,6 +15,7 @@ from src.benchmark import latency, measure, predict, worker
 from src.benchmark.latency import TimingPlan, sample, time_model, warm_up
 from src.benchmark.verify import timed_outputs_match
 from src.common.errors import StageError, UserError
+from src.common.samples import supported
 from src.config.schema import BenchmarkConfig
 from src.inference import Float
 from src.records.schema import Artifact
@@ -40,7 +41,6 @@ def test_measurements_of_competing_artifacts(onnx: Artifact, images: list[str], 
     assert "damaged.onnx" in failures[0].message
     ort, null = found[0], found[3]
     assert ort.latency.count >= 140
-    assert ort.latency.p90 is not None
     assert ort.latency.p50 > 10 * null.latency.p50
     assert ort.memory_mb > null.memory_mb
     assert ort.throughput_ips == pytest.approx(1000 / ort.latency.mean)
@@ -48,6 +48,10 @@ def test_measurements_of_competing_artifacts(onnx: Artifact, images: list[str], 
     assert set(found[2].extra) >= {"preprocess_ms", "inference_ms", "postprocess_ms"}
     raw = json.loads((tmp_path / ort.samples_file).read_text())
     assert len(raw["rounds"]) == 2
+    # A busy machine slows calls in bursts, and then 140 of them may be too few for a tail: what the calls say decides.
+    blocks = [answer["model_only/1"]["samples_ms"] for answer in raw["rounds"]]
+    assert sum(map(len, blocks)) == ort.latency.count
+    assert {"p90"} & set(supported(blocks)) == ({"p90"} if ort.latency.p90 is not None else set())
     assert sum(line.startswith("round ") for line in told) == 5  # the damaged one leaves after its first block
 
 
