@@ -64,10 +64,19 @@ def _metadata(model: Any, shape: Input, output: Output) -> dict[str, str]:
     return {key: str(value) for key, value in entries.items()}
 
 
+_loaded: dict[tuple[str, str], nn.Module] = {}  # the network that a training has just loaded, by path and sha256
+
+
+def hand_over_network(path: str, sha256: str, model: nn.Module) -> None:
+    """Spare the evaluation of a checkpoint the reading of what is loaded; the network is no longer the caller's."""
+    _loaded.clear()
+    _loaded[path, sha256] = model
+
+
 @functools.lru_cache(maxsize=1)
 def _fused(path: str, sha256: str, trust: bool) -> nn.Module:
     """The checkpoint's network with batch norms folded; kept, since several formats are made of one checkpoint."""
-    model: Any = load_checkpoint(path, trust)
+    model: Any = _loaded.pop((path, sha256), None) or load_checkpoint(path, trust)
     if hasattr(model, "end2end") and not is_alone(model):
         model.end2end = False
     for parameter in model.parameters():

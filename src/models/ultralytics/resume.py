@@ -46,6 +46,7 @@ class Keeper:
         """Hook into a trainer. Call it after every other callback was added: it must see what they changed."""
         trainer.add_callback("on_train_start", self._restore)
         trainer.add_callback("on_fit_epoch_end", self._keep)
+        trainer.kept = self.load  # a loss that is not a number goes back to it
 
     def forget(self) -> None:
         """Training is finished and its checkpoint saved: the state is no longer needed."""
@@ -61,7 +62,7 @@ class Keeper:
         _save_whole(state_of(trainer, self._history, _sha256(best)), self._folder / STATE)
 
     def _restore(self, trainer: Any) -> None:
-        state = self._load()
+        state = self.load()
         if state is None:
             return
         best = self._folder / BEST
@@ -74,7 +75,8 @@ class Keeper:
         for row in self._history:
             self._on_row(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
 
-    def _load(self) -> dict[str, Any] | None:
+    def load(self) -> dict[str, Any] | None:
+        """The state that is kept, None without one."""
         import torch
 
         path = self._folder / STATE

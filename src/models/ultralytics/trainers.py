@@ -10,6 +10,7 @@ again: they find its options in the environment.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from itertools import islice
 from pathlib import Path
@@ -34,6 +35,7 @@ from src.models.ultralytics.order import give_order, order_of
 from src.models.ultralytics.qat import Rounding, freeze_statistics
 from src.models.ultralytics.stopping import Stopper, stop_value
 from src.models.ultralytics.top_checkpoints import TopK
+from src.models.ultralytics.weight_files import leave_imports_alone, strip, without_optimizer
 
 __all__ = ["VARIABLE", "Detector", "Transformer", "hand_over"]
 
@@ -73,6 +75,7 @@ class Recipe:
         self.rounding: Rounding | None = None
         self.plateau = self._plateau()
         self.gradients = Gradients()
+        self.kept: Callable[[], dict[str, Any] | None] | None = None  # reads the state after the last whole epoch
         self._frozen: list[int] = []  # layers, in rising order, that `unfreeze_steps` frees
         self._rounds: ExitStack | None = None
         super().__init__(*args, **kwargs)
@@ -232,6 +235,8 @@ class Recipe:
         if self._rounds:  # the average is a copy of the network, and must be a plain one
             self._rounds.close()
             self._rounds = None
+        if self.kept is not None and (state := self.kept()) is not None:
+            ckpt = {**ckpt, "optimizer": state["optimizer"]}
         super()._load_checkpoint_state(ckpt)  # type: ignore[misc]
         self._shape_ema()  # recovering from a NaN makes a new average
 
@@ -256,8 +261,9 @@ class Recipe:
             self.plateau.epoch(stop_value(self.options.plateau[3], self.metrics))
 
     def save_model(self: Any) -> bool:
-        """Also keep the best few."""
-        saved = bool(super().save_model())  # type: ignore[misc]
+        """Also keep the best few, and leave the optimizer out where the state that is kept has it already."""
+        with without_optimizer(self) if self.kept is not None else nullcontext():
+            saved = bool(super().save_model())  # type: ignore[misc]
         if saved and self.options.keep_top:
             self._top().offer(Path(self.last), self.epoch + 1, float(self.fitness))
         return saved
@@ -265,11 +271,15 @@ class Recipe:
     def final_eval(self: Any) -> None:
         """Strip the checkpoints. The best one is evaluated on its own afterwards, and drawn from what it finds then."""
         if engine.RANK in {-1, 0} and self.best.exists():
-            last = engine.strip_optimizer(self.last)
-            engine.strip_optimizer(self.best, updates={"train_results": last.get("train_results")})
+            strip(Path(self.last), Path(self.best))
         if self.options.keep_top and engine.RANK in {-1, 0}:
             for path in self._top().files():
                 engine.strip_optimizer(path)
+
+    def _clear_memory(self: Any, threshold: float | None = None) -> None:
+        """Collect what no longer is in use, without a walk over all that was imported before the first training."""
+        leave_imports_alone()
+        super()._clear_memory(threshold)  # type: ignore[misc]
 
     def plot_training_labels(self) -> None:
         """Nothing: the check of the dataset has drawn its classes and boxes, once for all trials."""

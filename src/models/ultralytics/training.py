@@ -30,6 +30,7 @@ from src.models.curves import draw_curves
 from src.models.gradients import complaints
 from src.models.ultralytics.arguments import training_arguments, training_options
 from src.models.ultralytics.checkpoint import load_checkpoint, prepare_environment, quiet_settings
+from src.models.ultralytics.export_source import hand_over_network
 from src.models.ultralytics.more_epochs import keep_final, take_up
 from src.models.ultralytics.network import size_of
 from src.models.ultralytics.outputs import describe
@@ -283,6 +284,7 @@ def _result(training: Training, start: Start, history: list[dict[str, float]], o
         gflops=round(gflops, 4),
         **describe(model, training.imgsz, licence_of(training, start)),
     )
+    hand_over_network(checkpoint.path, checkpoint.sha256, model)
     files = sorted(p for p in out.iterdir() if p.suffix in {".png", ".jpg", ".csv"})
     return TrainResult(checkpoint, best.with_name("last.pt"), history, files)
 
