@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.common.errors import UserError
+from src.config.ranges import refuse_outside
 from src.config.schema import ExportConfig
 
 OPSETS = (11, 20)  # that PyTorch's tracer writes and this program's engines read
@@ -33,10 +34,7 @@ def check_export(cfg: ExportConfig, batches: Sequence[int]) -> None:
 
 
 def _check_onnx(cfg: ExportConfig, batches: Sequence[int]) -> None:
-    low, high = OPSETS
-    if not low <= cfg.opset <= high:
-        nearest = min(max(cfg.opset, low), high)
-        raise UserError(f"export.opset must be {low} to {high}", value=cfg.opset, remedy=f"export.opset={nearest}")
+    refuse_outside({"export.opset": (cfg.opset, *OPSETS)})
     if cfg.dynamic not in AXES:
         raise UserError("export.dynamic is not known", value=cfg.dynamic, remedy=f"one of: {', '.join(AXES)}")
     for name in cfg.rewrite:

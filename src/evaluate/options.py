@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ from omegaconf import MISSING
 
 from src.common.errors import UserError
 from src.config.idle_keys import Idle, refuse_idle
-from src.config.ranges import refuse_outside
+from src.config.ranges import ABOVE_0, refuse_outside
 from src.config.schema import DataConfig, RuntimeConfig
 from src.config.unused_keys import refuse_unused_data
 from src.records.tiling import tiling_of
@@ -126,10 +127,7 @@ def check_arguments(args: EvaluateArgs) -> None:
 def _check_costs(args: EvaluateArgs) -> None:
     if (args.miss is None) != (args.false_alarm is None):
         raise UserError("miss and false_alarm are given together", remedy="miss=5 false_alarm=1")
-    for key in ("miss", "false_alarm"):
-        value = getattr(args, key)
-        if value is not None and not 0 < value < float("inf"):
-            raise UserError(f"{key} must be a cost above 0", value=value, remedy=f"{key}=1")
+    refuse_outside({key: (getattr(args, key), ABOVE_0, math.inf) for key in ("miss", "false_alarm")})
     if args.miss is not None and args.confirm == args.split:
         raise UserError(
             "thresholds can't be confirmed on the split that they were chosen on",

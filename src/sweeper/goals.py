@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from src.common.errors import UserError
+from src.config.ranges import refuse_outside
 from src.config.schema import SAMPLES_FOR, Pruner, StudyConfig
 
 MAP = "mAP50-95"
@@ -148,8 +149,7 @@ def parse_goals(cfg: StudyConfig) -> Goals:
         raise UserError("study.objectives names a metric twice", value=cfg.objectives)
     goals = Goals(objectives, tuple(_bound(text) for text in cfg.constraints), cfg.lower_bound)
     _check_pruner(cfg, goals)
-    if cfg.lower_bound < 0 or not math.isfinite(cfg.lower_bound):
-        raise UserError("study.lower_bound must be 0 or more standard errors", value=cfg.lower_bound)
+    refuse_outside({"study.lower_bound": (cfg.lower_bound, 0, math.inf)})
     return goals
 
 

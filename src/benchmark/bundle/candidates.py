@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ from dataclasses import dataclass
 from src import runtime as engines
 from src.benchmark.bundle.contents import RUNTIMES
 from src.benchmark.bundle.plan import Candidate, LeftOut
-from src.benchmark.latency import RING
 from src.common import backends
 from src.common.errors import UserError
+from src.config.ranges import ABOVE_0, refuse_outside
 from src.config.schema import BenchmarkConfig
 from src.decide.load import Saved
 from src.records.schema import Artifact, FinalistRecord, Measurement, TrialRecord, Verification
@@ -98,12 +99,13 @@ def _check(saved: Saved, asked: Asked) -> None:
         raise UserError("targets names one that no finalist has", value=unknown[0], remedy=f"of {', '.join(labels)}")
     if odd := [e for e in asked.engines if e not in RUNTIMES]:
         raise UserError("engines names one that a bundle can't carry", value=odd[0], remedy=f"of {', '.join(RUNTIMES)}")
-    if asked.images is not None and asked.images < 1:
-        raise UserError("images must be at least 1", value=asked.images, remedy=f"images={RING}")
-    if asked.threads < 0:
-        raise UserError("threads must be at least 0", value=asked.threads, remedy="threads=0, all cores there")
-    if not asked.megabytes > 0:
-        raise UserError("megabytes must be above 0", value=asked.megabytes, remedy="megabytes=50")
+    refuse_outside(
+        {
+            "images": (asked.images, 1, math.inf),
+            "threads": (asked.threads, 0, math.inf),
+            "megabytes": (asked.megabytes, ABOVE_0, math.inf),
+        }
+    )
 
 
 def _runtimes(record: FinalistRecord, artifact: Artifact, asked: Asked) -> list[str]:
