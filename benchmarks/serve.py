@@ -11,6 +11,8 @@ round:
 - The service's own parts without HTTP: what is lost to HTTP, and to clients that want the cores too.
 - The service, `mlflow models serve` of the same version, and Flask as guides have it, on the same ONNX file and on
   the checkpoint.
+- The service with the kind of file that a decision on such a machine promotes, static INT8 on OpenVINO: what someone
+  gains who comes from the guide's Flask and its checkpoint.
 
 Then, in pairs of changing order, the same version with and without its reference profile and a log. A single request
 is timed against the call that `src.predict` makes on the same picture.
@@ -24,7 +26,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +52,7 @@ from src.monitor.features import Seen, observation
 from src.monitor.profile import Profile, profile_of
 from src.predict.model import open_model
 from src.predict.sources import decode_picture
-from src.records.schema import Artifact
+from src.records.schema import Artifact, Checkpoint
 from tests.serve.registered import register
 from tests.tiny import make_checkpoint
 
@@ -60,6 +62,7 @@ CALLS = 60
 PEER, SPINNING, PARTS = "src.benchmark end to end", "the same, idle threads spin", "the service's parts, no HTTP"
 NETWORK = "the network alone, idle threads spin"
 SERVICE, MLFLOW, FLASK, TORCH = "the service", "mlflow models serve", "Flask, ONNX file", "Flask, checkpoint"
+SMALL = "the service, static INT8 on OpenVINO"
 Arm = Callable[[], float]
 
 
@@ -69,7 +72,7 @@ class Bench:
 
     folder: Path
     artifact: Artifact
-    checkpoint: Path
+    checkpoint: Checkpoint
     contents: list[bytes]  # of pictures
     confidence: float
 
@@ -78,18 +81,24 @@ class Bench:
         """Of the registry."""
         return f"sqlite:///{self.folder}/mlflow.db"
 
-    def register(self, profile: Profile | None) -> str:
-        """Register the artifact; returns its address."""
-        plan = {"threads": cores(), "imgsz": IMGSZ, "confidence": self.confidence}
-        return f"models:/detsweep/{register(self.uri, self.artifact, self.folder, profile, **plan)}"
+    def register(self, profile: Profile | None, artifact: Artifact | None = None, **planned: str) -> str:
+        """Register the artifact, or another one; returns its address."""
+        plan = {"threads": cores(), "imgsz": IMGSZ, "confidence": self.confidence, **planned}
+        return f"models:/detsweep/{register(self.uri, artifact or self.artifact, self.folder, profile, **plan)}"
+
+    def register_small(self) -> str:
+        """Register the same network as static INT8, rounded by the photographs themselves; returns its address."""
+        settings, images = ExportConfig(name="b"), [str(path) for path in photographs()]
+        small = export(self.checkpoint, "openvino/int8", self.folder, settings, calibration=images)
+        return self.register(None, replace(small, names=self.artifact.names), runtime="openvino")
 
 
-def photographs() -> list[bytes]:
+def photographs() -> list[Path]:
     """Two that come with scikit-learn."""
     import sklearn.datasets
 
     folder = Path(sklearn.datasets.__file__).with_name("images")
-    return [(folder / name).read_bytes() for name in ("china.jpg", "flower.jpg")]
+    return [folder / name for name in ("china.jpg", "flower.jpg")]
 
 
 def threshold(artifact: Artifact, contents: Sequence[bytes]) -> float:
@@ -104,8 +113,8 @@ def made(folder: Path) -> Bench:
     checkpoint = make_checkpoint(folder, imgsz=IMGSZ)
     exported = export(checkpoint, "onnx/fp32", folder, ExportConfig(name="b"))
     artifact = open_model(Path(exported.path), imgsz=None, names=None, trust=False).artifact
-    contents = photographs()
-    return Bench(folder, artifact, Path(checkpoint.path), contents, threshold(artifact, contents))
+    contents = [path.read_bytes() for path in photographs()]
+    return Bench(folder, artifact, checkpoint, contents, threshold(artifact, contents))
 
 
 def reference(bench: Bench) -> Profile:
@@ -131,7 +140,7 @@ def others(bench: Bench, running: ExitStack, model: str) -> dict[str, Server]:
     env = {"MLFLOW_TRACKING_URI": bench.uri, "PATH": path}
     served = started(command, Pixels, ("/health", "/invocations"), bench.folder / "mlflow.log", env)
     found = {MLFLOW: running.enter_context(served)}
-    for name, file in ((FLASK, bench.artifact.path), (TORCH, str(bench.checkpoint))):
+    for name, file in ((FLASK, bench.artifact.path), (TORCH, bench.checkpoint.path)):
         words = ["-m", "benchmarks._flask_app", file, "PORT", str(bench.folder / "ultralytics"), str(bench.confidence)]
         log = bench.folder / f"{name.split()[-1]}.log"
         found[name] = running.enter_context(started(words, Form, ("/health", "/predict"), log))
@@ -187,17 +196,19 @@ def verdict(values: Sequence[float], limit: float, *, most: bool) -> str:
 def compared(bench: Bench, service: Server, model: str, rounds: int, seconds: int) -> list[list[str]]:
     """The service against what it is held against, each figure beside its limit."""
     with ExitStack() as running:
-        servers = {SERVICE: service, **others(bench, running, model)}
+        small = ours(bench, running, bench.register_small())
+        servers = {SERVICE: service, SMALL: small, **others(bench, running, model)}
         for server in servers.values():
             server.check(bench.contents[0])
         rates = in_turns(arms_of(bench, servers, seconds), rounds)
     rows = [row(f"{name}, 1/s", values) for name, values in rates.items()]
     promised = {PEER: LEAST, MLFLOW: TIMES, FLASK: TIMES, TORCH: TIMES}
-    for name in (name for name in rates if name != SERVICE):
+    for name in (name for name in rates if name not in (SERVICE, SMALL)):
         values = ratio(rates, SERVICE, name)
         limit = verdict(values, promised[name], most=False) if name in promised else ""
         rows.append(row(f"the service / {name}", values, limit))
-    return rows
+    values = ratio(rates, SMALL, TORCH)
+    return [*rows, row(f"{SMALL} / {TORCH}", values, verdict(values, TIMES, most=False))]
 
 
 def single(bench: Bench, service: Server, rounds: int) -> list[list[str]]:
