@@ -18,6 +18,8 @@ from src.data.fingerprint import Entry
 from src.data.scan import ImageFacts, Scanner, thumbs
 from src.data.types import Areas, Boxes, Classes, Finding, RawDataset, RawItem, raise_errors
 
+# Errors of labels that are there: their picture is not called a background.
+NO_BACKGROUND = ("label-elsewhere", "label-malformed", "box-non-finite", "label-twice", "label-ambiguous")
 # Where a picture found in two splits is left out: evaluation stays as it was, and the split opened last wins.
 KEEP_ORDER = {"train": 0, "val": 1, "test": 2}
 
@@ -100,7 +102,13 @@ def _why_none(passed: Sequence[Checked]) -> str:
 def _once(findings: Sequence[Finding]) -> list[Finding]:
     """Findings without warnings that an error of the same image and kind has overtaken."""
     told = {(f.code, f.image) for f in findings if f.level == "error"}
-    told |= {("image-without-label", f.image) for f in findings if f.code == "label-elsewhere"}
+    # A picture whose labels are broken or elsewhere is no background, and isn't used as one.
+    told |= {
+        (code, f.image)
+        for f in findings
+        for code in ("image-without-label", "label-empty")
+        if f.level == "error" and f.code in NO_BACKGROUND
+    }
     return [f for f in findings if f.level == "error" or not f.image or (f.code, f.image) not in told]
 
 

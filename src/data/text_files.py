@@ -21,16 +21,23 @@ def decode(data: bytes, file: Path | str) -> str:
     Raises:
         UserError: another encoding; says at which line, and how to save the file again.
     """
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = encoding_of(data)
     try:
-        return data.decode("utf-16" if wide else "utf-8-sig")
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
-        line = 1 if wide else data.count(b"\n", 0, error.start) + 1
+        line = 1 if encoding == "utf-16" else data.count(b"\n", 0, error.start) + 1
         raise UserError(f"{file}:{line}: not UTF-8 text", remedy=remedy(data)) from None
+
+
+def encoding_of(data: bytes) -> str:
+    """UTF-16 where a byte-order mark says so, else UTF-8."""
+    return "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
 
 
 def remedy(data: bytes) -> str:
     """How to save a file as UTF-8, with the encoding that it is likely in."""
+    if b"\0" in data:
+        return "save the file as UTF-8 (it is no text, or UTF-16: iconv -f UTF-16 -t UTF-8 FILE > NEW)"
     for name in ENCODINGS:
         try:
             data.decode(name)

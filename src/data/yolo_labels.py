@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from src.common.image_files import IMAGE_SUFFIXES
+from src.common.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
 from src.common.whole_files import read_regular
 from src.data.columns import Shape, ambiguous
 from src.data.folders import Tree, find, is_hidden, names_in, suffix_of, walk
@@ -158,7 +158,9 @@ def broken_pairs(items: Sequence[RawItem], root: Path) -> list[Finding]:
     for item in unlabelled:
         lonely.setdefault(item.image.parent, []).append(item)
     for images, files in sorted(orphans.items()):
-        findings += _tell_orphans(files, lonely.get(images, []))
+        bare = [file for file in files if is_label(file) and file.stem in names_in(images).get(file.stem.lower(), ())]
+        findings += [_bare(file, images / file.stem) for file in bare]
+        findings += _tell_orphans([file for file in files if file not in bare], lonely.get(images, []))
     findings += _labelled_elsewhere(unlabelled, items, root, {f.image for f in findings})
     rows = [(i.label_file, line, count, kind, str(i.image)) for i in items for line, count, kind in i.polygons]
     return [*findings, *_shared(items), *ambiguous(rows)]
@@ -179,8 +181,16 @@ def _shared(items: Sequence[RawItem]) -> list[Finding]:
     ]
 
 
+def _bare(label: Path, image: Path) -> Finding:
+    """A label whose picture was not seen, for want of a suffix."""
+    text = f"its image may be {image}, which has no suffix and was not read: give it one, e.g. {image.name}.jpg"
+    return Finding("error", "label-without-image", text, str(label))
+
+
 def _tell_orphans(files: list[Path], lonely: list[RawItem]) -> list[Finding]:
     full = [file for file in files if is_label(file)]
+    if not files:
+        return []
     if not full or not lonely:
         text = "this label file has no image"
         return [Finding("warning", "label-without-image", text, str(f)) for f in files]
@@ -200,7 +210,8 @@ def _orphans(items: Sequence[RawItem]) -> dict[Path, list[Path]]:
     for images in {item.image.parent for item in items}:
         labels = label_folder(images / "x.jpg")
         names = [name for same in names_in(images).values() for name in same]
-        known = {_stem(name) for name in names if not _is_text(name)}.union(names)
+        shown = [name for name in names if suffix_of(name) in IMAGE_SUFFIXES | OTHER_SUFFIXES]
+        known = {_stem(name) for name in shown}.union(shown)
         own = [name for same in names_in(labels).values() for name in same if _is_text(name)]
         free = [labels / name for name in own if _stem(name) not in known]
         loose = [file for file in free if str(file) not in expected and file.is_file()]
