@@ -60,6 +60,7 @@ def check_dataset(
     if not data.items:
         raise_errors(data.findings, data.origin)  # why there are none
         raise UserError(f"{data.origin}: the dataset has no images", remedy="name a folder that holds images")
+    check_names(data.class_names, data.origin)
     facts = scanner.scan([item.image for item in data.items], data.origin)
     boxes, ignored = gate.relative_boxes(data.items, facts)
     findings = [*data.findings, *mixed_splits(data), *gate.check_images(data.items, facts)]
@@ -88,6 +89,22 @@ def check_dataset(
             remedy="check that labels/ mirrors images/, or the annotations",
         )
     return passed, findings
+
+
+def check_names(names: Sequence[str], origin: str) -> None:
+    """Refuse classes that can't be told apart by name: other layouts know them by nothing else.
+
+    Raises:
+        UserError: a class without a name, or two of one name.
+    """
+    remedy = "give each class a name of its own, or make them one class"
+    first: dict[str, int] = {}
+    for number, name in enumerate(names):
+        if not name.strip():
+            raise UserError(f"{origin}: class {number} has no name", value=repr(name), remedy=remedy)
+        if first.setdefault(name, number) != number:
+            text = f"{origin}: classes {first[name]} and {number} have one name"
+            raise UserError(text, value=repr(name[:80]), remedy=remedy)
 
 
 def _why_none(passed: Sequence[Checked]) -> str:

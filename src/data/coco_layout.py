@@ -23,7 +23,8 @@ INSTANCES = "instances"
 ROBOFLOW = "_annotations.coco.json"
 LABEL_STUDIO = "result.json"
 # COCO's other tasks, beside the boxes in the same folder.
-OTHER_TASKS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
+KEYPOINTS = "person_keypoints"
+OTHER_TASKS = ("captions", KEYPOINTS, "panoptic", "stuff", "image_info")
 ANNOTATION_FOLDERS = frozenset({"annotations", "annotation", "labels", "json"})
 IMAGE_FOLDERS = ("images", "data", "img", "imgs", "jpegimages")
 REMEDY = "expected annotations/instances_train.json (and _val, _test), train/_annotations.coco.json or result.json"
@@ -63,6 +64,7 @@ def _annotation_files(files: Sequence[Path]) -> list[Path]:
         [p for p in files if p.name.lower() == ROBOFLOW],
         [p for p in files if p.name.lower() == LABEL_STUDIO],
         [p for p in files if not p.stem.lower().startswith(OTHER_TASKS) and looks_like_coco(p)],
+        [p for p in files if p.stem.lower().startswith(KEYPOINTS) and looks_like_coco(p)],  # they have boxes, too
     )
     return next((found for found in ranks if found), [])
 

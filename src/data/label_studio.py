@@ -7,7 +7,6 @@ out. Predictions are never taken for labels.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from src.common.errors import UserError
-from src.common.whole_files import read_regular
 from src.data.folders import split_in, split_of
 from src.data.hints import looks_like_label_studio, not_found
+from src.data.text_files import read_json
 from src.data.tool_exports import Corners, Labelled, around, dataset_of, left_out, refuse_boxless, turned
 from src.data.types import Finding, RawDataset
 
@@ -56,10 +55,7 @@ def _class_names(folder: Path) -> list[str]:
 
 
 def _read(file: Path, findings: list[Finding], shapes: Counter[str]) -> Iterator[Labelled]:
-    try:
-        tasks = json.loads(read_regular(file))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file}: not valid JSON ({str(error)[:120]})", remedy=REMEDY) from None
+    tasks = read_json(file)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise UserError(f"{file}: expected a list of tasks, as Label Studio exports it", remedy=REMEDY)
     skipped = 0

@@ -6,7 +6,9 @@ A list or a class name that is decoded by a guess names pictures that don't exis
 from __future__ import annotations
 
 import codecs
+import json
 from pathlib import Path
+from typing import Any
 
 from src.common.errors import UserError
 from src.common.whole_files import read_regular
@@ -67,3 +69,23 @@ def read_lines(file: Path) -> list[str]:
         UserError: it can't be read, or is no UTF-8.
     """
     return [line.strip() for line in read_text(file).splitlines() if line.strip()]
+
+
+def read_json(file: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        UserError: it can't be read, isn't UTF-8, or is no JSON; says where it ends to be.
+    """
+    try:
+        data = read_regular(file)
+    except OSError as error:
+        raise UserError(f"{file}: can't be read ({error.strerror})") from None
+    try:
+        return json.loads(data)
+    except UnicodeDecodeError:
+        raise UserError(f"{file}: not valid JSON (not UTF-8 text)", remedy=remedy(data)) from None
+    except (ValueError, RecursionError) as error:
+        cut = getattr(error, "pos", 0) >= len(data.rstrip()) - 1
+        told = "it ends too early: export or download it again" if cut else "mend the file, or export it again"
+        raise UserError(f"{file}: not valid JSON ({str(error)[:120]})", remedy=told) from None
