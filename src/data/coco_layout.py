@@ -15,7 +15,7 @@ import numpy as np
 
 from src.common.errors import UserError
 from src.common.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
-from src.data.folders import Tree, find, inventory, names_in, spellings, split_in, split_of, unread, walk
+from src.data.folders import Tree, find, fold, inventory, names_in, spellings, split_in, split_of, unread, walk
 from src.data.hints import looks_like_coco, not_found
 from src.data.types import Finding, RawItem
 
@@ -127,7 +127,7 @@ def _same_stem(path: Path) -> Path | None:
     folder = find(path.parent)
     if folder is None or path.suffix.lower() not in IMAGE_SUFFIXES | OTHER_SUFFIXES | {""}:
         return None
-    stem = path.stem.lower()
+    stem = fold(path.stem)
     found = [folder / n for suffix in IMAGE_SUFFIXES for n in names_in(folder).get(stem + suffix, [])]
     return found[0] if len(found) == 1 else None
 
@@ -142,7 +142,7 @@ def _by_name(name: str, source: Source) -> tuple[Path | None, str]:
             source.index[folder] = _below(folder)
         for spelled in spellings(name):
             last = PurePosixPath(spelled).name
-            found = source.index[folder].get(last.lower(), [])
+            found = source.index[folder].get(fold(last), [])
             if len(found) == 1 and (number == 0 or last != spelled):
                 return found[0], f"the annotations name {name[:120]}; this is the only picture called {last}"
     return None, ""
@@ -151,7 +151,7 @@ def _by_name(name: str, source: Source) -> tuple[Path | None, str]:
 def _below(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for image in walk(folder).images:
-        found.setdefault(image.name.lower(), []).append(image)
+        found.setdefault(fold(image.name), []).append(image)
     return found
 
 

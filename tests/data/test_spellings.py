@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from src.data import load_split
 from src.data.labels import parse_labels
 from src.data.prepare import prepare
 from tests.data.builders import config, picture
-from tests.data.cases import HEAD, coco, yolo
+from tests.data.cases import HEAD, coco, voc, yolo
 from tests.data.test_kinds import LABEL, _draw, _every, _prepare, _with, _write
 
 ROWS = ["0 0.5 0.5 0.25 0.25", "1 0.2 0.2 0.1 0.1", "0 0.8 0.8 0.1 0.1"]
@@ -180,3 +181,37 @@ def test_hashes_as_ids_and_files_of_key_points_are_read(tmp_path: Path) -> None:
 def test_a_broken_file_of_coco_comes_with_a_remedy(tmp_path: Path, content: bytes, said: str) -> None:
     with pytest.raises(UserError, match=f"(?s)instances_train.*remedy: .*{said}"):
         _prepare("coco", _with(coco, _write("annotations/instances_train.json", content)), tmp_path)
+
+
+def _yolo_names(picture_form: str, label_form: str) -> Callable[[Path], object]:
+    one, two = (unicodedata.normalize(form, "café") for form in (picture_form, label_form))
+    return _with(yolo, _draw(f"images/train/{one}.jpg"), _write(f"labels/train/{two}.txt", "0 .5 .5 .1 .1"))
+
+
+def _coco_names(folder: Path) -> None:
+    coco(folder)
+    old = next((folder / "images/train").iterdir())
+    old.rename(old.with_name(unicodedata.normalize("NFD", "café.jpg")))
+    file = folder / "annotations/instances_train.json"
+    file.write_text(file.read_text().replace(old.name, unicodedata.normalize("NFC", "café.jpg")))
+
+
+def _voc_names(folder: Path) -> None:
+    voc(folder)
+    (folder / "JPEGImages/p1.jpg").rename(folder / "JPEGImages" / unicodedata.normalize("NFD", "é.jpg"))
+    (folder / "Annotations/p1.xml").rename(folder / "Annotations" / unicodedata.normalize("NFC", "é.xml"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "build", "boxes"),
+    [
+        ("yolo", _yolo_names("NFD", "NFC"), 11),
+        ("yolo", _yolo_names("NFC", "NFD"), 11),
+        ("coco", _coco_names, 10),
+        ("voc", _voc_names, 24),
+    ],
+)
+def test_names_that_look_alike_are_one(tmp_path: Path, kind: str, build: Callable[[Path], object], boxes: int) -> None:
+    """A Mac parts the accent from its letter, and was told that é.txt and é.jpg have other names."""
+    done = _prepare(kind, build, tmp_path)
+    assert sum(len(s.classes) for split in ("train", "val", "test") for s in load_split(done.ref, split)) == boxes
