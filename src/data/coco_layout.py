@@ -107,7 +107,10 @@ def locate(name: str, source: Source) -> tuple[Path | None, str]:
         found = find(place)
         if found is not None and found.is_file():
             other = found.name != place.name
-            return found, f"the annotations name {place.name}; letters of another case were taken" if other else ""
+            return (
+                found,
+                f"the annotations name {place.name}; letters of another case or encoding were taken" if other else "",
+            )
     for place in places:
         same = _same_stem(place)
         if same is not None:

@@ -16,7 +16,7 @@ from src.common.errors import UserError
 from src.common.whole_files import read_regular
 from src.data.folders import find, inventory, is_hidden, names_in, spellings, split_of, walk
 from src.data.hints import data_yaml, not_found, suggestion
-from src.data.text_files import decode, read_lines
+from src.data.text_files import decode, read_lines, read_text
 from src.data.types import Finding
 
 YAML = 1 << 24  # bytes of a data.yaml at most
@@ -206,13 +206,18 @@ def _darknet(file: Path) -> Description:
         raise not_found(
             file.parent, "yolo", f"{file.name} names no file of class names", "names = obj.names, a name a line"
         )
-    raw: dict[str, Any] = {"names": read_lines(named)}
+    raw: dict[str, Any] = {"names": _numbered(named)}
     if keys.get("classes", "").isdecimal():
         raw["nc"] = int(keys["classes"][:9])
     for key, word in (("train", "train"), ("val", "valid"), ("test", "test")):
         if keys.get(word):
             raw[key] = keys[word]
     return Description(raw, file)
+
+
+def _numbered(file: Path) -> list[str]:
+    """The names of a file by line: an empty line between two is a class without a name, not one class less."""
+    return [line.strip() for line in read_text(file).strip().splitlines()]
 
 
 def _class_files(folder: Path) -> list[Path]:
@@ -233,9 +238,9 @@ def _by_classes(folder: Path, files: Sequence[Path]) -> Description:
     Raises:
         UserError: two files name other classes.
     """
-    names = read_lines(files[0])
+    names = _numbered(files[0])
     for other in files[1:]:
-        if read_lines(other) != names:
+        if _numbered(other) != names:
             raise UserError(
                 f"{other}: other classes than {files[0]}", value=inventory(folder), remedy="make them the same"
             )

@@ -6,7 +6,7 @@ import shutil
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -183,8 +183,11 @@ def test_a_broken_file_of_coco_comes_with_a_remedy(tmp_path: Path, content: byte
         _prepare("coco", _with(coco, _write("annotations/instances_train.json", content)), tmp_path)
 
 
-def _yolo_names(picture_form: str, label_form: str) -> Callable[[Path], object]:
-    one, two = (unicodedata.normalize(form, "café") for form in (picture_form, label_form))
+Form = Literal["NFC", "NFD"]
+
+
+def _yolo_names(picture_form: Form, label_form: Form) -> Callable[[Path], object]:
+    one, two = unicodedata.normalize(picture_form, "café"), unicodedata.normalize(label_form, "café")
     return _with(yolo, _draw(f"images/train/{one}.jpg"), _write(f"labels/train/{two}.txt", "0 .5 .5 .1 .1"))
 
 
@@ -215,3 +218,11 @@ def test_names_that_look_alike_are_one(tmp_path: Path, kind: str, build: Callabl
     """A Mac parts the accent from its letter, and was told that é.txt and é.jpg have other names."""
     done = _prepare(kind, build, tmp_path)
     assert sum(len(s.classes) for split in ("train", "val", "test") for s in load_split(done.ref, split)) == boxes
+
+
+def test_an_empty_line_between_names_shifts_no_class(tmp_path: Path) -> None:
+    build = _with(
+        yolo, lambda folder: (folder / "data.yaml").unlink(), _write("classes.txt", "\ufeffcat\r\n\r\ndog\r\n")
+    )
+    with pytest.raises(UserError, match="class 1 has no name"):
+        _prepare("yolo", build, tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -257,7 +258,8 @@ def test_frames_errors(tmp_path: Path, video: Path) -> None:
 def test_nothing_is_written_where_the_dataset_is_read_from(tmp_path: Path, kind: str, where: str) -> None:
     """The next reading found the copies: VOC's were read instead of the originals."""
     folder = tmp_path / "own"
-    {"yolo": cases.yolo, "voc": cases.voc, "coco": cases.coco}[kind](folder)
+    builders: dict[str, Callable[[Path], None]] = {"yolo": cases.yolo, "voc": cases.voc, "coco": cases.coco}
+    builders[kind](folder)
     before = snapshot(folder)
     path = folder / "data.yaml" if kind == "yolo" else folder
     with pytest.raises(UserError, match="out lies within the dataset"):
