@@ -9,11 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ["DETSWEEP_OFFLINE"] = "1"
 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:  # each worker has a core: more threads would only wait
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+# A busy machine draws slowly: that is no finding about the code.
+settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_machine")
 pytest_plugins = ["tests.fixtures"]
 ROOT = Path(__file__).resolve().parent.parent
 

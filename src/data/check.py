@@ -18,6 +18,8 @@ from src.data.fingerprint import Entry
 from src.data.scan import ImageFacts, Scanner, thumbs
 from src.data.types import Areas, Boxes, Classes, Finding, RawDataset, RawItem, raise_errors
 
+# Errors of labels that are there: their picture is not called a background.
+NO_BACKGROUND = ("label-elsewhere", "label-malformed", "box-non-finite", "label-twice", "label-ambiguous")
 # Where a picture found in two splits is left out: evaluation stays as it was, and the split opened last wins.
 KEEP_ORDER = {"train": 0, "val": 1, "test": 2}
 
@@ -58,6 +60,7 @@ def check_dataset(
     if not data.items:
         raise_errors(data.findings, data.origin)  # why there are none
         raise UserError(f"{data.origin}: the dataset has no images", remedy="name a folder that holds images")
+    check_names(data.class_names, data.origin)
     facts = scanner.scan([item.image for item in data.items], data.origin)
     boxes, ignored = gate.relative_boxes(data.items, facts)
     findings = [*data.findings, *mixed_splits(data), *gate.check_images(data.items, facts)]
@@ -88,6 +91,22 @@ def check_dataset(
     return passed, findings
 
 
+def check_names(names: Sequence[str], origin: str) -> None:
+    """Refuse classes that can't be told apart by name: other layouts know them by nothing else.
+
+    Raises:
+        UserError: a class without a name, or two of one name.
+    """
+    remedy = "give each class a name of its own, or make them one class"
+    first: dict[str, int] = {}
+    for number, name in enumerate(names):
+        if not name.strip():
+            raise UserError(f"{origin}: class {number} has no name", value=repr(name), remedy=remedy)
+        if first.setdefault(name, number) != number:
+            text = f"{origin}: classes {first[name]} and {number} have one name"
+            raise UserError(text, value=repr(name[:80]), remedy=remedy)
+
+
 def _why_none(passed: Sequence[Checked]) -> str:
     """Whether annotations are missing, or hold nothing."""
     labelled = [c for c in passed if c.item.label_file]
@@ -100,7 +119,13 @@ def _why_none(passed: Sequence[Checked]) -> str:
 def _once(findings: Sequence[Finding]) -> list[Finding]:
     """Findings without warnings that an error of the same image and kind has overtaken."""
     told = {(f.code, f.image) for f in findings if f.level == "error"}
-    told |= {("image-without-label", f.image) for f in findings if f.code == "label-elsewhere"}
+    # A picture whose labels are broken or elsewhere is no background, and isn't used as one.
+    told |= {
+        (code, f.image)
+        for f in findings
+        for code in ("image-without-label", "label-empty")
+        if f.level == "error" and f.code in NO_BACKGROUND
+    }
     return [f for f in findings if f.level == "error" or not f.image or (f.code, f.image) not in told]
 
 

@@ -15,12 +15,14 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from src.common.errors import UserError
-from src.common.whole_files import read_regular
 from src.data.coco_layout import Source, find_sources, locate, merge_same, none_found, unlisted
 from src.data.coco_masks import bounds
 from src.data.lvis import partly_labelled, picture_name
+from src.data.text_files import read_json
 from src.data.types import Areas, Finding, RawDataset, RawItem
 
+WIDEST = 1 << 128  # an id may be a hash
+CROWD = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "": 0.0}
 Id = int | str  # of an image or category: a whole number, or text that is none
 
 
@@ -48,12 +50,13 @@ def read_coco(folder: Path) -> RawDataset:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    try:
-        raw = json.loads(read_regular(file))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file}: not valid JSON ({str(error)[:120]})") from None
+    raw = read_json(file)
     if not isinstance(raw, dict):
-        raise UserError(f"{file}: expected an object with images, annotations and categories")
+        raise UserError(
+            f"{file}: expected an object with images, annotations and categories",
+            value=type(raw).__name__,
+            remedy="a list holds predictions, not a dataset: see cocodataset.org, data format",
+        )
     for key in ("images", "annotations", "categories"):
         if not isinstance(raw.get(key), list) or not all(isinstance(row, dict) for row in raw[key]):
             raise UserError(
@@ -74,10 +77,15 @@ def _categories(parsed: Sequence[tuple[Path, dict[str, Any]]], findings: list[Fi
         for row in raw["categories"]:
             number, name = _id(row.get("id")), row.get("name")
             if number is None or not isinstance(name, str):
-                raise UserError(f"{file}: a category needs an integer `id` and a `name`", value=str(row)[:120])
+                raise UserError(
+                    f"{file}: a category needs an integer `id` and a `name`",
+                    value=str(row)[:120],
+                    remedy='{"id": 1, "name": "cat"}',
+                )
+            name = name.strip()
             if found.setdefault(number, name) != name:
                 raise UserError(f"{file}: category {number} has two names", value=f"{found[number]!r} and {name!r}")
-            parents[number] = str(row.get("supercategory") or "")
+            parents[number] = str(row.get("supercategory") or "").strip()
     if not found:
         raise UserError(f"{parsed[0][0]}: `categories` is empty", remedy="name at least one class")
     used = {_id(row.get("category_id")) for _, raw in parsed for row in raw["annotations"]}
@@ -115,7 +123,7 @@ def _id(value: object) -> Id | None:
 
 
 def _is_int(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 62
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < WIDEST
 
 
 def _read_split(raw: dict[str, Any], source: Source, folder: Path, class_of: dict[Id, int], data: RawDataset) -> None:
@@ -171,8 +179,8 @@ def _read_images(raw: dict[str, Any], source: Source, folder: Path, data: RawDat
 
 
 def _size(row: dict[str, Any]) -> tuple[int, int] | None:
-    width, height = row.get("width"), row.get("height")
-    if _is_int(width) and _is_int(height) and width > 0 and height > 0:
+    width, height = _id(row.get("width")), _id(row.get("height"))  # whole numbers, also as 640.0 or "640"
+    if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
         return width, height
     return None
 
@@ -211,8 +219,19 @@ def _read_annotation(
     if not all(map(math.isfinite, (x, y, w, h))):
         findings.append(_problem("box-non-finite", f"{what}: bbox holds a number that is not finite", file, image))
         return
-    crowd = float(row.get("iscrowd") in (1, True))
+    crowd = _crowd(row.get("iscrowd"))
+    if crowd is None:
+        text = f"{what}: iscrowd must be 0 or 1, found {str(row['iscrowd'])[:24]!r}"
+        findings.append(_problem("label-malformed", text, file, image))
+        return
     rows[number].append([class_of[category], crowd, x + w / 2, y + h / 2, w, h, _area(row.get("area"))])
+
+
+def _crowd(value: object) -> float | None:
+    """0 or 1, also as text or truth; None for what is neither: a region to ignore must not become an object."""
+    if isinstance(value, str):
+        return CROWD.get(value.strip().lower())
+    return 0.0 if value is None else float(value) if value in (0, 1) else None  # type: ignore[arg-type]
 
 
 def _area(value: object) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from src.common.errors import UserError
 from src.common.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
-from src.data.folders import Tree, find, inventory, names_in, spellings, split_in, split_of, unread, walk
+from src.data.folders import Tree, find, fold, inventory, names_in, spellings, split_in, split_of, unread, walk
 from src.data.hints import looks_like_coco, not_found
 from src.data.types import Finding, RawItem
 
@@ -23,7 +23,8 @@ INSTANCES = "instances"
 ROBOFLOW = "_annotations.coco.json"
 LABEL_STUDIO = "result.json"
 # COCO's other tasks, beside the boxes in the same folder.
-OTHER_TASKS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
+KEYPOINTS = "person_keypoints"
+OTHER_TASKS = ("captions", KEYPOINTS, "panoptic", "stuff", "image_info")
 ANNOTATION_FOLDERS = frozenset({"annotations", "annotation", "labels", "json"})
 IMAGE_FOLDERS = ("images", "data", "img", "imgs", "jpegimages")
 REMEDY = "expected annotations/instances_train.json (and _val, _test), train/_annotations.coco.json or result.json"
@@ -63,6 +64,7 @@ def _annotation_files(files: Sequence[Path]) -> list[Path]:
         [p for p in files if p.name.lower() == ROBOFLOW],
         [p for p in files if p.name.lower() == LABEL_STUDIO],
         [p for p in files if not p.stem.lower().startswith(OTHER_TASKS) and looks_like_coco(p)],
+        [p for p in files if p.stem.lower().startswith(KEYPOINTS) and looks_like_coco(p)],  # they have boxes, too
     )
     return next((found for found in ranks if found), [])
 
@@ -105,7 +107,10 @@ def locate(name: str, source: Source) -> tuple[Path | None, str]:
         found = find(place)
         if found is not None and found.is_file():
             other = found.name != place.name
-            return found, f"the annotations name {place.name}; letters of another case were taken" if other else ""
+            return (
+                found,
+                f"the annotations name {place.name}; letters of another case or encoding were taken" if other else "",
+            )
     for place in places:
         same = _same_stem(place)
         if same is not None:
@@ -125,7 +130,7 @@ def _same_stem(path: Path) -> Path | None:
     folder = find(path.parent)
     if folder is None or path.suffix.lower() not in IMAGE_SUFFIXES | OTHER_SUFFIXES | {""}:
         return None
-    stem = path.stem.lower()
+    stem = fold(path.stem)
     found = [folder / n for suffix in IMAGE_SUFFIXES for n in names_in(folder).get(stem + suffix, [])]
     return found[0] if len(found) == 1 else None
 
@@ -140,7 +145,7 @@ def _by_name(name: str, source: Source) -> tuple[Path | None, str]:
             source.index[folder] = _below(folder)
         for spelled in spellings(name):
             last = PurePosixPath(spelled).name
-            found = source.index[folder].get(last.lower(), [])
+            found = source.index[folder].get(fold(last), [])
             if len(found) == 1 and (number == 0 or last != spelled):
                 return found[0], f"the annotations name {name[:120]}; this is the only picture called {last}"
     return None, ""
@@ -149,7 +154,7 @@ def _by_name(name: str, source: Source) -> tuple[Path | None, str]:
 def _below(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for image in walk(folder).images:
-        found.setdefault(image.name.lower(), []).append(image)
+        found.setdefault(fold(image.name), []).append(image)
     return found
 
 

@@ -19,9 +19,10 @@ from src.common.whole_files import read_regular
 from src.data.folders import split_of
 from src.data.hints import not_found
 from src.data.labels import parse_float
-from src.data.tool_exports import Corners, Labelled, around, dataset_of, left_out, turned
+from src.data.tool_exports import Corners, Labelled, around, dataset_of, left_out, refuse_boxless, turned
 from src.data.types import Finding, RawDataset
 from src.data.voc import UNWRITABLE
+from src.data.xml_files import parse_xml
 
 FILE = "annotations.xml"
 WITHOUT_BOX = ("polyline", "points", "cuboid", "skeleton", "tag")
@@ -42,25 +43,30 @@ def read_cvat(path: Path) -> RawDataset:
         raise UserError(f"{file}: this is `CVAT for video`, tracks over frames without pictures", remedy=REMEDY)
     findings: list[Finding] = []
     shapes: Counter[str] = Counter()
-    pictures = [_picture(node, file, findings, shapes) for node in root.iter("image")]
+    nodes = list(root.iter("image"))
+    named = [node for node in nodes if node.get("name", "").strip()]
+    findings += [_nameless(node, file) for node in nodes if node not in named]
+    pictures = [_picture(node, file, findings, shapes) for node in named]
     names = list(dict.fromkeys((n.text or "").strip() for n in root.iterfind(".//meta//labels/label/name")))
-    if not names and not any(p.names for p in pictures):
-        raise UserError(f"{file}: it names no label and holds no box", value=path, remedy=REMEDY)
     findings += left_out(shapes, file, "boxes, polygons, masks and ellipses have one")
+    what = "no image has a labelled box" if names else "it names no label and holds no box"
+    refuse_boxless(pictures, findings, f"{file}: {what}", "draw boxes in CVAT, and export again" if names else REMEDY)
     return dataset_of(file, file.parent, pictures, [n for n in names if n], findings)
 
 
 def _root(file: Path) -> ET.Element:
     try:
-        data = read_regular(file)
-        if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-            raise UserError(f"{file}: document types and entities are not allowed", remedy=REMEDY)
-        root = ET.fromstring(data)
-    except (OSError, ET.ParseError, ValueError, LookupError, RecursionError) as error:
-        raise UserError(f"{file}: not valid XML ({str(error)[:100]})", remedy=REMEDY) from None
+        root = parse_xml(read_regular(file))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: {str(error)[:300]}", remedy=REMEDY) from None
     if root.tag != "annotations":
         raise UserError(f"{file}: expected <annotations>, found <{root.tag[:40]}>", remedy=REMEDY)
     return root
+
+
+def _nameless(node: ET.Element, file: Path) -> Finding:
+    text = f"image {node.get('id', '')[:24]!r} has no `name`: which picture it is can't be told"
+    return Finding("error", "label-malformed", text, str(file))
 
 
 def _picture(node: ET.Element, file: Path, findings: list[Finding], shapes: Counter[str]) -> Labelled:
@@ -93,16 +99,23 @@ def _corners(shape: ET.Element) -> Corners | None:
 
 
 def _number(shape: ET.Element, key: str) -> float:
-    return float(shape.attrib[key])
+    return _plain(shape.attrib[key])
+
+
+def _plain(text: str) -> float:
+    value = parse_float(text)
+    if value is None:
+        raise ValueError(text)
+    return value
 
 
 def _box(shape: ET.Element) -> Corners:
     x1, y1, x2, y2 = (_number(shape, key) for key in ("xtl", "ytl", "xbr", "ybr"))
-    return turned((x1, y1), (x2 - x1, y2 - y1), float(shape.get("rotation", 0)), ((x1 + x2) / 2, (y1 + y2) / 2))
+    return turned((x1, y1), (x2 - x1, y2 - y1), _plain(shape.get("rotation", "0")), ((x1 + x2) / 2, (y1 + y2) / 2))
 
 
 def _polygon(shape: ET.Element) -> Corners:
-    points = [tuple(map(float, pair.split(","))) for pair in shape.attrib["points"].split(";")]
+    points = [tuple(map(_plain, pair.split(","))) for pair in shape.attrib["points"].split(";")]
     return around([(x, y) for x, y in points])
 
 
@@ -114,7 +127,7 @@ def _mask(shape: ET.Element) -> Corners:
 
 def _ellipse(shape: ET.Element) -> Corners:
     x, y, rx, ry = (_number(shape, key) for key in ("cx", "cy", "rx", "ry"))
-    return turned((x - rx, y - ry), (2 * rx, 2 * ry), float(shape.get("rotation", 0)), (x, y))
+    return turned((x - rx, y - ry), (2 * rx, 2 * ry), _plain(shape.get("rotation", "0")), (x, y))
 
 
 SHAPES = {"box": _box, "polygon": _polygon, "mask": _mask, "ellipse": _ellipse}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,14 @@ SPLIT = re.compile(rf"({'|'.join(sorted(SPLIT_WORDS, key=len, reverse=True))})(?
 HIDDEN_FOLDERS = frozenset({"__macosx"})  # what a Mac puts into archives: `._` files only
 SHOWN = 3
 DEEPEST = 200  # folders in a path
+
+
+def fold(name: str) -> str:
+    """The form in which names are compared: without case, and with accents as one character.
+
+    A Mac writes `é` as two characters, other systems as one; both look alike.
+    """
+    return (name if name.isascii() else unicodedata.normalize("NFC", name)).lower()
 
 
 def split_of(word: str) -> str:
@@ -155,16 +164,16 @@ def _address(text: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _names(folder: str, stamp: int) -> dict[str, list[str]]:
-    """Names in a folder by their lower-case form; `stamp` is the folder's time of change."""
+    """Names in a folder by the form that `fold` gives; `stamp` is the folder's time of change."""
     found: dict[str, list[str]] = {}
     with os.scandir(folder) as entries:
         for name in sorted(entry.name for entry in entries):
-            found.setdefault(name.lower(), []).append(name)
+            found.setdefault(fold(name), []).append(name)
     return found
 
 
 def names_in(folder: Path) -> dict[str, list[str]]:
-    """Names in a folder by their lower-case form; empty when it can't be listed."""
+    """Names in a folder by the form that `fold` gives; empty when it can't be listed."""
     try:
         return _names(str(folder), folder.stat().st_mtime_ns)
     except (OSError, ValueError):
@@ -172,7 +181,7 @@ def names_in(folder: Path) -> dict[str, list[str]]:
 
 
 def find(path: Path) -> Path | None:
-    """The file or folder of that path, else the only one whose letters differ in case alone."""
+    """The file or folder of that path, else the only one whose letters differ in case or encoding alone."""
     if len(path.parts) > DEEPEST:
         return None
     try:
@@ -185,7 +194,7 @@ def find(path: Path) -> Path | None:
     parent = find(path.parent)
     if parent is None or not parent.is_dir():
         return None
-    same = names_in(parent).get(path.name.lower(), [])
+    same = names_in(parent).get(fold(path.name), [])
     return parent / same[0] if len(same) == 1 else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 from src.common.encryption import CBC
@@ -64,7 +65,8 @@ def looks_like_coco(file: Path) -> bool:
 def looks_like_label_studio(file: Path) -> bool:
     """Whether a JSON file begins as a list of Label Studio's tasks, or its shorter form."""
     head = _head(file)
-    return head[:1] == b"[" and (b'"annotations"' in head or b'"rectanglelabels"' in head)
+    createml = b'"coordinates"' in head and b'"result"' not in head  # a list of pictures with annotations, too
+    return head[:1] == b"[" and not createml and (b'"annotations"' in head or b'"rectanglelabels"' in head)
 
 
 def looks_like_cvat(file: Path) -> bool:
@@ -76,7 +78,7 @@ def _head(file: Path) -> bytes:
     """The beginning of a file without leading blanks; empty when it can't be read."""
     try:
         with open(file, "rb") as stream:
-            return stream.read(HEAD).lstrip()
+            return stream.read(HEAD).removeprefix(codecs.BOM_UTF8).lstrip()
     except OSError:
         return b""
 

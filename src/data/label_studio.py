@@ -7,7 +7,6 @@ out. Predictions are never taken for labels.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from src.common.errors import UserError
-from src.common.whole_files import read_regular
 from src.data.folders import split_in, split_of
 from src.data.hints import looks_like_label_studio, not_found
-from src.data.tool_exports import Corners, Labelled, around, dataset_of, left_out, turned
+from src.data.text_files import read_json
+from src.data.tool_exports import Corners, Labelled, around, dataset_of, left_out, refuse_boxless, turned
 from src.data.types import Finding, RawDataset
 
 LABELS = {"rectanglelabels": "rectanglelabels", "polygonlabels": "polygonlabels", "ellipselabels": "ellipselabels"}
@@ -40,9 +39,8 @@ def read_label_studio(path: Path) -> RawDataset:
     findings: list[Finding] = []
     shapes: Counter[str] = Counter()
     pictures = [p for file in files for p in _read(file, findings, shapes)]
-    if not any(p.names for p in pictures):
-        raise UserError(f"{files[0]}: no task has a labelled box", value=path, remedy="annotate, and export again")
     findings += left_out(shapes, files[0], "boxes, polygons and ellipses have one")
+    refuse_boxless(pictures, findings, f"{files[0]}: no task has a labelled box", "annotate, and export again")
     return dataset_of(files[0], folder, pictures, _class_names(folder), findings)
 
 
@@ -52,17 +50,16 @@ def _class_names(folder: Path) -> list[str]:
     if not file.is_file():
         return []
     text = file.read_text(encoding="utf-8", errors="replace")
-    return list(dict.fromkeys(_unescaped(v) for v in re.findall(r"<Label\s[^>]*?value=\"([^\"]*)\"", text)))
+    found = re.findall(r"<Label\s[^>]*?value=([\"'])(.*?)\1", text)
+    return list(dict.fromkeys(_unescaped(value) for _, value in found))
 
 
 def _read(file: Path, findings: list[Finding], shapes: Counter[str]) -> Iterator[Labelled]:
-    try:
-        tasks = json.loads(read_regular(file))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file}: not valid JSON ({str(error)[:120]})", remedy=REMEDY) from None
+    tasks = read_json(file)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise UserError(f"{file}: expected a list of tasks, as Label Studio exports it", remedy=REMEDY)
     skipped = 0
+    drawn: list[dict[str, Any]] = []
     for number, task in enumerate(tasks, start=1):
         name, regions = _image(task), _regions(task)
         if not name:
@@ -70,10 +67,29 @@ def _read(file: Path, findings: list[Finding], shapes: Counter[str]) -> Iterator
         elif regions is None:
             skipped += 1
         else:
+            drawn += regions
             yield _labelled(task, name, regions, file, findings, shapes, _id(task, number))
+    findings += _odd(drawn, file)
     if skipped:
         text = f"{skipped} of {len(tasks)} tasks have no annotation (or skipped ones only) and were left out"
         findings.append(Finding("warning", "task-unlabelled", text, str(file)))
+
+
+def _odd(regions: Sequence[dict[str, Any]], file: Path) -> list[Finding]:
+    """A word on shapes of which a part is not heeded: further labels, and the turn of the whole picture."""
+    values = [region["value"] for region in regions if isinstance(region.get("value"), dict)]
+    several = sum(isinstance(own := value.get(key), list) and len(own) > 1 for value in values for key in LABELS)
+    rotated = sum(region.get("image_rotation") not in (None, 0) for region in regions)
+    told = []
+    if several:
+        text = f"{several} shapes have several labels, of which the first is the class: give one control its own labels"
+        told.append(Finding("warning", "label-several", text, str(file)))
+    if rotated:
+        text = (
+            f"{rotated} shapes were drawn on a turned picture (`image_rotation`): boxes are read as on the file itself"
+        )
+        told.append(Finding("warning", "image-rotated", text, str(file)))
+    return told
 
 
 def _id(task: dict[str, Any], number: int) -> str:

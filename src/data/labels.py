@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from src.data.columns import Shape, expected, kind_of, like_pose, why_not_yolo
-from src.data.text_files import remedy
+from src.data.text_files import encoding_of, remedy
 from src.data.types import Boxes, Classes
 
 # Boxes are quantised to 1e-7 of the side before hashing, on a grid shifted by an irrational share, so that decimal and
@@ -55,14 +55,15 @@ def parse_labels(data: bytes, shape: Shape | None = None) -> Labels:
         shape: the data.yaml's `kpt_shape`; rows of that many key points count by their box.
     """
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode(encoding_of(data))
     except UnicodeDecodeError as error:
         problem = Problem(data.count(b"\n", 0, error.start) + 1, "label-malformed", f"not UTF-8 text: {remedy(data)}")
         return Labels(np.zeros((0, 4)), np.zeros(0, np.int64), [], [problem])
     rows: list[Box] = []
     classes: list[int] = []
     found = Labels(np.zeros((0, 4)), np.zeros(0, np.int64), [], [])
-    for number, line in enumerate(text.split("\n"), start=1):
+    # Every end of line that Ultralytics knows: rows that a bare carriage return parts would make one polygon.
+    for number, line in enumerate(text.splitlines(), start=1):
         tokens = line.split()
         if not tokens:
             continue
@@ -94,7 +95,7 @@ def _parse_line(tokens: list[str], shape: Shape | None) -> tuple[int, Box, int |
     for token in tokens:
         value = parse_float(token)
         if value is None:
-            return f"{_shorten(token)} is not a number"
+            return f"{_shorten(token)} is not a number{': write decimals with a point' if ',' in token else ''}"
         if not math.isfinite(value):
             return f"{_shorten(token)} is not a finite number"
         values.append(value)

@@ -25,10 +25,12 @@ from src.common.hashes import hash_of
 from src.common.whole_files import read_regular, write_text
 from src.machine.environment import cores
 
-VERSION = 3
+VERSION = 4
 THUMB = 16  # px: side of the grey thumbnail
 # Orientations of EXIF that swap width and height.
 SWAPPED = (5, 6, 7, 8)
+# Formats of many kinds, of which Pillow decodes some that OpenCV does not (TIFF with ZSTD or LZMA).
+OPENCVS_OWN = ("TIFF", "JPEG2000", "AVIF")
 PICTURE = 1 << 30  # bytes of a file at most
 CHUNK = 64  # images handed to a thread at a time
 
@@ -132,6 +134,10 @@ def _not_a_picture(data: bytes) -> str:
         b"v/1\x01": "OpenEXR",
         b"\x05\x16\x07": "AppleDouble",
     }
+    if data.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS, not the picture itself: git lfs pull"
+    if data[:512].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "a web page under a picture's name: download it again"
     name = next((name for head, name in kinds.items() if data.startswith(head)), "")
     if data[128:132] == b"DICM":
         name = "DICOM"
@@ -147,6 +153,9 @@ def _decode(data: bytes, sha256: str) -> ImageFacts:
         orientation = int(image.getexif().get(0x0112, 1) or 1)
         # At 1/8 scale a JPEG is still entropy-decoded to its end, so truncation shows, at a third of the cost.
         image.draft("L", (THUMB * 4, THUMB * 4))
+        if kind in OPENCVS_OWN and not _opencv_decodes(data):
+            how = f" ({image.info['compression']} compression)" if image.info.get("compression") else ""
+            raise ValueError(f"a {kind}{how} that OpenCV, which training reads with, can't decode: convert it to PNG")
         peak = peak_of(image, data)
         gray = _as_grey(image, peak)
     thumb = gray.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes().hex()
@@ -154,6 +163,15 @@ def _decode(data: bytes, sha256: str) -> ImageFacts:
         width, height = height, width
     complete = kind != "JPEG" or data.endswith(b"\xff\xd9")
     return ImageFacts(sha256, width, height, kind, orientation, complete, thumb, peak=peak)
+
+
+def _opencv_decodes(data: bytes) -> bool:
+    import cv2
+
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is not None
+    except cv2.error:
+        return False
 
 
 def peak_of(image: Image.Image, data: bytes) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +32,12 @@ def _path(cfg: DataConfig, example: str) -> Path:
     path = Path(cfg.path).expanduser()
     if not path.exists():
         raise UserError("data.path does not exist", value=cfg.path, remedy=f"data.path={example}")
+    if path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path)):
+        raise UserError(
+            "data.path is an archive",
+            value=cfg.path,
+            remedy=f"unpack it first, then data.path={example} of what it holds",
+        )
     return path
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from src.common.errors import UserError
 from src.data.coco_layout import IMAGE_FOLDERS, Source, locate, merge_same, none_found, unlisted
 from src.data.folders import find, walk
-from src.data.types import Finding, RawDataset, RawItem
+from src.data.types import Finding, RawDataset, RawItem, raise_errors
 
 Corners = tuple[float, float, float, float]  # x1, y1, x2, y2, px
 Point = tuple[float, float]
@@ -101,6 +102,19 @@ def _item(picture: Labelled, image: Path, file: Path, number: dict[str, int]) ->
     item.classes = np.array([number[name] for name in picture.names], np.int64)
     item.lines, item.written = [0] * len(picture.names), list(picture.written)
     return item
+
+
+def refuse_boxless(pictures: Iterable[Labelled], findings: Sequence[Finding], what: str, remedy: str) -> None:
+    """Stop where nothing was read as a box, with what was found instead.
+
+    Raises:
+        UserError: no picture has a box.
+    """
+    if any(picture.names for picture in pictures):
+        return
+    raise_errors(findings, what)
+    told = "; ".join(finding.message for finding in findings)
+    raise UserError(f"{what}{f' ({told})' if told else ''}", remedy=remedy)
 
 
 def left_out(shapes: Counter[str], file: Path, remedy: str) -> list[Finding]:

@@ -35,12 +35,14 @@ from src.data.writers import (
     check_target,
     copy_pixels,
     link_pixels,
+    refuse_inside,
     scaled,
     shrink_to,
     stretch_from,
     write_dataset,
 )
 
+LOOKED_THROUGH = ("coco", "voc", "cvat", "label_studio")  # kinds whose folder is searched, not described
 LEAKS = frozenset({"duplicate-across-splits"})
 # Errors that a tool is there to mend.
 MENDED = {"dedupe": LEAKS, "split": LEAKS, "stretch": frozenset({"bit-depth"})}
@@ -77,6 +79,7 @@ def run_tool(command: str, cfg: DataConfig, options: Options, root: Path) -> dic
     """
     out = _out(options)
     data, checked, findings, before = _checked(cfg, root, MENDED.get(command, frozenset()))
+    refuse_inside(out, _places(cfg, data))
     plan = PLANNERS[command](checked, cfg, options, data)
     manifest = _manifest(command, cfg, options, plan, findings, before)
     if options.dry_run:
@@ -97,6 +100,7 @@ def write_folds(cfg: DataConfig, options: Options, folds: int, root: Path) -> li
     """
     out = _out(options)
     data, checked, findings, before = _checked(cfg, root)
+    refuse_inside(out, _places(cfg, data))
     manifests = []
     for fold, images in enumerate(divided(checked, folds, cfg.seed, data.origin)):
         plan = ToolPlan(_ready(images), [])
@@ -130,6 +134,14 @@ def _read(cfg: DataConfig, base: Path) -> RawDataset:
     from src.data.yolo import read_yolo
 
     return read_yolo(Path(prepare(cfg, base.parent).ref.yaml))
+
+
+def _places(cfg: DataConfig, data: RawDataset) -> set[Path]:
+    """Where the dataset is read from: the folders of its pictures, and all of a folder that is looked through."""
+    folders = {item.image.parent for item in data.items}
+    if cfg.kind in LOOKED_THROUGH and cfg.path and Path(cfg.path).expanduser().is_dir():
+        folders.add(Path(cfg.path).expanduser())
+    return folders
 
 
 def _out(options: Options) -> Path:

@@ -8,7 +8,6 @@ written; `one_based` subtracts the 1 that VOC's own files start counting from.
 from __future__ import annotations
 
 import math
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,10 +20,10 @@ from src.common.errors import UserError
 from src.common.image_files import IMAGE_SUFFIXES
 from src.common.whole_files import read_regular
 from src.data.folders import unread
-from src.data.hints import not_found
+from src.data.hints import not_found, suggestion
 from src.data.labels import parse_float
-from src.data.text_files import read_lines, remedy
-from src.data.types import Boxes, Classes, Finding, Level, RawDataset, RawItem
+from src.data.text_files import read_lines
+from src.data.types import Boxes, Classes, Finding, Level, RawDataset, RawItem, raise_errors
 from src.data.voc_layout import (
     ANNOTATIONS,
     REMEDY,
@@ -37,9 +36,10 @@ from src.data.voc_layout import (
     list_splits,
     pair,
 )
+from src.data.xml_files import parse_xml
 
+MARKED = ("1", "true", "yes")  # an object as `difficult`; tools other than VOC's own write words
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-ENCODING = re.compile(rb"""\s*<\?xml[^>]*?encoding=["']([A-Za-z0-9._-]{1,40})["'][^>]*\?>""")
 # XML names only a few characters that can't be written at all.
 UNWRITABLE = {i: " " for i in range(32) if i not in (9, 10, 13)}
 
@@ -67,36 +67,20 @@ def parse_voc(data: bytes) -> Parsed:
     Raises:
         VocError: not XML, or not an annotation. Document types are refused: entities can expand without end.
     """
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise VocError("document types and entities are not allowed")
     try:
-        root = ET.fromstring(_recoded(data))
-    except (ET.ParseError, ValueError, LookupError, RecursionError) as error:
-        raise VocError(f"not valid XML ({str(error)[:100]}){_hint(data)}") from None
+        root = parse_xml(data)
+    except ValueError as error:
+        raise VocError(str(error)) from None
     if root.tag != "annotation":
         own = ": this is CVAT's own XML: data=cvat data.path=DIR" if root.tag == "annotations" else ""
         raise VocError(f"expected <annotation>, found <{root.tag[:40]}>{own}")
     parsed = Parsed(filename=_text(root, "filename"), size=_size(root))
     for number, item in enumerate(root.iter("object"), start=1):
         _read_object(item, number, parsed)
+    loose = len(list(root.iter("bndbox"))) - sum(len(list(item.iter("bndbox"))) for item in root.iter("object"))
+    if loose > 0:
+        parsed.problems.append(("label-malformed", f"{loose} <bndbox> stand in no <object>: each object needs one"))
     return parsed
-
-
-def _recoded(data: bytes) -> bytes | str:
-    """The text of a file that declares another encoding than UTF-8: the XML parser knows few of them."""
-    declared = ENCODING.match(data)
-    if declared is None or declared[1].lower() in (b"utf-8", b"utf-16"):
-        return data
-    return data[declared.end() :].decode(declared[1].decode("ascii"))
-
-
-def _hint(data: bytes) -> str:
-    """A clause on the encoding, where a file is no UTF-8."""
-    try:
-        data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return f"; it is not UTF-8 text: {remedy(data)}"
-    return ""
 
 
 def _text(node: ET.Element, tag: str) -> str:
@@ -117,16 +101,28 @@ def _read_object(item: ET.Element, number: int, parsed: Parsed) -> None:
         return
     values = [parse_float(_text(item, f"bndbox/{corner}")) for corner in CORNERS]
     numbers = [value for value in values if value is not None]
-    if len(numbers) < 4:
-        parsed.problems.append(("label-malformed", f"object {number} ({name[:40]}) has no complete bndbox"))
+    if len(numbers) < 4 or len(item.findall("bndbox")) > 1:
+        parsed.problems.append(("label-malformed", f"object {number} ({name[:40]}) {_lacking(item)}"))
     elif not all(map(math.isfinite, numbers)):
         parsed.problems.append(("box-non-finite", f"object {number} ({name[:40]}) has a number that is not finite"))
     else:
         parsed.names.append(name)
         parsed.corners.append((numbers[0], numbers[1], numbers[2], numbers[3]))
-        parsed.difficult.append(_text(item, "difficult") == "1")
+        parsed.difficult.append(_text(item, "difficult").lower() in MARKED)
         shown = ", ".join(f"{corner} {_text(item, f'bndbox/{corner}')[:24]}" for corner in CORNERS)
         parsed.written.append(f"of object {number} ({name[:40]}): {shown}:")
+
+
+def _lacking(item: ET.Element) -> str:
+    """Why an object has no box: what its `bndbox` holds, or what it has instead."""
+    found = item.findall("bndbox")
+    if len(found) > 1:
+        return f"has {len(found)} bndbox: one object has one, others need an <object> each"
+    if not found:
+        others = [child.tag for child in item if child.tag in ("polygon", "robndbox", "segm", "mask", "ellipse")]
+        return f"has no bndbox{f', but a {others[0]}, which is not read: export boxes' if others else ''}"
+    held = ", ".join(f"{child.tag} {(child.text or '').strip()[:24]!r}" for child in found[0])[:160]
+    return f"has no complete bndbox: xmin, ymin, xmax and ymax are numbers, found {held or 'nothing'}"
 
 
 def read_voc(folder: Path, *, one_based: bool = False) -> RawDataset:
@@ -141,7 +137,10 @@ def read_voc(folder: Path, *, one_based: bool = False) -> RawDataset:
     layout = find_layout(folder)
     splits = list_splits(layout, data.findings)
     found = _parse_all(layout, data.findings)
-    data.class_names = _class_names(folder, found)
+    data.class_names = _class_names(folder, found, data.findings)
+    if splits is not None and not splits:
+        raise_errors(data.findings, str(folder))
+        raise UserError(f"{folder}: the lists in ImageSets name no image", remedy="fill them, or take them away")
     pairs = pair(layout, {file: parsed.filename for file, parsed in found.items()})
     _add_items(data, found, pairs, layout, splits, one_based=one_based)
     data.findings += layout.tree.findings()
@@ -215,12 +214,16 @@ def _unlisted(images: Sequence[Path], splits: dict[Path, str], layout: Layout) -
     return [Finding("warning", "image-unlisted", text, str(layout.folder))]
 
 
-def _class_names(folder: Path, found: dict[Path, Parsed]) -> list[str]:
+def _class_names(folder: Path, found: dict[Path, Parsed], findings: Sequence[Finding]) -> list[str]:
     seen = sorted({name for parsed in found.values() for name in parsed.names})
     file = classes_file(folder)
     if file is not None and file.is_file():
         return list(dict.fromkeys(read_lines(file)))
     if not seen:
+        # Why there is none: a suggestion would hide what is wrong with the files themselves.
+        problems = [Finding("error", *told, str(file)) for file, own in found.items() for told in own.problems]
+        if found or not suggestion(folder, "voc"):
+            raise_errors([*findings, *problems], str(folder))
         raise not_found(folder, "voc", "no annotation names a class", "add <object> with <name>")
     return seen
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from src.common.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
-from src.data.folders import Tree, find, spellings, split_of, walk
+from src.data.folders import Tree, find, fold, spellings, split_of, walk
 from src.data.hints import not_found
 from src.data.text_files import read_lines
 from src.data.types import Finding
@@ -40,7 +40,7 @@ class Layout:
 
 def key_of(parts: Iterable[str]) -> str:
     """The key of a path without suffix."""
-    return "/".join(part.lower() for part in parts if part.lower() not in ANNOTATIONS | IMAGES)
+    return "/".join(fold(part) for part in parts if part.lower() not in ANNOTATIONS | IMAGES)
 
 
 def find_layout(folder: Path) -> Layout:
@@ -58,7 +58,7 @@ def find_layout(folder: Path) -> Layout:
     layout = Layout(folder, tree, files)
     for picture in official or pictures:
         layout.images.setdefault(layout.key(picture), []).append(picture)
-        layout.stems.setdefault(picture.stem.lower(), []).append(picture)
+        layout.stems.setdefault(fold(picture.stem), []).append(picture)
     if not layout.images:
         what = f"data.path is not a VOC folder: it holds {len(files)} .xml files and no picture"
         raise not_found(folder, "voc", what, REMEDY)
@@ -110,21 +110,21 @@ def _tell(pairs: Pairs, file: Path, image: Path, filename: str, *, by_stem: bool
     if not by_stem:
         text = f"no image has this file's name; {image.name} was taken, which <filename> names"
         pairs.say("voc-by-filename", text, file, image)
-    elif last and last.lower() not in (image.name.lower(), image.stem.lower()) and _stem(last) != image.stem.lower():
+    elif last and fold(last) not in (fold(image.name), fold(image.stem)) and _stem(last) != fold(image.stem):
         text = f"<filename> says {last[:60]}, but {image.name} has this file's name and was taken"
         pairs.say("voc-filename-differs", text, file, image)
 
 
 def _stem(name: str) -> str:
     path = PurePosixPath(name)
-    return (path.stem if path.suffix.lower() in IMAGE_SUFFIXES | OTHER_SUFFIXES else path.name).lower()
+    return fold(path.stem if path.suffix.lower() in IMAGE_SUFFIXES | OTHER_SUFFIXES else path.name)
 
 
 def _by_stem(layout: Layout, file: Path, filename: str) -> list[Path]:
     """The pictures of an annotation file's stem: in the folder that mirrors its own, else the only one anywhere."""
     found = layout.images.get(layout.key(file), [])
     if not found:
-        found = layout.stems.get(file.stem.lower(), [])
+        found = layout.stems.get(fold(file.stem), [])
         if len(found) > 1:
             found = []
     last = PurePosixPath(filename.replace("\\", "/")).name
@@ -199,7 +199,7 @@ def _listed(layout: Layout, file: Path, line: str) -> Path | None:
         for spelled in spellings(text):
             place = PurePosixPath(spelled)
             plain = place.with_suffix("") if place.suffix.lower() in IMAGE_SUFFIXES | {".xml"} else place
-            found = layout.images.get(key_of((*home, *plain.parts))) or layout.stems.get(plain.name.lower(), [])
+            found = layout.images.get(key_of((*home, *plain.parts))) or layout.stems.get(fold(plain.name), [])
             exact = [p for p in found if p.stem == plain.name]
             if len(exact) == 1 or len(found) == 1:
                 return (exact if len(exact) == 1 else found)[0]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,22 @@ def check_target(out: Path, to: str) -> None:
         raise UserError("to is not a known format", value=to, remedy=f"to={', '.join(FORMATS)}")
     if out.exists() or out.is_symlink():
         raise UserError("out exists already, and nothing is ever written over", value=out, remedy="out=NEW_FOLDER")
+
+
+def refuse_inside(out: Path, places: Iterable[Path]) -> None:
+    """Refuse to write where the dataset itself is read from: its next reading would find the copies.
+
+    Args:
+        places: folders below which pictures or annotations of the dataset are looked for.
+
+    Raises:
+        UserError: `out` lies below one of them.
+    """
+    real = Path(os.path.realpath(out))
+    for place in {Path(os.path.realpath(place)) for place in places}:
+        if place in real.parents:
+            text = f"out lies within the dataset, in {place}: its next reading would find the new files"
+            raise UserError(text, value=out, remedy="out=NEW_FOLDER beside the dataset")
 
 
 def copy_pixels(image: Ready, target: Path) -> Ready:

@@ -11,10 +11,10 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from src.common.image_files import IMAGE_SUFFIXES
+from src.common.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
 from src.common.whole_files import read_regular
 from src.data.columns import Shape, ambiguous
-from src.data.folders import Tree, find, is_hidden, names_in, suffix_of, walk
+from src.data.folders import Tree, find, fold, is_hidden, names_in, suffix_of, walk
 from src.data.hints import is_label
 from src.data.labels import Labels, parse_labels
 from src.data.types import Finding, RawItem
@@ -58,7 +58,7 @@ def find_label(image: Path) -> tuple[list[Path], str]:
         found = _named_like(image, image.parent)
         return found, f"lies beside the picture; it was taken, since {mirror} has none of its name"
     found = found or _named_like(image, image.parent)
-    whole = bool(found) and found[0].stem.lower() == image.name.lower()
+    whole = bool(found) and fold(found[0].stem) == fold(image.name)
     return found, f"was taken for {image.name}, by its whole name" if whole else ""
 
 
@@ -66,7 +66,7 @@ def _named_like(image: Path, folder: Path) -> list[Path]:
     """Label files in a folder with the name of a picture: its very stem, else one that differs in case alone."""
     same = names_in(folder)
     for stem in (image.stem, image.name):  # some tools write a.jpg.txt
-        found = [folder / name for name in same.get(f"{stem.lower()}.txt", [])]
+        found = [folder / name for name in same.get(f"{fold(stem)}.txt", [])]
         exact = [path for path in found if path.stem == stem]
         if exact or found:
             plain = [path for path in exact if path.suffix == ".txt"]
@@ -76,7 +76,7 @@ def _named_like(image: Path, folder: Path) -> list[Path]:
 
 def _belongs_to_another(label: Path, image: Path) -> bool:
     """Whether a picture of the very name of a label file lies beside `image`: then it is that picture's."""
-    names = (name for suffix in IMAGE_SUFFIXES for name in names_in(image.parent).get(label.stem.lower() + suffix, []))
+    names = (name for suffix in IMAGE_SUFFIXES for name in names_in(image.parent).get(fold(label.stem) + suffix, []))
     return any(Path(name).stem == label.stem for name in names)
 
 
@@ -116,7 +116,7 @@ def _second(image: Path, file: Path, data: bytes) -> list[Finding]:
     """A word where another label file, of other content, lies beside the picture."""
     name = f"{image.name.rpartition('.')[0]}.txt"
     folder = image.parent
-    if name not in names_in(folder).get(name.lower(), ()) or file.parent == folder:
+    if name not in names_in(folder).get(fold(name), ()) or file.parent == folder:
         return []
     beside = folder / name
     try:
@@ -158,7 +158,9 @@ def broken_pairs(items: Sequence[RawItem], root: Path) -> list[Finding]:
     for item in unlabelled:
         lonely.setdefault(item.image.parent, []).append(item)
     for images, files in sorted(orphans.items()):
-        findings += _tell_orphans(files, lonely.get(images, []))
+        bare = [file for file in files if is_label(file) and file.stem in names_in(images).get(fold(file.stem), ())]
+        findings += [_bare(file, images / file.stem) for file in bare]
+        findings += _tell_orphans([file for file in files if file not in bare], lonely.get(images, []))
     findings += _labelled_elsewhere(unlabelled, items, root, {f.image for f in findings})
     rows = [(i.label_file, line, count, kind, str(i.image)) for i in items for line, count, kind in i.polygons]
     return [*findings, *_shared(items), *ambiguous(rows)]
@@ -179,8 +181,16 @@ def _shared(items: Sequence[RawItem]) -> list[Finding]:
     ]
 
 
+def _bare(label: Path, image: Path) -> Finding:
+    """A label whose picture was not seen, for want of a suffix."""
+    text = f"its image may be {image}, which has no suffix and was not read: give it one, e.g. {image.name}.jpg"
+    return Finding("error", "label-without-image", text, str(label))
+
+
 def _tell_orphans(files: list[Path], lonely: list[RawItem]) -> list[Finding]:
     full = [file for file in files if is_label(file)]
+    if not files:
+        return []
     if not full or not lonely:
         text = "this label file has no image"
         return [Finding("warning", "label-without-image", text, str(f)) for f in files]
@@ -200,7 +210,8 @@ def _orphans(items: Sequence[RawItem]) -> dict[Path, list[Path]]:
     for images in {item.image.parent for item in items}:
         labels = label_folder(images / "x.jpg")
         names = [name for same in names_in(images).values() for name in same]
-        known = {_stem(name) for name in names if not _is_text(name)}.union(names)
+        shown = [name for name in names if suffix_of(name) in IMAGE_SUFFIXES | OTHER_SUFFIXES]
+        known = {_stem(name) for name in shown}.union(shown)
         own = [name for same in names_in(labels).values() for name in same if _is_text(name)]
         free = [labels / name for name in own if _stem(name) not in known]
         loose = [file for file in free if str(file) not in expected and file.is_file()]
@@ -229,7 +240,7 @@ def _labelled_elsewhere(
     loose = _loose_annotations(walk(_home(items, root)), {item.label_file for item in items})
     findings = []
     for item in lonely:
-        other = loose.get(item.image.stem.lower())
+        other = loose.get(fold(item.image.stem))
         if other is not None:
             text = f"has no label file where one is looked for, but {other} has its name; move or convert it "
             text += f"({BACKGROUND})"
@@ -255,5 +266,5 @@ def _loose_annotations(tree: Tree, used: Iterable[str]) -> dict[str, Path]:
         if suffix not in ANNOTATIONS or str(file) in taken or file.stem.lower() in NO_LABELS:
             continue
         if suffix != ".txt" or is_label(file):
-            found.setdefault(file.stem.lower(), file)
+            found.setdefault(fold(file.stem), file)
     return found

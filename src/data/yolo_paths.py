@@ -126,7 +126,7 @@ def _read_list(path: Path, root: Path, found: Pictures) -> None:
         UserError: it is no text, or not one of its images exists.
     """
     try:
-        numbered = [(i, text.strip()) for i, text in enumerate(read_text(path).split("\n"), start=1) if text.strip()]
+        numbered = [(i, text.strip()) for i, text in enumerate(read_text(path).splitlines(), start=1) if text.strip()]
     except UserError as error:
         raise UserError(f"{error.what} (read as a list of images)", remedy=error.remedy) from None
     hidden = {text for _, text in numbered if is_hidden(text.replace("\\", "/").rpartition("/")[2])}
@@ -157,7 +157,8 @@ def _all_missing(lines: Sequence[str], path: Path, root: Path) -> UserError:
     folders = [line.replace("\\", "/").split("/")[:-1] for line in lines]
     shared = itertools.takewhile(lambda same: len(set(same)) == 1, zip(*folders, strict=False))
     prefix = "/".join(same[0] for same in shared)
-    common = f"they begin with `{prefix}/`, which is not there; " if prefix else ""
+    gone = prefix.strip("./") and _first(prefix, (path.parent, root)) is None
+    common = f"they begin with `{prefix}/`, which is not there; " if gone else ""
     moved = missing_prefix(lines[0], root)
     said, remedy = "", "write paths relative to the list's own folder, a line each"
     if moved:

@@ -16,7 +16,7 @@ from src.common.errors import UserError
 from src.common.whole_files import read_regular
 from src.data.folders import find, inventory, is_hidden, names_in, spellings, split_of, walk
 from src.data.hints import data_yaml, not_found, suggestion
-from src.data.text_files import decode, read_lines
+from src.data.text_files import decode, read_lines, read_text
 from src.data.types import Finding
 
 YAML = 1 << 24  # bytes of a data.yaml at most
@@ -106,15 +106,36 @@ def load_yaml(file: Path) -> dict[str, Any]:
     try:
         text = decode(read_regular(file, YAML), file)
         raw = yaml.safe_load(text)
+        twice = _twice(yaml.compose(text, Loader=yaml.SafeLoader))
         names = _names_as_written(text) if isinstance(raw, dict) else None
     except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError, RecursionError) as error:
-        reason = str(error).split("\n")[0]
+        reason = getattr(error, "problem", None) or str(error).split("\n")[0]
         mark = getattr(error, "problem_mark", None)
         where = f"{file}:{mark.line + 1}" if mark else str(file)
-        raise UserError(f"{where}: not valid YAML ({reason})", remedy="mend the file: https://yaml.org") from None
+        remedy = "mend the file: https://yaml.org"
+        if "escape" in str(error):
+            remedy = "write paths of Windows in 'single quotes' or none: \"double\" ones make escapes of backslashes"
+        raise UserError(f"{where}: not valid YAML ({reason})", remedy=remedy) from None
     if not isinstance(raw, dict):
         raise UserError(f"{file}: expected keys such as `names` and `train`", value=type(raw).__name__)
+    if twice is not None:
+        # YAML's reader keeps the last one, and a class or split would be lost without a word.
+        raise UserError(f"{file}:{twice[1]}: the key `{twice[0][:60]}` is there twice", remedy="keep one of the two")
     return raw if names is None else {**raw, "names": names}
+
+
+def _twice(node: yaml.Node | None) -> tuple[str, int] | None:
+    """A key that a mapping has twice, of the file itself or of what its keys hold, and its line; None without one."""
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            if key.value in seen and key.value != "<<":
+                return key.value, key.start_mark.line + 1
+            seen.add(key.value)
+    deeper = (_twice(value) for key, value in node.value if getattr(key, "value", None) == "names")
+    return next((found for found in deeper if found), None)
 
 
 def _names_as_written(text: str) -> list[str] | dict[str, str] | None:
@@ -149,16 +170,21 @@ def class_names(raw: dict[str, Any], file: Path) -> list[str]:
         numbered = {_number(key): name for key, name in names.items()}
         if len(numbered) != len(names) or sorted(numbered, key=str) != sorted(range(len(names)), key=str):
             raise UserError(
-                f"{file}: `names` must number its classes 0, 1, 2, …", value=str(sorted(names, key=str))[:80]
+                f"{file}: `names` must number its classes 0, 1, 2, … without a gap",
+                value=str(sorted(names, key=str))[:80],
+                remedy="names: {0: cat, 1: dog}; give a number that is not used a name too, e.g. 1: unused",
             )
         names = [numbered[i] for i in range(len(names))]
     if not isinstance(names, list) or not names or not all(isinstance(n, (str, int, float)) for n in names):
-        raise UserError(f"{file}: `names` is missing or not a list of class names", remedy="add `names: [cat, dog]`")
+        held = f"{names!r}"[:80] if names is not None else f"keys: {', '.join(map(str, raw))}"[:80]
+        raise UserError(
+            f"{file}: `names` is missing or not a list of class names", value=held, remedy="add `names: [cat, dog]`"
+        )
     if isinstance(count, int) and count != len(names):
         raise UserError(
             f"{file}: `nc` is {count}, but `names` has {len(names)}", remedy="make them agree, or leave nc out"
         )
-    return [str(name) for name in names]
+    return [str(name).strip() for name in names]
 
 
 def _number(key: object) -> object:
@@ -180,13 +206,18 @@ def _darknet(file: Path) -> Description:
         raise not_found(
             file.parent, "yolo", f"{file.name} names no file of class names", "names = obj.names, a name a line"
         )
-    raw: dict[str, Any] = {"names": read_lines(named)}
+    raw: dict[str, Any] = {"names": _numbered(named)}
     if keys.get("classes", "").isdecimal():
         raw["nc"] = int(keys["classes"][:9])
     for key, word in (("train", "train"), ("val", "valid"), ("test", "test")):
         if keys.get(word):
             raw[key] = keys[word]
     return Description(raw, file)
+
+
+def _numbered(file: Path) -> list[str]:
+    """The names of a file by line: an empty line between two is a class without a name, not one class less."""
+    return [line.strip() for line in read_text(file).strip().splitlines()]
 
 
 def _class_files(folder: Path) -> list[Path]:
@@ -207,9 +238,9 @@ def _by_classes(folder: Path, files: Sequence[Path]) -> Description:
     Raises:
         UserError: two files name other classes.
     """
-    names = read_lines(files[0])
+    names = _numbered(files[0])
     for other in files[1:]:
-        if read_lines(other) != names:
+        if _numbered(other) != names:
             raise UserError(
                 f"{other}: other classes than {files[0]}", value=inventory(folder), remedy="make them the same"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from src.data.frames import extract_frames
 from src.data.tools import Options, repeat_factors, run_tool
 from src.data.types import Boxes
 from src.data.yolo import label_path
+from tests.data import cases
 from tests.data.builders import box, coco128, coco_set, config, picture, snapshot, yolo_set
 
 SPLITS = {"train": 8, "val": 3, "test": 2}
@@ -250,3 +252,16 @@ def test_frames_errors(tmp_path: Path, video: Path) -> None:
         with pytest.raises(UserError, match=said):
             extract_frames(source, out, every=every, every_s=every_s, dry_run=False)
     assert not (tmp_path / "frames").exists()
+
+
+@pytest.mark.parametrize(("kind", "where"), [("yolo", "images/train/new"), ("voc", "new"), ("coco", "a/new")])
+def test_nothing_is_written_where_the_dataset_is_read_from(tmp_path: Path, kind: str, where: str) -> None:
+    """The next reading found the copies: VOC's were read instead of the originals."""
+    folder = tmp_path / "own"
+    builders: dict[str, Callable[[Path], None]] = {"yolo": cases.yolo, "voc": cases.voc, "coco": cases.coco}
+    builders[kind](folder)
+    before = snapshot(folder)
+    path = folder / "data.yaml" if kind == "yolo" else folder
+    with pytest.raises(UserError, match="out lies within the dataset"):
+        run_tool("convert", config(kind, path=path), Options(out=str(folder / where), to="voc"), tmp_path / "w")
+    assert snapshot(folder) == before
