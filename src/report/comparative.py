@@ -59,6 +59,8 @@ class Comparative(Section):
         best = self.decision.best
         if best is not None and best.configuration is c:
             return "best"
+        if not any(x.configuration is c for x in self.decision.candidates):
+            return "unexported"
         judged = [x for x in self.decision.comparisons if x.other.configuration is c]
         return max(judged, key=lambda x: x.other.score.mean).deficit.status if judged else "none"
 

@@ -10,7 +10,7 @@ from src.decide.candidates import Candidate
 from src.decide.choice import Comparison, Decision
 from src.decide.judgement import paired_gap
 from src.decide.limits import refusals
-from src.decide.speed import compare_speed, cost
+from src.decide.speed import compare_speed, cost, dearer
 from src.decide.uncertainty import SAME
 
 Role = Literal["best", "recommended", "both", "refused"]
@@ -54,15 +54,14 @@ def headline(decision: Decision) -> list[Row]:
 
 
 def refused(decision: Decision) -> Candidate | None:
-    """The cheapest candidate below the recommended one's latency: one refused for its accuracy, else for a limit."""
+    """The cheapest, by more than a tie below the recommended one: refused for its accuracy, else for a limit."""
     chosen = decision.recommended
     if chosen is None:
         return None
-    limit = cost(chosen, decision.statistic)
     accuracy = [c.other for c in decision.comparisons if not c.within]
     limits = [c for c in decision.candidates if c.key not in decision.feasible]
     for group in (accuracy, limits):
-        cheaper = [c for c in group if c.measured and cost(c, decision.statistic) < limit]
+        cheaper = [c for c in group if c.measured and dearer(chosen, c, decision.statistic)]
         if cheaper:
             return min(cheaper, key=lambda c: cost(c, decision.statistic))
     return None

@@ -145,6 +145,8 @@ class PageOne(Section):
 
     def settled(self, q: OpenQuestion) -> Note:
         """At what evidence the bound would fall on one side of the margin, if the means stayed where they are."""
+        if not q.faster:
+            return note("settled_speed")
         if q.seeds is not None and q.images is not None:
             return note("settled_either", seeds=q.seeds, images=q.images)
         if q.seeds is not None:
@@ -181,7 +183,7 @@ def settling_command(decision: Decision, questions: list[OpenQuestion]) -> str |
     """
     if decision.saved.sweep.looks:
         return None
-    wanted = [_missing(q) for q in questions if q.seeds is not None]
+    wanted = [_missing(q) for q in questions if q.seeds is not None and q.faster]
     if not wanted:
         return None
     most = len(decision.saved.trials) + max(wanted)
