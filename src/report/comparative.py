@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from src.decide.candidates import Candidate
@@ -118,7 +119,7 @@ class Comparative(Section):
 
     def _noise(self, c: Candidate) -> Raw:
         found = noise_of(c, self.decision.statistic)
-        words = [self.say("noise_wide")] if found.wide else []
+        words = [self.say("noise_wide" if math.isfinite(found.width) else "noise_unknown")] if found.wide else []
         if found.disturbed:
             words.append(self.say("noise_disturbed", n=found.disturbed))
         return Raw(", ".join(words) or "—")

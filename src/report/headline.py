@@ -9,7 +9,6 @@ from src.common.speed import Comparison as Speed
 from src.decide.candidates import Candidate
 from src.decide.choice import Comparison, Decision
 from src.decide.judgement import paired_gap
-from src.decide.limits import refusals
 from src.decide.speed import compare_speed, cost, dearer
 from src.decide.uncertainty import SAME
 
@@ -39,7 +38,6 @@ class Row:
     comparison: Comparison | None  # the one that decided; None for the best, and for what breaks a limit
     test: Gap | None  # below the best on test; None where test was not opened for both
     speed: Speed | None  # its latency over that of the recommended one
-    broken: list[str]  # limits that it does not keep
 
 
 def headline(decision: Decision) -> list[Row]:
@@ -89,5 +87,4 @@ def held_against_another(found: Comparison | None, decision: Decision) -> bool:
 def _row(role: Role, c: Candidate, decision: Decision) -> Row:
     chosen = decision.recommended
     speed = compare_speed(c, chosen, decision.statistic) if chosen and c is not chosen else None
-    lost = refusals(c, decision.candidates, decision.settings)
-    return Row(role, c, decision.comparison(c), gap_on_test(decision, c), speed, lost)
+    return Row(role, c, decision.comparison(c), gap_on_test(decision, c), speed)

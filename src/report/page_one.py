@@ -76,7 +76,7 @@ class PageOne(Section):
     def _row(self, r: Row) -> list[object]:
         c = r.candidate
         return [
-            self.say(self.role(r), limits=", ".join(r.broken)),
+            self.say(self.role(r), limits=self.refusal(c)),
             short(c),
             self._val(r),
             self.bounded(r.test) if r.test else Raw("—"),
@@ -109,7 +109,7 @@ class PageOne(Section):
             return Raw("1")
         if found is None:
             return self.say("not_established")
-        return Raw(f"{self.number(found.ratio, 2)} [{self.number(found.low, 2)}; {self.number(found.high, 2)}]")
+        return self.within(found.ratio, found.low, found.high, 2)
 
     def reading(self) -> list[Raw]:
         """How the table is to be read."""

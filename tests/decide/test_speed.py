@@ -62,9 +62,9 @@ def test_the_less_the_rounds_say_the_slower_model_ships_no_more_often() -> None:
     """200 sweeps: three times the latency, rounds that scatter by 40 %; taken for a tie it shipped in most of them."""
     rng = random.Random(1)
     worlds = [[[ms * rng.lognormvariate(0, 0.4) for _ in range(3)] for ms in (30.0, 10.0)] for _ in range(200)]
-    found = [two(*rounds) for rounds in worlds]
+    found = [two(slow, fast) for slow, fast in worlds]
     pairs = [sorted(d.candidates, key=lambda c: c.configuration.model) for d in found]
-    undecided = [not slower(slow, fast, "p90") for slow, fast in pairs]
+    undecided = [not slower(better, worse, "p90") for better, worse in pairs]
     assert sum(undecided) > 100  # the rule of before shipped the slow one in all of these
     assert sum(model(d) == "v11n" for d in found) < 0.03 * len(found)
 
