@@ -36,9 +36,10 @@ def freedom_of(*records: EvaluationRecord) -> float:
 def smallest_difference(a: EvaluationRecord, others: Sequence[EvaluationRecord]) -> float:
     """The smallest difference in mAP50-95 that the split of `a` resolves: the median half width over comparisons.
 
-    Without another model to compare with, two models are taken as independent.
+    Without another model to compare with, two models are taken as independent. NaN where no resample differs, as when
+    nothing was found in any image: that tells no noise, and not that there is none.
     """
     errors = sorted(g.se for o in others if (g := paired_gap(a, o)) and g.se > 0)
     alone = a.standard_errors.get(MAP, math.nan) * math.sqrt(2)
     error = errors[len(errors) // 2] if errors else alone
-    return t_quantile(0.5 + CONFIDENCE / 2, freedom_of(a)) * error
+    return t_quantile(0.5 + CONFIDENCE / 2, freedom_of(a)) * error if error > 0 else math.nan

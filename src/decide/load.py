@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from src.common.errors import UserError
-from src.decide.plausible import check_finalist, check_images, check_sweep, check_trial
+from src.decide.plausible import check_evaluation, check_finalist, check_images, check_sweep, check_trial
 from src.decide.round_values import rounds_of
 from src.records.find_sweep import read_sweep
 from src.records.schema import (
@@ -75,12 +75,18 @@ def _load(folder: Path) -> Saved:
     if missing := sorted(finalists.keys() - trials.keys()):
         lone = place.trial(missing[0])
         raise UserError(f"{folder}: trial {missing[0]} has a {lone.finalist.name} but no {lone.record.name}")
-    evaluations = (load_or_refuse(EvaluationRecord, path) for f in trial_folders for path in f.evaluations())
+    evaluations = (_evaluation(path) for f in trial_folders for path in f.evaluations())
     in_depth = {(e.artifact_sha256, e.runtime, e.split): e for e in evaluations}
     images = _numbered(ImageResamples, _there(f.images() for f in trial_folders), sweep.sweep)
     finalists = {n: _with_rounds(record, folder) for n, record in finalists.items()}
     devices = {record.device: record for record in _devices(place)}
     return Saved(folder, sweep, [trials[n] for n in sorted(trials)], finalists, in_depth, images, devices)
+
+
+def _evaluation(path: Path) -> EvaluationRecord:
+    record = load_or_refuse(EvaluationRecord, path)
+    check_evaluation(record, path)
+    return record
 
 
 def _devices(place: SweepFolder) -> Iterator[DeviceRecord]:

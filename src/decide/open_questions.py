@@ -1,14 +1,19 @@
-"""What the evidence leaves open: cheaper models that could still be within the margin, and what would settle each."""
+"""What the evidence leaves open: cheaper models that could still be within the margin, and what would settle each.
+
+Trainings are spent on what is established to be cheaper. What was measured to be cheaper by rounds that don't establish
+it is open too, since it may be what should ship, and waits for another measurement.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from src.common.statistics import t_quantile
 from src.decide.candidates import Candidate
 from src.decide.choice import Comparison, Decision
-from src.decide.speed import cost, slower
+from src.decide.speed import cost, dearer, slower
 from src.decide.uncertainty import Model
 
 MOST_SEEDS = 999  # beyond, seeds alone don't settle it
@@ -22,6 +27,7 @@ class OpenQuestion:
     ratio: float  # its latency over that of the recommended one
     seeds: int | None  # seeds that both configurations would need in all; None: seeds alone don't settle it
     images: int | None  # val images that would do at today's seeds; None: images alone don't settle it
+    faster: bool = True  # whether the rounds establish that it is faster
 
     @property
     def candidate(self) -> Candidate:
@@ -34,14 +40,18 @@ def open_questions(decision: Decision) -> list[OpenQuestion]:
     chosen = decision.recommended
     if chosen is None:
         return []
+    sure = open_comparisons(decision)
+    named = {_model(c) for c in sure}
+    perhaps = [c for c in _cheaper(decision, dearer) if c.deficit.status == "open" and _model(c) not in named]
     return [
         OpenQuestion(
             c,
             cost(c.other, decision.statistic) / cost(chosen, decision.statistic),
             seeds_to_decide(decision, c),
             images_to_decide(decision, c),
+            faster,
         )
-        for c in open_comparisons(decision)
+        for c, faster in [*((c, True) for c in sure), *((c, False) for c in perhaps)]
     ]
 
 
@@ -52,15 +62,24 @@ def open_comparisons(decision: Decision) -> list[Comparison]:
 
 def asked(decision: Decision) -> list[Comparison]:
     """The comparison of every model that is cheaper than the recommended one, settled or not, the cheapest first."""
+    return _cheaper(decision, slower)
+
+
+def _cheaper(decision: Decision, than: Callable[[Candidate, Candidate, str], bool]) -> list[Comparison]:
+    """Comparisons of models that the recommended one is slower `than`, one for every model, the cheapest first."""
     chosen = decision.recommended
     if chosen is None or not chosen.measured:
         return []
     found: dict[tuple[str, float, str], Comparison] = {}
     for c in sorted(decision.comparisons, key=lambda c: cost(c.other, decision.statistic)):
-        key = (c.other.configuration.config_id, round(c.other.model.effect.value, 3), c.deficit.status)
-        if c.other is not chosen and key not in found and slower(chosen, c.other, decision.statistic):
-            found[key] = c
+        if c.other is not chosen and _model(c) not in found and than(chosen, c.other, decision.statistic):
+            found[_model(c)] = c
     return list(found.values())
+
+
+def _model(c: Comparison) -> tuple[str, float, str]:
+    """What runs faster elsewhere is the same model, and the same question."""
+    return (c.other.configuration.config_id, round(c.other.model.effect.value, 3), c.deficit.status)
 
 
 def seeds_to_decide(decision: Decision, c: Comparison) -> int | None:

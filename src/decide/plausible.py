@@ -12,11 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import UserError
-from src.records.schema import DeviceRecord, FinalistRecord, ImageResamples, Measurement, SweepRecord, TrialRecord
+from src.common.speed import estimate
+from src.records.schema import (
+    DeviceRecord,
+    EvaluationRecord,
+    FinalistRecord,
+    ImageResamples,
+    Measurement,
+    SweepRecord,
+    TrialRecord,
+)
 
 REMEDY = "restore the file, or remove it and run the sweep's command again"
 PERCENTILES = ("mean", "p50", "p90", "p95", "p99")
 MAP = "mAP50-95"
+AGREE = 1e-3  # a percentile is the geometric mean of its rounds; those that decide must be those that are printed
+COUNTED = ("detections-per-image",)  # of the figures of an evaluation; the others are shares
+ROUNDING = 1e-9  # a mean of ones may exceed one
+CURVE = 4  # threshold, precision, recall, F1
 
 
 def refuse(file: Path, field: str, why: str, value: object) -> None:
@@ -66,6 +79,8 @@ def check_finalist(record: FinalistRecord | DeviceRecord, file: Path) -> None:
         value = v.metrics.get(MAP, math.nan)
         if math.isfinite(value) and not 0 <= value <= 1:
             refuse(file, f"verifications[{i}].metrics.{MAP}", "must lie in 0..1", value)
+        if not _is_share(v.reference_map):
+            refuse(file, f"verifications[{i}].reference_map", "must lie in 0..1", v.reference_map)
     for i, m in enumerate(record.measurements):
         _check_measurement(m, file, f"measurements[{i}]")
 
@@ -81,10 +96,45 @@ def _check_measurement(m: Measurement, file: Path, at: str) -> None:
     for name, values in m.rounds.items():
         if not values or not all(0 < v < math.inf for v in values):
             refuse(file, f"{at}.rounds.{name}", "must be durations above 0", values)
+        typical = getattr(m.latency, name, None) if name != "mean" else None
+        if typical is not None and abs(math.log(typical / estimate(values).value)) > AGREE:
+            refuse(file, f"{at}.latency.{name}", "is not what its rounds say", f"{typical:g} ms, rounds {values}")
     for name, value in (("memory_mb", m.memory_mb), ("throughput_ips", m.throughput_ips), ("size_bytes", m.size_bytes)):
         unknown = name == "memory_mb" and math.isnan(value)  # some systems don't tell the peak of a process
         if not 0 <= value < math.inf and not unknown:
             refuse(file, f"{at}.{name}", "must be at least 0", value)
+
+
+def check_evaluation(record: EvaluationRecord, file: Path) -> None:
+    """An evaluation in depth, whose figure on test is the one that page one promises: shares, counts and bounds."""
+    if record.split not in ("val", "test"):
+        refuse(file, "split", "must be val or test", record.split)
+    if record.n_images < 0:
+        refuse(file, "n_images", "must be at least 0", record.n_images)
+    if MAP not in record.figures:
+        refuse(file, f"figures.{MAP}", "is missing", ", ".join(sorted(record.figures)) or "no figure at all")
+    for name, value in record.figures.items():
+        if not name.startswith(COUNTED) and not _is_share(value):
+            refuse(file, f"figures.{name}", "must lie in 0..1", value)
+    for name, bounds in record.intervals.items():
+        low, high = bounds if len(bounds) == 2 else (1.0, 0.0)
+        if not (math.isnan(low) and math.isnan(high)) and not 0 <= low <= high <= 1 + ROUNDING:
+            refuse(file, f"intervals.{name}", "must be a lower and an upper bound in 0..1", bounds)
+    for name, value in record.standard_errors.items():
+        if not (math.isnan(value) or 0 <= value < math.inf):
+            refuse(file, f"standard_errors.{name}", "must be at least 0", value)
+    for name, value in record.errors.items():
+        if not (math.isnan(value) or 0 <= value < math.inf):
+            refuse(file, f"errors.{name}", "must be a number of boxes", value)
+    if not all(map(_is_share, record.resamples)):
+        refuse(file, "resamples", "must lie in 0..1", len(record.resamples))
+    if not all(len(row) == CURVE for row in record.curve):
+        refuse(file, "curve", "must hold rows of threshold, precision, recall and F1", len(record.curve))
+
+
+def _is_share(value: float) -> bool:
+    """Whether a figure is not established, or lies in 0..1."""
+    return math.isnan(value) or 0 <= value <= 1 + ROUNDING
 
 
 def check_images(record: ImageResamples, file: Path) -> None:

@@ -13,7 +13,7 @@ from src.config.schema import DecisionConfig
 from src.decide.bounds import Deficit, deficit_of, deficits
 from src.decide.candidates import Candidate
 from src.decide.limits import feasible
-from src.decide.speed import cost, fastest, slower
+from src.decide.speed import cost, dearer, fastest
 from src.decide.uncertainty import SAME
 
 Key = tuple[str, str, str, str]  # config_id, format, precision, runtime
@@ -118,9 +118,13 @@ def _by_weights(kept: Sequence[Candidate]) -> tuple[dict[Key, int], list[Candida
 
 
 def cheapest(pool: Sequence[Candidate], statistic: str) -> Candidate:
-    """The fastest; within a tie of speed the more accurate one, and of one configuration's equals the fastest again."""
+    """The fastest; of those within 5 % the more accurate one, and of one configuration's equals the fastest again.
+
+    The rounds need not establish that the others are slower: all of them are good enough, so the likeliest to be the
+    cheapest is the better choice, and the page lists what isn't decided.
+    """
     first = fastest(pool, statistic)
-    tied = [c for c in pool if c is first or not slower(c, first, statistic)]
+    tied = [c for c in pool if c is first or not dearer(c, first, statistic)]
     most = max(tied, key=lambda c: c.score.mean)
     alike = [c for c in tied if c.configuration is most.configuration and most.score.mean - c.score.mean < SAME]
     return fastest(alike, statistic)

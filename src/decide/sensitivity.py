@@ -13,6 +13,7 @@ from src.decide.choice import Decision, choose
 from src.decide.configurations import Configuration
 from src.decide.models import models_of
 from src.decide.notes import Note, note
+from src.decide.rule import Shared, file_of
 from src.decide.uncertainty import Model
 
 LATENCY = 0.10  # by how much latency gets worse
@@ -46,9 +47,10 @@ def _outcome(
     scenario: Note,
     found: list[Candidate] | None = None,
     settings: DecisionConfig | None = None,
+    shared: Shared | None = None,
 ) -> Outcome:
     found = decision.candidates if found is None else found
-    shared = decision.across.shared if decision.across else None
+    shared = shared or _shared(decision)
     chosen = choose(found, settings or decision.settings, decision.statistic, decision.level, shared).recommended
     before = decision.recommended.key if decision.recommended else None
     return Outcome(scenario, chosen, (chosen.key if chosen else None) != before)
@@ -56,8 +58,14 @@ def _outcome(
 
 def _slowed(c: Candidate) -> Candidate:
     factor = 1 + LATENCY
+    first, *others = c.evidence
+    measured = first.measurement
+    if measured is not None:  # its rounds say which of two is faster
+        rounds = {k: [v * factor for v in values] for k, values in measured.rounds.items()}
+        first = replace(first, measurement=replace(measured, rounds=rounds))
     return replace(
         c,
+        evidence=(first, *others),
         latency={k: v * factor for k, v in c.latency.items()},
         latency_interval={k: (low * factor, high * factor) for k, (low, high) in c.latency_interval.items()},
         throughput_ips=c.throughput_ips / factor,
@@ -71,7 +79,15 @@ def _slower(decision: Decision) -> Outcome:
 
 def _slower_winner(decision: Decision) -> Outcome:
     found = [_slowed(c) if c is decision.recommended else c for c in decision.candidates]
-    return _outcome(decision, note("case_slower_winner", percent=round(100 * LATENCY)), found)
+    shared = _shared(decision)
+    if shared is not None and decision.recommended is not None:
+        own = file_of(decision.recommended)
+        shared = replace(shared, files={f: _slowed(c) if f == own else c for f, c in shared.files.items()})
+    return _outcome(decision, note("case_slower_winner", percent=round(100 * LATENCY)), found, shared=shared)
+
+
+def _shared(decision: Decision) -> Shared | None:
+    return decision.across.shared if decision.across else None
 
 
 def _seeds(decision: Decision) -> list[int]:

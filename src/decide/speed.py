@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from src.common.speed import Comparison, compare_rounds, verdict_of
+from src.common.speed import TIE_MARGIN, Comparison, compare_rounds, verdict_of
 from src.decide.candidates import Candidate
 
 
@@ -44,6 +44,18 @@ def slower(a: Candidate, b: Candidate, statistic: str) -> bool:
     if found is None:
         return cost(a, statistic) > cost(b, statistic)
     return found.verdict == "slower"
+
+
+def dearer(a: Candidate, b: Candidate, statistic: str) -> bool:
+    """Whether `a` was measured to take longer than `b` by more than a tie, whether or not the rounds establish it.
+
+    What is not established to be slower is not as fast: rounds that scatter would make a model of ten times the latency
+    the equal of another, the sooner the less they say.
+    """
+    found = compare_speed(a, b, statistic)
+    if found is None:
+        return cost(a, statistic) > cost(b, statistic)
+    return found.ratio > 1 + TIE_MARGIN
 
 
 def fastest(found: Sequence[Candidate], statistic: str) -> Candidate:

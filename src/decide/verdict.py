@@ -79,6 +79,8 @@ def _reasons(decision: Decision, winner: Candidate) -> list[Note]:
     """Why this one: the limits, and either the bound on what it may lose or that it is the best."""
     settings, across = decision.settings, decision.across
     reasons = [note("reason_limits_hold", n=len(limits_of(winner, settings)))]
+    if winner.measured and decision.statistic != settings.latency:
+        reasons.append(note("reason_statistic", used=decision.statistic, wanted=settings.latency))
     if across is not None and across.shared is not None:
         reasons.append(note("reason_for_all", devices=", ".join(d.name for d in across.devices)))
     found = decision.comparison(winner)
@@ -140,6 +142,8 @@ def _measured_conditions(decision: Decision, winner: Candidate) -> list[Note]:
     """What the machine that decides lacks: a latency, or a look at what the file finds there."""
     device, across = device_name(decision.settings), decision.across
     found = [note("cond_no_latency")] if device is None and not winner.measured else []
+    if winner.measured and decision.settings.latency not in winner.latency:
+        found.append(note("cond_statistic", wanted=decision.settings.latency))
     if device is not None:
         found += _checked(device, winner) if winner.measured else _unmeasured(decision, device)
     if across is not None:

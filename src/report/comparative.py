@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from src.decide.candidates import Candidate
@@ -59,6 +60,8 @@ class Comparative(Section):
         best = self.decision.best
         if best is not None and best.configuration is c:
             return "best"
+        if not any(x.configuration is c for x in self.decision.candidates):
+            return "unexported"
         judged = [x for x in self.decision.comparisons if x.other.configuration is c]
         return max(judged, key=lambda x: x.other.score.mean).deficit.status if judged else "none"
 
@@ -116,7 +119,7 @@ class Comparative(Section):
 
     def _noise(self, c: Candidate) -> Raw:
         found = noise_of(c, self.decision.statistic)
-        words = [self.say("noise_wide")] if found.wide else []
+        words = [self.say("noise_wide" if math.isfinite(found.width) else "noise_unknown")] if found.wide else []
         if found.disturbed:
             words.append(self.say("noise_disturbed", n=found.disturbed))
         return Raw(", ".join(words) or "—")

@@ -9,8 +9,7 @@ from src.common.speed import Comparison as Speed
 from src.decide.candidates import Candidate
 from src.decide.choice import Comparison, Decision
 from src.decide.judgement import paired_gap
-from src.decide.limits import refusals
-from src.decide.speed import compare_speed, cost
+from src.decide.speed import compare_speed, cost, dearer
 from src.decide.uncertainty import SAME
 
 Role = Literal["best", "recommended", "both", "refused"]
@@ -39,7 +38,6 @@ class Row:
     comparison: Comparison | None  # the one that decided; None for the best, and for what breaks a limit
     test: Gap | None  # below the best on test; None where test was not opened for both
     speed: Speed | None  # its latency over that of the recommended one
-    broken: list[str]  # limits that it does not keep
 
 
 def headline(decision: Decision) -> list[Row]:
@@ -54,15 +52,14 @@ def headline(decision: Decision) -> list[Row]:
 
 
 def refused(decision: Decision) -> Candidate | None:
-    """The cheapest candidate below the recommended one's latency: one refused for its accuracy, else for a limit."""
+    """The cheapest, by more than a tie below the recommended one: refused for its accuracy, else for a limit."""
     chosen = decision.recommended
     if chosen is None:
         return None
-    limit = cost(chosen, decision.statistic)
     accuracy = [c.other for c in decision.comparisons if not c.within]
     limits = [c for c in decision.candidates if c.key not in decision.feasible]
     for group in (accuracy, limits):
-        cheaper = [c for c in group if c.measured and cost(c, decision.statistic) < limit]
+        cheaper = [c for c in group if c.measured and dearer(chosen, c, decision.statistic)]
         if cheaper:
             return min(cheaper, key=lambda c: cost(c, decision.statistic))
     return None
@@ -90,5 +87,4 @@ def held_against_another(found: Comparison | None, decision: Decision) -> bool:
 def _row(role: Role, c: Candidate, decision: Decision) -> Row:
     chosen = decision.recommended
     speed = compare_speed(c, chosen, decision.statistic) if chosen and c is not chosen else None
-    lost = refusals(c, decision.candidates, decision.settings)
-    return Row(role, c, decision.comparison(c), gap_on_test(decision, c), speed, lost)
+    return Row(role, c, decision.comparison(c), gap_on_test(decision, c), speed)

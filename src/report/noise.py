@@ -15,7 +15,7 @@ NOISY = 0.1  # width of a latency's 95 % interval, relative to it, from which a 
 class Noise:
     """What is known of the noise in one candidate's latency."""
 
-    width: float  # of the 95 % interval relative to the figure; NaN without an interval
+    width: float  # of the 95 % interval relative to the figure; infinite without one: a single round tells no noise
     disturbed: int  # rounds in which other processes took the processor, for the worst of its measurements
 
     @property
@@ -26,7 +26,7 @@ class Noise:
 
 def noise_of(c: Candidate, statistic: str) -> Noise:
     """The noise of a measured candidate."""
-    low, high = c.latency_interval.get(statistic, (math.nan, math.nan))
+    low, high = c.latency_interval.get(statistic, (0.0, math.inf))
     value = c.latency.get(statistic, math.nan)
     rounds = [e.measurement.extra.get("contaminated_rounds", 0.0) for e in c.evidence if e.measurement]
     return Noise((high - low) / value if value else math.nan, int(max(rounds, default=0.0)))

@@ -76,7 +76,7 @@ class PageOne(Section):
     def _row(self, r: Row) -> list[object]:
         c = r.candidate
         return [
-            self.say(self.role(r), limits=", ".join(r.broken)),
+            self.say(self.role(r), limits=self.refusal(c)),
             short(c),
             self._val(r),
             self.bounded(r.test) if r.test else Raw("—"),
@@ -109,7 +109,7 @@ class PageOne(Section):
             return Raw("1")
         if found is None:
             return self.say("not_established")
-        return Raw(f"{self.number(found.ratio, 2)} [{self.number(found.low, 2)}; {self.number(found.high, 2)}]")
+        return self.within(found.ratio, found.low, found.high, 2)
 
     def reading(self) -> list[Raw]:
         """How the table is to be read."""
@@ -145,6 +145,8 @@ class PageOne(Section):
 
     def settled(self, q: OpenQuestion) -> Note:
         """At what evidence the bound would fall on one side of the margin, if the means stayed where they are."""
+        if not q.faster:
+            return note("settled_speed")
         if q.seeds is not None and q.images is not None:
             return note("settled_either", seeds=q.seeds, images=q.images)
         if q.seeds is not None:
@@ -181,7 +183,7 @@ def settling_command(decision: Decision, questions: list[OpenQuestion]) -> str |
     """
     if decision.saved.sweep.looks:
         return None
-    wanted = [_missing(q) for q in questions if q.seeds is not None]
+    wanted = [_missing(q) for q in questions if q.seeds is not None and q.faster]
     if not wanted:
         return None
     most = len(decision.saved.trials) + max(wanted)

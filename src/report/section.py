@@ -8,7 +8,7 @@ from typing import Any
 from src.decide.candidates import Candidate
 from src.decide.choice import Comparison, Decision
 from src.decide.configurations import Configuration
-from src.decide.limits import refusals
+from src.decide.limits import limits_of, refusals
 from src.decide.machines import device_name
 from src.decide.notes import Note
 from src.decide.uncertainty import mean_interval
@@ -68,11 +68,9 @@ class Section:
 
     def latency(self, c: Candidate, name: str) -> Raw:
         """A latency in ms with its 95 % interval where there is one."""
-        value = self.number(c.latency.get(name), 2)
-        if name not in c.latency_interval:
-            return value
-        low, high = c.latency_interval[name]
-        return Raw(f"{value} [{self.number(low, 2)}; {self.number(high, 2)}]")
+        if name not in c.latency:
+            return self.number(None)
+        return self.within(c.latency[name], *c.latency_interval.get(name, (math.nan, math.nan)), 2)
 
     def refusal(self, c: Candidate) -> str:
         """Why a candidate can't be recommended: keys of limits, and whether it was measured where that decides."""
@@ -90,7 +88,14 @@ def refusal(c: Candidate, decision: Decision, words: Catalogue) -> str:
     device = device_name(decision.settings)
     said = words.say("not_measured_on", device=device) if device else words.say("not_measured")
     found = refusals(c, decision.candidates, decision.settings)
-    return ", ".join(said if key == "unmeasured" else key for key in found) or "—"
+    unknown = {x.key for x in limits_of(c, decision.settings) if x.holds is None}
+
+    def told(key: str) -> str:
+        if key == "unmeasured":
+            return said
+        return f"{key} ({words.say('not_established')})" if key in unknown else key
+
+    return ", ".join(map(told, found)) or "—"
 
 
 def interval_of(c: Configuration, decision: Decision) -> tuple[float, float]:

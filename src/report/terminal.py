@@ -61,7 +61,7 @@ def headline_table(decision: Decision) -> Table:
 
 def _headline_row(row: Row, decision: Decision) -> list[str]:
     c, part = row.candidate, PageOne(decision, catalogue("en"))
-    role = catalogue("en").say(part.role(row), limits=", ".join(row.broken))
+    role = catalogue("en").say(part.role(row), limits=part.refusal(c))
     file = f"{c.format}/{c.precision} · {c.runtime}"
     val = "—" if row.comparison is None else _below(row.comparison, part)
     latency, speed = number(cost(c, decision.statistic), 2), row.speed

@@ -51,7 +51,7 @@ def test_nothing_detected_is_rejected(score: float, noise: float | None, verdict
 def test_the_reason_names_figure_interval_floor_and_key(tmp_path: Path) -> None:
     (reason,) = judged(sweep_of(0.05, 0.03), tmp_path)["reasons"]
     assert "mAP50-95 on test is 0.049" in reason
-    assert "interval from -0.0" in reason
+    assert "interval from 0.000" in reason
     assert "0.010 counts as nothing (decision.nothing_map)" in reason
 
 

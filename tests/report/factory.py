@@ -379,7 +379,8 @@ def evaluation(of: TrialRecord, v: Verification, images: int = 120, noise: float
     """An evaluation in depth; resamples share the noise of the images and add a little of their own."""
     value = v.metrics["mAP50-95"]
     shared, own = random.Random(v.split), random.Random(v.artifact_sha256)
-    resamples = [value + shared.gauss(0, noise) + own.gauss(0, noise / 8) for _ in range(200)]
+    drawn = [value + shared.gauss(0, noise) + own.gauss(0, noise / 8) for _ in range(200)]
+    resamples = [min(1.0, max(0.0, v)) for v in drawn]
     step = 0.02 if v.precision == "int8" else 0.01
     names = of.dataset.class_names if of.dataset else []
     return EvaluationRecord(
@@ -394,14 +395,15 @@ def evaluation(of: TrialRecord, v: Verification, images: int = 120, noise: float
         dataset_fingerprint=DATASET.fingerprint,
         n_images=images,
         figures={
-            "mAP50-95": value, "mAP50": value * 1.4, "mAP75": value * 0.9, "AR@1": 0.3, "AR@10": 0.6, "AR@100": 0.62,
+            "mAP50-95": value, "mAP50": min(1.0, value * 1.4), "mAP75": value * 0.9,
+            "AR@1": 0.3, "AR@10": 0.6, "AR@100": 0.62,
             "AP-small": 0.2, "AP-medium": 0.5, "AP-large": math.nan,
             "threshold": 0.41 if v.precision == "int8" else 0.37,
             "precision": 0.7, "recall": 0.6, "f1": 0.65,
             "threshold@production": 0.25, "precision@production": 0.55, "recall@production": 0.66, "f1@production": 0.6,
             "mean-IoU": 0.83, "detections-per-image": 4.2,
         },
-        intervals={"mAP50-95": [value - 2 * noise, value + 2 * noise]},
+        intervals={"mAP50-95": [max(0.0, value - 2 * noise), min(1.0, value + 2 * noise)]},
         standard_errors={"mAP50-95": noise},
         resamples=resamples,
         resample_seed=1,

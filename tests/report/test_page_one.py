@@ -265,3 +265,12 @@ def test_a_file_that_was_made_after_test_was_opened_has_no_figure_on_it(tmp_path
     assert decision.recommended.best.artifact.format != "pytorch"
     assert "On test" not in text.split("\n|")[0]
     assert "nan" not in text
+
+
+def test_what_was_never_exported_broke_no_limit(tmp_path: Path) -> None:
+    sweep = open_sweep()
+    sweep.trials += [trial(8 + i, imgsz=160, lr=0.005, seed=i + 1, score=s) for i, s in enumerate((0.5, 0.51))]
+    _, text, _ = written(sweep, tmp_path)
+    row = next(line for line in text.splitlines() if "lr 0.005" in line and "T8" in line)
+    assert "not exported, so not compared" in row
+    assert "limits" not in row
