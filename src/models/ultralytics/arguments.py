@@ -18,6 +18,7 @@ from src.records.schema import DatasetRef
 
 SAME_NAME = ("momentum", "weight_decay", "lrf", "warmup_epochs", "cls_pw", "box", "cls", "dfl", "multi_scale")
 OWN_AUGMENTATION = ("mosaic9", "mixup_alpha", "noise", "blur", "contrast", "crop")  # not arguments of Ultralytics'
+OWN_BOX_LOSS = "ciou"
 AMP: dict[str, bool | str] = {"fp32": False, "fp16": "fp16", "bf16": "bf16"}
 
 
@@ -199,7 +200,8 @@ def _plateau(t: TrainConfig) -> tuple[float, int, float, str]:
 
 
 def _loss(t: TrainConfig) -> tuple[str | None, float, float, float] | None:
-    asked = (t.box_loss, t.focal_gamma, t.focal_alpha, t.label_smoothing)
+    """What differs from the network's own loss; `ciou` is YOLO's own, and trains the same to the bit."""
+    asked = (t.box_loss if t.box_loss != OWN_BOX_LOSS else None, t.focal_gamma, t.focal_alpha, t.label_smoothing)
     return asked if any(asked) else None
 
 
