@@ -17,6 +17,7 @@ import numpy as np
 
 from src import runtime
 from src.benchmark.model_files import notes_on
+from src.common.distinct_names import distinct_names
 from src.common.errors import UserError
 from src.common.json_values import plain
 from src.common.whole_files import write_text
@@ -82,7 +83,7 @@ def evaluate_files(args: EvaluateArgs) -> list[Judged]:
     if args.suspects is not None:
         _write_suspects(args, judged, ref, splits[0].samples)
     records = [j.record for j in judged]
-    console.print(files_dashboard([Path(f).name for f in files], records, differences, [j.costs for j in judged]))
+    console.print(files_dashboard(distinct_names(files), records, differences, [j.costs for j in judged]))
     for j in judged:
         for note in j.notes:
             console.print(f"{j.file}: {note}", style="yellow", highlight=False, markup=False)
@@ -201,7 +202,7 @@ def _write_suspects(args: EvaluateArgs, judged: list[Judged], ref: DatasetRef, s
     """The sheet of likely label errors: it holds for images that the files were not trained on, which nobody knows."""
     assert args.suspects is not None
     listed, hard = suspects([j.found for j in judged], samples, len(ref.class_names))
-    names = ", ".join(Path(j.file).name for j in judged)
+    names = ", ".join(distinct_names([j.file for j in judged]))
     about = f"From {names}, on {args.split}: label errors of images that a network was trained on stay hidden."
     checked = Checked(samples, ref.class_names, sources_of(ref, args.split)[: args.limit], listed, hard)
     write_sheet(Path(args.out), [checked], args.suspects, about)
@@ -217,4 +218,5 @@ def _write(args: EvaluateArgs, judged: list[Judged], differences: list[dict[str,
     if args.figures:
         from src.predict.evaluation_figures import draw_curves
 
-        draw_curves([(Path(j.file).name, j.record) for j in judged], out / "curves.png")
+        names = distinct_names([j.file for j in judged])
+        draw_curves([(name, j.record) for name, j in zip(names, judged, strict=True)], out / "curves.png")
