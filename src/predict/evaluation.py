@@ -73,7 +73,8 @@ def evaluate_files(args: EvaluateArgs) -> list[Judged]:
     files, console = files_of(args), Console()
     if not files:
         raise UserError("artifacts names no file", value=args.artifacts, remedy="artifacts=model.onnx")
-    opened = [open_model(Path(f).expanduser(), imgsz=args.imgsz, names=args.names, trust=args.trust) for f in files]
+    how: dict[str, Any] = {"imgsz": args.imgsz, "names": args.names, "trust": args.trust, "key": "artifacts"}
+    opened = [open_model(Path(f).expanduser(), **how) for f in files]
     ref = prepare(args.data, Path(args.outputs)).ref
     wanted = [args.split] if args.miss is None else [args.split, args.confirm]
     splits = [_split(args, ref, name) for name in wanted]

@@ -169,6 +169,7 @@ def test_the_command_line(artifact: Artifact, own: Path, tmp_path: Path, command
     done = command("src.evaluate", f"artifacts={tmp_path}/no.onnx", *words)
     assert done.returncode == 2
     assert "no.onnx" in done.stderr
+    assert "remedy: artifacts=" in done.stderr, "the key of this command"
 
 
 def test_files_of_the_same_name_are_told_apart(
