@@ -116,7 +116,7 @@ def run(args: BenchArgs) -> int:
         seed=args.seed,
         trust=args.trust,
         gflops=_gflops(artifacts, args.trust),
-        labels=[Path(a.path).name for a, _ in timed],
+        labels=[files[a.sha256] for a, _ in timed],
         tilings=[tiling] * len(timed),
         progress=lambda text: console.print(text, style="dim", highlight=False),
     )

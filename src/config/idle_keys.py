@@ -48,8 +48,16 @@ def refuse_idle(args: T, rules: Iterable[Idle[T]], prefix: str = "") -> None:
     refuse_idle_in_all([args], rules, prefix)
 
 
-def refuse_idle_in_all(several: Iterable[T], rules: Iterable[Idle[T]], prefix: str = "") -> None:
+def refuse_idle_in_all(
+    several: Iterable[T], rules: Iterable[Idle[T]], prefix: str = "", brought: Callable[[T, str], Any] = lambda *_: None
+) -> None:
     """Refuse the first key that is set in one of several configurations and heeded in none that sets it.
+
+    Args:
+        several: arguments of a command, or configurations of a sweep.
+        rules: what is heeded when.
+        prefix: of the group, with its dot.
+        brought: the value of a key that came with a file which was chosen as a whole, and that nobody typed; or None.
 
     Raises:
         UserError: naming the key, its value and the remedy.
@@ -64,7 +72,7 @@ def refuse_idle_in_all(several: Iterable[T], rules: Iterable[Idle[T]], prefix: s
                 continue
             if rule.used(args):
                 heeded.add(place)
-            else:
+            elif value != brought(args, key):
                 idle.setdefault(place, value)
     for place, (rule, key) in enumerate(asked):
         if place in idle and place not in heeded:

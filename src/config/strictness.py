@@ -61,7 +61,13 @@ def refuse_odd_numbers(cfg: Any, prefix: str = "") -> None:
             refuse_odd_numbers(value, f"{key}.")
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, float) and not math.isfinite(number):
-                raise UserError(f"{key} must be a finite number", value=number)
+                raise UserError(f"{key} must be a finite number", value=number, remedy=_finite(key, cfg, field.name))
+
+
+def _finite(key: str, cfg: Any, name: str) -> str:
+    """A value that works: the default, where that is a number."""
+    default = getattr(type(cfg), name, None)
+    return f"for example {key}={default:g}, the default" if isinstance(default, float) else f"a plain number for {key}"
 
 
 def refuse_unwritable(**places: str) -> None:

@@ -7,12 +7,20 @@ In a sweep a key is used where any of its configurations uses it, so that
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
+from typing import Any
 
+from omegaconf import OmegaConf
+
+from src.common.root import ROOT
 from src.config.devices import CURRENCY_IDLE
 from src.config.idle_keys import Idle, refuse_idle_in_all
-from src.config.schema import AppConfig, DataConfig
+from src.config.schema import AppConfig, DataConfig, StudyConfig
+from src.config.training import Optimizer
 
 KEPT_IN = {"auto": ("onnx/int8", "openvino/int8"), "names": ("onnx/int8", "openvino/int8", "tensorrt/int8")}
+FROM_ONNX = ("onnx", "openvino", "tensorrt", "savedmodel")  # formats that begin with the float32 ONNX file
+WITH_MOMENTUM = (Optimizer.SGD, Optimizer.MuSGD, Optimizer.RMSProp)
 OWN = "yolo coco voc label_studio cvat"  # kinds of datasets that lie in a folder of the user
 
 
@@ -55,6 +63,21 @@ def _static_int8(c: AppConfig) -> bool:
     return any(target.endswith("/int8") for target in c.export.targets)
 
 
+def _converted(c: AppConfig) -> list[str]:
+    """Formats that something is converted into, also to measure what an architecture costs."""
+    costs = [c.study.cost_artifact] if c.study.constraints or c.study.objectives != StudyConfig().objectives else []
+    formats = [target.partition("/")[0] for target in [*c.export.targets, *costs]]
+    return [name for name in formats if name != "pytorch"]
+
+
+def _graph(c: AppConfig) -> bool:
+    return any(name in FROM_ONNX for name in _converted(c))
+
+
+def _composes(c: AppConfig) -> bool:
+    return c.augment.mosaic > 0 or c.augment.mixup > 0 or c.augment.cutmix > 0
+
+
 def _keeps(c: AppConfig) -> bool:
     return any(target in KEPT_IN["auto" if c.export.int8.keep == "auto" else "names"] for target in c.export.targets)
 
@@ -76,6 +99,39 @@ RULES: tuple[Idle[AppConfig], ...] = (
         "needs early stopping, which is off",
         "train.patience=10",
     ),
+    Idle(
+        "train.stop_metric",
+        lambda c: c.train.patience > 0 or c.train.schedule == "plateau",
+        "is watched by early stopping, which is off",
+        "train.patience=10",
+    ),
+    Idle(
+        "train.lrf",
+        lambda c: c.train.schedule not in ("step", "exponential"),
+        "is where other schedules end: step and exponential end where their factor leads",
+        "train.schedule=linear",
+    ),
+    Idle(
+        "train.warmup_momentum",
+        lambda c: c.train.warmup_epochs > 0 and c.train.optimizer in WITH_MOMENTUM,
+        "is of a warm-up of SGD, MuSGD or RMSProp, and there is none",
+        "train.warmup_epochs=1 train.optimizer=SGD",
+    ),
+    Idle("train.warmup_bias_lr", lambda c: c.train.warmup_epochs > 0, "needs a warm-up", "train.warmup_epochs=1"),
+    Idle(
+        _under("train", "ema_decay ema_tau"),
+        lambda c: c.train.ema,
+        "is of the moving average, which is off",
+        "train.ema=true",
+    ),
+    Idle("train.nbs", lambda c: not c.train.accumulate, "is set aside by train.accumulate", "train.accumulate=0"),
+    Idle(
+        "train.dis",
+        lambda c: c.train.distill_model,
+        "weighs a teacher, and there is none",
+        "train.distill_model=PATH/best.pt",
+    ),
+    Idle("augment.close_mosaic", _composes, "ends mosaics, mixup and cutmix, and there are none", "augment.mosaic=1.0"),
     Idle(
         "train.prefetch",
         lambda c: c.train.workers > 0,
@@ -107,6 +163,13 @@ RULES: tuple[Idle[AppConfig], ...] = (
         "is for static INT8, which is not exported",
         "export=int8",
     ),
+    Idle(
+        _under("export", "opset simplify dynamic"),
+        _graph,
+        "shapes ONNX files and what is made from them, and none is exported",
+        "export=onnx",
+    ),
+    Idle("export.rewrite", _converted, "changes exported networks, and nothing is exported", "export=onnx"),
     Idle("export.int8.keep", _keeps, "is for INT8 of ONNX and OpenVINO, which is not exported", "export=int8"),
     Idle(
         "export.int8.most_kept",
@@ -178,7 +241,25 @@ def refuse_unused(cfgs: Iterable[AppConfig]) -> None:
     Raises:
         UserError: naming the key, its value and the remedy.
     """
-    refuse_idle_in_all(cfgs, RULES)
+    refuse_idle_in_all(cfgs, RULES, brought=brought)
+
+
+def brought(c: AppConfig, key: str) -> Any:
+    """What the chosen file of `conf/` says about a key; None where it says nothing.
+
+    `train=finetune train.patience=0` leaves the recipe's `min_gain` without use, and nobody has typed that one.
+    """
+    group, *rest = key.split(".")
+    found: Any = _file_of(group, getattr(getattr(c, group), "name", "")) if rest else {}
+    for part in rest:
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+@cache
+def _file_of(group: str, name: str) -> Any:
+    path = ROOT / "conf" / group / f"{name}.yaml"
+    return OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else {}
 
 
 def refuse_unused_data(data: DataConfig) -> None:

@@ -84,6 +84,8 @@ def _reasons(decision: Decision, winner: Candidate) -> list[Note]:
     if across is not None and across.shared is not None:
         reasons.append(note("reason_for_all", devices=", ".join(d.name for d in across.devices)))
     found = decision.comparison(winner)
+    if len(decision.feasible) == 1:
+        return [*reasons, note("reason_alone")]
     if found is None or decision.best is None:
         return [*reasons, note("reason_best", n=len(decision.feasible)), *_tie(decision, winner)]
     if winner.configuration is decision.best.configuration and found.deficit.delta < SAME:

@@ -126,7 +126,8 @@ def check_arguments(args: EvaluateArgs) -> None:
 
 def _check_costs(args: EvaluateArgs) -> None:
     if (args.miss is None) != (args.false_alarm is None):
-        raise UserError("miss and false_alarm are given together", remedy="miss=5 false_alarm=1")
+        alone = f"miss={args.miss}" if args.false_alarm is None else f"false_alarm={args.false_alarm}"
+        raise UserError("miss and false_alarm are given together", value=alone, remedy="miss=5 false_alarm=1")
     refuse_outside({key: (getattr(args, key), ABOVE_0, math.inf) for key in ("miss", "false_alarm")})
     if args.miss is not None and args.confirm == args.split:
         raise UserError(

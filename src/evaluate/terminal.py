@@ -68,7 +68,7 @@ def files_dashboard(
     parts += [difference_line(d) for d in differences]
     parts += [sweep_table(records), errors_table(records), classes_table(records[0], headings(records)[0])]
     parts += [*confusion_tables(records[0], headings(records)[0]), confusions_line(records[0])]
-    parts += [costs_table(name, c) for name, c in zip(names, costs, strict=True) if c]
+    parts += [costs_table(f"{i + 1}: {name}", costs[i]) for i, name in enumerate(names) if costs[i]]
     return Group(*parts)
 
 

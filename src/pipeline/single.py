@@ -16,8 +16,8 @@ from src.common.redaction import redact_text
 from src.config.schema import AppConfig, identity
 from src.machine.environment import command_line
 from src.pipeline.context import Context, Inputs, now, open_context, prepare, threads_of, tracking
+from src.pipeline.export_rehearsal import rehearse_export
 from src.pipeline.finalist import run_finalists
-from src.pipeline.kept_layers import refuse_unknown_layers
 from src.pipeline.one_trial import trial_of
 from src.pipeline.request import OBJECTIVE
 from src.pipeline.study_trials import outcome
@@ -49,7 +49,7 @@ def run_single(cfg: AppConfig) -> int:
 def _open_and_run(cfg: AppConfig, folder: Path) -> int:
     threads = threads_of(cfg)
     inputs = prepare([cfg])
-    refuse_unknown_layers([cfg], inputs)
+    rehearse_export([cfg], inputs)
     context = open_context(cfg, folder.name, folder, threads)
     with tracking(context):
         return _run(cfg, context, inputs)

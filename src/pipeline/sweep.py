@@ -34,9 +34,9 @@ from src.pipeline.context import (
     tracking,
 )
 from src.pipeline.exchange import Exchange, open_exchange
+from src.pipeline.export_rehearsal import rehearse_export
 from src.pipeline.finish import finish
 from src.pipeline.ineffective_keys import refuse_ineffective_keys
-from src.pipeline.kept_layers import refuse_unknown_layers
 from src.pipeline.launcher_job import leave_with_parent
 from src.pipeline.launcher_workers import run_launched
 from src.pipeline.local_workers import Worker, await_sweep, run_workers, started_early
@@ -88,7 +88,7 @@ def run_sweep(request: SweepRequest) -> int:
     inputs = prepare(distinct)
     refuse_ineffective_keys(request, inputs)
     if worker_number() is None:  # who started the workers has checked it
-        refuse_unknown_layers(distinct, inputs)
+        rehearse_export(distinct, inputs)
     if cfg.plan:
         return plan_sweep(request, inputs, threads)
     if worker_number() is not None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from src import runtime
 from src.benchmark.model_files import notes_on
+from src.common.distinct_names import distinct_names
 from src.common.errors import UserError
 from src.common.json_values import plain
 from src.common.whole_files import write_text
@@ -72,7 +73,8 @@ def evaluate_files(args: EvaluateArgs) -> list[Judged]:
     files, console = files_of(args), Console()
     if not files:
         raise UserError("artifacts names no file", value=args.artifacts, remedy="artifacts=model.onnx")
-    opened = [open_model(Path(f).expanduser(), imgsz=args.imgsz, names=args.names, trust=args.trust) for f in files]
+    how: dict[str, Any] = {"imgsz": args.imgsz, "names": args.names, "trust": args.trust, "key": "artifacts"}
+    opened = [open_model(Path(f).expanduser(), **how) for f in files]
     ref = prepare(args.data, Path(args.outputs)).ref
     wanted = [args.split] if args.miss is None else [args.split, args.confirm]
     splits = [_split(args, ref, name) for name in wanted]
@@ -82,7 +84,7 @@ def evaluate_files(args: EvaluateArgs) -> list[Judged]:
     if args.suspects is not None:
         _write_suspects(args, judged, ref, splits[0].samples)
     records = [j.record for j in judged]
-    console.print(files_dashboard([Path(f).name for f in files], records, differences, [j.costs for j in judged]))
+    console.print(files_dashboard(distinct_names(files), records, differences, [j.costs for j in judged]))
     for j in judged:
         for note in j.notes:
             console.print(f"{j.file}: {note}", style="yellow", highlight=False, markup=False)
@@ -201,7 +203,7 @@ def _write_suspects(args: EvaluateArgs, judged: list[Judged], ref: DatasetRef, s
     """The sheet of likely label errors: it holds for images that the files were not trained on, which nobody knows."""
     assert args.suspects is not None
     listed, hard = suspects([j.found for j in judged], samples, len(ref.class_names))
-    names = ", ".join(Path(j.file).name for j in judged)
+    names = ", ".join(distinct_names([j.file for j in judged]))
     about = f"From {names}, on {args.split}: label errors of images that a network was trained on stay hidden."
     checked = Checked(samples, ref.class_names, sources_of(ref, args.split)[: args.limit], listed, hard)
     write_sheet(Path(args.out), [checked], args.suspects, about)
@@ -217,4 +219,5 @@ def _write(args: EvaluateArgs, judged: list[Judged], differences: list[dict[str,
     if args.figures:
         from src.predict.evaluation_figures import draw_curves
 
-        draw_curves([(Path(j.file).name, j.record) for j in judged], out / "curves.png")
+        names = distinct_names([j.file for j in judged])
+        draw_curves([(name, j.record) for name, j in zip(names, judged, strict=True)], out / "curves.png")

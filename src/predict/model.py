@@ -49,7 +49,7 @@ class Opened:
         return self.names[class_id] if class_id < len(self.names) else str(class_id)
 
 
-def open_model(path: Path, *, imgsz: int | None, names: str | None, trust: bool) -> Opened:
+def open_model(path: Path, *, imgsz: int | None, names: str | None, trust: bool, key: str = "model") -> Opened:
     """Find out what a model file is.
 
     Args:
@@ -57,12 +57,14 @@ def open_model(path: Path, *, imgsz: int | None, names: str | None, trust: bool)
         imgsz: input side of a checkpoint; null = as trained. Exported files have their own.
         names: a data.yaml with the names of the classes.
         trust: allow a checkpoint that needs unsafe unpickling.
+        key: of the command, that names the file.
 
     Raises:
         UserError: the file is missing, or nothing says how to read it.
     """
     if not path.exists():
-        raise UserError("model does not exist", value=path, remedy="model=PATH of a .pt file or an exported file")
+        remedy = f"{key}=PATH of a .pt file or an exported file"
+        raise UserError(f"{key} names a file that does not exist", value=path, remedy=remedy)
     named = _names_from(Path(names)) if names else []
     if path.suffix == ".pt":
         opened = _checkpoint(path, imgsz, trust)

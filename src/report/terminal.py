@@ -17,6 +17,7 @@ from src.decide.notes import note
 from src.decide.open_questions import OpenQuestion, open_questions
 from src.decide.speed import cost
 from src.decide.verdict import verdict
+from src.report.decision import skipped
 from src.report.devices import Devices
 from src.report.headline import Gap, Row, headline, held_against_another, same_weights
 from src.report.names import short
@@ -27,6 +28,7 @@ from src.report.section import interval_of
 from src.report.text import catalogue
 
 MOST_ROWS = 8
+FAILED = {"error": "failed", "unavailable": "skipped"}
 VERDICT_STYLE = {"approve": "bold green", "conditional": "bold yellow", "reject": "bold red"}
 
 
@@ -108,6 +110,24 @@ def open_lines(decision: Decision) -> list[RenderableType]:
     return [*lines, Text(f"settle it: {command}", style="cyan")] if command else lines
 
 
+def failed_lines(decision: Decision) -> list[RenderableType]:
+    """Files that were asked for and are not there, or could not be run, with the reason: else they are just missing."""
+    found = [s for s in skipped(decision) if s["kind"] != "refused" and s["stage"] != "train"]
+    lines: list[RenderableType] = [
+        Text(
+            f"{FAILED[s['kind']]}: {s['stage']} of {s['target']}, {s['where']}: {_one_line(s['reason'])}",
+            style="yellow",
+        )
+        for s in found[:MOST_ROWS]
+    ]
+    return [*lines, f"and {len(found) - MOST_ROWS} more: see the report"] if len(found) > MOST_ROWS else lines
+
+
+def _one_line(reason: str) -> str:
+    """A reason whose value and remedy stand on lines of their own."""
+    return "; ".join(" ".join(line.split()) for line in reason.splitlines() if line.strip())
+
+
 def device_lines(decision: Decision) -> list[str]:
     """Whose measurements decide, where not the sweep's machine's; one model for all devices, and the best for each."""
     say, device, across = catalogue("en").say, device_name(decision.settings), decision.across
@@ -134,6 +154,7 @@ def summary(decision: Decision) -> Group:
     tables: list[RenderableType] = [configurations_table(decision)]
     if found := recoveries(decision.saved):
         tables.append(recovery_table(found))
+    tables += failed_lines(decision)
     rejected = judged.word == "reject"
     if headline(decision) and not rejected:
         tables.append(headline_table(decision))

@@ -19,6 +19,11 @@ IDLE = [
     ("train.onecycle_rise=0.5", "train.schedule=onecycle"),
     ("train.min_gain=0.01", "train.patience=10"),
     ("train.prefetch=2", "train.workers=4"),
+    ("train.stop_metric=mAP50", "train.patience=10"),
+    ("train.warmup_momentum=0.5", "train.warmup_epochs=1 train.optimizer=SGD"),
+    ("train.warmup_bias_lr=0.1", "train.warmup_epochs=1"),
+    ("train.dis=3", "train.distill_model=PATH/best.pt"),
+    ("augment.close_mosaic=3", "augment.mosaic=1.0"),
     ("train.qat_scheme=x86", "train=qat"),
     ("train.qat_freeze_bn=2", "train=qat"),
     ("augment.mosaic9=0.5", "augment.mosaic=1.0"),
@@ -51,6 +56,45 @@ def test_a_key_that_reaches_nothing_is_refused_and_the_remedy_makes_it_reach(wor
     assert value.lower() in str(caught.value).lower()
     assert caught.value.remedy == remedy
     refuse_unused([composed(word, *remedy.split())])
+
+
+@pytest.mark.parametrize(
+    ("word", "idle", "used"),
+    [
+        ("train.lrf=0.5", ["train.schedule=exponential"], ["train.schedule=onecycle"]),
+        ("train.ema_decay=0.9", ["train.ema=false"], ["train.ema=true"]),
+        ("train.nbs=64", ["train.accumulate=2"], ["train.accumulate=0"]),
+        ("train.warmup_momentum=0.5", ["train.warmup_epochs=1"], ["train.warmup_epochs=1", "train.optimizer=RMSProp"]),
+        ("export.opset=13", ["export=none"], ["export=openvino"]),
+        ("export.simplify=false", ["export=torchscript"], ["export=onnx"]),
+        ("export.dynamic=none", ["export=litert"], ["export=savedmodel"]),
+        ("export.rewrite=[upsample]", ["export=none"], ["export=litert"]),
+        ("export.opset=13", ["export=none"], ["export=none", "study.objectives=[mAP50-95,size_mb]"]),
+    ],
+)
+def test_a_key_is_refused_beside_what_sets_it_aside(word: str, idle: list[str], used: list[str]) -> None:
+    with pytest.raises(UserError, match=word.partition("=")[0]):
+        refuse_unused([composed(word, *idle)])
+    refuse_unused([composed(word, *used)])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train=finetune", "train.patience=0"],  # its min_gain
+        ["train=standard", "train.schedule=onecycle", "train.warmup_epochs=0"],  # its warmup_bias_lr
+        ["train=fast", "train.schedule=step"],  # its lrf
+        ["train=qat", "train.ema=false"],  # its ema_decay
+        ["augment=default", "augment.mosaic=0"],  # its close_mosaic
+    ],
+)
+def test_what_a_recipe_brought_and_nobody_typed_is_not_refused(words: list[str]) -> None:
+    refuse_unused([composed(*words)])
+
+
+def test_what_was_typed_over_a_recipe_is_refused() -> None:
+    with pytest.raises(UserError, match=r"train\.min_gain"):
+        refuse_unused([composed("train=finetune", "train.patience=0", "train.min_gain=0.01")])
 
 
 def test_a_path_without_its_dataset_is_no_reason_to_read_digits() -> None:

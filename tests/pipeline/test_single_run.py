@@ -14,7 +14,8 @@ from tests.pipeline.test_sweep import TOY
 
 @pytest.mark.slow
 def test_a_sweep_without_survivors_ends_in_1(command: Command, tmp_path: Path) -> None:
-    words = ["-m", *TOY, "lr=1e30,1e31", "epochs=2", "tracking=none", f"outputs={tmp_path}/o", f"reports={tmp_path}/r"]
+    folders = ["tracking=none", f"outputs={tmp_path}/o", f"reports={tmp_path}/r"]
+    words = ["-m", *TOY, "lr=0.001,0.002", "epochs=2", "study.trial_timeout=0.01", *folders]
     done = command("src.run", *words, timeout=600)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,21 @@ def test_the_command_line(artifact: Artifact, own: Path, tmp_path: Path, command
     done = command("src.evaluate", f"artifacts={tmp_path}/no.onnx", *words)
     assert done.returncode == 2
     assert "no.onnx" in done.stderr
+    assert "remedy: artifacts=" in done.stderr, "the key of this command"
+
+
+def test_files_of_the_same_name_are_told_apart(
+    artifact: Artifact, own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every trial has a best.pt: who compares two of them must see which is which."""
+    copies = [tmp_path / trial / "weights" / "model.onnx" for trial in ("0000", "0001")]
+    for copy in copies:
+        copy.parent.mkdir(parents=True)
+        shutil.copy(artifact.path, copy)
+        shutil.copy(Path(artifact.path).parent / "manifest.json", copy.parent)
+    evaluated([str(c) for c in copies], own, tmp_path / "out", figures=False, suspects=1, miss=2.0, false_alarm=1.0)
+    said = capsys.readouterr().out
+    for number, trial in (("1", "0000"), ("2", "0001")):
+        assert f"{number}: {trial}/…/model.onnx: a miss costs" in said
+    about = json.loads((tmp_path / "out" / "suspects.json").read_text())["about"]
+    assert "From 0000/…/model.onnx, 0001/…/model.onnx" in about

@@ -49,7 +49,7 @@ def test_it_holds_no_torch_and_ends_in_0_with_what_is_under_way(onnx: Artifact, 
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["model=nowhere.onnx"], "model does not exist"),
+        (["model=nowhere.onnx"], "model names a file that does not exist"),
         (["model=models:/detsweep@champion"], "no such model"),
         (["model=models:/a/b/c"], "no address"),
         (["host=0.0.0.0"], "DETSWEEP_SERVE_TOKEN"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common import encryption, image_loaders
+from src.config.ranges import ABOVE_0, refuse_outside
 from src.config.training import AugmentConfig, TrainConfig, Training
 from src.config.training_checks import WITH_BETAS
 from src.models.budget import MOST_EPOCHS
@@ -18,6 +19,7 @@ from src.records.schema import DatasetRef
 
 SAME_NAME = ("momentum", "weight_decay", "lrf", "warmup_epochs", "cls_pw", "box", "cls", "dfl", "multi_scale")
 OWN_AUGMENTATION = ("mosaic9", "mixup_alpha", "noise", "blur", "contrast", "crop")  # not arguments of Ultralytics'
+OWN_BOX_LOSS = "ciou"
 AMP: dict[str, bool | str] = {"fp32": False, "fp16": "fp16", "bf16": "bf16"}
 
 
@@ -36,6 +38,9 @@ def check_training(training: Training) -> None:
     Raises:
         UserError: naming the key, its value and the remedy.
     """
+    refuse_outside(  # Ultralytics takes no rate above 1, and would say so when the training begins
+        {"lr": (training.lr, ABOVE_0, 1), "train.warmup_bias_lr": (training.train.warmup_bias_lr, 0, 1)}
+    )
     device = check_device(training.device)
     if training.train.amp != "fp32":
         check_precision(training.train.amp, gpu=device != "cpu")
@@ -199,7 +204,8 @@ def _plateau(t: TrainConfig) -> tuple[float, int, float, str]:
 
 
 def _loss(t: TrainConfig) -> tuple[str | None, float, float, float] | None:
-    asked = (t.box_loss, t.focal_gamma, t.focal_alpha, t.label_smoothing)
+    """What differs from the network's own loss; `ciou` is YOLO's own, and trains the same to the bit."""
+    asked = (t.box_loss if t.box_loss != OWN_BOX_LOSS else None, t.focal_gamma, t.focal_alpha, t.label_smoothing)
     return asked if any(asked) else None
 
 

@@ -71,9 +71,11 @@ class Ultralytics:
         return start
 
     def check_start(self, training: Training, start: Start, dataset: DatasetRef) -> None:
-        """Refuse starting weights of which nothing fits the network."""
+        """Refuse starting weights of which nothing fits the network, and a state of other classes to go on with."""
+        from src.models.ultralytics.more_epochs import check_classes
         from src.models.ultralytics.transfer import transfer
 
+        check_classes(training, dataset.class_names)
         if start.path is not None:
             model = training.model
             transfer(start.path, model.architecture, len(dataset.class_names), model.trust)

@@ -13,6 +13,7 @@ from typing import Any
 from src.common.errors import UserError
 from src.common.whole_files import whole_folder
 from src.config.training import Training
+from src.models.ultralytics.checkpoint import load_checkpoint
 from src.models.ultralytics.resume import BEST, STATE, Keeper, Row
 
 FOLDER = "final_state"
@@ -52,7 +53,7 @@ def take_up(training: Training, out: Path) -> None:
 
 
 def check_resume(training: Training) -> None:
-    """Refuse a state that is not there, or that has nothing left to train.
+    """Refuse a state that is not there, that is of another network, or that has nothing left to train.
 
     Raises:
         UserError: naming the key.
@@ -76,4 +77,41 @@ def check_resume(training: Training) -> None:
             f"the training to go on with has {done} epochs already",
             value=f"epochs={training.epochs}",
             remedy="more epochs",
+        )
+    _check_same(training, folder)
+
+
+def _check_same(training: Training, folder: Path) -> None:
+    """Weights and optimizer of the state must fit; of another size its epochs would be told as those of this one."""
+    before = getattr(load_checkpoint(folder / BEST), "args", None)
+    asked = {
+        "model": (training.model.architecture, "model.architecture"),
+        "imgsz": (training.imgsz, "imgsz"),
+        "optimizer": (training.train.optimizer.value, "train.optimizer"),
+    }
+    for name, (value, key) in asked.items():
+        was = getattr(before, name, value)
+        if was != value:
+            raise UserError(
+                f"the training to go on with had {key}={was}",
+                value=f"{key}={value}",
+                remedy=f"that one, or a new training from its weights: model.weights={folder / BEST}",
+            )
+
+
+def check_classes(training: Training, class_names: list[str]) -> None:
+    """Refuse to go on with a state of other classes.
+
+    Raises:
+        UserError: naming the key.
+    """
+    if training.train.resume is None:
+        return
+    folder = Path(training.train.resume)
+    had = int(getattr(load_checkpoint(folder / BEST), "yaml", {}).get("nc", len(class_names)))
+    if had != len(class_names):
+        raise UserError(
+            f"the training to go on with had {had} classes, and the dataset has {len(class_names)}",
+            value=f"train.resume={folder}",
+            remedy=f"the same dataset, or model.weights={folder / BEST} instead of train.resume",
         )

@@ -10,6 +10,7 @@ import pytest
 from src.common.errors import UserError
 from src.models.ultralytics.arguments import check_training
 from src.models.ultralytics.checkpoint import prepare_environment
+from src.models.ultralytics.more_epochs import check_classes
 from src.models.ultralytics.training import weights_hash
 from src.records.schema import DatasetRef
 from tests.models.ultralytics.toy import run, toy, weights
@@ -183,6 +184,14 @@ def test_a_finished_training_goes_on_to_more_epochs(dataset: DatasetRef, tmp_pat
     assert more.checkpoint.weights_sha256 == whole.checkpoint.weights_sha256
     with pytest.raises(UserError, match="3 epochs already"):
         check_training(toy(f"train.resume={state}", "epochs=3").training)
+    others = {"imgsz": "imgsz=64", "train.optimizer": "train.optimizer=SGD", "model.architecture": "model=v11n"}
+    for key, word in others.items():
+        with pytest.raises(UserError, match=f"had {key}=") as told:
+            check_training(toy(*longer, word).training)
+        assert "model.weights=" in told.value.remedy
+    check_classes(toy(*longer).training, dataset.class_names)
+    with pytest.raises(UserError, match="classes, and the dataset has"):
+        check_classes(toy(*longer).training, [*dataset.class_names, "more"])
     (state / "best.pt").unlink()
     with pytest.raises(UserError, match="no state"):
         check_training(toy(*longer).training)

@@ -77,6 +77,15 @@ def test_boxes_are_compared_as_asked(losses: Any) -> None:
     assert got["ciou"] > got["diou"], "the proportions differ"
 
 
+def test_the_loss_that_yolo_has_anyway_is_no_other_training() -> None:
+    """A sweep over null and ciou would train the same network twice, and is refused for it."""
+    from src.models.ultralytics.arguments import training_options
+    from tests.models.ultralytics.toy import toy
+
+    assert training_options(toy("train.box_loss=ciou").training) == training_options(toy().training)
+    assert training_options(toy("train.box_loss=giou").training) != training_options(toy().training)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("yaml", ["yolov8n.yaml", "yolo26n.yaml"])
 def test_a_network_builds_the_loss_that_its_training_asks_for(

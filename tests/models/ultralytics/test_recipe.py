@@ -71,6 +71,8 @@ def test_what_makes_no_sense_is_refused_with_the_reason(words: list[str], key: s
     ("words", "names"),
     [
         (["train.freeze_names=[model.99]"], "model.99"),
+        (["lr=500"], "lr must be above 0 and at most 1"),
+        (["train.warmup_epochs=1", "train.warmup_bias_lr=2"], "train.warmup_bias_lr must be between 0 and 1"),
         (["train.freeze=23"], "23 layers"),
         (["train.freeze_names=[model]"], "whole network"),
         (["device=cuda"], "CUDA"),

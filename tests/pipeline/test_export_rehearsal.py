@@ -1,4 +1,4 @@
-"""Names in `export.int8.keep` are held against an untrained network before anything is trained."""
+"""What an export could only refuse after the training is held against an untrained network before it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from src.common.errors import StageError, UserError
 from src.config.exporting import Int8Config
 from src.config.schema import AppConfig, ExportConfig
-from src.pipeline import kept_layers
-from src.pipeline.kept_layers import refuse_unknown_layers
+from src.pipeline import export_rehearsal
+from src.pipeline.export_rehearsal import rehearse_export
 from tests.conftest import Command
 
 INPUTS: Any = SimpleNamespace(dataset=lambda cfg: SimpleNamespace(class_names=["cat"]), start=lambda cfg: None)
@@ -42,8 +42,8 @@ def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         done.append(target)
         return SimpleNamespace(path=str(file))
 
-    monkeypatch.setattr(kept_layers, "export_one", export_one)
-    monkeypatch.setattr(kept_layers, "family", lambda name: SimpleNamespace(save_untrained=lambda *_: None))
+    monkeypatch.setattr(export_rehearsal, "export_one", export_one)
+    monkeypatch.setattr(export_rehearsal, "family", lambda name: SimpleNamespace(save_untrained=lambda *_: None))
     return done
 
 
@@ -52,17 +52,17 @@ def keeping(keep: Any, **keys: Any) -> AppConfig:
 
 
 def test_a_name_of_no_layer_is_refused_with_the_nearest(exported: list[str]) -> None:
-    refuse_unknown_layers([keeping(["/stem/Conv"])], INPUTS)
+    rehearse_export([keeping(["/stem/Conv"])], INPUTS)
     with pytest.raises(UserError, match=r"export\.int8\.keep names a layer that is not there") as told:
-        refuse_unknown_layers([keeping(["/stem/Conv", "/stm/Conv"])], INPUTS)
+        rehearse_export([keeping(["/stem/Conv", "/stm/Conv"])], INPUTS)
     assert told.value.value == "/stm/Conv"
     assert "/stem/Conv" in told.value.remedy
 
 
 def test_nothing_is_exported_without_names_and_each_network_once(exported: list[str]) -> None:
-    refuse_unknown_layers([keeping(None), keeping("auto"), keeping([])], INPUTS)
+    rehearse_export([keeping(None), keeping("auto"), keeping([])], INPUTS)
     assert exported == []
-    refuse_unknown_layers([keeping(["/stem/Conv"], seed=s, imgsz=i) for s in (1, 2) for i in (32, 64)], INPUTS)
+    rehearse_export([keeping(["/stem/Conv"], seed=s, imgsz=i) for s in (1, 2) for i in (32, 64)], INPUTS)
     assert exported == ["onnx/fp32"] * 2
 
 
@@ -72,8 +72,39 @@ def test_a_network_that_cant_be_exported_is_left_to_the_export(
     def fails(*_: object) -> None:
         raise StageError("export", "onnx/fp32", "broken")
 
-    monkeypatch.setattr(kept_layers, "export_one", fails)
-    refuse_unknown_layers([keeping(["/stem/Conv"])], INPUTS)
+    monkeypatch.setattr(export_rehearsal, "export_one", fails)
+    rehearse_export([keeping(["/stem/Conv"])], INPUTS)
+
+
+def asking(targets: list[str], **keys: Any) -> AppConfig:
+    return AppConfig(export=ExportConfig(name="x", targets=targets, **keys))
+
+
+@pytest.mark.parametrize(
+    ("cfg", "times"),
+    [
+        (asking(["onnx/fp32"], opset=13), 1),
+        (asking(["openvino/fp16"], opset=13), 1),
+        (asking(["onnx/fp32"], dynamic="size"), 1),
+        (asking(["litert/fp32"], rewrite=["upsample"]), 1),
+        (asking(["onnx/fp32"]), 0),
+        (asking(["onnx/fp32"], opset=18), 0),
+        (asking(["torchscript/fp32"], opset=13), 0),
+    ],
+)
+def test_what_a_network_may_not_allow_is_rehearsed(cfg: AppConfig, times: int, exported: list[str]) -> None:
+    rehearse_export([cfg, cfg], INPUTS)
+    assert exported == ["onnx/fp32"] * times
+
+
+def test_what_the_exporter_refuses_names_the_model(exported: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object) -> None:
+        raise UserError("an operator is newer", value="export.opset=13", remedy="export.opset=16")
+
+    monkeypatch.setattr(export_rehearsal, "export_one", refuses)
+    with pytest.raises(UserError, match=r"model=\S+: an operator is newer") as told:
+        rehearse_export([asking(["onnx/fp32"], opset=13)], INPUTS)
+    assert (told.value.value, told.value.remedy) == ("export.opset=13", "export.opset=16")
 
 
 @pytest.mark.slow
