@@ -47,6 +47,8 @@ def _check_numbers(cfg: AppConfig) -> None:
         )
     if not math.isfinite(cfg.lr) or cfg.lr <= 0:
         raise UserError("lr must be a finite number above 0", value=cfg.lr, remedy="for example lr=0.002")
+    if cfg.model.family == "ultralytics":  # it takes no rate above 1, and would say so when a training begins
+        refuse_outside({"lr": (cfg.lr, ABOVE_0, 1), "train.warmup_bias_lr": (cfg.train.warmup_bias_lr, 0, 1)})
     study, tracking = cfg.study, cfg.tracking
     refuse_outside(
         {

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from src.common import encryption, image_loaders
-from src.config.ranges import ABOVE_0, refuse_outside
 from src.config.training import AugmentConfig, TrainConfig, Training
 from src.config.training_checks import WITH_BETAS
 from src.models.budget import MOST_EPOCHS
@@ -38,9 +37,6 @@ def check_training(training: Training) -> None:
     Raises:
         UserError: naming the key, its value and the remedy.
     """
-    refuse_outside(  # Ultralytics takes no rate above 1, and would say so when the training begins
-        {"lr": (training.lr, ABOVE_0, 1), "train.warmup_bias_lr": (training.train.warmup_bias_lr, 0, 1)}
-    )
     device = check_device(training.device)
     if training.train.amp != "fp32":
         check_precision(training.train.amp, gpu=device != "cpu")

@@ -43,6 +43,8 @@ FILE = str(Path(__file__))
         (["train.cache=tape"], "train.cache"),
         (["train.ema_decay=1"], "train.ema_decay"),
         (["train.cls_pw=2"], "train.cls_pw"),
+        (["lr=500"], "lr must be above 0 and at most 1"),
+        (["train.warmup_epochs=1", "train.warmup_bias_lr=2"], "train.warmup_bias_lr must be between 0 and 1"),
         (["augment.degrees=400"], "augment.degrees"),
         (["augment.close_mosaic=-1"], "augment.close_mosaic"),
         (["device='cuda:0,1'", "batch=3"], "batch"),
@@ -71,8 +73,6 @@ def test_what_makes_no_sense_is_refused_with_the_reason(words: list[str], key: s
     ("words", "names"),
     [
         (["train.freeze_names=[model.99]"], "model.99"),
-        (["lr=500"], "lr must be above 0 and at most 1"),
-        (["train.warmup_epochs=1", "train.warmup_bias_lr=2"], "train.warmup_bias_lr must be between 0 and 1"),
         (["train.freeze=23"], "23 layers"),
         (["train.freeze_names=[model]"], "whole network"),
         (["device=cuda"], "CUDA"),
