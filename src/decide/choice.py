@@ -3,8 +3,8 @@
 The rule: the cheapest model that we are confident is at most `decision.margin` worse than the best; if none is, the
 best. Configurations are told apart first (different weights), artifacts of one configuration second, runtimes of one
 file last, by latency alone. An artifact of the best configuration is held against its best artifact on the same images,
-every other one against all rivals. Cheaper means the lower measured latency; of those within 5 % the more accurate one
-is taken.
+every other one against all rivals. Cheaper means a latency that the rounds lean to being lower; of those as fast the
+more accurate one is taken.
 """
 
 from __future__ import annotations

@@ -118,10 +118,10 @@ def _by_weights(kept: Sequence[Candidate]) -> tuple[dict[Key, int], list[Candida
 
 
 def cheapest(pool: Sequence[Candidate], statistic: str) -> Candidate:
-    """The fastest; of those within 5 % the more accurate one, and of one configuration's equals the fastest again.
+    """The fastest; of those as fast the more accurate one, and of one configuration's equals the fastest again.
 
-    The rounds need not establish that the others are slower: all of them are good enough, so the likeliest to be the
-    cheapest is the better choice, and the page lists what isn't decided.
+    The rounds need not establish that the others are slower, but lean to it: all of them are good enough, so what is
+    likely to be the cheapest is the better choice, and the page lists what isn't decided.
     """
     first = fastest(pool, statistic)
     tied = [c for c in pool if c is first or not dearer(c, first, statistic)]

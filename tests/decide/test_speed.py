@@ -6,6 +6,8 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from src.common.speed import estimate
 from src.config.schema import DecisionConfig
 from src.decide.choice import Decision, decide
@@ -46,7 +48,7 @@ def model(decision: Decision) -> str:
 
 
 def test_a_model_that_scattering_rounds_do_not_show_to_be_slower_is_not_as_fast() -> None:
-    got = two([20.0, 60.0, 21.0, 200.0], [10.0, 9.0, 40.0, 10.0])
+    got = two([20.0, 60.0, 21.0, 100.0], [10.0, 9.0, 30.0, 10.0])
     slow, fast = got.candidates
     assert dearer(slow, fast, "p90")
     assert not slower(slow, fast, "p90")
@@ -58,19 +60,30 @@ def test_within_five_per_cent_the_more_accurate_one_is_taken() -> None:
     assert model(two([22.0, 22.1, 21.9, 22.0], list(QUIET))) == "v8n"
 
 
-def test_the_less_the_rounds_say_the_slower_model_ships_no_more_often() -> None:
-    """200 sweeps: three times the latency, rounds that scatter by 40 %; taken for a tie it shipped in most of them."""
+def sweeps(slow: float, fast: float, scatter: float) -> list[Decision]:
+    """200 of three rounds each."""
     rng = random.Random(1)
-    worlds = [[[ms * rng.lognormvariate(0, 0.4) for _ in range(3)] for ms in (30.0, 10.0)] for _ in range(200)]
-    found = [two(slow, fast) for slow, fast in worlds]
+    worlds = [[[ms * rng.lognormvariate(0, scatter) for _ in range(3)] for ms in (slow, fast)] for _ in range(200)]
+    return [two(a, b) for a, b in worlds]
+
+
+@pytest.mark.parametrize("scatter", [0.05, 0.2, 0.4])
+def test_of_two_as_fast_the_less_accurate_one_seldom_ships(scatter: float) -> None:
+    """By the lower figure alone it shipped in up to 44 %."""
+    assert sum(model(d) == "v8n" for d in sweeps(20.0, 20.0, scatter)) <= 0.16 * 200
+
+
+def test_the_less_the_rounds_say_the_slower_model_ships_no_more_often() -> None:
+    """Three times the latency, rounds that scatter by 40 %; taken for a tie it shipped in most of them."""
+    found = sweeps(30.0, 10.0, 0.4)
     pairs = [sorted(d.candidates, key=lambda c: c.configuration.model) for d in found]
-    undecided = [not slower(better, worse, "p90") for better, worse in pairs]
-    assert sum(undecided) > 100  # the rule of before shipped the slow one in all of these
-    assert sum(model(d) == "v11n" for d in found) < 0.03 * len(found)
+    undecided = [not slower(slow, fast, "p90") for slow, fast in pairs]
+    assert sum(undecided) > 100  # where only what is established counts, the slow one ships in all of these
+    assert sum(model(d) == "v11n" for d in found) < 0.2 * len(found)
 
 
 def test_what_may_be_faster_is_open_until_it_is_measured_again() -> None:
-    got = two([20.0, 60.0, 21.0, 200.0], [10.0, 9.0, 40.0, 10.0], gap=0.01, margin=0.01)
+    got = two([20.0, 60.0, 21.0, 100.0], [10.0, 9.0, 30.0, 10.0], gap=0.01, margin=0.01)
     assert model(got) == "v11n"
     refusal = refused(got)
     assert refusal is not None
