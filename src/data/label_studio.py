@@ -23,6 +23,7 @@ from src.data.types import Finding, RawDataset
 LABELS = {"rectanglelabels": "rectanglelabels", "polygonlabels": "polygonlabels", "ellipselabels": "ellipselabels"}
 OTHERS = ("brushlabels", "keypointlabels", "rectangle", "polygon", "ellipse", "brush", "keypoint", "vector", "bitmask")
 LOCAL = "/data/local-files/?d="
+UPLOADED = re.compile(r"/upload/(?:\d+/)?[0-9a-f]{8}-([^/]+)$")  # what it names a picture that came through its page
 REMEDY = "export from Label Studio as JSON, and put the file beside the pictures"
 
 
@@ -133,6 +134,8 @@ def _labelled(
     word = str(data.get("split", "")) if isinstance(data, dict) else ""
     found = Labelled(name.removeprefix(LOCAL) if name.startswith(LOCAL) else name, split_of(word), None)
     found.split = found.split or split_in(file.stem)
+    if (uploaded := UPLOADED.search(name)) is not None:
+        found.before = uploaded[1]
     for region in regions:
         kind = str(region.get("type") or next((k for k in (*LABELS, *OTHERS) if k in region), ""))
         value = region.get("value")

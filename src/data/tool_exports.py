@@ -30,6 +30,7 @@ class Labelled:
     name: str  # path or address of the picture
     split: str  # "" when nothing says
     size: tuple[int, int] | None  # width, height
+    before: str = ""  # what the picture was called before the tool gave it a name of its own
     names: list[str] = field(default_factory=list)  # of the class of each object
     corners: list[Corners] = field(default_factory=list)
     written: list[str] = field(default_factory=list)  # each object as the file has it, for messages
@@ -81,8 +82,13 @@ def dataset_of(
     roots = [root for name in IMAGE_FOLDERS if (root := find(folder / name)) is not None and root.is_dir()]
     source, number = Source(file, "", [*roots, folder]), {name: i for i, name in enumerate(names)}
     missing = []
+    uploads = Counter(picture.before for picture in pictures)
     for picture in pictures:
         image, word = locate(picture.name, source)
+        # Two uploads of one name can't be told apart by it.
+        if image is None and picture.before and uploads[picture.before] == 1:
+            image, word = locate(picture.before, source)
+            word = word or f"{file.name} calls it {picture.name}, with what an upload puts before the name"
         if image is None:
             missing.append(picture.name)
         elif word:

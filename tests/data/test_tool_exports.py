@@ -151,6 +151,20 @@ def test_what_is_no_cvat_for_images_is_refused(tmp_path: Path, text: str, says: 
     assert "CVAT for images" in told.value.remedy
 
 
+def test_pictures_are_found_under_the_name_that_they_had_before_the_upload(tmp_path: Path) -> None:
+    box = rectangle("dog", 10, 20, 30, 40)
+    places = ["a1b2c3d4-1.png", "0badcafe-2.png", "a1b2c3d4-3.png", "0badcafe-3.png"]
+    folder = label_studio(tmp_path, [task(i, box, image=f"/data/upload/7/{name}") for i, name in enumerate(places)])
+    for old in (folder / "images").iterdir():
+        old.unlink()
+    for number in range(1, 4):
+        picture(folder / "images" / f"{number}.png", number, SIZE)
+    data = read_label_studio(folder)
+    assert [item.image.name for item in data.items][:2] == ["1.png", "2.png"]
+    assert sum("what an upload puts before the name" in f.message for f in data.findings) == 2
+    assert not any(item.image.is_file() for item in data.items[2:]), "two uploads had the name 3.png"
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [("{}", "no JSON export"), ('[{"annotations": 1', "not valid JSON"), ('[1, "annotations"]', "list of tasks")],
