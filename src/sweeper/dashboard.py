@@ -7,8 +7,12 @@ they are, and whoever reaches it can delete studies.
 from __future__ import annotations
 
 import importlib.util
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from src.cli.command import application
 from src.common.errors import EXIT_OK, UserError
@@ -27,6 +31,11 @@ class DashboardArgs:
     storage: str | None = None  # URL of a database with studies, instead of a sweep's journal
     outputs: str = "outputs"
     port: int = 8080
+
+
+class _Handler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing of single requests."""
 
 
 def journal_of(folder: Path) -> Path:
@@ -55,10 +64,19 @@ def run(args: DashboardArgs) -> int:
         raise UserError("optuna-dashboard is not installed", remedy="make setup EXTRAS=dashboard")
     journal = journal_of(find_sweep(Path(args.outputs), args.sweep)) if args.storage is None else Path("unused")
     storage = open_storage(args.storage, journal)
-    from optuna_dashboard import run_server
+    from optuna_dashboard import wsgi
 
+    try:
+        server = make_server(HOST, args.port, wsgi(storage), handler_class=_Handler)
+    except OSError as error:
+        what = f"nothing can listen at this port ({error.strerror})"
+        raise UserError(what, value=f"port={args.port}", remedy=f"port={args.port + 1}") from None
     print(f"dashboard: http://{HOST}:{args.port}", flush=True)
-    run_server(storage, host=HOST, port=args.port)
+    # Not in this thread: an interruption while a request is answered would end the answer, and the server would go on.
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    with suppress(KeyboardInterrupt):  # how it is ended
+        serving.join()
     return EXIT_OK
 
 

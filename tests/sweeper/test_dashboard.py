@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from src.common.errors import UserError
-from src.sweeper.dashboard import journal_of
+from src.sweeper.dashboard import DashboardArgs, journal_of, run
 from src.sweeper.space import parse_space
 from src.sweeper.storage import open_storage
 from src.sweeper.study import Study
 from tests.conftest import ROOT, Command
 from tests.services import free_port
 
+HERE_SPEC = ModuleSpec("optuna_dashboard", None)
 HERE = importlib.util.find_spec("optuna_dashboard") is not None
 
 
@@ -50,12 +54,25 @@ def test_it_shows_the_study_on_this_machine_alone(tmp_path: Path, kind: str) -> 
     try:
         studies = fetch(f"http://127.0.0.1:{port}/api/studies")["study_summaries"]
         sockets = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()]
+        half = socket.create_connection(("127.0.0.1", port))
+        half.sendall(b"GET /api/studies HTTP/1.1\r\n")  # a request under way keeps nobody from ending it
     finally:
         server.terminate()
         assert server.wait(20) == 0
+    half.close()
     assert [s["study_name"] for s in studies] == ["sweep"]
     assert f"0100007F:{port:04X}" in sockets
     assert f"00000000:{port:04X}" not in sockets
+
+
+def test_a_port_that_is_taken_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", SimpleNamespace(wsgi=lambda storage: None, __spec__=HERE_SPEC))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"port={port + 1}"):
+            run(DashboardArgs(storage=f"sqlite:///{tmp_path}/s.db", port=port))
 
 
 def fetch(url: str) -> dict[str, list[dict[str, str]]]:
