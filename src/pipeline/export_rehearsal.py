@@ -14,12 +14,11 @@ from pathlib import Path
 
 from src.common.errors import StageError, Unavailable, UserError
 from src.config.schema import AppConfig, ExportConfig
+from src.config.unused_keys import FROM_ONNX
 from src.export.isolated import export_one
 from src.export.onnx_precision import checked, layers
 from src.models.base import family
 from src.pipeline.context import Inputs
-
-FROM_ONNX = ("onnx", "openvino", "tensorrt", "savedmodel")  # formats that begin with the float32 ONNX file
 
 
 def rehearse_export(cfgs: Sequence[AppConfig], inputs: Inputs) -> None:
