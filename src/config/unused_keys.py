@@ -16,11 +16,10 @@ from src.common.root import ROOT
 from src.config.devices import CURRENCY_IDLE
 from src.config.idle_keys import Idle, refuse_idle_in_all
 from src.config.schema import AppConfig, DataConfig, StudyConfig
-from src.config.training import Optimizer
+from src.config.training_checks import WITH_BETAS
 
 KEPT_IN = {"auto": ("onnx/int8", "openvino/int8"), "names": ("onnx/int8", "openvino/int8", "tensorrt/int8")}
 FROM_ONNX = ("onnx", "openvino", "tensorrt", "savedmodel")  # formats that begin with the float32 ONNX file
-WITH_MOMENTUM = (Optimizer.SGD, Optimizer.MuSGD, Optimizer.RMSProp)
 OWN = "yolo coco voc label_studio cvat"  # kinds of datasets that lie in a folder of the user
 
 
@@ -113,7 +112,7 @@ RULES: tuple[Idle[AppConfig], ...] = (
     ),
     Idle(
         "train.warmup_momentum",
-        lambda c: c.train.warmup_epochs > 0 and c.train.optimizer in WITH_MOMENTUM,
+        lambda c: c.train.warmup_epochs > 0 and c.train.optimizer not in WITH_BETAS,
         "is of a warm-up of SGD, MuSGD or RMSProp, and there is none",
         "train.warmup_epochs=1 train.optimizer=SGD",
     ),
