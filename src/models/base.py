@@ -55,7 +55,7 @@ class TrainResult:
     checkpoint: Checkpoint
     last: Path  # weights after the last epoch
     history: list[dict[str, float]]  # one row per epoch; "epoch" is 1-based
-    files: list[Path] = field(default_factory=list)  # curves, confusion matrix, pictures, results.csv
+    files: list[Path] = field(default_factory=list)  # results.csv, and pictures of batches where the family draws them
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from src.config.schema import AppConfig
 from src.data import Sample, load_groups, load_split
 from src.evaluate import Metrics, ensure_resamples, keep_ground_truth, match, summarise
 from src.evaluate.files import load_detections
-from src.evaluate.pictures import draw_evaluation
 from src.export import export
 from src.models.devices import usable_gpus
 from src.pipeline.context import Context
@@ -22,6 +21,8 @@ from src.records.schema import AccuracyGate, Artifact, Checkpoint, DatasetRef, V
 from src.records.sweep_folder import TrialFolder
 
 log = logging.getLogger(__name__)
+
+TRAINED = ("pytorch", "pytorch/fp32")  # runtime and artifact that a checkpoint is judged as
 
 
 def evaluate_checkpoint(
@@ -31,16 +32,13 @@ def evaluate_checkpoint(
     cfg: AppConfig,
     context: Context,
     folder: Path,
-    pictures: Path | None = None,
 ) -> tuple[dict[str, float], Path]:
     """mAP50-95 and its kin of a PyTorch checkpoint on a split, and the file in `folder` that holds its detections.
 
-    It runs in this process, which has PyTorch loaded from training. `pictures` is a folder to draw them into.
+    It runs in this process, which has PyTorch loaded from training.
     """
-    artifact = export(checkpoint, "pytorch/fp32", TrialFolder(folder).artifacts, cfg.export, trust=cfg.model.trust)
-    metrics, saved = evaluate_artifact(
-        artifact, "pytorch", dataset, split, cfg, context, folder, isolated=False, pictures=pictures
-    )
+    artifact = export(checkpoint, TRAINED[1], TrialFolder(folder).artifacts, cfg.export, trust=cfg.model.trust)
+    metrics, saved = evaluate_artifact(artifact, TRAINED[0], dataset, split, cfg, context, folder, isolated=False)
     return metrics.as_dict(), saved
 
 
@@ -54,9 +52,8 @@ def evaluate_artifact(
     folder: Path,
     *,
     isolated: bool = True,
-    pictures: Path | None = None,
 ) -> tuple[Metrics, Path]:
-    """Run an artifact on a runtime over a whole split and judge its detections, drawn into the folder `pictures`.
+    """Run an artifact on a runtime over a whole split and judge its detections.
 
     Returns:
         The metrics, and the file that the detections were saved to.
@@ -69,23 +66,29 @@ def evaluate_artifact(
     # Beside the detections: whoever judges them later needs no dataset.
     ground_truth = context.places.ground_truth(dataset.fingerprint, split)
     keep_ground_truth(ground_truth, samples, load_groups(dataset, split, cfg.data.group))
-    name = f"{split}-{runtime}-{artifact.label.replace('/', '-')}.npz"
     out = predict(
         artifact,
         runtime,
         [s.image for s in samples],
         device=device_of(cfg),
         threads=context.threads,
-        out=TrialFolder(folder).detections / name,
+        out=_detections(folder, split, runtime, artifact.label),
         trust=cfg.model.trust,
         isolated=isolated,
         tiling=cfg.tiling,
     )
     detections = load_detections(out, len(samples))
     matches = match(detections, samples, len(dataset.class_names))
-    if pictures is not None:
-        draw_evaluation(matches, detections, samples, dataset.class_names, pictures)
     return summarise(matches), out
+
+
+def trained_detections(folder: Path) -> Path:
+    """What a trial's best checkpoint found on val."""
+    return _detections(folder, "val", *TRAINED)
+
+
+def _detections(folder: Path, split: str, runtime: str, label: str) -> Path:
+    return TrialFolder(folder).detections / f"{split}-{runtime}-{label.replace('/', '-')}.npz"
 
 
 def regroup(cfg: AppConfig, dataset: DatasetRef, context: Context) -> None:

@@ -24,6 +24,7 @@ class Trial:
     folder: Path
     role: Role = "search"  # whether it takes part in the search, confirms what was chosen, or replicates what is open
     known: Mapping[str, float] = field(default_factory=dict)  # metrics known beforehand, such as a latency
+    pictures_wait: bool = False  # for a moment without a training: see `src.pipeline.trial_pictures`
 
 
 def trial_of(
@@ -35,6 +36,7 @@ def trial_of(
     *,
     role: Role = "search",
     known: Mapping[str, float] | None = None,
+    pictures_wait: bool = False,
 ) -> Trial:
     """A trial of a sweep, with its dataset and its starting weights.
 
@@ -42,4 +44,5 @@ def trial_of(
         UserError: the data or the weights are wrong.
     """
     folder = context.trial_folder(number)
-    return Trial(number, overrides, cfg, inputs.dataset(cfg), inputs.start(cfg), folder, role, known or {})
+    dataset, start = inputs.dataset(cfg), inputs.start(cfg)
+    return Trial(number, overrides, cfg, dataset, start, folder, role, known or {}, pictures_wait)

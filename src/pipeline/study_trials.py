@@ -7,7 +7,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from src.common.whole_files import write_text
 from src.config.schema import AppConfig, Pruner
 from src.pipeline.architecture_cost import Costs
 from src.pipeline.context import Context, Inputs
-from src.pipeline.one_trial import trial_of
+from src.pipeline.one_trial import Trial, trial_of
 from src.pipeline.request import OBJECTIVE, SweepRequest
 from src.pipeline.trial import run_trial
 from src.pipeline.trial_log import finished, finished_and_closed, give_up, paused_at, refuse_trial, save_lost
@@ -76,6 +76,8 @@ class CellRunner:
     inputs: Inputs
     watch: Watch
     costs: Costs
+    pictures_wait: bool = False  # until no training is left to take
+    on_trained: Callable[[Trial, TrialRecord], None] = lambda trial, record: None
 
     def run(self, cell: Cell) -> Outcome:
         """Run every replicate of a cell, as long as it can still win; other machines have them before the study does.
@@ -222,7 +224,8 @@ class CellRunner:
             if until is not None and epoch >= until:
                 raise PausedError(epoch)
 
-        trial = trial_of(number, words, cfg, self.context, self.inputs, known=known)
+        wait = self.pictures_wait
+        trial = trial_of(number, words, cfg, self.context, self.inputs, known=known, pictures_wait=wait)
         try:
             record = run_trial(trial, self.context, after_epoch)
         except PausedError as paused:
@@ -231,6 +234,7 @@ class CellRunner:
             self.context.exchange.send(number)
             self.watch.pause(f"trial {number} · {name}: paused after {paused.epoch} epochs")
             raise
+        self.on_trained(trial, record)
         self.watch.finish(outcome(record), epochs_run=len(record.history), state=record.state)
         # Not only with the whole cell: whoever takes it over, after a kill, need not train this replicate again.
         self.context.exchange.send(number)

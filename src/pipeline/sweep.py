@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ from src.pipeline.context import (
     threads_of,
     tracking,
 )
-from src.pipeline.exchange import Exchange, open_exchange
+from src.pipeline.exchange import Alone, Exchange, open_exchange
 from src.pipeline.export_rehearsal import rehearse_export
 from src.pipeline.finish import finish
 from src.pipeline.ineffective_keys import refuse_ineffective_keys
@@ -44,7 +45,8 @@ from src.pipeline.plan import plan_sweep
 from src.pipeline.request import SweepRequest
 from src.pipeline.runs import closing, start_once
 from src.pipeline.side_by_side import workers_of
-from src.pipeline.study_trials import CellRunner, worker_number
+from src.pipeline.study_trials import CellRunner, all_records, worker_number
+from src.pipeline.trial_pictures import Waiting, draw_missing
 from src.pipeline.until_decided import check_until
 from src.records.schema import DatasetRef, SweepRecord
 from src.records.store import load, save
@@ -125,6 +127,8 @@ def _run(request: SweepRequest, context: Context, inputs: Inputs, early: Sequenc
             run_workers(request, study, context, workers, early)
         else:
             _work(request, study, context, inputs)
+        if isinstance(context.exchange, Alone):
+            draw_missing(all_records(context.folder), request, context, inputs)
         _log_pictures(run, inputs.dataset(cfg))
         if not (cfg.study.decide and context.exchange.decides()):
             return EXIT_OK
@@ -273,5 +277,14 @@ def _work(request: SweepRequest, study: Study, context: Context, inputs: Inputs)
     """Take part in the study until nothing of it is left."""
     with Watch(request.trials(), request.base.epochs, minutes=request.base.training.minutes) as watch:
         watch.say(f"sweep {context.name}: {request.trials()} trials, {context.threads} threads, in {context.folder}")
-        runner = CellRunner(request, context, inputs, watch, Costs(request, context, inputs))
-        work(study, runner.run, on_lost=runner.lost, on_given_up=runner.give_up)
+        pictures, costs = Waiting(context), Costs(request, context, inputs)
+        # To machines that share no folder a trial is sent whole, when it ends.
+        wait = worker_number() is not None and isinstance(context.exchange, Alone)
+        runner = CellRunner(request, context, inputs, watch, costs, pictures_wait=wait, on_trained=pictures.note)
+
+        def idle(seconds: float) -> None:
+            if not pictures.draw_one():
+                time.sleep(seconds)
+
+        work(study, runner.run, on_lost=runner.lost, on_given_up=runner.give_up, idle=idle)
+        pictures.draw_all()

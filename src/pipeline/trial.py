@@ -15,8 +15,8 @@ from pathlib import Path
 from src.common.errors import DiskFullError, StageError, stop_if_full
 from src.config.schema import AppConfig
 from src.evaluate import save_resamples
-from src.evaluate.pictures import drawn_in
 from src.models.base import EpochHook, TrainResult, family
+from src.pipeline import trial_pictures
 from src.pipeline.accuracy import evaluate_checkpoint
 from src.pipeline.context import Context, now
 from src.pipeline.leftovers import clear_leftovers
@@ -126,18 +126,20 @@ def _train_and_evaluate(
         result = own.train(cfg.training, dataset, trial.start, out, context.threads, on_epoch)
     record = replace(record, checkpoint=result.checkpoint, history=result.history)
     with used.of("evaluate"):
-        pictures = out if cfg.train.plots else None
-        metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, trial.folder, pictures)
+        metrics, _ = evaluate_checkpoint(result.checkpoint, dataset, "val", cfg, context, trial.folder)
         save_resamples(context.folder, record)
     record = replace(record, metrics={**record.metrics, **{f"val/{name}": value for name, value in metrics.items()}})
     run.metrics(record.metrics, step=result.checkpoint.epochs + 1)
-    _log_training(run, result, drawn_in(out))
+    _log_training(run, result)
+    if trial_pictures.wanted(record, trial.folder) and not trial_pictures.may_wait(trial, used.seconds["train"]):
+        with used.of("evaluate"):
+            trial_pictures.draw_now(trial, record, context, run)
     return record
 
 
-def _log_training(run: RunLog, result: TrainResult, pictures: list[Path]) -> None:
+def _log_training(run: RunLog, result: TrainResult) -> None:
     checkpoint = result.checkpoint
     run.files([Path(checkpoint.path), result.last], "weights")
-    run.files([*result.files, *pictures], "training")
+    run.files(result.files, trial_pictures.FOLDER)
     run.tags({"start": checkpoint.start, "weights.sha256": checkpoint.weights_sha256})
     run.metrics({"parameters": checkpoint.parameters, "gflops": checkpoint.gflops, "best_epoch": checkpoint.best_epoch})

@@ -121,6 +121,10 @@ class BesideTracker:
         """Close a run that is not at hand: elsewhere it ended with its process."""
         self._main.end_run(run_id, status)
 
+    def attach(self, run_id: str, paths: Sequence[Path], folder: str) -> None:
+        """Log files to MLflow alone."""
+        self._main.attach(run_id, paths, folder)
+
     def deliver(self, folder: Path, seconds: float = 60.0) -> int:
         """Send what waits for MLflow's server."""
         return self._main.deliver(folder, seconds)

@@ -60,6 +60,9 @@ class Tracker(Protocol):
     def end_run(self, run_id: str, status: str) -> None:
         """Close a run that is not at hand."""
 
+    def attach(self, run_id: str, paths: Sequence[Path], folder: str) -> None:
+        """Log files under a folder of a run that is at its end, and stays there."""
+
     def deliver(self, folder: Path, seconds: float = 60.0) -> int:
         """Send what waits on disk, as long as the store takes it, and return how many entries are left.
 
@@ -125,6 +128,9 @@ class NullTracker:
         return ""
 
     def end_run(self, run_id: str, status: str) -> None:
+        """There are no runs."""
+
+    def attach(self, run_id: str, paths: Sequence[Path], folder: str) -> None:
         """There are no runs."""
 
     def deliver(self, folder: Path, seconds: float = 60.0) -> int:

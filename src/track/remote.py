@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +176,16 @@ class RemoteTracker:
         """Go on writing to an existing run."""
         if not run_id:
             return NullRun()
+        folder = self._known(run_id)
+        folder.append({"kind": "resume"})
+        return self._run(run_id, folder, monitor, folder.now().steps.get(EPOCH_METRIC, 0))
+
+    def attach(self, run_id: str, paths: Sequence[Path], folder: str) -> None:
+        """Log files under a folder of a run that is at its end, and stays there."""
+        if run_id:
+            SpooledRun(run_id, self._known(run_id), self._sender).files(paths, folder)
+
+    def _known(self, run_id: str) -> SpooledFolder:
         folder = self.spool.find(run_id)
         if folder is None:  # written by another machine, or straight into the server's database
             folder = self.spool.adopt(run_id)
@@ -183,8 +193,7 @@ class RemoteTracker:
             history = self._sender.ask(lambda c: c.get_metric_history(run_id, EPOCH_METRIC), [], ANSWER_S)
             state.steps[EPOCH_METRIC] = max((m.step for m in history), default=0)
             folder.save(state)
-        folder.append({"kind": "resume"})
-        return self._run(run_id, folder, monitor, folder.now().steps.get(EPOCH_METRIC, 0))
+        return folder
 
     def _run(self, run_id: str, folder: SpooledFolder, monitor: bool, last_epoch: int = 0) -> SpooledRun:
         run = SpooledRun(run_id, folder, self._sender, last_epoch)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,11 @@ class MlflowTracker:
         """Close a run that is not at hand."""
         if run_id:
             MlflowRun(self._client, run_id, self._book).end(status)
+
+    def attach(self, run_id: str, paths: Sequence[Path], folder: str) -> None:
+        """Log files under a folder of a run that is at its end, and stays there."""
+        if run_id:
+            MlflowRun(self._client, run_id, self._book).files(paths, folder)
 
     def deliver(self, folder: Path, seconds: float = 60.0) -> int:
         """Nothing waits: every entry was written at once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,9 @@ class FakeTracker:
 
     def end_run(self, run_id: str, status: str) -> None:
         self.status[run_id] = status
+
+    def attach(self, run_id: str, paths: Sequence[Path], folder: str) -> None:
+        pass
 
     def deliver(self, folder: Path, seconds: float = 60.0) -> int:
         return 0

@@ -92,7 +92,7 @@ class Bench:
             self.refused.append((trial.number, state, reason))
             return Record(trial.number, state, trial.known, reason)
 
-        def made(number: int, words: list[str], cfg: Any, *_: Any, known: Mapping[str, float]) -> Trial:
+        def made(number: int, words: list[str], cfg: Any, *_: Any, known: Mapping[str, float], **_more: Any) -> Trial:
             nothing: Any = None
             return Trial(number, words, cfg, nothing, Start(None, "scratch"), folder, known=known)
 

@@ -20,7 +20,6 @@ from src.evaluate.thresholds import Curve
 from src.models import epoch_curves
 from src.models.base import EpochHook, Start, TrainResult, licence_of
 from src.models.budget import Budget
-from src.models.curves import draw_curves
 from src.models.devices import usable_gpus
 from src.models.freezing import freeze, unfreeze
 from src.models.networks import Networks
@@ -276,9 +275,6 @@ def train(
     trainer = Trainer(training, dataset, start, out, of)
     history = trainer.run(on_epoch)
     _write_rows(history, out / "results.csv")
-    if training.train.plots:
-        draw_curves(history, out)
-    epoch_curves.draw(out)
     files = sorted(p for p in out.iterdir() if p.suffix in {".png", ".jpg", ".csv"})
     best = trainer.best_file
     made = _checkpoint(training, dataset, start, best, history, of)

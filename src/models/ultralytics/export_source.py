@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.models.base import ExportSource
@@ -65,12 +66,29 @@ def _metadata(model: Any, shape: Input, output: Output) -> dict[str, str]:
 
 
 _loaded: dict[tuple[str, str], nn.Module] = {}  # the network that a training has just loaded, by path and sha256
+_written: dict[str, tuple[tuple[int, int], str]] = {}  # its path -> the file's state and sha256
 
 
 def hand_over_network(path: str, sha256: str, model: nn.Module) -> None:
     """Spare the evaluation of a checkpoint the reading of what is loaded; the network is no longer the caller's."""
     _loaded.clear()
     _loaded[path, sha256] = model
+    _written.clear()
+    _written[path] = _state(path), sha256
+
+
+def at_hand(path: str) -> nn.Module | None:
+    """A copy of the network, fused, of a checkpoint that was handed over last and is still the same file."""
+    state, sha256 = _written.get(path, ((0, 0), ""))
+    return copy.deepcopy(_fused(path, sha256, False)) if sha256 and state == _state(path) else None
+
+
+def _state(path: str) -> tuple[int, int]:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return -1, -1
+    return found.st_mtime_ns, found.st_size
 
 
 @functools.lru_cache(maxsize=1)

@@ -118,11 +118,14 @@ class Ultralytics:
     def load(self, path: Path | str, *, imgsz: int | None = None, trust: bool = False) -> Loaded:
         """Load a checkpoint with its batch norms folded."""
         from src.models.ultralytics.checkpoint import class_names, load_checkpoint
+        from src.models.ultralytics.export_source import at_hand
 
-        model: Any = load_checkpoint(path, trust)
-        outputs.refuse_task(model, path)
-        if not outputs.is_alone(model) and hasattr(model, "end2end"):
-            model.end2end = False
+        model: Any = at_hand(str(path))
+        if model is None:
+            model = load_checkpoint(path, trust)
+            outputs.refuse_task(model, path)
+            if not outputs.is_alone(model) and hasattr(model, "end2end"):
+                model.end2end = False
         shape, output = outputs.input_of(model, imgsz), outputs.output_of(model)
         model = model.fuse(verbose=False).eval()
         model.model[-1].export = True  # one tensor instead of a tuple

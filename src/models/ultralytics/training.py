@@ -26,7 +26,6 @@ from src.models import epoch_curves
 from src.models.base import EpochHook, Start, TrainResult, licence_of
 from src.models.budget import Budget
 from src.models.checkpoints import hash_of_weights
-from src.models.curves import draw_curves
 from src.models.gradients import complaints
 from src.models.ultralytics.arguments import training_arguments, training_options
 from src.models.ultralytics.checkpoint import load_checkpoint, prepare_environment, quiet_settings
@@ -265,9 +264,6 @@ def _result(training: Training, start: Start, history: list[dict[str, float]], o
     if not best.is_file():
         raise StageError("train", training.model.name, "Ultralytics wrote no checkpoint")
     curve = [row["val/mAP50-95"] for row in history]
-    if training.train.plots:
-        draw_curves(history, out)
-    epoch_curves.draw(out)
     model = load_checkpoint(best)
     parameters, gflops = size_of(model, training.imgsz)
     checkpoint = Checkpoint(
