@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +111,13 @@ def make_font(path: Path, family: str, letters: str) -> Path:
 def test_pictures_take_a_font_of_this_machine() -> None:
     assert Path(fonts.local_font("Arial.ttf")).is_file()
     assert Path(fonts.local_font("Arial.Unicode.ttf")).is_file()
+
+
+def test_names_in_latin_need_no_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.font_manager", None)
+    assert Path(fonts.local_font("Arial.ttf")).is_file()
+    with pytest.raises(ImportError):
+        fonts.local_font("Arial.Unicode.ttf")
 
 
 def test_a_training_looks_for_no_font_on_the_network(tmp_path: Path) -> None:

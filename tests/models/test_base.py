@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,33 @@ def test_a_file_belongs_to_the_family_that_knows_it(
     assert family_of(tmp_path / "of-nobody.pt") is family("ultralytics"), "whose loader says what is wrong with it"
     monkeypatch.setattr(type(TOY), "recognises", lambda self, path: path.name == "of-nobody.pt")
     assert family_of(tmp_path / "of-nobody.pt") is family("toy")
+
+
+def test_what_a_training_has_at_hand_is_read_again_only_when_the_file_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from src.models.ultralytics import checkpoint as files
+    from src.models.ultralytics.export_source import hand_over_network
+
+    made, read, images = make_checkpoint(tmp_path), [], torch.rand(1, 3, 64, 64)
+    load = files.load_checkpoint
+    plain = family("ultralytics").load(made.path, imgsz=64).module(images)
+    hand_over_network(made.path, made.sha256, load(made.path))
+
+    def counted(*args: Any) -> Any:
+        read.append(args)
+        return load(*args)
+
+    monkeypatch.setattr(files, "load_checkpoint", counted)
+    loaded = family("ultralytics").load(made.path, imgsz=64)
+    assert not read
+    torch.testing.assert_close(loaded.module(images), plain)
+    assert family("ultralytics").load(made.path, imgsz=64).module is not loaded.module, "each caller has its own"
+    Path(made.path).write_bytes(Path(made.path).read_bytes())
+    family("ultralytics").load(made.path, imgsz=64)
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize(

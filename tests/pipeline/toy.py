@@ -76,7 +76,7 @@ def note_down(path: Path, trial: str, threads: int, begun: float) -> None:
 
 
 def toy_evaluate(
-    made: Checkpoint, dataset: DatasetRef, split: str, cfg: AppConfig, context: Context, folder: Path, *pictures: Any
+    made: Checkpoint, dataset: DatasetRef, split: str, cfg: AppConfig, context: Context, folder: Path
 ) -> tuple[dict[str, float], Path]:
     """The metrics that a real evaluation would give."""
     return {"mAP50-95": value_of(cfg), "mAP50": 0.9}, folder
@@ -91,6 +91,7 @@ DATASET = DatasetRef("toy", "toy.yaml", "f" * 64, {"train": 1, "val": 1, "test":
 PATCHES: dict[str, Any] = {
     "src.models.base.MODULES": {"ultralytics": "tests.pipeline.toy"},
     "src.pipeline.trial.evaluate_checkpoint": toy_evaluate,
+    "src.pipeline.trial_pictures.wanted": lambda record, folder: False,
     "src.pipeline.context.resolve": lambda data, outputs: DATASET,
     "src.pipeline.sweep.refuse_ineffective_keys": lambda request, inputs: None,
     "src.pipeline.sweep.report_files": lambda dataset: [],

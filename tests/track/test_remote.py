@@ -133,6 +133,23 @@ def test_a_server_that_goes_and_comes_back_gets_everything_in_order(opened: Open
     assert server.real.get_run(run.run_id).info.status == "FINISHED"
 
 
+def test_what_is_attached_to_an_ended_run_arrives_when_the_server_is_back(
+    opened: Open, server: FlakyClient, tmp_path: Path
+) -> None:
+    tracker = opened()
+    run = tracker.start("0000")
+    write_trial(run)
+    tracker.deliver(tmp_path / "none")
+    server.mode = "down"
+    (tmp_path / "late.png").write_bytes(b"png")
+    tracker.attach(run.run_id, [tmp_path / "late.png"], "training")
+    server.mode = "up"
+    tracker.close()
+    assert [f.path for f in server.real.list_artifacts(run.run_id, "training")] == ["training/late.png"]
+    assert server.real.get_run(run.run_id).info.status == "FINISHED"
+    assert not tracker.is_open(run.run_id)
+
+
 def test_what_was_done_without_an_answer_is_not_done_twice(
     opened: Open, server: FlakyClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

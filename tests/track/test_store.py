@@ -45,6 +45,17 @@ def test_a_child_run_holds_what_it_was_given(tracker: MlflowTracker, tmp_path: P
     assert run.info.status == "FINISHED"
 
 
+def test_what_is_attached_to_an_ended_run_leaves_it_ended(tracker: MlflowTracker, tmp_path: Path) -> None:
+    run = tracker.start("0001")
+    run.end()
+    ended = tracker._client.get_run(run.run_id).info.end_time
+    (tmp_path / "late.png").write_bytes(b"png")
+    tracker.attach(run.run_id, [tmp_path / "late.png"], "training")
+    assert [f.path for f in tracker._client.list_artifacts(run.run_id, "training")] == ["training/late.png"]
+    after = tracker._client.get_run(run.run_id).info
+    assert (after.status, after.end_time) == ("FINISHED", ended)
+
+
 def test_the_ui_opens_the_experiment_as_model_training(tracker: MlflowTracker) -> None:
     experiment = tracker._client.get_experiment_by_name("detsweep")
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"

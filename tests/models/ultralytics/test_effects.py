@@ -234,4 +234,4 @@ def test_ultralytics_draws_what_is_trained_on_and_nothing_of_val(
     monkeypatch.setattr(DetectionValidator, "__call__", counted)
     result = run(toy("epochs=1", "train.plots=true"), dataset, tmp_path / "t")
     assert judged == [False], "val is run through once an epoch, and not once more for pictures"
-    assert {"train_batch0.jpg", "results.png"} <= {p.name for p in result.files}
+    assert {"train_batch0.jpg", "results.csv"} <= {p.name for p in result.files}

@@ -48,6 +48,36 @@ def test_a_training_follows_its_schedule(dataset: DatasetRef, tmp_path: Path) ->
     assert [row["lr"] for row in result.history] == pytest.approx([1e-3, 1e-4])
 
 
+def test_a_processors_step_is_one_call_for_each_group_with_the_same_result(
+    dataset: DatasetRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare_environment(tmp_path / "settings")
+    import torch
+
+    from src.models.ultralytics import trainers, training
+
+    found, calls = [], []
+    step = torch._fused_adamw_
+
+    def counted(*args: Any, **kwargs: Any) -> None:
+        calls.append(len(args[0]))
+        step(*args, **kwargs)
+
+    monkeypatch.setattr(torch, "_fused_adamw_", counted)
+    for optimizers in (trainers.IN_ONE_CALL, ()):
+        monkeypatch.setattr(trainers, "IN_ONE_CALL", optimizers)
+        trainer = training._build_trainer(toy("epochs=1").training, dataset, None, tmp_path / "t", 1)
+        trainer._setup_train()
+        for parameter in trainer.model.parameters():
+            parameter.grad = torch.full_like(parameter, 0.01)
+        trainer.optimizer.step()
+        found.append([p.detach().clone() for p in trainer.model.parameters()])
+    assert len(calls) == len(trainer.optimizer.param_groups)
+    assert sum(calls) == sum(len(group["params"]) for group in trainer.optimizer.param_groups)
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+
+
 def test_frozen_weights_stay_bit_for_bit_until_they_are_unfrozen(dataset: DatasetRef, tmp_path: Path) -> None:
     seen: list[dict[str, Any]] = []
 
