@@ -14,6 +14,7 @@ from src.common.errors import StageError, Unavailable, UserError
 from src.config.schema import AppConfig
 from src.export.isolated import SOURCE, export_all
 from src.export.layer_loss import losses_beside
+from src.machine import allocator
 from src.machine.environment import environment
 from src.pipeline.accuracy import evaluate_artifact, evaluate_checkpoint, judged
 from src.pipeline.calibration import calibration_images
@@ -42,6 +43,7 @@ def run_finalists(
         inputs: datasets.
         say: prints a line of progress.
     """
+    allocator.give_back()  # trainings of this process have kept it
     found = [Findings(record, cfg, context.trial_folder(record.trial)) for record, cfg in finalists]
     for one in found:
         context.exchange.fetch_whole(one.record.trial)

@@ -17,6 +17,7 @@ from src.common.hashes import sha256_file
 from src.config.training import Training
 from src.data import load_split
 from src.evaluate.thresholds import Curve
+from src.machine.allocator import keep_freed
 from src.models import epoch_curves
 from src.models.base import EpochHook, Start, TrainResult, licence_of
 from src.models.budget import Budget
@@ -272,6 +273,7 @@ def train(
     import torch
 
     torch.set_num_threads(threads)
+    keep_freed()
     trainer = Trainer(training, dataset, start, out, of)
     history = trainer.run(on_epoch)
     _write_rows(history, out / "results.csv")

@@ -21,6 +21,7 @@ from src.common.errors import StageError
 from src.common.hashes import sha256_file
 from src.common.history import USED
 from src.config.training import Training
+from src.machine.allocator import keep_freed
 from src.machine.open_files import fitting, limit
 from src.models import epoch_curves
 from src.models.base import EpochHook, Start, TrainResult, licence_of
@@ -75,6 +76,7 @@ def train(
     prepare_environment(out / ".ultralytics")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # Ultralytics would set it to 1 on import
     quiet_settings()
+    keep_freed()
     if start.path is not None:
         _report_start(start.path, training, dataset)
     trainer = _build_trainer(training, dataset, start.path, out, threads)
