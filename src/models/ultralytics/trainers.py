@@ -36,7 +36,7 @@ from src.models.ultralytics.order import give_order, order_of
 from src.models.ultralytics.qat import Rounding, freeze_statistics
 from src.models.ultralytics.stopping import Stopper, stop_value
 from src.models.ultralytics.top_checkpoints import TopK
-from src.models.ultralytics.weight_files import leave_imports_alone, strip, without_optimizer
+from src.models.ultralytics.weight_files import HalfCopy, leave_imports_alone, strip, without_optimizer
 
 __all__ = ["VARIABLE", "Detector", "Transformer", "hand_over"]
 
@@ -79,6 +79,7 @@ class Recipe:
         self.rounding: Rounding | None = None
         self.plateau = self._plateau()
         self.gradients = Gradients()
+        self.copy = HalfCopy()
         self.kept: Callable[[], dict[str, Any] | None] | None = None  # reads the state after the last whole epoch
         self._frozen: list[int] = []  # layers, in rising order, that `unfreeze_steps` frees
         self._rounds: ExitStack | None = None
@@ -267,7 +268,11 @@ class Recipe:
 
     def save_model(self: Any) -> bool:
         """Also keep the best few, and leave the optimizer out where the state that is kept has it already."""
-        with without_optimizer(self) if self.kept is not None else nullcontext():
+        with ExitStack() as stack:
+            if self.kept is not None:
+                stack.enter_context(without_optimizer(self))
+            if self.rounding is None:  # quantisers are taken off the copy
+                stack.enter_context(self.copy.of(self.ema.ema, engine))
             saved = bool(super().save_model())  # type: ignore[misc]
         if saved and self.options.keep_top:
             self._top().offer(Path(self.last), self.epoch + 1, float(self.fitness))

@@ -41,6 +41,43 @@ def without_optimizer(trainer: Any) -> Iterator[None]:
         trainer.optimizer = optimizer
 
 
+class HalfCopy:
+    """The network that checkpoints are written from: made once, and given the average's tensors at every later epoch.
+
+    Ultralytics copies the whole average each time, with every object that its layers are made of: that takes as long as
+    writing the file.
+    """
+
+    def __init__(self) -> None:
+        self._copy: Any = None
+
+    @contextmanager
+    def of(self, average: Any, module: Any) -> Iterator[None]:
+        """Within, the trainer's module gets this copy where it asks for one of the average."""
+        plain = module.deepcopy
+
+        def copied(found: Any, *memo: Any) -> Any:
+            return self._refreshed(average, plain) if found is average else plain(found, *memo)
+
+        module.deepcopy = copied
+        try:
+            yield
+        finally:
+            module.deepcopy = plain
+
+    def _refreshed(self, average: Any, plain: Any) -> Any:
+        import torch
+
+        now = average.state_dict()
+        then = self._copy.state_dict() if self._copy is not None else {}
+        if now.keys() != then.keys():
+            self._copy = plain(average).half().to(memory_format=torch.contiguous_format)
+            return self._copy
+        for name, value in now.items():
+            then[name].copy_(value)
+        return self._copy
+
+
 def strip(last: Path, best: Path) -> None:
     """Bring both checkpoints into the form that is left: half precision, no training state, results of all epochs."""
     same = filecmp.cmp(last, best, shallow=False)

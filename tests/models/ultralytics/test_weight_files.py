@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from src.models.ultralytics import weight_files
 from src.models.ultralytics.resume import STATE
 from src.models.ultralytics.training import weights_hash
 from src.records.schema import DatasetRef
@@ -74,6 +76,24 @@ def test_both_checkpoints_know_of_all_epochs(dataset: DatasetRef, tmp_path: Path
         assert len(content["train_results"]["epoch"]) == EPOCHS
         assert (content["optimizer"], content["ema"], content["epoch"]) == (None, None, -1)
     assert (weights_hash(files[0]) == weights_hash(files[1])) is (best == EPOCHS)
+
+
+def test_files_hold_the_average_of_their_epoch(
+    dataset: DatasetRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def count(trainer: Any) -> None:
+        made.append(id(trainer.copy._copy))
+
+    words = f"epochs={EPOCHS}"
+    one = run(toy(words), dataset, tmp_path / "one", hooks={"on_model_save": count})
+    monkeypatch.setattr(weight_files.HalfCopy, "of", lambda *_: nullcontext())
+    other = run(toy(words), dataset, tmp_path / "other")
+    assert len(made) == EPOCHS
+    assert len(set(made)) == 1, "made once"
+    assert weights_hash(one.last) == weights_hash(other.last)
+    assert one.checkpoint.weights_sha256 == other.checkpoint.weights_sha256
 
 
 def test_what_was_imported_is_in_no_collection(dataset: DatasetRef, tmp_path: Path) -> None:
