@@ -57,6 +57,11 @@ def check_sweep(record: SweepRecord, file: Path) -> None:
             refuse(file, f"looks[{i}].trainings", "must be a number of trainings", trainings)
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
             refuse(file, f"looks[{i}].share", "must be a share of the bound in 0..1", share)
+        questions, speed = look.get("questions", []), look.get("speed", [])
+        if not isinstance(questions, list):
+            refuse(file, f"looks[{i}].questions", "must be a list", questions)
+        if not isinstance(speed, list) or not all(isinstance(label, str) for label in speed):
+            refuse(file, f"looks[{i}].speed", "must be a list of labels", speed)
 
 
 def _is_halving(found: Mapping[str, Any]) -> bool:
