@@ -18,6 +18,7 @@ from src.common.whole_files import read_regular, write_text
 from src.report.markdown import code, escape, table
 
 POLICIES = ("never", "reject", "conditional", "changed")
+POLICY = "reject"  # where none is given
 COMMENT, JUNIT = "merge_request.md", "junit.xml"
 SCHEMA = 2
 MOST = 5  # conditions and reasons that a comment repeats
