@@ -195,6 +195,7 @@ def test_ratios_of_page_one_are_those_that_decide(tmp_path: Path) -> None:
     decision = load_decision(tmp_path / "sweeps/friday")
     (question,) = open_questions(decision)
     assert decision.shared is not None
+    assert decision.recommended is not None
     assert question.ratio == pytest.approx(decision.cost(question.candidate) / decision.cost(decision.recommended))
     told = json.loads(path.with_suffix(".json").read_text())["open"][0]
     assert told["latency_ratio"] == pytest.approx(question.ratio, rel=0.05)
