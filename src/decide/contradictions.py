@@ -12,7 +12,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from src.decide.plausible import MAP, refuse
-from src.records.schema import DeviceRecord, EvaluationRecord, FinalistRecord, TrialRecord, Verification
+from src.records.schema import (
+    DeviceRecord,
+    EvaluationRecord,
+    FinalistRecord,
+    ImageResamples,
+    TrialRecord,
+    Verification,
+)
 from src.records.sweep_folder import SweepFolder
 
 SAME = 1e-9  # of figures that one pass wrote twice
@@ -46,6 +53,51 @@ def check_sources(record: FinalistRecord, trial: TrialRecord, file: Path) -> Non
     for i, v in enumerate(record.post_training):  # of another network, which has no row: its files agree at least
         first = next(w for w in record.post_training if w.split == v.split)
         _must_agree(v, first.reference_map, AGAIN, file, f"post_training[{i}]", "of the files before it")
+
+
+def check_files(record: FinalistRecord, file: Path) -> None:
+    """What a figure is said to be of against what the artifact of that hash is.
+
+    Raises:
+        UserError: a figure is said to be of another format or precision than its file.
+    """
+    labels: dict[str, set[tuple[str, str]]] = {}
+    for artifact in record.artifacts:
+        labels.setdefault(artifact.sha256, set()).add((artifact.format, artifact.precision))
+    for where, found in (("verifications", record.verifications), ("measurements", record.measurements)):
+        for i, one in enumerate(found):
+            known = labels.get(one.artifact_sha256)
+            if known is not None and (one.format, one.precision) not in known:
+                told = " or ".join(sorted("/".join(label) for label in known))
+                refuse(file, f"{where}[{i}]", f"is of a file that is {told}", f"{one.format}/{one.precision}")
+
+
+def check_replicates(trials: Mapping[int, TrialRecord], place: SweepFolder) -> None:
+    """Trials of one configuration differ in nothing but their seed.
+
+    Raises:
+        UserError: two are of different models, sizes or rates.
+    """
+    first: dict[str, TrialRecord] = {}
+    for number, trial in sorted(trials.items()):
+        other = first.setdefault(trial.config_id, trial)
+        for key in ("model", "imgsz", "lr"):
+            if getattr(trial, key) != getattr(other, key):
+                why = f"differs from that of trial {other.trial}, of the same configuration: {getattr(other, key)}"
+                refuse(place.trial(number).record, key, why, getattr(trial, key))
+
+
+def check_scores(trials: Mapping[int, TrialRecord], images: Mapping[int, ImageResamples], place: SweepFolder) -> None:
+    """A training's score against that of its resamples, which are made of the same boxes.
+
+    Raises:
+        UserError: the two are of different accuracy.
+    """
+    for number, record in images.items():
+        value = trials[number].metrics.get(f"val/{MAP}") if number in trials else None
+        if value is not None and math.isfinite(record.value) and not _near(value, record.value, AGAIN):
+            file = place.trial(number).record
+            refuse(file, f"metrics.val/{MAP}", f"is not what its boxes give, which is {record.value:g}", value)
 
 
 def check_depth(record: FinalistRecord, found: Mapping[tuple[str, str, str], EvaluationRecord], file: Path) -> None:

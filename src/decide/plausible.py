@@ -101,6 +101,8 @@ def check_finalist(record: FinalistRecord | DeviceRecord, file: Path) -> None:
 
 
 def _check_measurement(m: Measurement, file: Path, at: str) -> None:
+    if m.batch < 1:
+        refuse(file, f"{at}.batch", "must be at least 1", m.batch)
     for name in PERCENTILES:
         value = getattr(m.latency, name)
         if value is not None and not 0 < value < math.inf:

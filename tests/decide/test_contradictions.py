@@ -12,6 +12,7 @@ import pytest
 
 from src.common.errors import UserError
 from src.decide.load import load_sweep
+from src.records.schema import ImageResamples
 from src.records.store import save
 from tests.report.factory import DATASET, deep_study, device, finalist, study, trial
 
@@ -139,3 +140,41 @@ def test_files_of_one_network_before_its_training_have_one_reference(tmp_path: P
     sweep.finalists[0] = replace(sweep.finalists[0], post_training=start)
     with pytest.raises(UserError, match=r"post_training\[1\]"):
         load_sweep(sweep.write(tmp_path))
+
+
+def relabelled(record: Record) -> None:
+    record["artifacts"][0]["precision"] = "fp16"
+
+
+def test_a_figure_of_another_format_than_its_file_is_refused(tmp_path: Path) -> None:
+    folder = study().write(tmp_path)
+    altered(sorted(folder.rglob("finalist.json"))[0], relabelled)
+    with pytest.raises(UserError, match=r"verifications\[0\] is of a file that is"):
+        load_sweep(folder)
+
+
+@pytest.mark.parametrize(("key", "value"), [("model", "x"), ("imgsz", 640), ("lr", 0.5)])
+def test_trials_of_one_configuration_that_differ_in_more_than_their_seed_are_refused(
+    key: str, value: object, tmp_path: Path
+) -> None:
+    folder = study().write(tmp_path)
+    altered(folder / "trials/0001/record.json", lambda r: r.update({key: value}))
+    with pytest.raises(UserError, match=f"{key} differs from that of trial 0, of the same configuration"):
+        load_sweep(folder)
+
+
+def test_a_score_that_its_boxes_contradict_is_refused(tmp_path: Path) -> None:
+    """One lucky seed more, and another model would ship."""
+    folder = study().write(tmp_path)
+    score = trial_of(folder, 1)["metrics"]["val/mAP50-95"]
+    made = ImageResamples("friday", 1, "val", DATASET.fingerprint, 120, 120, 119, 1, score, 0.01, [score, score])
+    save(folder / "trials/0001/images.json", made)
+    load_sweep(folder)
+    altered(folder / "trials/0001/record.json", lambda r: r["metrics"].update({"val/mAP50-95": 0.9999}))
+    with pytest.raises(UserError, match="is not what its boxes give"):
+        load_sweep(folder)
+
+
+def trial_of(folder: Path, number: int) -> Record:
+    record: Record = json.loads((folder / f"trials/{number:04d}/record.json").read_text())
+    return record

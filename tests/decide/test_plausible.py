@@ -31,6 +31,7 @@ def set_at(*path: Any, value: Any) -> Change:
 
 
 CASES: dict[str, tuple[str, Change]] = {
+    "measurements[0].batch": ("finalist.json", set_at("measurements", 0, "batch", value=0)),
     "latency.p90": ("finalist.json", set_at("measurements", 0, "latency", "p90", value=-0.5)),
     "latency.intervals.p90": ("finalist.json", set_at("measurements", 0, "latency", "intervals", "p90", value=[5, 1])),
     "rounds.p90": ("finalist.json", set_at("measurements", 0, "rounds", value={"p90": [-3.0, 1.0]})),
@@ -110,7 +111,7 @@ def test_an_evaluation_that_cant_be_true_is_refused(field: str, tmp_path: Path) 
 @pytest.mark.parametrize("field", CASES)
 def test_what_cant_be_true_is_refused(field: str, tmp_path: Path) -> None:
     folder = study().write(tmp_path)
-    resamples = ImageResamples("friday", 2, "val", DATASET.fingerprint, 120, 120, 119, 1, 0.4, 0.01, [0.4, 0.41])
+    resamples = ImageResamples("friday", 2, "val", DATASET.fingerprint, 120, 120, 119, 1, 0.41, 0.01, [0.4, 0.41])
     save(folder / "trials" / "0002" / "images.json", resamples)
     assert load_sweep(folder).images[2] == resamples
     name, change = CASES[field]
