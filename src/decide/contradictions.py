@@ -17,6 +17,7 @@ from src.records.schema import (
     EvaluationRecord,
     FinalistRecord,
     ImageResamples,
+    Measurement,
     TrialRecord,
     Verification,
 )
@@ -64,7 +65,11 @@ def check_files(record: FinalistRecord, file: Path) -> None:
     labels: dict[str, set[tuple[str, str]]] = {}
     for artifact in record.artifacts:
         labels.setdefault(artifact.sha256, set()).add((artifact.format, artifact.precision))
-    for where, found in (("verifications", record.verifications), ("measurements", record.measurements)):
+    figures: dict[str, Sequence[Verification | Measurement]] = {
+        "verifications": record.verifications,
+        "measurements": record.measurements,
+    }
+    for where, found in figures.items():
         for i, one in enumerate(found):
             known = labels.get(one.artifact_sha256)
             if known is not None and (one.format, one.precision) not in known:
