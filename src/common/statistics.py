@@ -13,6 +13,7 @@ from functools import lru_cache
 from statistics import NormalDist
 
 CONFIDENCE = 0.95
+NORMAL = 1e7  # degrees of freedom above which Student's t is the normal distribution to seven digits
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def t_quantile(probability: float, freedom: float) -> float:
 
     By Newton's method on logarithms, in which a heavy tail is nearly a straight line, kept within a bracket.
     """
-    if math.isinf(freedom):
+    if freedom > NORMAL:
         return normal_quantile(probability)
     tail, low, high = 1 - probability, 0.0, math.inf
     t = max(normal_quantile(max(probability, 0.5)), 1e-9)
@@ -91,7 +92,7 @@ def _fraction(x: float, a: float, b: float) -> float:
 
 def t_upper(t: float, freedom: float) -> float:
     """P(T > t) of Student's t with `freedom` degrees of freedom (infinite: the normal distribution)."""
-    if math.isinf(freedom):
+    if freedom > NORMAL:
         return normal_upper(t)
     half = t_two_sided(t, freedom) / 2
     return half if t >= 0 else 1 - half

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 from pathlib import Path
 
 from src.common import backends
@@ -13,10 +14,16 @@ from src.config.devices import LATENCIES
 from src.config.export_checks import check_export
 from src.config.ranges import ABOVE_0, refuse_outside
 from src.config.schema import AppConfig, BenchmarkConfig
-from src.config.strictness import one_of, refuse_odd_numbers
+from src.config.strictness import one_of, refuse_odd_numbers, refuse_twice
 from src.config.study_checks import check_study
 from src.config.training_checks import Around, check_recipe
 from src.records.sweep_folder import is_name
+
+# Lists of which each thing counts once.
+LISTS = (
+    "export.targets", "export.rewrite", "runtime.engines", "benchmark.batches", "study.gpus", "study.objectives",
+    "study.constraints", "tracking.also", "train.freeze_names",
+)  # fmt: skip
 
 
 def check(cfg: AppConfig) -> None:
@@ -47,8 +54,6 @@ def _check_numbers(cfg: AppConfig) -> None:
         )
     if not math.isfinite(cfg.lr) or cfg.lr <= 0:
         raise UserError("lr must be a finite number above 0", value=cfg.lr, remedy="for example lr=0.002")
-    if cfg.model.family == "ultralytics":  # it takes no rate above 1, and would say so when a training begins
-        refuse_outside({"lr": (cfg.lr, ABOVE_0, 1), "train.warmup_bias_lr": (cfg.train.warmup_bias_lr, 0, 1)})
     study, tracking = cfg.study, cfg.tracking
     refuse_outside(
         {
@@ -129,6 +134,8 @@ def _check_choices(cfg: AppConfig) -> None:
     one_of("study.cost_runtime", [cfg.study.cost_runtime], list(backends.RUNTIMES))
     one_of("decision.latency", [cfg.decision.latency], list(LATENCIES))
     check_judged(cfg)
+    for key in LISTS:
+        refuse_twice(key, attrgetter(key)(cfg))
     weights = Path(cfg.model.weights)  # a pipe or a device is neither: who opens it waits for ever
     if cfg.model.weights not in ("auto", "scratch") and not (weights.is_file() or weights.is_dir()):
         raise UserError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from src.common.errors import UserError
 from src.config.ranges import refuse_outside
 from src.config.schema import ExportConfig
+from src.config.strictness import refuse_twice
 
 OPSETS = (11, 20)  # that PyTorch's tracer writes and this program's engines read
 CHANNEL_OPSET = 13  # the first in which a scale may belong to a channel
@@ -73,6 +74,8 @@ def _check_int8(cfg: ExportConfig) -> None:
             value=int8.keep,
             remedy="export.int8.keep=auto, or export.int8.keep=[/model.0/conv/Conv]",
         )
+    if isinstance(int8.keep, list):
+        refuse_twice("export.int8.keep", int8.keep)
     if not 1 <= int8.most_kept <= MOST_KEPT:
         raise UserError(
             f"export.int8.most_kept must be 1 to {MOST_KEPT}", value=int8.most_kept, remedy="export.int8.most_kept=8"

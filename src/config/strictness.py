@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,20 @@ def _unmake(made: list[Path]) -> None:
             folder.rmdir()
         except OSError:  # another process has begun to use it
             return
+
+
+def refuse_twice(key: str, values: Sequence[Any]) -> None:
+    """Refuse a list that holds a thing twice: the second one does nothing.
+
+    Raises:
+        UserError: naming the first that is there again.
+    """
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            once = list(dict.fromkeys(values))
+            raise UserError(
+                f"{key} holds {value} twice", value=list(values), remedy=f"{key}=[{','.join(map(str, once))}]"
+            )
 
 
 def one_of(key: str, values: list[str], known: list[str]) -> None:

@@ -77,6 +77,11 @@ def _composes(c: AppConfig) -> bool:
     return c.augment.mosaic > 0 or c.augment.mixup > 0 or c.augment.cutmix > 0
 
 
+def _lasts(c: AppConfig, epochs: float) -> bool:
+    """Whether a training may be longer than so many epochs; one by the clock may."""
+    return c.study.budget == "minutes" or c.epochs > epochs
+
+
 def _keeps(c: AppConfig) -> bool:
     return any(target in KEPT_IN["auto" if c.export.int8.keep == "auto" else "names"] for target in c.export.targets)
 
@@ -96,13 +101,13 @@ RULES: tuple[Idle[AppConfig], ...] = (
         "train.min_gain",
         lambda c: c.train.patience > 0 or c.train.schedule == "plateau",
         "needs early stopping, which is off",
-        "train.patience=10",
+        "train.patience=5",
     ),
     Idle(
         "train.stop_metric",
         lambda c: c.train.patience > 0 or c.train.schedule == "plateau",
         "is watched by early stopping, which is off",
-        "train.patience=10",
+        "train.patience=5",
     ),
     Idle(
         "train.lrf",
@@ -115,6 +120,18 @@ RULES: tuple[Idle[AppConfig], ...] = (
         lambda c: c.train.warmup_epochs > 0 and c.train.optimizer not in WITH_BETAS,
         "is of a warm-up of SGD, MuSGD or RMSProp, and there is none",
         "train.warmup_epochs=1 train.optimizer=SGD",
+    ),
+    Idle(
+        "train.warmup_epochs",
+        lambda c: not c.train.warmup_epochs or _lasts(c, c.train.warmup_epochs),
+        "is as long as the training or longer, which would never learn at its rate",
+        "more epochs, or a shorter warm-up",
+    ),
+    Idle(
+        "train.patience",
+        lambda c: not c.train.patience or _lasts(c, c.train.patience),
+        "can't stop a training that is no longer than it",
+        "more epochs, less patience, or train.patience=0",
     ),
     Idle("train.warmup_bias_lr", lambda c: c.train.warmup_epochs > 0, "needs a warm-up", "train.warmup_epochs=1"),
     Idle(

@@ -24,6 +24,7 @@ from src.decide.load import Saved
 from src.decide.looks import level_at, share_of
 from src.decide.models import models_of
 from src.decide.pareto import pareto
+from src.decide.rule import OVERALL, Shared, file_of
 from src.decide.rule import Choice as Choice
 from src.decide.rule import Comparison as Comparison
 from src.decide.rule import Key as Key
@@ -64,6 +65,26 @@ class Decision:
     def closest(self) -> Candidate | None:
         """The candidate that breaks the fewest limits, then by the smallest overshoot."""
         return min(self.candidates, key=lambda c: _breach(c, self.settings), default=None)
+
+    @property
+    def shared(self) -> Shared | None:
+        """What may be the one model for several devices; None where one machine decides."""
+        return self.across.shared if self.across else None
+
+    def cost(self, candidate: Candidate) -> float:
+        """What the choice goes by: the latency over all devices where there are several, else the machine's."""
+        joined = self.shared.files.get(file_of(candidate)) if self.shared else None
+        return cost(joined, OVERALL) if joined else cost(candidate, self.statistic)
+
+    def sides(self, a: Candidate, b: Candidate) -> tuple[Candidate, Candidate, str]:
+        """Two candidates with the latencies that the choice compares them by, and the name of the statistic.
+
+        What some device refuses has no latency over all of them, and is compared by the machine that decides.
+        """
+        files = self.shared.files if self.shared else {}
+        if file_of(a) in files and file_of(b) in files:
+            return files[file_of(a)], files[file_of(b)], OVERALL
+        return a, b, self.statistic
 
     def comparison(self, candidate: Candidate) -> Comparison | None:
         """How a candidate was judged; None for the best, and for what may not be shipped."""

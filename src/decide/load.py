@@ -11,6 +11,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from src.common.errors import UserError
+from src.decide.contradictions import (
+    check_depth,
+    check_devices,
+    check_files,
+    check_replicates,
+    check_scores,
+    check_sources,
+)
 from src.decide.plausible import check_evaluation, check_finalist, check_images, check_sweep, check_trial
 from src.decide.round_values import rounds_of
 from src.records.find_sweep import read_sweep
@@ -80,6 +88,14 @@ def _load(folder: Path) -> Saved:
     images = _numbered(ImageResamples, _there(f.images() for f in trial_folders), sweep.sweep)
     finalists = {n: _with_rounds(record, folder) for n, record in finalists.items()}
     devices = {record.device: record for record in _devices(place)}
+    check_replicates(trials, place)
+    check_scores(trials, images, place)
+    for number, record in finalists.items():
+        file = place.trial(number).finalist
+        check_sources(record, trials[number], file)
+        check_files(record, file)
+        check_depth(record, in_depth, file)
+    check_devices(devices, finalists, trials, place)
     return Saved(folder, sweep, [trials[n] for n in sorted(trials)], finalists, in_depth, images, devices)
 
 

@@ -16,7 +16,9 @@ A look is a plain mapping in `SweepRecord.looks`:
   questions  a list: candidate, rival (labels), config_id, rival_id, delta, low, high, status
              (within, worse, open; low and high are null where nothing is established)
   next       config_id that is trained next with a fresh seed; "" at the last look
-  stopped    "" | decided | trainings | hours | seeds: why there is no next one (seeds: they can't settle what is open)
+  speed      labels of candidates whose speed against the recommended one's isn't settled; absent in earlier records
+  stopped    "" | decided | trainings | hours | seeds | speed: why there is no next one (seeds: they can't settle
+             what is open; speed: all but those in `speed`, which wait for another measurement)
 """
 
 from __future__ import annotations

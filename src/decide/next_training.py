@@ -21,7 +21,7 @@ from src.decide.bounds import deficit_of, shared_level
 from src.decide.candidates import Candidate
 from src.decide.choice import Comparison, Decision
 from src.decide.looks import level_at
-from src.decide.open_questions import asked, open_comparisons
+from src.decide.open_questions import asked, open_comparisons, undecided_speed
 from src.decide.speed import slower
 from src.decide.uncertainty import Gap, Model, gap
 
@@ -31,7 +31,8 @@ class Step:
     """What comes next: a configuration to train, or why there is none."""
 
     config_id: str = ""
-    stopped: str = ""  # decided | seeds: what is open can't be settled by seeds
+    # decided | seeds: what is open can't be settled by seeds | speed: it waits for another measurement
+    stopped: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def next_training(decision: Decision, left: float, exhausted: Collection[str] = 
     """
     comparisons = questions(decision)
     if not comparisons:
-        return Step(stopped="decided")
+        return Step(stopped="speed" if undecided_speed(decision) else "decided")
     pairs = [q for c in comparisons for q in _pair(decision, c, exhausted) if math.isfinite(q.need)]
     if not pairs:
         return Step(stopped="seeds")
@@ -83,7 +84,7 @@ def of_best(decision: Decision) -> Comparison | None:
         return None
     out = {c.other.configuration.config_id for c in decision.comparisons if c.deficit.status == "worse"}
     others = [c for c in _rivals(decision, best.model) if c.configuration.config_id not in out]
-    rivals = [c for c in others if not slower(best, c, decision.statistic)]
+    rivals = [c for c in others if not slower(*decision.sides(best, c))]
     if not rivals:
         return None
     models = [best.model, *(c.model for c in rivals)]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from src.common.statistics import t_quantile
 from src.decide.candidates import Candidate
-from src.decide.choice import Comparison, Decision
-from src.decide.speed import cost, dearer, slower
-from src.decide.uncertainty import Model
+from src.decide.choice import Comparison, Decision, Key
+from src.decide.speed import compare_speed, dearer, slower
+from src.decide.uncertainty import SAME, Model
 
 MOST_SEEDS = 999  # beyond, seeds alone don't settle it
 
@@ -24,7 +24,7 @@ class OpenQuestion:
     """A cheaper candidate that is neither shown to be within the margin nor shown to be worse."""
 
     comparison: Comparison
-    ratio: float  # its latency over that of the recommended one
+    ratio: float  # its latency over that of the recommended one, over all devices where one model does for several
     seeds: int | None  # seeds that both configurations would need in all; None: seeds alone don't settle it
     images: int | None  # val images that would do at today's seeds; None: images alone don't settle it
     faster: bool = True  # whether the rounds establish that it is faster
@@ -46,7 +46,7 @@ def open_questions(decision: Decision) -> list[OpenQuestion]:
     return [
         OpenQuestion(
             c,
-            cost(c.other, decision.statistic) / cost(chosen, decision.statistic),
+            decision.cost(c.other) / decision.cost(chosen),
             seeds_to_decide(decision, c),
             images_to_decide(decision, c),
             faster,
@@ -60,6 +60,32 @@ def open_comparisons(decision: Decision) -> list[Comparison]:
     return [c for c in asked(decision) if c.deficit.status == "open"]
 
 
+def undecided_speed(decision: Decision) -> list[Candidate]:
+    """Models whose speed against the recommended one's would change the choice, and isn't decided: no seed decides it.
+
+    What no accuracy rules out and may be faster would be cheaper; what is good enough and more accurate would ship in
+    its place if it were as fast. Each model counts as what runs it fastest, and the recommended one's other files and
+    runtimes are that model.
+    """
+    chosen = decision.recommended
+    if chosen is None or decision.best is None:
+        return []
+    good = [decision.best, *(c.other for c in decision.comparisons if c.within)]
+    open_ = [c.other for c in decision.comparisons if c.deficit.status == "open"]
+    found: dict[tuple[str, float], Candidate] = {}
+    for c in sorted([*good, *open_], key=decision.cost):
+        found.setdefault(_kind(c), c)
+    found.pop(_kind(chosen), None)
+    return [c for c in found.values() if _undecided(decision, chosen, c, {x.key for x in good})]
+
+
+def _undecided(decision: Decision, chosen: Candidate, c: Candidate, good: set[Key]) -> bool:
+    speed = compare_speed(*decision.sides(chosen, c))
+    if speed is None or speed.verdict != "no decision":
+        return False
+    return speed.ratio > 1 or (c.key in good and c.score.mean - chosen.score.mean > SAME)
+
+
 def asked(decision: Decision) -> list[Comparison]:
     """The comparison of every model that is cheaper than the recommended one, settled or not, the cheapest first."""
     return _cheaper(decision, slower)
@@ -68,18 +94,22 @@ def asked(decision: Decision) -> list[Comparison]:
 def _cheaper(decision: Decision, than: Callable[[Candidate, Candidate, str], bool]) -> list[Comparison]:
     """Comparisons of models that the recommended one is slower `than`, one for every model, the cheapest first."""
     chosen = decision.recommended
-    if chosen is None or not chosen.measured:
+    if chosen is None or math.isinf(decision.cost(chosen)):
         return []
     found: dict[tuple[str, float, str], Comparison] = {}
-    for c in sorted(decision.comparisons, key=lambda c: cost(c.other, decision.statistic)):
-        if c.other is not chosen and _model(c) not in found and than(chosen, c.other, decision.statistic):
+    for c in sorted(decision.comparisons, key=lambda c: decision.cost(c.other)):
+        if c.other is not chosen and _model(c) not in found and than(*decision.sides(chosen, c.other)):
             found[_model(c)] = c
     return list(found.values())
 
 
 def _model(c: Comparison) -> tuple[str, float, str]:
     """What runs faster elsewhere is the same model, and the same question."""
-    return (c.other.configuration.config_id, round(c.other.model.effect.value, 3), c.deficit.status)
+    return (*_kind(c.other), c.deficit.status)
+
+
+def _kind(c: Candidate) -> tuple[str, float]:
+    return c.configuration.config_id, round(c.model.effect.value, 3)
 
 
 def seeds_to_decide(decision: Decision, c: Comparison) -> int | None:

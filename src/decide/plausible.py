@@ -57,6 +57,11 @@ def check_sweep(record: SweepRecord, file: Path) -> None:
             refuse(file, f"looks[{i}].trainings", "must be a number of trainings", trainings)
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
             refuse(file, f"looks[{i}].share", "must be a share of the bound in 0..1", share)
+        questions, speed = look.get("questions", []), look.get("speed", [])
+        if not isinstance(questions, list):
+            refuse(file, f"looks[{i}].questions", "must be a list", questions)
+        if not isinstance(speed, list) or not all(isinstance(label, str) for label in speed):
+            refuse(file, f"looks[{i}].speed", "must be a list of labels", speed)
 
 
 def _is_halving(found: Mapping[str, Any]) -> bool:
@@ -75,17 +80,29 @@ def check_trial(record: TrialRecord, file: Path) -> None:
 
 def check_finalist(record: FinalistRecord | DeviceRecord, file: Path) -> None:
     """Accuracy lies in 0..1, and what was measured is above 0."""
-    for i, v in enumerate(record.verifications):
-        value = v.metrics.get(MAP, math.nan)
-        if math.isfinite(value) and not 0 <= value <= 1:
-            refuse(file, f"verifications[{i}].metrics.{MAP}", "must lie in 0..1", value)
-        if not _is_share(v.reference_map):
-            refuse(file, f"verifications[{i}].reference_map", "must lie in 0..1", v.reference_map)
+    before = record.post_training if isinstance(record, FinalistRecord) else []
+    for where, found in (("verifications", record.verifications), ("post_training", before)):
+        for i, v in enumerate(found):
+            if MAP not in v.metrics:
+                refuse(
+                    file,
+                    f"{where}[{i}].metrics.{MAP}",
+                    "is missing",
+                    ", ".join(sorted(v.metrics)) or "no figure at all",
+                )
+            for name, value in ((f"metrics.{MAP}", v.metrics[MAP]), ("reference_map", v.reference_map)):
+                if not _is_share(value):
+                    refuse(file, f"{where}[{i}].{name}", "must lie in 0..1", value)
+    for name, value in (record.test_metrics if isinstance(record, FinalistRecord) else {}).items():
+        if not _is_share(value):
+            refuse(file, f"test_metrics.{name}", "must lie in 0..1", value)
     for i, m in enumerate(record.measurements):
         _check_measurement(m, file, f"measurements[{i}]")
 
 
 def _check_measurement(m: Measurement, file: Path, at: str) -> None:
+    if m.batch < 1:
+        refuse(file, f"{at}.batch", "must be at least 1", m.batch)
     for name in PERCENTILES:
         value = getattr(m.latency, name)
         if value is not None and not 0 < value < math.inf:
@@ -120,12 +137,14 @@ def check_evaluation(record: EvaluationRecord, file: Path) -> None:
         low, high = bounds if len(bounds) == 2 else (1.0, 0.0)
         if not (math.isnan(low) and math.isnan(high)) and not 0 <= low <= high <= 1 + ROUNDING:
             refuse(file, f"intervals.{name}", "must be a lower and an upper bound in 0..1", bounds)
-    for name, value in record.standard_errors.items():
-        if not (math.isnan(value) or 0 <= value < math.inf):
-            refuse(file, f"standard_errors.{name}", "must be at least 0", value)
-    for name, value in record.errors.items():
-        if not (math.isnan(value) or 0 <= value < math.inf):
-            refuse(file, f"errors.{name}", "must be a number of boxes", value)
+    amounts: tuple[tuple[str, Mapping[str, float], str], ...] = (
+        ("standard_errors", record.standard_errors, "must be at least 0"),
+        ("errors", record.errors, "must be a number of boxes"),
+    )
+    for where, found, why in amounts:
+        for name, value in found.items():
+            if not (math.isnan(value) or 0 <= value < math.inf):
+                refuse(file, f"{where}.{name}", why, value)
     if not all(map(_is_share, record.resamples)):
         refuse(file, "resamples", "must lie in 0..1", len(record.resamples))
     if not all(len(row) == CURVE for row in record.curve):

@@ -50,7 +50,7 @@ def _outcome(
     shared: Shared | None = None,
 ) -> Outcome:
     found = decision.candidates if found is None else found
-    shared = shared or _shared(decision)
+    shared = shared or decision.shared
     chosen = choose(found, settings or decision.settings, decision.statistic, decision.level, shared).recommended
     before = decision.recommended.key if decision.recommended else None
     return Outcome(scenario, chosen, (chosen.key if chosen else None) != before)
@@ -79,15 +79,11 @@ def _slower(decision: Decision) -> Outcome:
 
 def _slower_winner(decision: Decision) -> Outcome:
     found = [_slowed(c) if c is decision.recommended else c for c in decision.candidates]
-    shared = _shared(decision)
+    shared = decision.shared
     if shared is not None and decision.recommended is not None:
         own = file_of(decision.recommended)
         shared = replace(shared, files={f: _slowed(c) if f == own else c for f, c in shared.files.items()})
     return _outcome(decision, note("case_slower_winner", percent=round(100 * LATENCY)), found, shared=shared)
-
-
-def _shared(decision: Decision) -> Shared | None:
-    return decision.across.shared if decision.across else None
 
 
 def _seeds(decision: Decision) -> list[int]:
@@ -109,10 +105,14 @@ def _without_seed(decision: Decision, seed: int) -> Outcome:
     groups = [_dropped(c, seed) for c in decision.finished]
     models = models_of(groups, decision.saved, decision.settings.seed_sd)
     by_id = {c.config_id: c for c in groups}
-    found = [
-        _again(c, by_id[c.configuration.config_id], models[c.configuration.config_id]) for c in decision.candidates
-    ]
-    return _outcome(decision, note("case_seed", seed=seed), found)
+
+    def again(c: Candidate) -> Candidate:
+        return _again(c, by_id[c.configuration.config_id], models[c.configuration.config_id])
+
+    shared = decision.shared
+    if shared is not None:
+        shared = replace(shared, files={f: again(c) for f, c in shared.files.items()})
+    return _outcome(decision, note("case_seed", seed=seed), [again(c) for c in decision.candidates], shared=shared)
 
 
 def _again(c: Candidate, configuration: Configuration, source: Model) -> Candidate:

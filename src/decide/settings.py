@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import UserError
-from src.common.licences import ANY, check_limit
+from src.config.decision_checks import check_rule
 from src.config.devices import CURRENCY_IDLE, LATENCIES, SCOPES, check_currency, check_device, check_devices
 from src.config.schema import DecisionConfig
 from src.decide.choice import Decision, decide
 from src.decide.load import Saved, load_sweep
 from src.decide.machines import require_devices
+from src.decide.plausible import REMEDY
+from src.records.parsing import RecordError, parse
 from src.records.sweep_folder import SweepFolder
 
 RECORDED = "recorded"
@@ -89,22 +91,19 @@ def decision_of(saved: Saved) -> DecisionConfig:
     """The decision group that the sweep was started with; keys that it did not know have their defaults.
 
     Raises:
-        UserError: a value of the wrong type.
+        UserError: a value of the wrong type, or one that makes no sense.
     """
-    known = {f.name: f.type for f in dataclasses.fields(DecisionConfig)}
+    file = SweepFolder(saved.folder).record
+    known = {f.name for f in dataclasses.fields(DecisionConfig)}
     given = {key: value for key, value in saved.sweep.decision.items() if key in known}
-    check_limit(given.get("licence", ANY))
-    check_device(given.get("device"))
-    check_devices(given.get("devices"))
-    check_currency(given.get("currency", DecisionConfig.currency))
-    for key, value in given.items():
-        if known[key] == "Any":
-            continue
-        if value is not None and not isinstance(value, str) and "str" in str(known[key]):
-            raise UserError(f"{SweepFolder(saved.folder).record}: decision.{key} must be text", value=value)
-        if isinstance(value, str) and "str" not in str(known[key]):
-            raise UserError(f"{SweepFolder(saved.folder).record}: decision.{key} must be a number", value=value)
-    return DecisionConfig(**{"name": "recorded", **given})
+    try:
+        found = parse(DecisionConfig, {"name": "recorded", **given}, f"{file}: decision")
+    except RecordError as error:
+        raise UserError(str(error), remedy=REMEDY) from None
+    check_rule(found)
+    for key in ("device", "devices", "currency", "latency", "scope", "batch"):
+        check_again(key, getattr(found, key))
+    return found
 
 
 def load_decision(sweep_dir: Path, again: Mapping[str, Any] | None = None) -> Decision:

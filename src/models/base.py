@@ -110,6 +110,8 @@ class Family(Protocol):
     def check(self, training: Training) -> None:
         """Refuse what the family, this machine or the network can't do, before anything is trained.
 
+        A sweep asks it of every cell, so what takes long is done once for all that it is equal for.
+
         Raises:
             UserError: naming the key, its value and the remedy.
         """

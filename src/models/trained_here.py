@@ -27,6 +27,7 @@ class TrainedHere:
 
     def __init__(self, networks: Networks, published: str = "") -> None:
         self._networks, self._published = networks, published
+        self._names: dict[tuple[str, int], list[str]] = {}  # of parameters: every cell of a sweep asks for them
 
     def scaled(self, model: ModelConfig) -> ModelConfig:
         """Its architectures come in one size each."""
@@ -70,8 +71,10 @@ class TrainedHere:
     def _check_freeze(self, training: Training, architecture: str) -> None:
         from src.models.freezing import matching
 
-        network = self._bare(architecture, training.imgsz)
-        names = [name for name, _ in network.named_parameters()]
+        key = (architecture, training.imgsz)
+        if key not in self._names:
+            self._names[key] = [name for name, _ in self._bare(*key).named_parameters()]
+        names = self._names[key]
         if len(matching(names, training.train.freeze_names)) == len(names):
             raise UserError(
                 "train.freeze_names freezes the whole network",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from src.common.errors import UserError
 from src.common.licences import allowed
 from src.config.schema import AppConfig
+from src.config.training import Training
 from src.data import resolve, use_reading
 from src.machine.environment import cores, environment
 from src.models.base import Start, family, licence_of
@@ -87,8 +88,12 @@ class Inputs:
         return self._starts[key]
 
 
-def prepare(cfgs: list[AppConfig]) -> Inputs:
+def prepare(cfgs: list[AppConfig], trainings: Iterable[Training] = ()) -> Inputs:
     """Resolve and check the inputs of every configuration.
+
+    Args:
+        cfgs: one for every distinct model and dataset.
+        trainings: others that their families are to check by themselves, such as those of all cells of a sweep.
 
     Raises:
         UserError: the first thing that is wrong.
@@ -96,6 +101,8 @@ def prepare(cfgs: list[AppConfig]) -> Inputs:
     inputs = Inputs(Path(cfgs[0].outputs))
     check_also(cfgs[0].tracking)  # refused before data are made and weights are fetched
     _check_licences(cfgs)
+    for training in trainings:
+        family(training.model.family).check(training)
     for cfg in cfgs:
         use_reading(cfg.data)  # refused before weights are fetched
         own = family(cfg.model.family)

@@ -20,6 +20,7 @@ from src.common.errors import EXIT_OK, StageError, UserError
 from src.common.redaction import redact, redact_text
 from src.common.whole_files import locked
 from src.config.schema import AppConfig, plain_config
+from src.config.training import Training
 from src.data import picture_files, report_files
 from src.machine.environment import command_line
 from src.pipeline.architecture_cost import Costs, check_costs, measure_ahead
@@ -86,8 +87,8 @@ def run_sweep(request: SweepRequest) -> int:
     with readable(request, journal):  # one that can't be opened is told before there is a sweep in it
         if cfg.study.storage is not None or journal.is_file():
             open_storage(cfg.study.storage, journal)
-    distinct = _distinct(request)
-    inputs = prepare(distinct)
+    distinct, trainings = distinct_of(request)
+    inputs = prepare(distinct, trainings)
     refuse_ineffective_keys(request, inputs)
     if worker_number() is None:  # who started the workers has checked it
         rehearse_export(distinct, inputs)
@@ -202,17 +203,19 @@ def _study(request: SweepRequest, folder: Path) -> Study:
     )
 
 
-def _distinct(request: SweepRequest) -> list[AppConfig]:
-    """A configuration for every distinct model and dataset that is swept: their inputs are checked before training."""
+def distinct_of(request: SweepRequest) -> tuple[list[AppConfig], list[Training]]:
+    """What is checked before training: a configuration for each distinct model and dataset, each cell's training."""
     distinct: dict[str, AppConfig] = {}
+    trainings: dict[str, Training] = {}
 
     def compose(words: list[str]) -> AppConfig:
         cfg = request.compose(words)
         distinct.setdefault(repr((cfg.model, cfg.data, cfg.device)), cfg)
+        trainings.setdefault(repr(cfg.training), cfg.training)
         return cfg
 
     check_space(request.space, compose)
-    return list(distinct.values())
+    return list(distinct.values()), list(trainings.values())
 
 
 def _check_earlier(folder: Path, request: SweepRequest) -> None:

@@ -21,6 +21,7 @@ from src.decide.choice import Comparison, Decision, decide
 from src.decide.load import Saved, load_sweep
 from src.decide.looks import Look, used_share
 from src.decide.next_training import Step, compared, next_training
+from src.decide.open_questions import undecided_speed
 from src.pipeline.confirm import run_replicate
 from src.pipeline.context import Context, Inputs
 from src.pipeline.request import SweepRequest
@@ -141,6 +142,7 @@ def _look_of(decision: Decision, earlier: Sequence[Look], trainings: int, share:
         "level": decision.level,
         "recommended": decision.recommended.label if decision.recommended else "",
         "questions": [_question(c) for c in asked],
+        "speed": [c.label for c in undecided_speed(decision)],
         "next": step.config_id,
         "stopped": step.stopped,
     }
@@ -171,6 +173,7 @@ def _said(look: Look) -> str:
         "trainings": "study.max_trainings is spent",
         "hours": "study.max_hours is spent",
         "seeds": "further seeds can't settle them",
+        "speed": f"every accuracy is settled, but not the speed against {', '.join(look.get('speed', []))}",
     }
     return f"{head}: {reasons[look['stopped']]}" if look["stopped"] else f"{head}: a further seed is trained"
 

@@ -16,6 +16,7 @@ from src.records.relative_paths import found, written
 from src.records.schema import SCHEMA_VERSION
 
 T = TypeVar("T")
+LARGEST = 2**63 - 1
 
 
 def to_json(record: Any) -> str:
@@ -30,7 +31,7 @@ def from_json(cls: type[T], text: str, *, source: str = "record") -> T:
         RecordError: not JSON, an unknown schema version, a missing or unknown field, or a value of the wrong type.
     """
     try:
-        raw = json.loads(text)
+        raw = json.loads(text, parse_constant=_no_number, parse_int=_whole)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
         raise RecordError(f"{source}: not valid JSON ({str(error)[:200]})") from None
     if not isinstance(raw, dict):
@@ -39,6 +40,19 @@ def from_json(cls: type[T], text: str, *, source: str = "record") -> T:
     if version != SCHEMA_VERSION:
         raise RecordError(f"{source}: schema version {version!r} is not known (this program reads {SCHEMA_VERSION})")
     return parse(cls, upgraded(cls, raw, source), source)
+
+
+def _no_number(word: str) -> Any:
+    """NaN and Infinity are no JSON; what is not known is null."""
+    raise ValueError(f"{word} is no number of JSON's")
+
+
+def _whole(digits: str) -> int:
+    """A whole number that also the libraries take which reckon in 64 bits."""
+    value = int(digits)
+    if abs(value) > LARGEST:
+        raise ValueError(f"a whole number of {len(digits)} digits")
+    return value
 
 
 def save(path: Path, record: Any) -> None:

@@ -19,7 +19,7 @@ from src.decide.settings import Again, given_again, load_decision
 from src.records.find_sweep import find_sweep
 from src.report.check import check_report
 from src.report.compare import compare
-from src.report.merge_request import JUNIT, read_decision, write_comment
+from src.report.merge_request import JUNIT, POLICY, read_decision, write_comment
 from src.report.terminal import print_summary
 from src.report.text import catalogue
 from src.report.write import Options, write_decision
@@ -34,7 +34,9 @@ class ReportArgs:
     compare: str | None = None  # two or more sweeps: compare=A\,B or 'compare="A,B"'
     merge_request: str | None = None  # a decision.json: merge_request.md and junit.xml are written beside it
     against: str | None = None  # the decision.json before: what changed since is told
-    fail_on: str = "reject"  # never | reject | conditional | changed: when merge_request ends in 1
+    # never | reject | conditional | changed: when merge_request ends in 1; null = reject. No word is the default, so
+    # that one that is typed where nothing heeds it is told: a pipeline would take the 0 for the policy's answer.
+    fail_on: str | None = None
     report: ReportConfig = field(default_factory=ReportConfig)
     decision: Again = field(default_factory=Again)  # decides again, by other measurements or limits
     outputs: str = "outputs"
@@ -74,7 +76,7 @@ def run(args: ReportArgs) -> int:
             else "leave out these keys",
         )
     if args.merge_request is not None:
-        return _comment(Path(args.merge_request), args.against, args.fail_on)
+        return _comment(Path(args.merge_request), args.against, POLICY if args.fail_on is None else args.fail_on)
     if args.compare is not None:
         return _compare([name.strip() for name in args.compare.split(",")], outputs, reports, args.report.language)
     folder = find_sweep(outputs, args.sweep)

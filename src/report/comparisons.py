@@ -54,7 +54,7 @@ def open_json(decision: Decision) -> list[dict[str, Any]]:
 
 def _question(q: OpenQuestion, decision: Decision) -> dict[str, Any]:
     found = q.comparison.deficit
-    speed = compare_speed(q.candidate, decision.recommended, decision.statistic) if decision.recommended else None
+    speed = compare_speed(*decision.sides(q.candidate, decision.recommended)) if decision.recommended else None
     return {
         "candidate": identity(q.candidate),
         "rival": identity(q.comparison.rival),

@@ -9,7 +9,7 @@ from src.common.speed import Comparison as Speed
 from src.decide.candidates import Candidate
 from src.decide.choice import Comparison, Decision
 from src.decide.judgement import paired_gap
-from src.decide.speed import compare_speed, cost, dearer
+from src.decide.speed import compare_speed, dearer
 from src.decide.uncertainty import SAME
 
 Role = Literal["best", "recommended", "both", "refused"]
@@ -57,11 +57,12 @@ def refused(decision: Decision) -> Candidate | None:
     if chosen is None:
         return None
     accuracy = [c.other for c in decision.comparisons if not c.within]
-    limits = [c for c in decision.candidates if c.key not in decision.feasible]
+    # What some device refuses has no latency over all of them, and can't be called cheaper than what has one.
+    limits = [c for c in decision.candidates if c.key not in decision.feasible] if decision.shared is None else []
     for group in (accuracy, limits):
-        cheaper = [c for c in group if c.measured and dearer(chosen, c, decision.statistic)]
+        cheaper = [c for c in group if c.measured and dearer(*decision.sides(chosen, c))]
         if cheaper:
-            return min(cheaper, key=lambda c: cost(c, decision.statistic))
+            return min(cheaper, key=decision.cost)
     return None
 
 
@@ -86,5 +87,5 @@ def held_against_another(found: Comparison | None, decision: Decision) -> bool:
 
 def _row(role: Role, c: Candidate, decision: Decision) -> Row:
     chosen = decision.recommended
-    speed = compare_speed(c, chosen, decision.statistic) if chosen and c is not chosen else None
+    speed = compare_speed(*decision.sides(c, chosen)) if chosen and c is not chosen else None
     return Row(role, c, decision.comparison(c), gap_on_test(decision, c), speed)

@@ -44,6 +44,7 @@ class Seen:
     recommended: str
     questions: tuple[Asked, ...]
     stopped: str
+    speed: tuple[str, ...] = ()  # candidates whose speed against the recommended one's isn't settled
 
     @property
     def open(self) -> list[Asked]:
@@ -70,6 +71,7 @@ def seen(decision: Decision) -> list[Seen]:
             str(look.get("recommended", "")),
             tuple(Asked.of(q) for q in look.get("questions", []) if isinstance(q, Mapping)),
             str(look.get("stopped", "")),
+            tuple(map(str, look.get("speed", []))),
         )
         for look in decision.saved.sweep.looks
     ]
@@ -91,8 +93,10 @@ class Looks(Section):
             "trainings": "closed_trainings",
             "hours": "closed_hours",
             "seeds": "closed_seeds",
+            "speed": "closed_speed",
         }
-        told = [self.say(key.get(last.stopped, "closed_not_yet"), n=further, open=len(last.open), total=last.trainings)]
+        values = {"open": len(last.open), "total": last.trainings, "speed": ", ".join(map(self.name, last.speed))}
+        told = [self.say(key.get(last.stopped, "closed_not_yet"), n=further, **values)]
         if any(q.candidate == last.recommended for q in last.open):
             told.append(self.say("closed_own"))
         return Raw(" ".join(told))

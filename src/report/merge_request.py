@@ -10,14 +10,17 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 from src.common.errors import UserError
 from src.common.whole_files import read_regular, write_text
+from src.decide.verdict import Word
 from src.report.markdown import code, escape, table
 
 POLICIES = ("never", "reject", "conditional", "changed")
+POLICY = "reject"  # where none is given
+AGAIN = "write the report again: python -m src.report"
 COMMENT, JUNIT = "merge_request.md", "junit.xml"
 SCHEMA = 2
 MOST = 5  # conditions and reasons that a comment repeats
@@ -46,14 +49,22 @@ def read_decision(path: Path) -> Json:
     """A written decision.
 
     Raises:
-        UserError: it can't be read, or is of another version.
+        UserError: it can't be read, is of another version, or lacks what a comment is made of.
     """
     try:
         found = json.loads(read_regular(path))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} can't be read as a decision ({error})", remedy="a decision.json of a report") from None
     if not isinstance(found, dict) or found.get("schema_version") != SCHEMA or "verdict" not in found:
-        raise UserError(f"{path} is no decision of this version", remedy="write the report again: python -m src.report")
+        raise UserError(f"{path} is no decision of this version", remedy=AGAIN)
+    if found["verdict"] not in get_args(Word):  # no policy would fail a word that it does not know
+        raise UserError(f"{path}: verdict is none of {', '.join(get_args(Word))}", value=found["verdict"], remedy=AGAIN)
+    try:  # all that is read of it, on both sides of a comparison
+        comment(found, found, "")
+        junit(found, "")
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        told = f"{type(error).__name__}: {str(error)[:100]}"
+        raise UserError(f"{path} is damaged, or was altered ({told})", remedy=AGAIN) from None
     return found
 
 

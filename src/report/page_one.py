@@ -69,7 +69,8 @@ class PageOne(Section):
     def rows(self) -> Raw:
         """The three rows; "" without anything feasible."""
         found = headline(self.decision)
-        names = ("candidate", "below_val", "below_test", "ratio", "size", "licence", "runs")
+        ratio = "ratio_all" if self.decision.shared else "ratio"
+        names = ("candidate", "below_val", "below_test", ratio, "size", "licence", "runs")
         columns = [Raw(" "), *[self.say(f"col_{n}", statistic=self.decision.statistic) for n in names]]
         return table(columns, [self._row(r) for r in found]) if found else Raw("")
 
@@ -104,7 +105,7 @@ class PageOne(Section):
     def ratio(self, c: Candidate) -> Raw:
         """Latency as a multiple of the recommended one's."""
         chosen = self.decision.recommended
-        found = compare_speed(c, chosen, self.decision.statistic) if chosen else None
+        found = compare_speed(*self.decision.sides(c, chosen)) if chosen else None
         if c is chosen and c.measured:
             return Raw("1")
         if found is None:

@@ -34,3 +34,10 @@ def test_satterthwaite_adds_variances_and_weighs_their_freedom() -> None:
     assert total == 4.0
     assert freedom == pytest.approx(16 / (4 / 4 + 1 / 8))
     assert statistics.satterthwaite([(0.0, 3.0)]) == (0.0, math.inf)
+
+
+@pytest.mark.parametrize("freedom", [1.0001e7, 1e15, 1e308, math.inf])
+def test_t_of_very_many_degrees_of_freedom_is_normal(freedom: float) -> None:
+    near = pytest.approx(statistics.t_quantile(0.95, 9.9e6), rel=1e-6)
+    assert statistics.t_quantile(0.95, freedom) == statistics.normal_quantile(0.95) == near
+    assert statistics.t_upper(1.7, freedom) == statistics.normal_upper(1.7)

@@ -179,3 +179,23 @@ def test_a_larger_scale_by_one_key(words: list[str], name: str, yaml: str) -> No
 def test_a_scale_that_the_family_lacks_is_refused() -> None:
     with pytest.raises(UserError, match="yolov9"):
         composed("model=v9t", "model.scale=n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "tracking.also=[wandb,tensorboard,wandb]",
+        "export.rewrite=[upsample,upsample]",
+        "export.targets=[onnx/fp32,onnx/fp32]",
+        "export.int8.keep=[/model.0/conv/Conv,/model.0/conv/Conv]",
+        "runtime.engines=[pytorch,pytorch]",
+        "benchmark.batches=[1,4,1]",
+    ],
+)
+def test_a_thing_twice_in_a_list_is_refused(words: str) -> None:
+    key, _, _ = words.partition("=")
+    with pytest.raises(UserError, match="twice") as refused:
+        check(composed(words))
+    assert refused.value.what.startswith(key)
+    assert str(refused.value.remedy).startswith(f"{key}=[")
+    check(composed(str(refused.value.remedy)))

@@ -104,6 +104,7 @@ def data(command: str, **given: Any) -> DatasetArgs:
         (check_loadtest, LoadtestArgs(rate=3.0, demand=50.0), "demand"),
         (check_loadtest, LoadtestArgs(rate=3.0, steps=3), "steps"),
         (run_report, ReportArgs(fail_on="changed"), "fail_on"),
+        (run_report, ReportArgs(fail_on="reject"), "fail_on"),  # a 0 would be taken for the policy's answer
         (run_report, ReportArgs(merge_request="x", sweep="other"), "sweep"),
         (run_report, ReportArgs(compare="a,b", sweep="other"), "sweep"),
         (check_serve, ServeArgs(wait_ms=5.0), "wait_ms"),

@@ -17,9 +17,9 @@ IDLE = [
     ("train.step_gamma=0.5", "train.schedule=step"),
     ("train.exponential_gamma=0.5", "train.schedule=exponential"),
     ("train.onecycle_rise=0.5", "train.schedule=onecycle"),
-    ("train.min_gain=0.01", "train.patience=10"),
+    ("train.min_gain=0.01", "train.patience=5"),
     ("train.prefetch=2", "train.workers=4"),
-    ("train.stop_metric=mAP50", "train.patience=10"),
+    ("train.stop_metric=mAP50", "train.patience=5"),
     ("train.warmup_momentum=0.5", "train.warmup_epochs=1 train.optimizer=SGD"),
     ("train.warmup_bias_lr=0.1", "train.warmup_epochs=1"),
     ("train.dis=3", "train.distill_model=PATH/best.pt"),
@@ -65,6 +65,10 @@ def test_a_key_that_reaches_nothing_is_refused_and_the_remedy_makes_it_reach(wor
         ("train.ema_decay=0.9", ["train.ema=false"], ["train.ema=true"]),
         ("train.nbs=64", ["train.accumulate=2"], ["train.accumulate=0"]),
         ("train.warmup_momentum=0.5", ["train.warmup_epochs=1"], ["train.warmup_epochs=1", "train.optimizer=RMSProp"]),
+        ("train.warmup_epochs=3", ["epochs=3"], ["epochs=4"]),
+        ("train.warmup_epochs=3", ["epochs=2"], ["study.budget=minutes", "study.minutes=1"]),
+        ("train.patience=3", ["epochs=3"], ["epochs=4"]),
+        ("train.patience=3", ["epochs=2"], ["study.budget=minutes", "study.minutes=1"]),
         ("export.opset=13", ["export=none"], ["export=openvino"]),
         ("export.simplify=false", ["export=torchscript"], ["export=onnx"]),
         ("export.dynamic=none", ["export=litert"], ["export=savedmodel"]),
@@ -82,6 +86,7 @@ def test_a_key_is_refused_beside_what_sets_it_aside(word: str, idle: list[str], 
     "words",
     [
         ["train=finetune", "train.patience=0"],  # its min_gain
+        ["train=standard", "epochs=2"],  # its warm-up and its patience: a short run is one
         ["train=standard", "train.schedule=onecycle", "train.warmup_epochs=0"],  # its warmup_bias_lr
         ["train=fast", "train.schedule=step"],  # its lrf
         ["train=qat", "train.ema=false"],  # its ema_decay

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
@@ -14,11 +15,16 @@ import pytest
 from src.common.errors import UserError
 from src.common.speed import compare_rounds
 from src.decide.choice import Decision
+from src.decide.next_training import next_training
+from src.decide.open_questions import open_questions
 from src.decide.rule import OVERALL, file_of
 from src.decide.sensitivity import sensitivity
 from src.decide.settings import load_decision
 from src.decide.verdict import verdict
+from src.report import write_report
+from src.report.headline import headline
 from tests.report.factory import Sweep, There, deep_study, device
+from tests.report.test_page_one import open_sweep
 
 PI5, SERVER = {"onnx/fp32": There(10.0), "onnx/int8": There(40.0)}, {"onnx/fp32": There(0.5), "onnx/int8": There(0.4)}
 
@@ -159,3 +165,45 @@ def test_joined_rounds_hold_what_their_intervals_promise() -> None:
         found = compare_rounds(*sides)
         inside += found.low <= truth <= found.high
     assert 0.93 <= inside / repeats <= 0.97
+
+
+def test_what_is_open_goes_by_all_devices_as_the_choice_does(tmp_path: Path) -> None:
+    """On the sweep's machine 160 px is the faster one; over both devices together it is the slower one."""
+    slow, fast = open_sweep().finalists
+    sweep = open_sweep()
+    sweep.devices = [device(name, [slow], {"onnx/fp32": There(1.0)}, 0.01) for name in ("pi5", "server")]
+    other = [device(name, [fast], {"onnx/fp32": There(100.0)}, 0.01) for name in ("pi5", "server")]
+    sweep.devices = [
+        replace(a, measurements=[*a.measurements, *b.measurements], verifications=[*a.verifications, *b.verifications])
+        for a, b in zip(sweep.devices, other, strict=True)
+    ]
+    here = load_decision(sweep.write(tmp_path / "here"))
+    assert [q.candidate.configuration.imgsz for q in open_questions(here)] == [160]
+    assert headline(here)[-1].role == "refused"
+    both = decided(tmp_path / "both", sweep, pi5={}, server={})
+    assert both.recommended is not None
+    assert both.recommended.configuration.imgsz == 320
+    assert open_questions(both) == []
+    assert [row.role for row in headline(both)] == ["both"]
+    assert next_training(both, 50).config_id, "it is merely the best by its mean, and the other one is no cheaper"
+
+
+def test_ratios_of_page_one_are_those_that_decide(tmp_path: Path) -> None:
+    path = write_report(open_on_devices().write(tmp_path), tmp_path / "reports")
+    page = path.read_text().split("\n## ")[0]
+    assert "Latency over all devices (geometric mean of their" in page
+    decision = load_decision(tmp_path / "sweeps/friday")
+    (question,) = open_questions(decision)
+    assert decision.shared is not None
+    assert decision.recommended is not None
+    assert question.ratio == pytest.approx(decision.cost(question.candidate) / decision.cost(decision.recommended))
+    told = json.loads(path.with_suffix(".json").read_text())["open"][0]
+    assert told["latency_ratio"] == pytest.approx(question.ratio, rel=0.05)
+    assert f"{question.ratio:.2f}" in page
+
+
+def open_on_devices() -> Sweep:
+    sweep = open_sweep(devices={"pi5": {}, "server": {}})
+    how = {"onnx/fp32": There(3.0)}
+    sweep.devices = [device(name, sweep.finalists, how) for name in ("pi5", "server")]
+    return sweep

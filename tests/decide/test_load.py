@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from src.common.errors import UserError
-from src.report import find_sweep, load_sweep
+from src.report import find_sweep, load_decision, load_sweep
 from tests.conftest import run_command
-from tests.report.factory import Sweep, finalist, trial
+from tests.report.factory import Sweep, finalist, study, trial
 
 
 def test_reads_what_was_saved(tmp_path: Path) -> None:
@@ -90,3 +90,15 @@ def test_the_command_ends_in_two(words: list[str], said: str, tmp_path: Path) ->
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("margin", None), ("margin", True), ("margin", []), ("latency", "p42"), ("scope", "x"), ("batch", 0),
+     ("finalists", 0), ("max_latency_ms", -1), ("reopen", "yes"), ("nothing_map", 2)],
+)  # fmt: skip
+def test_a_recorded_rule_that_makes_no_sense_is_refused(key: str, value: object, tmp_path: Path) -> None:
+    sweep = study()
+    sweep.decision = {**sweep.decision, key: value}
+    with pytest.raises(UserError, match=key):
+        load_decision(sweep.write(tmp_path))

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.until_decided import APART, EQUAL, JUST_IN, JUST_OUT, simulate
+from src.common.speed import estimate
 from src.common.statistics import normal_quantile
 from src.config.schema import DecisionConfig
 from src.decide.choice import Decision, decide
 from src.decide.load import Saved
 from src.decide.looks import level_at, share_of, used_share
-from src.decide.next_training import compared, next_training, questions
+from src.decide.next_training import Step, compared, next_training, questions
+from src.decide.open_questions import undecided_speed
 from src.records.schema import SweepRecord, TrialRecord
 from tests.report.factory import ONNX, finalist, trial
 
@@ -55,6 +57,49 @@ def test_nothing_is_trained_once_all_is_settled() -> None:
     assert next_training(clear, 50).stopped == "decided"
     assert not next_training(clear, 50).config_id
     assert {c.deficit.status for c in compared(clear)} == {"worse"}
+
+
+SHAKY = {"p90": [2.0, 9.0, 7.0, 8.0, 4.0]}  # rounds that leave it open which of two is faster
+STEADY = {"p90": [7.0, 7.1, 6.9, 7.0, 7.0]}
+
+
+def timed(decision: Decision, rounds: dict[str, dict[str, list[float]]]) -> Decision:
+    """Decided again, with these rounds of the configurations' files."""
+    finalists = {}
+    for number, record in decision.saved.finalists.items():
+        own = rounds.get(next(t.model for t in decision.saved.trials if t.trial == number))
+        made = [replace(m, rounds=own, latency=replace(m.latency, p90=estimate(own["p90"]).value)) if own else m
+                for m in record.measurements]  # fmt: skip
+        finalists[number] = replace(record, measurements=made)
+    return decide(replace(decision.saved, finalists=finalists), decision.settings)
+
+
+LEANING = {"p90": [2.0, 9.0, 3.0, 8.0, 4.0]}  # they lean to it, and don't establish it
+
+
+def test_what_may_be_cheaper_by_its_rounds_alone_leaves_the_decision_unsettled() -> None:
+    """Both are good enough, the more accurate one ships, and whether the other would cost less nobody knows."""
+    noise = random.Random(0)
+    accurate = decided(*([v + noise.gauss(0, 0.0005) for _ in range(8)] for v in (0.8, 0.8005)))
+    got = timed(accurate, {"m0": SHAKY, "m1": STEADY})
+    assert got.recommended is not None
+    assert got.recommended.configuration.model == "m1"
+    assert {c.deficit.status for c in got.comparisons} == {"within"}
+    assert [c.configuration.model for c in undecided_speed(got)] == ["m0"]
+    assert next_training(got, 50) == Step(stopped="speed")
+    leaning = timed(accurate, {"m0": LEANING, "m1": STEADY})
+    assert leaning.recommended is not None
+    assert leaning.recommended.configuration.model == "m0"
+    assert [c.configuration.model for c in undecided_speed(leaning)] == ["m1"], "it is more accurate, if as fast"
+    assert next_training(leaning, 50) == Step(stopped="speed")
+    sure = timed(accurate, {"m0": STEADY, "m1": STEADY})  # a tie is an answer
+    assert next_training(sure, 50) == Step(stopped="decided")
+
+
+def test_what_is_ruled_out_may_be_as_fast_as_it_likes() -> None:
+    noise = random.Random(0)
+    got = decided(*([v + noise.gauss(0, 0.0005) for _ in range(8)] for v in (0.7, 0.8)))
+    assert next_training(timed(got, {"m0": SHAKY, "m1": STEADY}), 50) == Step(stopped="decided")
 
 
 def test_a_cheap_model_that_is_merely_the_best_by_its_mean_settles_nothing() -> None:

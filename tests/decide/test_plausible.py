@@ -31,6 +31,7 @@ def set_at(*path: Any, value: Any) -> Change:
 
 
 CASES: dict[str, tuple[str, Change]] = {
+    "measurements[0].batch": ("finalist.json", set_at("measurements", 0, "batch", value=0)),
     "latency.p90": ("finalist.json", set_at("measurements", 0, "latency", "p90", value=-0.5)),
     "latency.intervals.p90": ("finalist.json", set_at("measurements", 0, "latency", "intervals", "p90", value=[5, 1])),
     "rounds.p90": ("finalist.json", set_at("measurements", 0, "rounds", value={"p90": [-3.0, 1.0]})),
@@ -44,6 +45,8 @@ CASES: dict[str, tuple[str, Change]] = {
     "decision.confidence": ("sweep.json", set_at("decision", "confidence", value=0.2)),
     "looks[0].trainings": ("sweep.json", set_at("looks", value=[{"foo": 1}])),
     "looks[0].share": ("sweep.json", set_at("looks", value=[{"trainings": 4, "share": 7}])),
+    "looks[0].questions": ("sweep.json", set_at("looks", value=[{"trainings": 4, "share": 1, "questions": 5}])),
+    "looks[0].speed": ("sweep.json", set_at("looks", value=[{"trainings": 4, "share": 1, "speed": "x"}])),
     "halving": ("sweep.json", set_at("halving", value={"epochs": 8, "rungs": 2, "brackets": []})),
     "freedom": ("images.json", set_at("freedom", value=0)),
     "split": ("images.json", set_at("split", value="test")),
@@ -108,7 +111,7 @@ def test_an_evaluation_that_cant_be_true_is_refused(field: str, tmp_path: Path) 
 @pytest.mark.parametrize("field", CASES)
 def test_what_cant_be_true_is_refused(field: str, tmp_path: Path) -> None:
     folder = study().write(tmp_path)
-    resamples = ImageResamples("friday", 2, "val", DATASET.fingerprint, 120, 120, 119, 1, 0.4, 0.01, [0.4, 0.41])
+    resamples = ImageResamples("friday", 2, "val", DATASET.fingerprint, 120, 120, 119, 1, 0.41, 0.01, [0.4, 0.41])
     save(folder / "trials" / "0002" / "images.json", resamples)
     assert load_sweep(folder).images[2] == resamples
     name, change = CASES[field]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from src.common.errors import UserError
+from src.config.schema import AppConfig
 from src.pipeline.context import prepare
+from src.pipeline.request import SweepRequest
+from src.pipeline.sweep import distinct_of
+from src.sweeper.space import parse_space
 from tests.configurations import typed
 
 
@@ -24,3 +30,17 @@ def test_a_sweep_that_may_not_ship_is_told_what_may(limit: str, proposed: str | 
         prepare(cfgs)
     assert str(refused.value.remedy).endswith("decision.licence=any")
     assert str(refused.value.remedy).startswith(proposed or "decision.licence=any")
+
+
+def test_families_check_every_cell_of_a_sweep_and_not_its_models_alone(tmp_path: Path) -> None:
+    """lr=500 is beyond Ultralytics' bound, and the first cell is not."""
+
+    def compose(words: list[str]) -> AppConfig:
+        return typed(*words, "tracking=none", f"outputs={tmp_path}/o")
+
+    space = parse_space({}, ["lr=0.01,500"], n_trials=None)
+    distinct, trainings = distinct_of(SweepRequest(compose(["lr=0.01"]), space, {}, None, None, compose))
+    assert ([cfg.lr for cfg in distinct], [t.lr for t in trainings]) == ([0.01], [0.01, 500])
+    with pytest.raises(UserError, match="lr must be above 0 and at most 1"):
+        prepare(distinct, trainings)
+    assert not (tmp_path / "o").exists(), "before data are made and weights are fetched"

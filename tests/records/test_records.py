@@ -102,3 +102,13 @@ def test_hashes_follow_content_and_not_place(tmp_path: Path) -> None:
     (tmp_path / "b" / "x.bin").write_bytes(b"2")
     assert sha256_file(tmp_path / "a") != sha256_file(tmp_path / "b")
     assert hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1}) != hash_of({"a": 2, "b": 1})
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "9" * 400, "-" + "9" * 20])
+def test_a_number_that_no_json_has_or_no_library_takes_is_refused(value: str) -> None:
+    """A look's figures are copied into decision.json as they are: a NaN was a traceback there."""
+    record = SweepRecord(
+        "s", "grid", "c", "", "i", {}, 1, "val/mAP50-95", {"margin": 0.125}, "2026-01-01T00:00:00+00:00"
+    )
+    with pytest.raises(RecordError, match="not valid JSON"):
+        from_json(SweepRecord, to_json(record).replace("0.125", value))

@@ -55,6 +55,17 @@ SETTLED = (
 )
 
 
+def test_a_sweep_whose_speeds_are_undecided_is_not_called_settled(tmp_path: Path) -> None:
+    last = {**look(7, question(0.0456, "worse", 0.0123), stopped="speed"), "speed": [FAST]}
+    for language, words in (
+        ("en", "The speed against v8n · 160 px"),
+        ("fr", "La vitesse face à v8n · 160 px"),
+    ):
+        _, page, _ = written(looked(*SETTLED[:2], last), tmp_path / language, language)
+        assert words in page
+        assert "the decision was settled" not in page
+
+
 def test_without_looks_nothing_is_said(tmp_path: Path) -> None:
     folder, page, appendix = written(open_sweep(), tmp_path)
     assert "further training(s)" not in page

@@ -134,6 +134,33 @@ def test_what_is_no_decision_is_refused(tmp_path: Path, text: str) -> None:
         read_decision(file)
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("verdict",), "rejected"),  # no policy would fail it
+        (("verdict",), None),
+        (("recommended", "runtime"), "DELETED"),
+        (("candidates", 0), None),
+        (("candidates", 0, "metrics", "size_mb"), "x"),
+        (("candidates", 0, "metrics", "size_mb"), 10**400),
+    ],
+)
+def test_a_damaged_decision_is_refused_before_its_policy(
+    now: Json, path: list[str], value: Any, tmp_path: Path
+) -> None:
+    altered = json.loads(json.dumps(now))
+    place = altered
+    for step in path[:-1]:
+        place = place[step]
+    if value == "DELETED":
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    (tmp_path / "decision.json").write_text(json.dumps(altered))
+    with pytest.raises(UserError, match=r"decision\.json"):
+        read_decision(tmp_path / "decision.json")
+
+
 def test_a_rejected_decision_ships_nothing(now: Json) -> None:
     rejected = {**now, "verdict": "reject"}
     assert "Ships: **nothing (" in comment(rejected, None, "")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import UserError
+from src.config.ranges import ABOVE_0, refuse_outside
 from src.config.training import ModelConfig, Training
 from src.models.base import EpochHook, ExportSource, Loaded, Start, TrainResult
 from src.models.checkpoints import pickle_holds
@@ -43,6 +44,9 @@ class Ultralytics:
         """Refuse what RT-DETR can't be trained with, and what only the machine or the network can tell."""
         from src.models.ultralytics.arguments import check_training
 
+        # It takes no rate above 1, and would say so when a training begins.
+        warm = training.train.warmup_bias_lr
+        refuse_outside({"lr": (training.lr, ABOVE_0, 1), "train.warmup_bias_lr": (warm, 0, 1)})
         if training.model.architecture.startswith("rtdetr"):
             for key, why in NOT_FOR_TRANSFORMERS.items():
                 if value := getattr(training.train, key):

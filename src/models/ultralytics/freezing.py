@@ -6,6 +6,7 @@ weights are frozen keep their statistics too, or the frozen part would drift all
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 import tempfile
@@ -77,9 +78,17 @@ def check_freeze(training: Training) -> None:
             value=training.train.freeze_names,
             remedy="leave a layer free",
         )
+    steps, kept = training.train.unfreeze_steps, {layer_of(n) for n in frozen if ALWAYS not in n}
+    if len(steps) > len(kept):
+        raise UserError(
+            f"train.unfreeze_steps has more steps than there are frozen layers with weights, which are {len(kept)}",
+            value=steps,
+            remedy=f"at most {len(kept)} epochs, or more frozen layers",
+        )
 
 
-def parameter_names(yaml: str) -> list[str]:
+@functools.cache
+def parameter_names(yaml: str) -> tuple[str, ...]:
     """Names of an architecture's parameters, from the network built without memory for its weights."""
     if not is_prepared() and "ultralytics" not in sys.modules:
         prepare_environment(Path(tempfile.mkdtemp(prefix="detsweep-")))
@@ -88,4 +97,4 @@ def parameter_names(yaml: str) -> list[str]:
 
     with torch.device("meta"):
         model, _ = parse_model(yaml_model_load(yaml), ch=3, verbose=False)
-    return [f"model.{name}" for name, _ in model.named_parameters()]
+    return tuple(f"model.{name}" for name, _ in model.named_parameters())

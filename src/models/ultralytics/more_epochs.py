@@ -6,7 +6,9 @@ learning-rate curve is the one of the new number of epochs, taken up at the epoc
 
 from __future__ import annotations
 
+import functools
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +85,7 @@ def check_resume(training: Training) -> None:
 
 def _check_same(training: Training, folder: Path) -> None:
     """Weights and optimizer of the state must fit; of another size its epochs would be told as those of this one."""
-    before = getattr(load_checkpoint(folder / BEST), "args", None)
+    before = _earlier(folder / BEST).args
     asked = {
         "model": (training.model.architecture, "model.architecture"),
         "imgsz": (training.imgsz, "imgsz"),
@@ -99,6 +101,27 @@ def _check_same(training: Training, folder: Path) -> None:
             )
 
 
+@dataclass(frozen=True)
+class _Earlier:
+    """What the best checkpoint of the earlier training says of it."""
+
+    args: Any  # that it was trained with; None where it keeps none
+    classes: int | None
+
+
+def _earlier(best: Path) -> _Earlier:
+    """What a checkpoint says of its training; loaded once, however many checks and cells ask, while it is the same."""
+    stat = best.stat()
+    return _read_earlier(best, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _read_earlier(best: Path, size: int, mtime_ns: int) -> _Earlier:
+    network = load_checkpoint(best)
+    classes = getattr(network, "yaml", {}).get("nc")
+    return _Earlier(getattr(network, "args", None), None if classes is None else int(classes))
+
+
 def check_classes(training: Training, class_names: list[str]) -> None:
     """Refuse to go on with a state of other classes.
 
@@ -108,8 +131,8 @@ def check_classes(training: Training, class_names: list[str]) -> None:
     if training.train.resume is None:
         return
     folder = Path(training.train.resume)
-    had = int(getattr(load_checkpoint(folder / BEST), "yaml", {}).get("nc", len(class_names)))
-    if had != len(class_names):
+    had = _earlier(folder / BEST).classes
+    if had is not None and had != len(class_names):
         raise UserError(
             f"the training to go on with had {had} classes, and the dataset has {len(class_names)}",
             value=f"train.resume={folder}",

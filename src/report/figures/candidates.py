@@ -48,7 +48,7 @@ def tradeoff_figure(decision: Decision, words: Catalogue) -> Figure | None:
             x, y = cost(who, decision.statistic), who.score.mean
             dash = ":" if role == "figure_best" else "-"
             _ring(axes, x, y, size, dash, words.say(role))
-    log_latency(axes)
+    log_latency(axes, words)
     axes.set_xlabel(words.say("figure_latency", statistic=decision.statistic, batch=decision.settings.batch))
     axes.set_ylabel(words.say("figure_accuracy") + more(len(known), len(decision.candidates), words))
     axes.plot([], [], "o", mfc="#BBBBBB", mec=INK, mew=1.5, ls="none", label=words.say("figure_front"))
@@ -104,7 +104,7 @@ def latency_figure(decision: Decision, words: Catalogue) -> Figure | None:
             axes.plot([value], [at], marker, ms=6 if marker == "o" else 11, mew=1.6, color=colour, zorder=3)
     axes.set_yticks(range(len(shown)), labels)
     axes.set_ylim(len(shown) - 0.5, -0.5)
-    log_latency(axes)
+    log_latency(axes, words)
     label = words.say("figure_latency", statistic="p50" + (f", {tail}" if tail else ""), batch=decision.settings.batch)
     axes.set_xlabel(label + more(len(shown), len(known), words))
     axes.grid(axis="y", visible=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 MOST = 20  # configurations or candidates in one figure
 MOST_CURVES = 24
+NARROW = 6.0  # highest over lowest latency below which ticks are even
+MOST_MARKS = 8  # steps between ticks
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
@@ -80,16 +83,41 @@ def margin_band(axes: Axes, best: float, margin: float, words: Catalogue, *, upr
     span(best - margin, best, color=BAND, alpha=0.35, lw=0, zorder=0, label=words.say("figure_margin"))
 
 
-def log_latency(axes: Axes) -> None:
+def log_latency(axes: Axes, words: Catalogue) -> None:
     """A logarithmic axis of milliseconds: one slow or noisy candidate must not flatten the others."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    steps = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
-    axes.xaxis.set_major_locator(LogLocator(subs=steps))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.plain(value)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(low, high)
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round values for a logarithmic axis, about four to nine whether it spans a tenth or nine decades.
+
+    Within less than a decade they are as far apart as on a plain axis, which reads better there than 1, 2 and 5 alone.
+    """
+    if high < NARROW * low:
+        return _within(_even(high - low), low, high)
+    decades = math.log10(high / low)
+    subs = (1, 2, 3, 5, 7) if decades < 1.5 else (1, 2, 5) if decades < 2.5 else (1, 3) if decades < 4 else (1,)
+    every = max(1, round(decades / MOST_MARKS))  # of the decades
+    first, last = math.floor(math.log10(low) / every) * every, math.ceil(math.log10(high))
+    found = [sub * 10.0**power for power in range(first, last + 1, every) for sub in subs]
+    return [float(f"{v:.6g}") for v in found if low <= v <= high]
+
+
+def _within(step: float, low: float, high: float) -> list[float]:
+    return [float(f"{i * step:.6g}") for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _even(span: float) -> float:
+    """1, 2 or 5 times a power of ten, four to nine of which fit into a span."""
+    power = 10.0 ** math.floor(math.log10(span / MOST_MARKS))
+    return next(step * power for step in (1, 2, 5, 10) if span / (step * power) <= MOST_MARKS)
 
 
 def legend(axes: Axes, colours: dict[str, str]) -> None:

@@ -49,7 +49,8 @@ def save_sweep(folder: Path, dataset: DatasetRef, finalists: dict[int, list[tupl
         reference = replace(
             judged[0], format="pytorch", runtime="pytorch", artifact_sha256=source.sha256, gate="reference"
         )
-        record = replace(trial(number, model="square", imgsz=imgsz), sweep=folder.name, dataset=dataset)
+        score = reference.reference_map
+        record = replace(trial(number, model="square", imgsz=imgsz, score=score), sweep=folder.name, dataset=dataset)
         save(own.record, record)
         save(
             own.finalist,
