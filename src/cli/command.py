@@ -94,6 +94,7 @@ def _primary(name: str, groups: dict[str, str]) -> dict[str, Any]:
         "defaults": [f"{name}_schema", *chosen, {"override hydra/job_logging": "stdout"}, "_self_"],
         "hydra": {
             "output_subdir": None,
+            "hydra_logging": {"formatters": {"simple": {"format": "%(message)s"}}},
             "run": {"dir": "."},
             "job": {"chdir": False, "name": name},
             "help": {"app_name": f"python -m src.{name}"},

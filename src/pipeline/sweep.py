@@ -32,6 +32,7 @@ from src.pipeline.context import (
     tags_of,
     threads_of,
     tracking,
+    worker_number,
 )
 from src.pipeline.exchange import Exchange, open_exchange
 from src.pipeline.export_rehearsal import rehearse_export
@@ -44,7 +45,7 @@ from src.pipeline.plan import plan_sweep
 from src.pipeline.request import SweepRequest
 from src.pipeline.runs import closing, start_once
 from src.pipeline.side_by_side import workers_of
-from src.pipeline.study_trials import CellRunner, worker_number
+from src.pipeline.study_trials import CellRunner
 from src.pipeline.until_decided import check_until
 from src.records.schema import DatasetRef, SweepRecord
 from src.records.store import load, save
