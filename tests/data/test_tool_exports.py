@@ -14,7 +14,8 @@ from src.data.cvat import read_cvat
 from src.data.label_studio import read_label_studio
 from src.data.prepare import prepare
 from src.data.tool_exports import turned
-from src.data.tools import Options, run_tool
+from src.data.tool_plans import Options
+from src.data.tools import run_tool
 from src.data.types import RawDataset
 from src.data.voc import read_voc
 from tests.data.builders import box, coco_set, config, picture
