@@ -96,8 +96,8 @@ def test_a_killed_training_goes_on_bit_for_bit(result: Any, dataset: DatasetRef,
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(dataset: DatasetRef, tmp_path: Path) -> None:
+    absurd = replace(asked("train.warmup_epochs=0", "train.optimizer=SGD"), lr=1e30)
     with pytest.raises(StageError, match="not finite"):
-        absurd = replace(asked("train.warmup_epochs=0", "train.optimizer=SGD"), lr=1e30)
         tiny_trained(absurd, dataset, tmp_path)
 
 
