@@ -23,6 +23,7 @@ from benchmarks._table import held, lines
 from src.config.schema import AppConfig
 from src.data import resolve
 from src.models.base import Start
+from src.models.training_log import training_log
 from src.models.ultralytics import training
 from src.models.ultralytics.arguments import training_arguments
 from src.models.ultralytics.checkpoint import prepare_environment, quiet_settings
@@ -57,7 +58,7 @@ def run_peer(cfg: AppConfig, data: DatasetRef, out: Path, threads: int) -> list[
 
     torch_utils.NUM_THREADS = threads  # type: ignore[attr-defined]
     arguments = training_arguments(cfg.training, data, None, out)
-    with training._log_to(out / "log.txt"):
+    with training_log(out / "log.txt", also="ultralytics"):
         trainer = DetectionTrainer(overrides=arguments)
         marks = clocked(trainer)
         trainer.train()

@@ -29,6 +29,7 @@ from deploy.services import (
     tracking_server,
 )
 from src.common.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, StageError, UserError
+from src.config.ranges import PORTS, refuse_outside
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     try:
+        refuse_outside({"--port": (port or PORTS[0], *PORTS)})  # 0 = one that is free
         with stack(port) as running:
             say(running)
             ended.wait()

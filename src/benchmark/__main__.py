@@ -26,7 +26,7 @@ from src.cli.command import application
 from src.common.errors import EXIT_FAILED, EXIT_OK, StageError, Unavailable, UserError
 from src.config.checks import check_benchmark
 from src.config.idle_keys import Idle, refuse_idle
-from src.config.ranges import refuse_outside
+from src.config.ranges import MOST_THREADS, refuse_outside
 from src.config.schema import BenchmarkConfig, DataConfig, DecisionConfig, ExportConfig, RuntimeConfig
 from src.config.unused_keys import refuse_unused_data
 from src.data import Sample
@@ -85,7 +85,7 @@ def run(args: BenchArgs) -> int:
         {
             "imgsz": (args.imgsz, 32, 8192),
             "limit": (args.limit, 1, 1e12),
-            "threads": (args.threads, 0, 4096),
+            "threads": (args.threads, 0, MOST_THREADS),
             "seed": (args.seed, 0, 2**32 - 1),
         }
     )

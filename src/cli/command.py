@@ -13,7 +13,7 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -94,6 +94,7 @@ def _primary(name: str, groups: dict[str, str]) -> dict[str, Any]:
         "defaults": [f"{name}_schema", *chosen, {"override hydra/job_logging": "stdout"}, "_self_"],
         "hydra": {
             "output_subdir": None,
+            "hydra_logging": {"formatters": {"simple": {"format": "%(message)s"}}},
             "run": {"dir": "."},
             "job": {"chdir": False, "name": name},
             "help": {"app_name": f"python -m src.{name}"},
@@ -115,6 +116,19 @@ def as_name(word: str) -> str:
     """A word that gives a name, quoted where Hydra would read a number: the run id 148e400647 is not infinite."""
     key, _, value = word.partition("=")
     return f"{key}='{value}'" if key in NAMES and NUMBER.fullmatch(value) else word
+
+
+def refuse_empty(words: Sequence[str]) -> None:
+    """Refuse a key without a value: `source=$FOLDER` of a variable that isn't set would mean the folder one is in.
+
+    Raises:
+        UserError: naming the key.
+    """
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and value in ("", "''", '""') and not key.startswith(("-", "~")):
+            remedy = f"{key}=VALUE (is a variable of the shell not set?), or leave it out"
+            raise UserError(f"{key} has no value", value=word, remedy=remedy)
 
 
 def quote_paths(keys: Collection[str]) -> None:
@@ -143,6 +157,7 @@ def _composed(config_name: str, schema: type[T], folder: str | None) -> T | None
     # Hydra must raise instead of printing, so that the exit code is ours.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     _begun.clear()
+    refuse_empty(sys.argv[1:])
     sys.argv[1:] = map(as_name, sys.argv[1:])
     try:
         hydra.main(config_path=folder, config_name=config_name, execution_whitelist=TARGETS)(jobs.append)()

@@ -61,6 +61,15 @@ class DiskFullError(Exception):
 
 
 LEAST_FREE = 1 << 20  # bytes; with less, whatever failed is taken to have failed for that
+MEMORY_WORDS = (  # numpy and torch, GPUs, ONNX Runtime, OpenVINO
+    "can't allocate memory",
+    "unable to allocate",
+    "out of memory",
+    "outofmemory",
+    "failed to allocate",
+    "bad_alloc",
+    "bad allocation",
+)
 FULL_WORDS = ("no space left on device", "disk is full", "disk quota exceeded")  # of libraries that hide the number
 
 
@@ -73,6 +82,12 @@ def is_disk_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: engines have errors of their own for it, of the most general kinds."""
+    text = f"{type(error).__name__} {error}".lower()
+    return isinstance(error, MemoryError) or any(words in text for words in MEMORY_WORDS)
 
 
 def stop_if_full(folder: Path, error: BaseException | None = None) -> None:

@@ -12,7 +12,7 @@ from src.common.licences import check_expression
 from src.config.decision_checks import check_judged, check_rule
 from src.config.devices import LATENCIES
 from src.config.export_checks import check_export
-from src.config.ranges import ABOVE_0, refuse_outside
+from src.config.ranges import ABOVE_0, LONGEST_S, MOST_THREADS, refuse_outside
 from src.config.schema import AppConfig, BenchmarkConfig
 from src.config.strictness import one_of, refuse_odd_numbers, refuse_twice
 from src.config.study_checks import check_study
@@ -24,6 +24,7 @@ LISTS = (
     "export.targets", "export.rewrite", "runtime.engines", "benchmark.batches", "study.gpus", "study.objectives",
     "study.constraints", "tracking.also", "train.freeze_names",
 )  # fmt: skip
+MOST_BATCH = 65_536
 
 
 def check(cfg: AppConfig) -> None:
@@ -59,9 +60,10 @@ def _check_numbers(cfg: AppConfig) -> None:
         {
             "imgsz": (cfg.imgsz, 32, 8192),
             "epochs": (cfg.epochs, 1, 1_000_000),
-            "batch": (cfg.batch, 1, 65_536),
+            "batch": (cfg.batch, 1, MOST_BATCH),
+            "lr": (cfg.lr, ABOVE_0, 1000),
             "seed": (cfg.seed, 0, 2**32 - 1),  # what numpy's generator takes
-            "threads": (cfg.threads, 0, math.inf),
+            "threads": (cfg.threads, 0, MOST_THREADS),
             "data.n_train": (cfg.data.n_train, 1, 1_000_000),
             "data.n_val": (cfg.data.n_val, 1, 1_000_000),
             "data.n_test": (cfg.data.n_test, 1, 1_000_000),
@@ -74,10 +76,10 @@ def _check_numbers(cfg: AppConfig) -> None:
             "study.pruner_threshold": (study.pruner_threshold, 0, 1),
             "study.pruner_p": (study.pruner_p, ABOVE_0, 1),
             "study.lower_bound": (study.lower_bound, 0, 100),
-            "study.trial_timeout": (study.trial_timeout, ABOVE_0, math.inf),
+            "study.trial_timeout": (study.trial_timeout, ABOVE_0, LONGEST_S),
             "study.max_failures": (study.max_failures, 0, math.inf),
             "study.max_trainings": (study.max_trainings, 1, math.inf),
-            "study.max_hours": (study.max_hours, ABOVE_0, math.inf),
+            "study.max_hours": (study.max_hours, ABOVE_0, LONGEST_S / 3600),
             "tracking.system_interval_s": (tracking.system_interval_s, 0.1, 86_400),
         }
     )
@@ -108,9 +110,9 @@ def check_benchmark(benchmark: BenchmarkConfig) -> None:
             value=benchmark.precision,
             remedy="benchmark.precision=0.05 for 5 %",
         )
-    if not benchmark.batches or min(benchmark.batches) < 1:
+    if not benchmark.batches or not all(1 <= batch <= MOST_BATCH for batch in benchmark.batches):
         raise UserError(
-            "benchmark.batches must hold batch sizes of at least 1",
+            f"benchmark.batches must hold batch sizes of at least 1 and at most {MOST_BATCH}",
             value=benchmark.batches,
             remedy="benchmark.batches=[1]",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from src.common.errors import UserError
+from src.config.ranges import ABOVE_0, LONGEST_S, refuse_outside
 from src.config.schema import AppConfig, StudyConfig
 from src.config.strictness import one_of
 from src.objects.address import parse_address
@@ -78,6 +79,7 @@ def _check_budget(cfg: AppConfig) -> None:
             value=f"study.minutes={value}",
             remedy="study.minutes=5",
         )
+    refuse_outside({"study.minutes": (study.minutes, ABOVE_0, LONGEST_S / 60)})
     refused = {
         f"study.pruner={study.pruner.value}": study.pruner.value in BY_EPOCH,
         f"train.workers={cfg.train.workers}": cfg.train.workers > 0,

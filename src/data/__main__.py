@@ -75,7 +75,7 @@ def run_fingerprint(args: DatasetArgs) -> int:
 
 def run_tool(args: DatasetArgs) -> int:
     """Run a tool that writes a new folder."""
-    from src.data.tools import Options
+    from src.data.tool_plans import Options
     from src.data.tools import run_tool as work
 
     strengths = tuple((key, getattr(args, key)) for key in ("noise", "blur", "contrast", "crop"))
@@ -104,7 +104,8 @@ def _print_rest(count: int) -> None:
 def run_folds(args: DatasetArgs) -> int:
     """Write the folds of a cross-validation."""
     from src.data.folds import folder_of
-    from src.data.tools import Options, write_folds
+    from src.data.tool_plans import Options
+    from src.data.tools import write_folds
 
     options = Options(args.out, args.to, args.dry_run, args.link)
     for fold, manifest in enumerate(write_folds(args.data, options, args.folds, Path(args.outputs))):

@@ -6,6 +6,8 @@ The result is a `Checked`: relative boxes and facts beside each image, ready to 
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -63,7 +65,7 @@ def check_dataset(
     check_names(data.class_names, data.origin)
     facts = scanner.scan([item.image for item in data.items], data.origin)
     boxes, ignored = gate.relative_boxes(data.items, facts)
-    findings = [*data.findings, *mixed_splits(data), *gate.check_images(data.items, facts)]
+    findings = [*data.findings, *alike(data.class_names), *mixed_splits(data), *gate.check_images(data.items, facts)]
     findings += gate.check_boxes(data.items, facts, boxes, len(data.class_names))
     pairs = [(a, b) for a, b in near_pairs(thumbs(facts)).tolist()]
     findings += shared_images(data.items, facts, pairs)
@@ -105,6 +107,16 @@ def check_names(names: Sequence[str], origin: str) -> None:
         if first.setdefault(name, number) != number:
             text = f"{origin}: classes {first[name]} and {number} have one name"
             raise UserError(text, value=repr(name[:80]), remedy=remedy)
+
+
+def alike(names: Sequence[str]) -> list[Finding]:
+    """A word on classes whose names differ by case, blanks, `_` and `-` alone: seldom is more than one class meant."""
+    same: dict[str, list[str]] = {}
+    for number, name in enumerate(names):
+        bare = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name)).strip().casefold()
+        same.setdefault(bare, []).append(f"{number} {name[:40]!r}")
+    text = "classes {} differ by case or blanks alone, and count as several: name them alike if they are one"
+    return [Finding("warning", "class-alike", text.format(" and ".join(own))) for own in same.values() if len(own) > 1]
 
 
 def _why_none(passed: Sequence[Checked]) -> str:

@@ -18,6 +18,7 @@ from src.common.errors import UserError
 from src.data.coco_layout import Source, find_sources, locate, merge_same, none_found, unlisted
 from src.data.coco_masks import bounds
 from src.data.lvis import partly_labelled, picture_name
+from src.data.other_formats import named
 from src.data.text_files import read_json
 from src.data.types import Areas, Finding, RawDataset, RawItem
 
@@ -52,16 +53,18 @@ def read_coco(folder: Path) -> RawDataset:
 def _load(file: Path) -> dict[str, Any]:
     raw = read_json(file)
     if not isinstance(raw, dict):
-        raise UserError(
+        plain = UserError(
             f"{file}: expected an object with images, annotations and categories",
             value=type(raw).__name__,
             remedy="a list holds predictions, not a dataset: see cocodataset.org, data format",
         )
+        raise named(file, plain)
     for key in ("images", "annotations", "categories"):
         if not isinstance(raw.get(key), list) or not all(isinstance(row, dict) for row in raw[key]):
-            raise UserError(
+            plain = UserError(
                 f"{file}: `{key}` is missing or not a list of objects", remedy="see cocodataset.org, data format"
             )
+            raise named(file, plain)
     return raw
 
 

@@ -21,7 +21,9 @@ MAX_POINTS = 10_000
 DOTA = "DOTA's layout (x1 y1 x2 y2 x3 y3 x4 y4 name difficult, in pixels)"
 REMEDY = {
     "dota": f"{DOTA}, not YOLO's: convert it, e.g. with ultralytics.data.converter.convert_dota_to_yolo_obb",
-    "kitti": "KITTI's layout (name, truncation, occlusion, angle, x1 y1 x2 y2 in pixels, …), not YOLO's: convert it",
+    "kitti": "KITTI's layout (name, truncation, occlusion, angle, x1 y1 x2 y2 in pixels, …), not YOLO's: "
+    "convert it (pip install 'datumaro[cli]'; "
+    "datum convert -if kitti_detection -i DIR -f coco_instances -o NEW -- --save-media)",
     "commas": "columns are parted by commas: YOLO wants `class x y w h` parted by spaces, as shares of the sides",
 }
 

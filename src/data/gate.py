@@ -107,6 +107,8 @@ def _check_rotation(item: RawItem, fact: ImageFacts, say: object) -> list[Findin
     if stated and stated != shown:
         turned = fact.orientation in SWAPPED and stated == shown[::-1]
         reason = "its EXIF rotation turns it" if turned else "the annotations were made for another picture"
+        if stated == shown[::-1] and not turned:
+            reason += ", or for this one turned by 90 degrees: turn the file, or export with the picture upright"
         text = f"annotations say {stated[0]}x{stated[1]} px, but the image is {shown[0]}x{shown[1]}: {reason}"
         return [Finding("error", "size-mismatch", text, path, image=path)]
     if fact.orientation not in (0, 1):

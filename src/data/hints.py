@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
+from collections.abc import Sequence
 from pathlib import Path
 
 from src.common.encryption import CBC
 from src.common.errors import UserError
+from src.data.columns import why_not_yolo
 from src.data.folders import inventory, split_of, walk
+from src.data.other_formats import head_of, other_format, said_of
 
-HEAD = 1 << 16  # bytes of a JSON file that are looked at
+SHOWN = 20  # text files that are looked into
 MANY = 20_000  # files; a larger folder isn't looked through for a hint
 
 
@@ -41,8 +43,12 @@ def suggestion(folder: Path, asked: str) -> str:
         )
     if cvat is not None:
         return f"this looks like CVAT's ({cvat.name}): data=cvat data.path={cvat}"
+    if not any(is_label(p) for p in files if p.suffix.lower() == ".txt") and (other := other_format(files)):
+        return said_of(other)
     if asked != "voc" and ".xml" in suffixes:
         return f"this looks like Pascal VOC: data=voc data.path={folder}"
+    if rows := _other_rows([p for p in files if p.suffix.lower() == ".txt"][:SHOWN]):
+        return rows
     if asked != "yolo" and ".txt" in suffixes:
         return f"the .txt files may be YOLO labels: data=yolo data.path={folder}"
     return ""
@@ -57,30 +63,31 @@ def encrypted_elsewhere(folder: Path) -> str:
 
 def looks_like_coco(file: Path) -> bool:
     """Whether the beginning of a JSON file has COCO's keys; those of annotations too, which may fill all of it."""
-    head = _head(file)
+    head = head_of(file)
     keys = (b'"images"', b'"annotations"', b'"categories"', b'"file_name"', b'"image_id"', b'"coco_url"')
-    return head[:1] == b"{" and sum(key in head for key in keys) >= 2
+    datumaro = b'"items"' in head and b'"images"' not in head  # has categories and annotations, too
+    return head[:1] == b"{" and sum(key in head for key in keys) >= 2 and not datumaro
 
 
 def looks_like_label_studio(file: Path) -> bool:
     """Whether a JSON file begins as a list of Label Studio's tasks, or its shorter form."""
-    head = _head(file)
+    head = head_of(file)
     createml = b'"coordinates"' in head and b'"result"' not in head  # a list of pictures with annotations, too
     return head[:1] == b"[" and not createml and (b'"annotations"' in head or b'"rectanglelabels"' in head)
 
 
 def looks_like_cvat(file: Path) -> bool:
     """Whether an XML file begins as CVAT's own."""
-    return b"<annotations" in _head(file)
+    return b"<annotations" in head_of(file)
 
 
-def _head(file: Path) -> bytes:
-    """The beginning of a file without leading blanks; empty when it can't be read."""
-    try:
-        with open(file, "rb") as stream:
-            return stream.read(HEAD).removeprefix(codecs.BOM_UTF8).lstrip()
-    except OSError:
-        return b""
+def _other_rows(files: Sequence[Path]) -> str:
+    """What is said of text files whose first row another program wrote for another purpose; "" of others."""
+    for file in files:
+        tokens = head_of(file)[:4096].decode("utf-8", "replace").partition("\n")[0].split()
+        if tokens and (why := why_not_yolo(tokens)):
+            return f"{file.name}: {why}"
+    return ""
 
 
 def is_label(file: Path) -> bool:

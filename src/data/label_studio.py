@@ -16,7 +16,7 @@ from typing import Any, TypeGuard
 from src.common.errors import UserError
 from src.data.folders import split_in, split_of
 from src.data.hints import looks_like_label_studio, not_found
-from src.data.text_files import read_json
+from src.data.text_files import read_json, read_text
 from src.data.tool_exports import Corners, Labelled, around, dataset_of, left_out, refuse_boxless, turned
 from src.data.types import Finding, RawDataset
 
@@ -50,7 +50,7 @@ def _class_names(folder: Path) -> list[str]:
     file = folder / "label_config.xml"
     if not file.is_file():
         return []
-    text = file.read_text(encoding="utf-8", errors="replace")
+    text = read_text(file)
     found = re.findall(r"<Label\s[^>]*?value=([\"'])(.*?)\1", text)
     return list(dict.fromkeys(_unescaped(value) for _, value in found))
 
@@ -87,7 +87,8 @@ def _odd(regions: Sequence[dict[str, Any]], file: Path) -> list[Finding]:
         told.append(Finding("warning", "label-several", text, str(file)))
     if rotated:
         text = (
-            f"{rotated} shapes were drawn on a turned picture (`image_rotation`): boxes are read as on the file itself"
+            f"{rotated} shapes were drawn while the picture was shown turned (`image_rotation`): Label Studio writes "
+            "their place on the file itself, so they are read without that turn"
         )
         told.append(Finding("warning", "image-rotated", text, str(file)))
     return told

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from src.data.columns import Shape, expected, kind_of, like_pose, why_not_yolo
-from src.data.text_files import encoding_of, remedy
+from src.data.text_files import NotTextError, remedy, text_of
 from src.data.types import Boxes, Classes
 
 # Boxes are quantised to 1e-7 of the side before hashing, on a grid shifted by an irrational share, so that decimal and
@@ -55,9 +55,9 @@ def parse_labels(data: bytes, shape: Shape | None = None) -> Labels:
         shape: the data.yaml's `kpt_shape`; rows of that many key points count by their box.
     """
     try:
-        text = data.decode(encoding_of(data))
-    except UnicodeDecodeError as error:
-        problem = Problem(data.count(b"\n", 0, error.start) + 1, "label-malformed", f"not UTF-8 text: {remedy(data)}")
+        text = text_of(data)
+    except NotTextError as error:
+        problem = Problem(error.line, "label-malformed", f"{error.what}: {remedy(data)}")
         return Labels(np.zeros((0, 4)), np.zeros(0, np.int64), [], [problem])
     rows: list[Box] = []
     classes: list[int] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from src.common.errors import UserError
 from src.config.schema import DataConfig
+from src.data.other_formats import named
 from src.data.types import RawDataset
 
 MADE = "digits"  # scenes that `src.data.prepare` makes instead of reading a source
@@ -23,7 +24,11 @@ def read_source(cfg: DataConfig, base: Path) -> RawDataset:
     Raises:
         UserError: a key is missing, or the source can't be read.
     """
-    return KINDS[cfg.kind](cfg, base)
+    try:
+        return KINDS[cfg.kind](cfg, base)
+    except UserError as error:
+        file = Path(cfg.path).expanduser() if cfg.path else None
+        raise (named(file, error) if file is not None and file.is_file() else error) from None
 
 
 def _path(cfg: DataConfig, example: str) -> Path:

@@ -15,6 +15,11 @@ from src.common.whole_files import read_regular
 
 # What a file that is no UTF-8 most often is; the first that decodes is offered, never taken.
 ENCODINGS = ("gb18030", "shift_jis", "cp1252")
+MARKS_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MARKS_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+LOOKED_AT = 4096  # bytes of a file, for its encoding
+FEW = 8  # bytes that tell nothing
+MANY = 0.3  # share of zeros from which a place in every four bytes is the upper half of characters
 
 
 def decode(data: bytes, file: Path | str) -> str:
@@ -23,23 +28,62 @@ def decode(data: bytes, file: Path | str) -> str:
     Raises:
         UserError: another encoding; says at which line, and how to save the file again.
     """
-    encoding = encoding_of(data)
     try:
-        return data.decode(encoding)
+        return text_of(data)
+    except NotTextError as error:
+        raise UserError(f"{file}:{error.line}: {error.what}", remedy=remedy(data)) from None
+
+
+class NotTextError(ValueError):
+    """Bytes that are no UTF-8 text, nor UTF-16 with its mark."""
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(what)
+        self.line, self.what = line, what
+
+
+def text_of(data: bytes) -> str:
+    """The text of bytes in UTF-8, with or without a byte-order mark; UTF-16 where its mark says so.
+
+    A zero byte is valid UTF-8 and stands in no text: UTF-16 without its mark has some, and files that are no text.
+
+    Raises:
+        NotTextError: another encoding, or no text.
+    """
+    marked = data.startswith(MARKS_16) and not data.startswith(MARKS_32)
+    if not marked and b"\0" in data[:LOOKED_AT]:
+        wide, unmarked = _wide(data), "" if data.startswith(MARKS_32) else " without a byte-order mark"
+        raise NotTextError(1, f"{wide} text{unmarked}, not UTF-8" if wide else "not UTF-8 text")
+    try:
+        return data.decode("utf-16" if marked else "utf-8-sig")
     except UnicodeDecodeError as error:
-        line = 1 if encoding == "utf-16" else data.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{file}:{line}: not UTF-8 text", remedy=remedy(data)) from None
+        raise NotTextError(1 if marked else data.count(b"\n", 0, error.start) + 1, "not UTF-8 text") from None
 
 
-def encoding_of(data: bytes) -> str:
-    """UTF-16 where a byte-order mark says so, else UTF-8."""
-    return "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+def _wide(data: bytes) -> str:
+    """The encoding of two or four bytes a character that bytes are likely in, by where zeros lie; "" of others."""
+    if data.startswith(MARKS_32):
+        return "UTF-32"
+    head = data[:LOOKED_AT]
+    if len(head) < FEW:
+        return ""
+    zeros = [head[place::4].count(0) / max(1, len(head) // 4) for place in range(4)]
+    wide = [place for place, share in enumerate(zeros) if share > MANY]
+    if len(wide) == 3:
+        return "UTF-32LE" if 0 not in wide else "UTF-32BE"
+    even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    return "UTF-16LE" if odd > MANY and odd > 3 * even else "UTF-16BE" if even > MANY and even > 3 * odd else ""
 
 
 def remedy(data: bytes) -> str:
     """How to save a file as UTF-8, with the encoding that it is likely in."""
-    if b"\0" in data:
-        return "save the file as UTF-8 (it is no text, or UTF-16: iconv -f UTF-16 -t UTF-8 FILE > NEW)"
+    if b"\0" in data[:LOOKED_AT]:
+        wide = "UTF-16" if data.startswith(MARKS_16) and not data.startswith(MARKS_32) else _wide(data)
+        return (
+            f"save the file as UTF-8: iconv -f {wide} -t UTF-8 FILE > NEW"
+            if wide
+            else "it is no text: save it as UTF-8"
+        )
     for name in ENCODINGS:
         try:
             data.decode(name)

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from src.common.errors import UserError
 from src.common.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
 from src.data.folders import Tree, find, fold, spellings, split_of, walk
 from src.data.hints import not_found
+from src.data.other_formats import named, other_format
 from src.data.text_files import read_lines
 from src.data.types import Finding
 
@@ -53,6 +55,8 @@ def find_layout(folder: Path) -> Layout:
     files = [p for p in tree.files if p.suffix.lower() == ".xml"]
     if not files:
         raise not_found(folder, "voc", "data.path is not a VOC folder: it holds no .xml file", REMEDY)
+    if (other := other_format(files)) is not None:
+        raise named(other[1], UserError(""))
     pictures = [p for p in (*tree.images, *tree.others) if not MASKS & {part.lower() for part in p.parts}]
     official = [p for p in pictures if "jpegimages" in {part.lower() for part in p.relative_to(folder).parts}]
     layout = Layout(folder, tree, files)

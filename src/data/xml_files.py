@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
-from src.data.text_files import remedy
+from src.data.text_files import NotTextError, remedy, text_of
 
 ENCODING = re.compile(rb"""\s*<\?xml[^>]*?encoding=["']([A-Za-z0-9._-]{1,40})["'][^>]*\?>""")
 
@@ -43,7 +43,7 @@ def _recoded(data: bytes) -> bytes | str:
 def _hint(data: bytes) -> str:
     """A clause on the encoding, where a file is no UTF-8."""
     try:
-        data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return f"; it is not UTF-8 text: {remedy(data)}"
+        text_of(data)
+    except NotTextError as error:
+        return f"; it is {error.what}: {remedy(data)}"
     return ""

@@ -17,6 +17,7 @@ from src.data.columns import Shape, ambiguous
 from src.data.folders import Tree, find, fold, is_hidden, names_in, suffix_of, walk
 from src.data.hints import is_label
 from src.data.labels import Labels, parse_labels
+from src.data.other_formats import other_format, said_of
 from src.data.types import Finding, RawItem
 
 # Text files that lie among labels and are none.
@@ -242,11 +243,18 @@ def _labelled_elsewhere(
     for item in lonely:
         other = loose.get(fold(item.image.stem))
         if other is not None:
-            text = f"has no label file where one is looked for, but {other} has its name; move or convert it "
-            text += f"({BACKGROUND})"
+            text = (
+                f"has no label file where one is looked for, but {other} has its name; {_what_of(other)} ({BACKGROUND})"
+            )
             image = str(item.image)
             findings.append(Finding("error", "label-elsewhere", text, image, image=image, split=item.split))
     return findings
+
+
+def _what_of(file: Path) -> str:
+    """What to do with an annotation that lies elsewhere: one in a format of its own isn't moved."""
+    known = other_format([file])
+    return said_of(known) if known else "move or convert it"
 
 
 def _home(items: Sequence[RawItem], root: Path) -> Path:

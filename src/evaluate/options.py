@@ -10,7 +10,7 @@ from omegaconf import MISSING
 
 from src.common.errors import UserError
 from src.config.idle_keys import Idle, refuse_idle
-from src.config.ranges import ABOVE_0, refuse_outside
+from src.config.ranges import ABOVE_0, MOST_THREADS, refuse_outside
 from src.config.schema import DataConfig, RuntimeConfig
 from src.config.unused_keys import refuse_unused_data
 from src.records.tiling import tiling_of
@@ -107,7 +107,7 @@ def check_arguments(args: EvaluateArgs) -> None:
         "max_det": (args.max_det, 1, 10_000),
         "limit": (1 if args.limit is None else args.limit, 1, 1e12),
         "suspects": (1 if args.suspects is None else args.suspects, 1, 10_000),
-        "threads": (args.threads, 0, 4096),
+        "threads": (args.threads, 0, MOST_THREADS),
         "imgsz": (args.imgsz or 32, 32, 8192),
     }
     refuse_outside(ranges)

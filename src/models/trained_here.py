@@ -114,8 +114,10 @@ class TrainedHere:
     ) -> TrainResult:
         """Train, or go on where a training in `out` was killed."""
         from src.models.torchvision.training import train
+        from src.models.training_log import NAME, training_log
 
-        return train(training, dataset, start, out, threads, on_epoch, self._networks)
+        with training_log(out / NAME):
+            return train(training, dataset, start, out, threads, on_epoch, self._networks)
 
     def forget_state(self, out: Path) -> None:
         """Remove the state that a training in `out` would go on from."""

@@ -19,6 +19,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 Mode = Literal["split", "shadow", "canary"]
 MODES = ("split", "shadow", "canary")
 NAME = "experiment.json"
+MOST_IMAGES = 1_000_000_000  # of a step
 
 
 @dataclass
@@ -77,8 +78,8 @@ def check(plan: ExperimentPlan, group: str = "experiment") -> None:
             refuse(name, value, "a number between 0 and 1")
     if not _is_number(plan.margin) or not 0 <= plan.margin < 1:
         refuse("margin", plan.margin, "a number from 0 to below 1, as decision.margin")
-    if not isinstance(plan.step_images, int) or plan.step_images < 1:
-        refuse("step_images", plan.step_images, "a number of images above 0")
+    if not isinstance(plan.step_images, int) or not 1 <= plan.step_images <= MOST_IMAGES:
+        refuse("step_images", plan.step_images, f"a number of images from 1 to {MOST_IMAGES}")
 
 
 def _is_number(value: Any) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 from src.common.errors import UserError
+from src.config.ranges import ABOVE_0, LONGEST_S, MOST_THREADS, refuse_outside
 
 
 @dataclass
@@ -22,19 +24,27 @@ class MonitorConfig:
     pictures_mb: float = 100.0  # of all pictures; the oldest goes first
 
 
+MOST_MB = 1e9  # a petabyte
+RANGES: dict[str, tuple[float, float]] = {
+    "false_alarms_per_day": (ABOVE_0, 1_000_000),
+    "window_s": (ABOVE_0, LONGEST_S),
+    "window_images": (1, 10_000_000),
+    "most_images": (1, 10_000_000),  # they are kept in memory
+    "workers": (1, MOST_THREADS),
+    "log_mb": (ABOVE_0, MOST_MB),
+    "file_mb": (ABOVE_0, MOST_MB),
+    "pictures_mb": (ABOVE_0, MOST_MB),
+}
+
+
 def check(settings: MonitorConfig) -> None:
     """Refuse what makes no sense.
 
     Raises:
         UserError: naming the key, its value and the remedy.
     """
-    for name in ("false_alarms_per_day", "window_s", "window_images", "log_mb", "file_mb", "pictures_mb", "workers"):
-        value = getattr(settings, name)
-        if not 0 < value < float("inf"):
-            default = getattr(MonitorConfig(), name)
-            raise UserError(
-                f"monitor.{name} must be above 0", value=f"monitor.{name}={value}", remedy=f"monitor.{name}={default}"
-            )
+    ranges = {f"monitor.{key}": (getattr(settings, key), low, high) for key, (low, high) in RANGES.items()}
+    refuse_outside(ranges, SimpleNamespace(monitor=MonitorConfig()))
     # A file that is not asked for is as small as the quota wants it.
     if settings.log_mb < settings.file_mb != MonitorConfig.file_mb:
         raise UserError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -180,3 +181,9 @@ def tracking(context: Context, seconds: float = 60.0) -> Iterator[None]:
         context.tracker.close(min(seconds, HURRY_S))
         raise
     context.tracker.close(seconds)
+
+
+def worker_number() -> int | None:
+    """This process's number among the sweep's local workers; None for the one that the user started."""
+    value = os.environ.get("DETSWEEP_WORKER", "")
+    return int(value) if value.isdigit() else None

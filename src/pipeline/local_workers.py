@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from src.machine.abilities import kill_group
 from src.machine.environment import SECRET_WORDS, cores, module
 from src.pipeline.context import Context
 from src.pipeline.launcher_job import environment_of
+from src.pipeline.neighbours import NEIGHBOURS
 from src.pipeline.request import OBJECTIVE, SweepRequest
 from src.pipeline.study_trials import all_records, outcome, running
 from src.records.sweep_folder import SweepFolder
@@ -100,7 +101,8 @@ def run_workers(
     logs = _logs(context.folder)
     workers = [*early, *(_start(i, request, share, logs) for i in range(len(early), count))]
     try:
-        _watch(workers, request, study, context, share, logs)
+        with NEIGHBOURS.watched(share * count, count) if request.base.device == "cpu" else nullcontext():
+            _watch(workers, request, study, context, share, logs)
     finally:
         _stop(workers)
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import math
-import os
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -277,9 +276,3 @@ def check_failures(cfg: AppConfig, folder: Path) -> None:
     failed = sum(r.state == "failed" for r in all_records(folder))
     if failed > cfg.study.max_failures:
         raise FailureLimitError(f"{failed} trials failed, more than study.max_failures={cfg.study.max_failures} allows")
-
-
-def worker_number() -> int | None:
-    """This process's number among the sweep's local workers; None for the one that the user started."""
-    value = os.environ.get("DETSWEEP_WORKER", "")
-    return int(value) if value.isdigit() else None

@@ -34,6 +34,7 @@ from src.pipeline.context import (
     tags_of,
     threads_of,
     tracking,
+    worker_number,
 )
 from src.pipeline.exchange import Alone, Exchange, open_exchange
 from src.pipeline.export_rehearsal import rehearse_export
@@ -46,7 +47,7 @@ from src.pipeline.plan import plan_sweep
 from src.pipeline.request import SweepRequest
 from src.pipeline.runs import closing, start_once
 from src.pipeline.side_by_side import workers_of
-from src.pipeline.study_trials import CellRunner, all_records, worker_number
+from src.pipeline.study_trials import CellRunner, all_records
 from src.pipeline.trial_pictures import Waiting, draw_missing
 from src.pipeline.until_decided import check_until
 from src.records.schema import DatasetRef, SweepRecord

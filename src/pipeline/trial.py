@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from src.evaluate import save_resamples
 from src.models.base import EpochHook, TrainResult, family
 from src.pipeline import trial_pictures
 from src.pipeline.accuracy import evaluate_checkpoint
-from src.pipeline.context import Context, now
+from src.pipeline.context import Context, now, worker_number
 from src.pipeline.leftovers import clear_leftovers
+from src.pipeline.neighbours import NEIGHBOURS
 from src.pipeline.one_trial import Trial
 from src.pipeline.resource_use import ResourceUse
 from src.pipeline.trial_log import begin, close, failed
@@ -55,7 +56,7 @@ def run_trial(trial: Trial, context: Context, on_epoch: EpochHook) -> TrialRecor
         record = replace(record, metrics=dict(trial.known))
         run.metrics(record.metrics)
         while record.state != "failed" or _may_try_again(cfg, record):
-            with watchdog(folder, cfg.study.trial_timeout):
+            with watchdog(folder, cfg.study.trial_timeout), _watching(cfg, context):
                 record = _attempt(trial, record, context, run, on_epoch, used)
             if record.state != "failed":
                 break
@@ -74,6 +75,13 @@ def run_trial(trial: Trial, context: Context, on_epoch: EpochHook) -> TrialRecor
             run.end("KILLED")
         raise
     return record
+
+
+def _watching(cfg: AppConfig, context: Context) -> AbstractContextManager[None]:
+    """Tell of others' load; where this is a worker, the process that started it does, to which the others belong."""
+    if worker_number() is not None or cfg.device != "cpu":
+        return nullcontext()
+    return NEIGHBOURS.watched(context.threads)
 
 
 def _may_try_again(cfg: AppConfig, record: TrialRecord) -> bool:

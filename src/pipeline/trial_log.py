@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from src.common.errors import StageError
+from src.common.errors import StageError, is_out_of_memory
 from src.common.redaction import redact, redact_text
 from src.common.whole_files import write_text
 from src.config.schema import identity, plain_config
@@ -160,7 +160,7 @@ def failed(record: TrialRecord, error: Exception, folder: Path) -> TrialRecord:
     shutil.rmtree(TrialFolder(folder).train, ignore_errors=True)
     stage = error.stage if isinstance(error, StageError) else "train"
     message = error.message if isinstance(error, StageError) else f"{type(error).__name__}: {error}"
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         message = "out of memory (a smaller batch or imgsz needs less)"
     failure = Failure(stage=stage, target=record.model, kind="error", message=redact_text(message)[:500])
     log.warning("trial %d failed in %s: %s", record.trial, stage, failure.message)

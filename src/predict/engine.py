@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from src.common.errors import UserError
+from src.common.errors import UserError, is_out_of_memory
 from src.inference import Detections, Detector, Prepared, Thresholds
 from src.inference.tiles import TiledDetector
 from src.inference.types import Float
@@ -104,6 +104,13 @@ class Predictor:
         # Engines are foreign code, and each fails in its own way on a file that lies about itself.
         except Exception as error:
             reason = (str(error).strip().splitlines() or [""])[0][:160]
+            if is_out_of_memory(error):
+                height, width = self.size
+                raise UserError(
+                    f"{batch} pictures of {width}x{height} px in a call take more memory than there is ({reason})",
+                    value=f"batch={batch}",
+                    remedy="a smaller batch" if batch > 1 else "a smaller imgsz, or a smaller model",
+                ) from None
             raise UserError(
                 f"the model does not answer like a detector ({type(error).__name__}: {reason})",
                 value=path,

@@ -18,6 +18,7 @@ from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
 from src.common.hashes import sha256_file
 from src.common.root import ROOT
 from src.config.idle_keys import Idle, refuse_idle
+from src.config.ranges import MOST_THREADS, refuse_outside
 from src.config.schema import TrackingConfig
 from src.decide.licence import licence_of
 from src.decide.verdict import verdict
@@ -124,9 +125,7 @@ def check(args: PromoteArgs) -> None:
     if args.rollback and args.outcome:
         raise UserError("rollback and outcome exclude each other", value=f"outcome={args.outcome}")
     refuse_idle(args, IDLE)
-    if args.threads is not None and args.threads < 1:
-        remedy = "threads=null: as measured"
-        raise UserError("threads must be at least 1", value=f"threads={args.threads}", remedy=remedy)
+    refuse_outside({"threads": (args.threads, 1, MOST_THREADS)})
 
 
 def promote(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from src.common.errors import UserError
 from src.config.idle_keys import Idle, refuse_idle
-from src.config.ranges import refuse_outside
+from src.config.ranges import PORTS, refuse_outside
 from src.config.schema import TrackingConfig
 from src.machine.environment import cores
 from src.monitor.settings import MonitorConfig
@@ -133,7 +133,7 @@ def check_arguments(args: ServeArgs) -> None:
         UserError: naming the key, its value and the remedy.
     """
     ranges = {
-        "port": (args.port, 1, 65535),
+        "port": (args.port, *PORTS),
         "workers": (args.workers, 1, cores()),
         "threads": (args.threads, 0, cores()),
         "conf": (0 if args.conf is None else args.conf, 0, 1),

@@ -17,6 +17,7 @@ import uvicorn
 from uvicorn.supervisors import multiprocess
 
 from src.common.errors import EXIT_FAILED, EXIT_OK, UserError
+from src.config.ranges import another_port
 from src.serve import scratch
 from src.serve.connection import Connection
 from src.serve.draining import Draining
@@ -90,7 +91,7 @@ def _bound(args: ServeArgs) -> socket.socket:
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(
-            f"can't listen there ({reason})", value=f"{args.host}:{args.port}", remedy="port=8001"
+            f"can't listen there ({reason})", value=f"{args.host}:{args.port}", remedy=f"port={another_port(args.port)}"
         ) from None
     made.set_inheritable(True)
     return made

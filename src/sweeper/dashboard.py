@@ -16,6 +16,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from src.cli.command import application
 from src.common.errors import EXIT_OK, UserError
+from src.config.ranges import PORTS, another_port, refuse_outside
 from src.records.find_sweep import find_sweep
 from src.records.sweep_folder import SweepFolder
 from src.sweeper.storage import open_storage
@@ -58,8 +59,9 @@ def run(args: DashboardArgs) -> int:
     """Serve until interrupted.
 
     Raises:
-        UserError: there is no such study, or the package is missing.
+        UserError: the port makes no sense or is taken, there is no such study, or the package is missing.
     """
+    refuse_outside({"port": (args.port, *PORTS)})
     if importlib.util.find_spec("optuna_dashboard") is None:
         raise UserError("optuna-dashboard is not installed", remedy="make setup EXTRAS=dashboard")
     journal = journal_of(find_sweep(Path(args.outputs), args.sweep)) if args.storage is None else Path("unused")
@@ -70,7 +72,7 @@ def run(args: DashboardArgs) -> int:
         server = make_server(HOST, args.port, wsgi(storage), handler_class=_Handler)
     except OSError as error:
         what = f"nothing can listen at this port ({error.strerror})"
-        raise UserError(what, value=f"port={args.port}", remedy=f"port={args.port + 1}") from None
+        raise UserError(what, value=f"port={args.port}", remedy=f"port={another_port(args.port)}") from None
     print(f"dashboard: http://{HOST}:{args.port}", flush=True)
     # Not in this thread: an interruption while a request is answered would end the answer, and the server would go on.
     serving = threading.Thread(target=server.serve_forever, daemon=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from src.cli.command import application
 from src.common.errors import UserError
+from src.config.ranges import PORTS, refuse_outside
 from src.track import follow
 
 PASSWORD = "DETSWEEP_UI_PASSWORD"
@@ -51,8 +52,7 @@ def server_command(args: UiArgs, folder: Path) -> tuple[list[str], dict[str, str
     Raises:
         UserError: the port makes no sense, or an address that others can reach is asked for without authentication.
     """
-    if not 1 <= args.port <= 65535:
-        raise UserError("port must be between 1 and 65535", value=args.port, remedy="port=5000")
+    refuse_outside({"port": (args.port, *PORTS)})
     store = f"sqlite:///{(Path(args.outputs) / 'mlflow.db').absolute()}"
     follow(store, Path(args.outputs))  # the pages would look for the files where the folder used to be
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store]

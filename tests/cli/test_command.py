@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from src.cli.command import as_name, guarded
+from src.cli.command import as_name, guarded, refuse_empty
 from src.common.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from tests.conftest import ROOT, Command
 
@@ -53,6 +53,19 @@ def test_wrong_words_end_in_2_within_seconds_and_without_traceback(
     assert names in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert len(done.stderr.splitlines()) <= 14
+
+
+@pytest.mark.parametrize("word", ["source=", "data.path=''", 'out=""'])
+def test_a_key_without_a_value_is_refused(word: str) -> None:
+    """`source=$FOLDER` of a variable that isn't set meant the folder that one is in, and all below it."""
+    with pytest.raises(UserError, match=f"{word.partition('=')[0]} has no value") as told:
+        refuse_empty(["imgsz=64", word])
+    assert "variable of the shell" in told.value.remedy
+
+
+@pytest.mark.parametrize("word", ["--multirun", "-m", "--config-dir=", "~sweep=", "data.group='='", "a=null", "a=[]"])
+def test_other_words_have_one_or_need_none(word: str) -> None:
+    refuse_empty([word])
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--cfg", "job"]], ids=" ".join)

@@ -8,7 +8,8 @@ import pytest
 
 from src.common.errors import UserError
 from src.config.schema import DataConfig
-from src.data.tools import Options, run_tool
+from src.data.tool_plans import Options
+from src.data.tools import run_tool
 
 CFG = DataConfig(name="digits", kind="digits", n_train=3, n_val=2, n_test=2, size=64)
 STRENGTHS = (("noise", 0.1), ("crop", 0.3))

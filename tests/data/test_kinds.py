@@ -14,7 +14,8 @@ import pytest
 from src.common.errors import UserError
 from src.data import load_split
 from src.data.prepare import Prepared, prepare
-from src.data.tools import Options, run_tool
+from src.data.tool_plans import Options
+from src.data.tools import run_tool
 from tests.data.builders import config, picture, snapshot
 from tests.data.cases import (
     HEAD,

@@ -10,7 +10,8 @@ import pytest
 
 from src.common.errors import UserError
 from src.data import load_split, resolve
-from src.data.tools import Options, run_tool
+from src.data.tool_plans import Options
+from src.data.tools import run_tool
 from src.data.voc import voc_xml
 from src.records.schema import DatasetRef
 from tests.data.builders import SIZE, box, coco_set, config, picture

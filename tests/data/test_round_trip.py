@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from src.data import load_split, resolve
-from src.data.tools import Options, run_tool
+from src.data.tool_plans import Options
+from src.data.tools import run_tool
 from src.data.types import SPLITS
 from tests.data.builders import config, picture
 

@@ -14,7 +14,8 @@ from src.data.cvat import read_cvat
 from src.data.label_studio import read_label_studio
 from src.data.prepare import prepare
 from src.data.tool_exports import turned
-from src.data.tools import Options, run_tool
+from src.data.tool_plans import Options
+from src.data.tools import run_tool
 from src.data.types import RawDataset
 from src.data.voc import read_voc
 from tests.data.builders import box, coco_set, config, picture
@@ -63,6 +64,51 @@ def test_a_turned_rectangle_is_turned_about_its_corner_in_px(tmp_path: Path) -> 
     folder = label_studio(tmp_path, [task(1, rectangle("cat", 50, 50, 10, 10, rotation=90))])
     assert corners(read_label_studio(folder))[0] == pytest.approx([90, 50, 100, 70])
     assert turned((0, 0), (4, 2), 360, (0, 0)) == (0, 0, 4, 2)
+
+
+def shown(point: tuple[float, float], turn: int) -> tuple[float, float]:
+    """Where a point of a picture is seen while it is shown turned clockwise, px."""
+    (x, y), (w, h) = point, SIZE
+    return {0: (x, y), 90: (h - y, x), 180: (w - x, h - y), 270: (y, w - x)}[turn]
+
+
+def as_label_studio_writes(corner: tuple[float, float], other: tuple[float, float], turn: int) -> dict[str, Any]:
+    """A rectangle drawn on the turned view, as Label Studio's page serialises it: turned back, in percent of the file.
+
+    Its `serialize` of regions turns by `-rotation` (releases up to 1.0), or draws on a stage that is turned as a whole
+    (later ones); `original_width` and `original_height` are the file's in both.
+    """
+    (u, v), (w, h) = zip(corner, other, strict=True), SIZE
+    back = {
+        0: lambda a, b: (a, b),
+        90: lambda a, b: (b, h - a),
+        180: lambda a, b: (w - a, h - b),
+        270: lambda a, b: (w - b, a),
+    }[turn]
+    xs, ys = zip(*(back(a, b) for a, b in zip(u, v, strict=True)), strict=True)
+    drawn = rectangle("cat", min(xs) * 100 / w, min(ys) * 100 / h, (max(xs) - min(xs)) * 100 / w, 0)
+    drawn["value"]["height"] = (max(ys) - min(ys)) * 100 / h
+    return {**drawn, "image_rotation": turn}
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_box_drawn_on_a_turned_view_lies_on_the_file_itself(turn: int, tmp_path: Path) -> None:
+    """The bright part of a picture, drawn around as it is seen, is found at its place in the file."""
+    bright = (20.0, 30.0, 60.0, 50.0)
+    seen = [shown((bright[0], bright[1]), turn), shown((bright[2], bright[3]), turn)]
+    folder = label_studio(tmp_path, [task(1, as_label_studio_writes(seen[0], seen[1], turn))])
+    data = read_label_studio(folder)
+    assert corners(data)[0] == pytest.approx(bright)
+    assert [f.code for f in data.findings if f.code == "image-rotated"] == (["image-rotated"] if turn else [])
+    assert data.items[0].stated_size == SIZE
+
+
+def test_an_export_for_a_picture_that_was_turned_itself_is_refused_by_name(tmp_path: Path) -> None:
+    """Its sides are exchanged: the boxes belong to a file that isn't here."""
+    drawn = rectangle("cat", 10, 10, 20, 20) | {"original_width": SIZE[1], "original_height": SIZE[0]}
+    folder = label_studio(tmp_path, [task(1, drawn | {"image_rotation": 90}), task(2, rectangle("cat", 1, 1, 9, 9))])
+    with pytest.raises(UserError, match=r"-1\.png.*100x200 px.*200x100.*turned by 90 degrees"):
+        prepare(config("label_studio", path=folder), tmp_path / "o")
 
 
 def test_the_last_annotation_that_was_not_skipped_counts_and_predictions_never(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from src.common.errors import UserError
 from src.config.schema import DataConfig
 from src.data import load_split, resolve
 from src.data.frames import extract_frames
-from src.data.tools import Options, repeat_factors, run_tool
+from src.data.tool_plans import Options, repeat_factors
+from src.data.tools import run_tool
 from src.data.types import Boxes
 from src.data.yolo import label_path
 from tests.data import cases

@@ -161,7 +161,8 @@ BAD_YAML = [
     ("names: [a, b]\ntrain: {a: b}\n", "path or a list"),
     ("names: [a, b]\ntrain: labels\n", "no images"),
     ("names: &a [*a]\ntrain: images/train\n", "names"),
-    ("\x00\x01", "not valid YAML"),
+    ("\x00\x01", "not UTF-8 text"),
+    ("\x01", "not valid YAML"),
 ]
 
 

@@ -10,6 +10,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from src.common.errors import UserError
 from src.predict.engine import Predictor, Wanted
 from src.predict.parallel import MOST, SPARE, at_once, workers_for
 from src.predict.run import Done, ahead, in_turn, keep
@@ -171,3 +172,20 @@ def test_calls_at_once_are_made_where_they_help(
     engine: str, device: str, threads: int, batches: int, workers: int
 ) -> None:
     assert workers_for(engine, device, threads, batches) == workers
+
+
+class Greedy(Session):
+    """Wants more memory than there is."""
+
+    def run(self, x: Float) -> list[Float]:
+        raise RuntimeError(
+            "[ONNXRuntimeError] : 6 : Failed to allocate memory for requested buffer of size 824633720832"
+        )
+
+
+@pytest.mark.parametrize(("batch", "remedy"), [(64, "a smaller batch"), (1, "a smaller imgsz")])
+def test_a_call_that_takes_more_memory_than_there_is_is_not_blamed_on_the_model(batch: int, remedy: str) -> None:
+    with pytest.raises(UserError, match=f"{batch} pictures of 32x32 px in a call take more memory") as told:
+        predictor(Greedy()).try_out("m.onnx", batch=batch)
+    assert told.value.value == f"batch={batch}"
+    assert remedy in told.value.remedy

@@ -165,7 +165,7 @@ def test_a_conditional_verdict_is_taken_only_when_the_user_says_so(tmp_path: Pat
     [
         ({"accept": "reject"}, "accept=reject", "accept=conditional"),
         ({"accept": ""}, "accept=", "accept=approve"),
-        ({"threads": 0}, "threads=0", "threads=null"),
+        ({"threads": 0}, "0", "threads=1"),
         ({"model": "../x"}, "../x", ""),
     ],
 )

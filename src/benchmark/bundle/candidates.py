@@ -12,7 +12,7 @@ from src.benchmark.bundle.contents import RUNTIMES
 from src.benchmark.bundle.plan import Candidate, LeftOut
 from src.common import backends
 from src.common.errors import UserError
-from src.config.ranges import ABOVE_0, refuse_outside
+from src.config.ranges import ABOVE_0, MOST_THREADS, refuse_outside
 from src.config.schema import BenchmarkConfig
 from src.decide.load import Saved
 from src.records.schema import Artifact, FinalistRecord, Measurement, TrialRecord, Verification
@@ -102,7 +102,7 @@ def _check(saved: Saved, asked: Asked) -> None:
     refuse_outside(
         {
             "images": (asked.images, 1, math.inf),
-            "threads": (asked.threads, 0, math.inf),
+            "threads": (asked.threads, 0, MOST_THREADS),
             "megabytes": (asked.megabytes, ABOVE_0, math.inf),
         }
     )

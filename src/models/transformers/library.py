@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,8 @@ def library() -> Any:
     Its hub client reads `HF_HUB_OFFLINE` once, when it is imported, which may have happened before.
     """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # What is imported with it speaks to torch's developers there, and no user can mend it.
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     constants: Any = importlib.import_module("huggingface_hub.constants")
     constants.HF_HUB_OFFLINE = True
     return importlib.import_module("transformers")

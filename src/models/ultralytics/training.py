@@ -12,8 +12,7 @@ import logging
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from src.models.base import EpochHook, Start, TrainResult, licence_of
 from src.models.budget import Budget
 from src.models.checkpoints import hash_of_weights
 from src.models.gradients import complaints
+from src.models.training_log import NAME, training_log
 from src.models.ultralytics.arguments import training_arguments, training_options
 from src.models.ultralytics.checkpoint import load_checkpoint, prepare_environment, quiet_settings
 from src.models.ultralytics.export_source import hand_over_network
@@ -93,7 +93,7 @@ def train(
         keeper.attach(trainer)
         trainer.add_callback("on_train_start", lambda trainer: trainer.budget.begin(history))  # after it is restored
         _tell(trainer, history, on_epoch)
-    with _log_to(out / "ultralytics.log"):
+    with training_log(out / NAME, also="ultralytics"):
         trainer.train()
     if trainer.ddp:
         gather(Path(trainer.save_dir), out)
@@ -126,7 +126,7 @@ def _build_trainer(training: Training, dataset: DatasetRef, start: Path | None, 
     overrides["workers"], told = fitting(overrides["workers"], training.train.prefetch or AHEAD, limit())
     if told:
         log.warning("%s", told)
-    with _log_to(out / "ultralytics.log"):
+    with training_log(out / NAME, also="ultralytics"):
         return _trainer_class(training.model.architecture)(overrides=overrides)
 
 
@@ -293,23 +293,3 @@ def weights_hash(path: Path) -> str:
     The file itself also holds a date and folders, so two bit-identical trainings have different files.
     """
     return hash_of_weights(load_checkpoint(path).state_dict())
-
-
-@contextmanager
-def _log_to(path: Path) -> Iterator[None]:
-    """Send what Ultralytics says to a file: the terminal shows our own progress."""
-    from ultralytics.utils import LOGGER
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
-    before, level = LOGGER.handlers[:], LOGGER.level
-    LOGGER.handlers[:] = [handler]
-    LOGGER.setLevel(logging.INFO)
-    try:
-        # Some of its progress bars are drawn whatever its verbosity is.
-        with redirect_stdout(handler.stream), redirect_stderr(handler.stream):
-            yield
-    finally:
-        LOGGER.handlers[:] = before
-        LOGGER.setLevel(level)
-        handler.close()
