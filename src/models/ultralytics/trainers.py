@@ -16,7 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
 from ultralytics.data import utils as data_module
 from ultralytics.engine import trainer as trainer_module
 from ultralytics.models.rtdetr.train import RTDETRTrainer
@@ -30,7 +29,7 @@ from src.models.budget import Budget
 from src.models.freezing import freeze
 from src.models.gradients import Gradients
 from src.models.plateau import Plateau
-from src.models.ultralytics import freezing, image_cache, losses
+from src.models.ultralytics import freezing, image_cache, losses, parameter_groups
 from src.models.ultralytics.handed_over import VARIABLE, hand_over, handed_over
 from src.models.ultralytics.order import give_order, order_of
 from src.models.ultralytics.qat import Rounding, freeze_statistics
@@ -46,9 +45,6 @@ data_utils: Any = data_module
 
 # Ultralytics would look for Arial on the network, 23 MB of it where a class has a name in another script.
 plotting.check_font = data_utils.check_font = local_font
-
-# Those that PyTorch can step in one call: a third of the time that it takes tensor by tensor.
-IN_ONE_CALL = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 
 image_cache.install()  # what is read and cached of images and labels
 
@@ -88,33 +84,11 @@ class Recipe:
             self.args.workers = kwargs["overrides"]["workers"]
 
     def build_optimizer(self: Any, *args: Any, **kwargs: Any) -> Any:
-        """Ultralytics' parameter groups with the recipe's betas; on a processor each group is one call of PyTorch's."""
+        """Ultralytics' optimizer as the recipe has it."""
         optimizer = super().build_optimizer(*args, **kwargs)  # type: ignore[misc]
-        if self.options.betas is not None:
-            for group in [*optimizer.param_groups, optimizer.defaults]:
-                group["betas"] = self.options.betas
-        if self.device.type == "cpu" and type(optimizer) in IN_ONE_CALL:
-            for group in [*optimizer.param_groups, optimizer.defaults]:
-                group |= {"fused": True, "foreach": False}
-        if self.options.rates is not None:
-            optimizer.param_groups[:] = self._by_part(optimizer.param_groups, *self.options.rates)
-        return optimizer
-
-    def _by_part(self: Any, groups: list[Any], backbone: float, head: float) -> list[Any]:
-        """Each group in two, with the rate of its part: those of the head first, in the order that they had."""
         network = engine.unwrap_model(self.model)
-        network = getattr(network, "student_model", network)
-        own = {id(p) for layer in network.model[: len(network.yaml["backbone"])] for p in layer.parameters()}
-        parts = {head: False, backbone: True} if head != backbone else {head: None}
-        return [
-            {
-                **group,
-                "lr": group["lr"] * share,
-                "params": [p for p in group["params"] if part is None or (id(p) in own) is part],
-            }
-            for share, part in parts.items()
-            for group in groups
-        ]
+        parameter_groups.shape(optimizer, network, self.options.betas, self.options.rates, self.device.type)
+        return optimizer
 
     def setup_model(self: Any) -> Any:
         """The network, in the memory order that this processor convolves fastest.
@@ -125,6 +99,8 @@ class Recipe:
         if self.options.dropout:
             losses.set_dropout(self.model, self.options.dropout)
         if self.options.channels_last and self.device.type == "cpu":
+            import torch
+
             self.model = self.model.to(memory_format=torch.channels_last)
         return checkpoint
 

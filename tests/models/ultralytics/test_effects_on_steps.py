@@ -54,7 +54,7 @@ def test_a_processors_step_is_one_call_for_each_group_with_the_same_result(
     prepare_environment(tmp_path / "settings")
     import torch
 
-    from src.models.ultralytics import trainers, training
+    from src.models.ultralytics import parameter_groups, training
 
     found, calls = [], []
     step = torch._fused_adamw_
@@ -64,8 +64,8 @@ def test_a_processors_step_is_one_call_for_each_group_with_the_same_result(
         step(*args, **kwargs)
 
     monkeypatch.setattr(torch, "_fused_adamw_", counted)
-    for optimizers in (trainers.IN_ONE_CALL, ()):
-        monkeypatch.setattr(trainers, "IN_ONE_CALL", optimizers)
+    for optimizers in (parameter_groups.IN_ONE_CALL, ()):
+        monkeypatch.setattr(parameter_groups, "IN_ONE_CALL", optimizers)
         trainer = training._build_trainer(toy("epochs=1").training, dataset, None, tmp_path / "t", 1)
         trainer._setup_train()
         for parameter in trainer.model.parameters():
