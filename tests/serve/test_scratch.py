@@ -12,7 +12,12 @@ import pytest
 from src.serve import scratch
 from tests.conftest import ROOT
 
-KILLED = "import os, signal; from src.serve import scratch; print(scratch.make()); os.kill(os.getpid(), signal.SIGKILL)"
+KILLED = """
+import os, signal
+from src.serve import scratch
+print(scratch.make(), flush=True)  # what is buffered is lost with the process
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @pytest.fixture(autouse=True)
