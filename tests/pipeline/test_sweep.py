@@ -245,8 +245,9 @@ def test_a_failing_trial_is_recorded_and_the_sweep_goes_on(command: Command, tmp
     words = [
         "-m",
         *TOY,
-        "lr=0.002,1e30",
-        "epochs=2",
+        # At the second rate the decay of the weights multiplies them by -999 at every step.
+        *("lr=0.000002,1", "train.lr_backbone=1000", "train.lr_head=1000", "train.weight_decay=1"),
+        *("epochs=2", "batch=2", "train.nbs=2", "augment=none"),
         "export=none",
         "runtime.engines=[]",
         f"outputs={tmp_path}/o",
